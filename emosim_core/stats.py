@@ -34,12 +34,8 @@ _KEPT = 4_000_000
 def wilson(count: ArrayLike, total: float) -> tuple[Floats, Floats]:
     """Wilson's score interval of a share (Wilson, 1927, doi 10.1080/01621459.1927.10502953).
 
-    Args:
-        count: how many succeeded, any shape.
-        total: of how many, independent of each other; at least 1.
-
-    Returns:
-        Lower and upper ends, in [0, 1], shape as ``count``.
+    ``count`` succeeded, of any shape, of ``total``, at least 1, independent of each other. Returns lower and upper
+    ends, in [0, 1], shape as ``count``.
     """
     z = NormalDist().inv_cdf((1 + LEVEL) / 2)
     share, doubt = np.asarray(count, dtype=np.float64) / total, z * z / total
@@ -67,14 +63,8 @@ def _cached_weights(clusters: int, resamples: int, seed: Seed) -> tuple[NDArray[
 def redrawn(value: Value, clusters: int, resamples: int = RESAMPLES, seed: Seed = _SEED) -> Floats:
     """Values over clusters that are drawn again with replacement (Efron, 1979, doi 10.1214/aos/1176344552).
 
-    Args:
-        value: from how often each cluster is drawn, shape ``(B, clusters)``, to values, shape ``(B, ...)``.
-        clusters: how many there are, at least one.
-        resamples: how often to draw.
-        seed: decides what is drawn; the same seed draws the same of as many clusters.
-
-    Returns:
-        Shape ``(resamples, ...)``.
+    ``value`` is from how often each of at least one cluster is drawn, ``(B, clusters)``, to values ``(B, ...)``; the
+    same seed draws the same of as many clusters. Shape ``(resamples, ...)``.
     """
     few = clusters * resamples <= _KEPT
     blocks: Iterable[Any] = (_cached_weights if few else weights)(clusters, resamples, seed)
@@ -82,19 +72,12 @@ def redrawn(value: Value, clusters: int, resamples: int = RESAMPLES, seed: Seed 
 
 
 def resampled(sums: Floats, resamples: int = RESAMPLES, seed: Seed = _SEED) -> Floats:
-    """Sums, of the shape ``(resamples, d)``, over clusters that are drawn again and add ``sums``, ``(clusters, d)``."""
+    """Sums over clusters that are drawn again, as :func:`redrawn`; from ``(clusters, d)`` to ``(resamples, d)``."""
     return redrawn(lambda drawn: drawn @ sums, len(sums), resamples, seed)
 
 
 def percentiles(values: Floats) -> tuple[Floats, Floats]:
-    """Both ends of the percentile interval of each column.
-
-    Args:
-        values: one row per resample, shape ``(resamples, ...)``; NaN is left out.
-
-    Returns:
-        Lower and upper ends, shape ``(...)``; NaN where no resample has a value.
-    """
+    """Both ends of the percentile interval of each column of ``(resamples, ...)``, NaN left out; shape ``(...)``."""
     known = ~np.isnan(values).all(axis=0)  # also where there are no rows
     ends = np.full((2, *values.shape[1:]), np.nan)
     if known.any():
@@ -103,7 +86,7 @@ def percentiles(values: Floats) -> tuple[Floats, Floats]:
 
 
 def bootstrap(sums: Floats, value: Value, reflect: bool = False, most: float = math.inf) -> tuple[float, float]:
-    """The percentile interval of a value over clusters that are drawn again.
+    """Both ends of the percentile interval of a value over clusters drawn again; NaN where no draw has a value.
 
     Args:
         sums: what each cluster adds, shape ``(clusters, d)``.
@@ -112,9 +95,6 @@ def bootstrap(sums: Floats, value: Value, reflect: bool = False, most: float = m
             distance, as chance has inflated the estimate already; the mirrored interval takes that off, and holds the
             estimate.
         most: the largest distance there can be, in the unit of the value; mirrored ends stay within 0 and this.
-
-    Returns:
-        Lower and upper end; NaN where no draw has a value.
     """
     if not len(sums):
         return math.nan, math.nan
@@ -126,12 +106,17 @@ def bootstrap(sums: Floats, value: Value, reflect: bool = False, most: float = m
 
 
 def bootstrap_difference(first: Floats, second: Floats, value: Value, other: Value) -> tuple[float, float]:
-    """The percentile interval of a difference between two variants on the same trials, as of :func:`bootstrap`.
+    """The percentile interval of ``value`` of ``first`` minus ``other`` of ``second``.
 
-    Each draw takes the same clusters of both; ``value`` is of the ``first``, ``other`` of the ``second``.
+    Both hold what the same clusters add, shape ``(clusters, d)``; each draw takes the same clusters of both.
     """
     low, high = percentiles(value(resampled(first)) - other(resampled(second)))
     return float(low), float(high)
+
+
+def rounded(value: float) -> float | None:
+    """A value as files hold it: to six decimals, None for NaN."""
+    return None if value != value else round(float(value), 6)
 
 
 def divided(over: ArrayLike, under: ArrayLike) -> Floats:
@@ -140,18 +125,16 @@ def divided(over: ArrayLike, under: ArrayLike) -> Floats:
     return np.divide(top, bottom, out=np.full(np.broadcast(top, bottom).shape, np.nan), where=bottom != 0)
 
 
+def ratio(sums: Floats) -> Floats:
+    """The first of sums of the shape ``(..., 2)`` over the second; NaN where that is 0."""
+    return divided(sums[..., 0], sums[..., 1])
+
+
 def resampled_ratios(totals: ArrayLike, counts: ArrayLike, resamples: int = RESAMPLES, seed: Seed = _SEED) -> Floats:
-    """Ratios of sums over users who are drawn with replacement.
+    """Ratios of sums over users who are drawn with replacement, shape ``(resamples, measures)``.
 
-    Args:
-        totals: sum of what is measured, per user; shape ``(users, measures)``.
-        counts: how many values each sum is of; shape as ``totals``.
-        resamples: how often to draw.
-        seed: decides who is drawn.
-
-    Returns:
-        Shape ``(resamples, measures)``; NaN where nothing was counted, and where fewer than two users were counted
-        before drawing, which says nothing about other users.
+    ``totals`` are sums of what is measured and ``counts`` how many values each is of, per user, ``(users, measures)``.
+    NaN where nothing was counted, and where fewer than two users were, which says nothing about other users.
     """
     over, under = np.asarray(totals, dtype=np.float64), np.asarray(counts, dtype=np.float64)
     few = (under > 0).sum(axis=0) < 2

@@ -15,13 +15,7 @@ from emosim_core.runs.typed import typed
 
 @dataclass(frozen=True)
 class LoggedRun:
-    """One run.
-
-    Attributes:
-        name: the name of its directory; the directory as given where two have the same name.
-        directory: where it is.
-        manifest: what it was made of.
-    """
+    """One run; ``name`` is that of its directory, or the directory as given where two have the same name."""
 
     name: str
     directory: Path
@@ -30,14 +24,9 @@ class LoggedRun:
 
 @dataclass
 class LoggedEpisode:
-    """One episode.
+    """One episode of a run: its number in it, the user's id, and its steps, each of which recommended something.
 
-    Attributes:
-        run: name of the run.
-        number: its number in the run.
-        user: id of the user.
-        steps: its steps, in order; each recommended something.
-        end_reason: why it ended; None if the run was stopped in the middle of it.
+    The end reason is None if the run was stopped in the middle of the episode.
     """
 
     run: str

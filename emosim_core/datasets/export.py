@@ -59,9 +59,8 @@ def export(
         out: the file to write; for Minari, the folder of data sets, which may exist.
         format: one of :data:`FORMATS`.
         dataset_id: for Minari, the name of the data set; made of the domain and the recommender if not given.
-        registry: plugins to use; found anew if not given. Only Minari, which needs the spaces, uses any.
-        given: values of the configuration that the user gives again, where a run was not made here and names what it
-            may not choose. Only Minari, which makes its environment again, needs them.
+        registry: plugins to use; found anew if not given. Only Minari, which makes the environment again, uses any.
+        given: for Minari, values of the configuration that the user gives again, where a run was not made here.
         again: how values are given again, for the message.
 
     Raises:
@@ -86,17 +85,9 @@ def export(
 
 
 def check_export(out: Path, format: str, dataset_id: str | None = None, in_folder: bool = True) -> None:
-    """See whether an export can be written, as far as that is known before there is a run.
+    """See whether an export can be written, as far as that is known before there is a run; as :func:`export`.
 
-    Args:
-        out: the file, or for Minari the folder of data sets.
-        format: one of :data:`FORMATS`.
-        dataset_id: for Minari, the name of the data set.
-        in_folder: whether the folder that ``out`` lies in must be there already.
-
-    Raises:
-        ConfigurationError: the format is unknown, ``out`` exists or cannot be used, or ``dataset_id`` is no such name.
-        MissingDependencyError: a package is not installed.
+    ``in_folder`` says whether the folder that ``out`` lies in must be there already.
     """
     check_format(format)
     if in_folder and not out.absolute().parent.is_dir():
@@ -113,12 +104,7 @@ def check_export(out: Path, format: str, dataset_id: str | None = None, in_folde
 
 
 def check_format(format: str) -> None:
-    """See whether a format can be written here.
-
-    Raises:
-        ConfigurationError: it is unknown, or this Python is too old for it.
-        MissingDependencyError: a package is not installed.
-    """
+    """See whether a format is known and can be written here; as :func:`export`."""
     if format not in FORMATS:
         raise ConfigurationError(f"unknown format {format!r}; known: {', '.join(FORMATS)}")
     if format == "minari" and sys.version_info < (3, 11):

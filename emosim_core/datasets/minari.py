@@ -49,11 +49,7 @@ _MOOD_ROUNDING = 5.1e-5
 
 
 def check_dataset(out: Path, dataset_id: str | None) -> None:
-    """See whether a data set of this name can be written to a folder.
-
-    Raises:
-        ConfigurationError: the folder is a file, or has a data set of this name, or this is no name.
-    """
+    """See that the name is one, and that the folder is one and has no data set of this name."""
     if out.exists() and not out.is_dir():
         raise ConfigurationError(f"{out} exists already and is no folder of data sets; choose another with --out")
     if dataset_id is None:
@@ -78,28 +74,21 @@ def write_minari(
     given: Mapping[str, Any] | None = None,
     again: CommandHint | None = None,
 ) -> tuple[str, int, int, int]:
-    """Write the episodes of runs as one data set.
-
-    Args:
-        runs: runs of one environment.
-        out: folder of data sets; may exist.
-        dataset_id: name of the data set; made of the domain and the recommender if not given.
-        registry: plugins to use; found anew if not given.
-        given: values of the configuration that the user gives again.
-        again: how they are given again.
+    """Write the episodes of runs of one environment as one data set; as :func:`~emosim_core.datasets.export.export`.
 
     Returns:
         The name of the data set; episodes, episodes without an end, and steps.
 
     Raises:
-        TrustError: a run names what its user must give again.
         ConfigurationError: the runs are about different environments, or the data set is there already.
-        RunError: a run is damaged, or its items or users are not those that its configuration brings now, or
-            something cannot be written.
-        EmoSimError: something that the configuration names cannot be used any more.
+        RunError: items or users of a run are not those that its configuration brings now, or something cannot be
+            written.
+        EmoSimError: something that the configuration names cannot be used any more, or must be given again.
     """
     registry = registry or Registry()
-    configs = [_config(run) for run in runs]
+    configs: list[RunConfig] = [
+        read_config(RunConfig, run.manifest["config"], str(run.directory / MANIFEST)) for run in runs
+    ]
     if again is None:
         places = [run.directory for run in runs]
         again = CommandHint(typed("data", "export", *places, "--format", "minari", "--out", out), {})
@@ -125,17 +114,8 @@ def write_minari(
 # ------------------------------------------------------------------------------------------ which world
 
 
-def _config(run: LoggedRun) -> RunConfig:
-    config: RunConfig = read_config(RunConfig, run.manifest["config"], str(run.directory / MANIFEST))
-    return config
-
-
 def _see_confirmed(run: LoggedRun, given: Mapping[str, Any], registry: Registry, again: CommandHint) -> None:
-    """See that the environment of a run, which whoever loads the data set makes again, was chosen by this user.
-
-    Raises:
-        TrustError: it names what the user must give again.
-    """
+    """See that the environment of a run, which whoever loads the data set makes again, was chosen by this user."""
     config = by_field(RunConfig, run.manifest["config"])
     values = {name: config[name] for name in all_fields(EnvironmentConfig) if name in config and name != "gateway"}
     confirmed(run.directory, values, given, values, (EnvironmentConfig,), registry, again)
@@ -143,9 +123,8 @@ def _see_confirmed(run: LoggedRun, given: Mapping[str, Any], registry: Registry,
 
 def _environment(config: RunConfig, **how: Any) -> dict[str, Any]:
     """The fields of the environment, without what changes no episode."""
-    fields = by_field(
-        EnvironmentConfig, config.model_dump(mode="json", include=set(EnvironmentConfig.model_fields), **how)
-    )
+    dumped = config.model_dump(mode="json", include=set(EnvironmentConfig.model_fields), **how)
+    fields = by_field(EnvironmentConfig, dumped)
     return {name: value for name, value in fields.items() if name not in _CHANGES_NO_EPISODE}
 
 
@@ -163,11 +142,7 @@ def _check_same_environment(runs: Sequence[LoggedRun], configs: Sequence[RunConf
 
 
 def _check_world(run: LoggedRun, world: World) -> None:
-    """See that items and users are those of the run, whose indices the data set holds.
-
-    Raises:
-        RunError: they are not.
-    """
+    """See that items and users are those of the run, whose indices the data set holds."""
     for kind, part, objects in (
         ("items", "item_loader", world.catalog.items),
         ("users", "user_loader", world.population.users),
@@ -204,11 +179,7 @@ def _default_id(runs: Sequence[LoggedRun]) -> str:
 
 
 def _write(runs: Sequence[LoggedRun], env: EmoSimEnv, dataset_id: str) -> tuple[int, int, int]:
-    """Write the data set where Minari's environment variable says.
-
-    Returns:
-        Episodes, episodes without an end, and steps.
-    """
+    """Write the data set where Minari's environment variable says: episodes, episodes without an end, and steps."""
     import minari
 
     count = unfinished = steps = 0
@@ -223,13 +194,8 @@ def _write(runs: Sequence[LoggedRun], env: EmoSimEnv, dataset_id: str) -> tuple[
             else:
                 dataset.update_dataset_from_buffer(buffers)
             about = [
-                {
-                    "run": episode.run,
-                    "episode": episode.number,
-                    "user": episode.user,
-                    "end_reason": episode.end_reason or UNFINISHED,
-                }
-                for episode in part
+                {"run": one.run, "episode": one.number, "user": one.user, "end_reason": one.end_reason or UNFINISHED}
+                for one in part
             ]
             dataset.storage.update_episode_metadata(about, range(count, count + len(part)))
             count += len(part)
@@ -265,10 +231,6 @@ class Rebuilt:
     Records hold what was consumed and how it was rated. From that an engine makes memories, moods and observations
     as an environment of the run's configuration shows them, also to a policy that asked for a longer history; nobody
     is asked again.
-
-    Args:
-        run: the run.
-        world: its items and users.
     """
 
     def __init__(self, run: LoggedRun, world: World) -> None:
@@ -296,16 +258,13 @@ class Rebuilt:
         if user is None:
             raise self._damaged(episode, f"there is no user {episode.user!r}")
         actions = np.zeros((count, slate), dtype=np.int64)
-        ratings = np.full((count + 1, slate), np.nan)
-        raw = np.full((count + 1, slate), np.nan)
+        ratings, raw = np.full((2, count + 1, slate), np.nan)
         consumed = np.zeros((count + 1, slate), dtype=np.bool_)
         engine.begin(self._slot, [self._seed], [episode.number], [user])
         seen = [engine.observe()]
         for number, step in enumerate(episode.steps):
-            if len(step["recommended"]) != slate:
-                raise self._damaged(
-                    episode, f"step {step['step']} recommends {len(step['recommended'])} items, not {slate}"
-                )
+            if (shown := len(step["recommended"])) != slate:
+                raise self._damaged(episode, f"step {step['step']} recommends {shown} items, not {slate}")
             for place, one in enumerate(step["recommended"]):
                 item = self._world.catalog.index.get(one["item"])
                 if item is None:
@@ -320,9 +279,8 @@ class Rebuilt:
             mood = engine.replay(self._slot, actions[number : number + 1], ratings[now], consumed[now])[0]
             if np.abs(mood - step["mood"]).max() > _MOOD_ROUNDING:
                 made = [round(value, 4) for value in mood.tolist()]
-                raise self._damaged(
-                    episode, f"after step {step['step']} the mood is {step['mood']}, and its ratings make it {made}"
-                )
+                after = f"after step {step['step']} the mood is {step['mood']}, and its ratings make it {made}"
+                raise self._damaged(episode, after)
             seen.append(engine.observe())
         engine.end(self._slot)
         last = np.arange(count) == count - 1
@@ -353,9 +311,8 @@ def _datasets_in(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[DATASETS_PATH]
-        else:
+        del os.environ[DATASETS_PATH]
+        if before is not None:
             os.environ[DATASETS_PATH] = before
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,28 +70,26 @@ def write_parquet(runs: Sequence[LoggedRun], path: Path) -> tuple[int, int, int]
                 pa.array(column, field.type) for column, field in zip(zip(*part, strict=True), schema, strict=True)
             ]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-    return counts.episodes, counts.unfinished, counts.rows
+    return astuple(counts)
 
 
 def write_csv(runs: Sequence[LoggedRun], path: Path) -> tuple[int, int, int]:
-    """Write a CSV file; where there is no value, the field is empty.
-
-    Returns:
-        Episodes, episodes without an end, and rows.
-    """
+    """Write a CSV file; where there is no value, the field is empty. Returns as :func:`write_parquet`."""
     counts = _Counts()
     with path.open("x", encoding="utf-8", errors="backslashreplace", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(columns(runs))
         writer.writerows(counts.rows_of(runs))
-    return counts.episodes, counts.unfinished, counts.rows
+    return astuple(counts)
 
 
+@dataclass
 class _Counts:
     """Counts what passes on its way into a file."""
 
-    def __init__(self) -> None:
-        self.episodes = self.unfinished = self.rows = 0
+    episodes: int = 0
+    unfinished: int = 0
+    rows: int = 0
 
     def rows_of(self, runs: Sequence[LoggedRun]) -> Iterator[tuple[Any, ...]]:
         """All rows of some runs."""
@@ -110,20 +109,7 @@ def episode_rows(episode: LoggedEpisode) -> Iterator[tuple[Any, ...]]:
         end_reason = episode.end_reason if step is episode.steps[-1] else None
         for place, one in enumerate(step["recommended"]):
             yield (
-                step["episode"],
-                step["step"],
-                step["user"],
-                one["item"],
-                one.get("rating"),
-                step["reward"],
-                end_reason is not None,
-                one["title"],
-                place,
-                one["consumed"],
-                one["raw_rating"],
-                one.get("times"),
-                one.get("valence"),
-                one.get("arousal"),
-                *step["mood"],
-                end_reason,
+                *(step["episode"], step["step"], step["user"], one["item"], one.get("rating"), step["reward"]),
+                *(end_reason is not None, one["title"], place, one["consumed"], one["raw_rating"], one.get("times")),
+                *(one.get("valence"), one.get("arousal"), *step["mood"], end_reason),
             )

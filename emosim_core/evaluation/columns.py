@@ -31,14 +31,7 @@ class Numbered(dict[Any, int]):
 
 @dataclass
 class Episode:
-    """One episode while its records are read.
-
-    Attributes:
-        number: its number in the run.
-        user: number of the user among :attr:`RunColumns.users`.
-        steps: steps with a recommendation.
-        end_reason: why it ended.
-    """
+    """One episode while its records are read; ``user`` is a number among :attr:`RunColumns.users`."""
 
     number: int
     user: int
@@ -67,18 +60,14 @@ class RunColumns:
         users: the users, in the order of their first episode.
         titles: title by the id of an item, of all that were recommended.
         episodes: in the order of their numbers.
-        step_episode: position of the episode of each step, shape ``(steps,)``.
-        step: number of each step in its episode, from 1.
-        step_reward: reward of each step.
-        moods: mood after each step, shape ``(steps, 2)``.
-        slate_episode: position of the episode of each item that was recommended, shape ``(slates * slate,)``.
-        slate_item: number of the item, in the order of ``titles``.
-        slate_rating: its rating, after perturbation where it was consumed; NaN where there is none.
-        rating_episode: position of the episode of each rating of what was consumed, shape ``(ratings,)``.
-        rating_step: number of its step.
-        item: number of the item rated, in the order of ``titles``.
-        rating: the rating, after perturbation.
-        liked: whether its valence is positive.
+        step_episode, step, step_reward, moods: of each step the position of its episode, its number in it, from 1, its
+            reward, and the mood after it; shape ``(steps,)``, moods ``(steps, 2)``.
+        slate_episode, slate_item, slate_rating: of each item that was recommended the position of the episode, its
+            number in the order of ``titles``, and its rating, after perturbation where it was consumed, NaN where there
+            is none; shape ``(slates * slate,)``.
+        rating_episode, rating_step, item, rating, liked: of each rating of what was consumed the position of the
+            episode, the number of the step and of the item, the rating after perturbation, and whether its valence is
+            positive; shape ``(ratings,)``.
     """
 
     directory: Path
@@ -122,14 +111,9 @@ class RunColumns:
         return totals[:, None], np.bincount(users, minlength=count).astype(np.float64)[:, None]
 
     def read(self, records: Iterable[Mapping[str, Any]], seen: Seen = lambda episode, record: None) -> RunColumns:
-        """Fill the columns.
+        """Fill the columns from steps as :func:`~emosim_core.runs.records.read_records` yields them; returns this run.
 
-        Args:
-            records: steps as :func:`~emosim_core.runs.records.read_records` yields them; those of one episode in order.
-            seen: called with each record and its episode, before what the record tells is added to the episode.
-
-        Returns:
-            This run.
+        ``seen`` is called with each record and its episode, before what the record tells is added to the episode.
         """
         users, items, episodes = Numbered(), Numbered(), dict[int, Episode]()
         ints = {name: array("q") for name in _INTS}
@@ -187,19 +171,12 @@ class RunColumns:
         return self
 
 
-_INTS = (
-    *("step_episode", "step", "slate_episode", "slate_item"),
-    *("rating_episode", "rating_step", "item", "liked"),
-)
+_INTS = (*("step_episode", "step", "slate_episode", "slate_item"), *("rating_episode", "rating_step", "item", "liked"))
 _FLOATS = ("step_reward", "moods", "slate_rating", "rating")
 
 
 def read_run(directory: Path, seen: Seen = lambda episode, record: None) -> RunColumns:
-    """Read a run.
-
-    Args:
-        directory: the run's directory.
-        seen: as of :meth:`RunColumns.read`.
+    """Read a run; ``seen`` is that of :meth:`RunColumns.read`.
 
     Raises:
         RunError: the directory holds no run, or a file of it is damaged.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,20 +27,19 @@ from emosim_core.evaluation.results import (
     LOGS,
     RESULTS,
     RUNS,
-    as_json,
     compute_results,
+    csv_bytes,
     is_complete,
     stored_evaluation,
-    write_text,
 )
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field, over, split_names
 from emosim_core.runs.job import JobDirectory, holds_remains, job_directory
-from emosim_core.runs.manifest import check_same, now
+from emosim_core.runs.manifest import begin_job, check_same, now
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import FORMAT, MANIFEST
 from emosim_core.runs.runner import Run
-from emosim_core.runs.trust import CommandHint, confirmed, note_made
+from emosim_core.runs.trust import CommandHint, confirmed
 from emosim_core.runs.typed import typed
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import RunConfig, read_config
@@ -53,13 +50,9 @@ _MAY_CHANGE = frozenset({"resamples", "gateway", "on_failed_rating"})
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an evaluation is.
+    """How many episodes of an evaluation are done, and which run is going on, such as ``"popular, train users"``.
 
-    Attributes:
-        what: which run is going on, such as ``"popular, train users"``.
-        done: episodes that are simulated.
-        total: episodes in all.
-        cost: what a language model has cost in this process; None where it is not known, or none is asked.
+    The cost is what a language model has cost in this process; None where it is not known, or none is asked.
     """
 
     what: str
@@ -85,23 +78,21 @@ def evaluate(
 
     Args:
         values: fields of :class:`~emosim_core.evaluation.plan.EvaluationConfig`, such as
-            ``{"plugin": "movies", "policies": ["random", "popular"]}``. Where ``recommenders`` are named,
-            the environment of the first is the default.
+            ``{"plugin": "movies", "policies": ["random", "popular"]}``. The environment of the first of
+            ``recommenders``, or that of the evaluation that is resumed, is the default.
         out: the directory of the evaluation.
-        resume: whether to continue the evaluation that is there, as a job directory knows; what it was made with is
-            then the default.
+        resume: whether to continue the evaluation that is there; a job directory knows.
         registry: plugins to use; found anew if not given.
         on_message: called with each message for whoever runs this, a sentence.
         on_progress: called when an episode has ended.
-        draw: called with what evaluation.json holds and the directory for charts, to draw them.
+        draw: called with the results and the directory for charts.
 
     Returns:
         What evaluation.json holds.
 
     Raises:
-        EmoSimError: something that is named is wrong or missing, or the directory cannot be used. What was simulated
-            is kept.
-        KeyboardInterrupt: completed episodes are kept.
+        EmoSimError: something that is named is wrong or missing, or the directory cannot be used. Completed episodes
+            are kept, here and at a KeyboardInterrupt.
     """
     evaluation = Evaluation(values, out, resume, registry or Registry())
     with evaluation.job as job:
@@ -139,16 +130,7 @@ def confirmed_values(
 ) -> dict[str, Any]:
     """The values of an evaluation, once those that a directory brought along reach no further than they may.
 
-    Args:
-        values: what is given over what the directory says.
-        given: what is given alone.
-        out: the directory of the evaluation.
-        resume: whether it is continued.
-        registry: plugins to use.
-        again: how values are given again.
-
-    Raises:
-        EmoSimError: as of :func:`emosim_core.runs.trust.confirmed`.
+    ``values`` are those that are ``given`` over what the directory says; see :func:`emosim_core.runs.trust.confirmed`.
     """
     source = base_directory(given, out, resume)
     if source is None:
@@ -158,17 +140,7 @@ def confirmed_values(
 
 
 class Evaluation:
-    """The episodes of an evaluation: what is to be simulated, and the simulation of it.
-
-    Args:
-        values: as :func:`evaluate` takes them.
-        out: the directory.
-        resume: whether the directory holds an evaluation that is to be continued; a job directory knows.
-        registry: plugins to use.
-
-    Raises:
-        EmoSimError: something that is named is wrong or missing, or the directory cannot be used.
-    """
+    """The episodes of an evaluation: what is to be simulated, and the simulation of it; as :func:`evaluate`."""
 
     def __init__(
         self, values: Mapping[str, Any], out: str | Path | JobDirectory, resume: bool, registry: Registry
@@ -189,33 +161,26 @@ class Evaluation:
         for user_split in self.config.user_splits:
             self.config.run("random", user_split)
         self._spent = 0.0
-        self._runs_rated = 0
+        self._runs_rated = self._done = 0
         self.job.check()
         if self.job.resume and self.job.begun:
-            self._check_stored()
+            self._check_same(stored_evaluation(self.out))
 
     @property
     def out(self) -> Path:
         """The directory."""
         return self.job.path
 
-    def _check_stored(self) -> dict[str, Any]:
-        """See that the evaluation which is resumed has the same configuration; returns what evaluation.json holds."""
-        evaluation = stored_evaluation(self.out)
-        old, new = {"config": evaluation["config"]}, {"config": self.config.stored()}
+    def _check_same(self, stored: Mapping[str, Any]) -> None:
+        """See that the evaluation which is resumed has the same configuration."""
+        old, new = {"config": stored["config"]}, {"config": self.config.stored()}
         check_same(self.out, old, new, _MAY_CHANGE, EvaluationConfig)
-        return evaluation
 
     # ----------------------------------------------------------------------------------------- playing
 
     def run(self, on_message: Callable[[str], None], on_progress: Callable[[Progress], None]) -> None:
-        """Simulate what has not been simulated yet.
-
-        Raises:
-            EmoSimError: something is wrong or missing; completed episodes are kept.
-            KeyboardInterrupt: completed episodes are kept.
-        """
-        world = self._world()
+        """Simulate what has not been simulated yet; completed episodes are kept whatever happens."""
+        world = assemble(self.config.run("random", self.config.user_splits[0]), self._registry)
         uses_llm = world.rater.uses_llm
         if self._must_log and uses_llm:
             names = ", ".join(one.name for one in self.recommenders if one.needs_logs)
@@ -229,11 +194,10 @@ class Evaluation:
             on_message(f"A language model rates: {most:,} ratings at most. --max-cost bounds what it may cost.")
         for note in (*world.announcements, *self.notes):
             on_message(note)
-        total = len(runs) * self.config.episodes + LOG_EPISODES * self._must_log
-        done = 0
+        self._total = len(runs) * self.config.episodes + LOG_EPISODES * self._must_log
         try:
             self.job.claim()
-            self._write_plan(world)
+            self._begin(world)
             if self._must_log:
                 logs = RunConfig(
                     **{**self.config.environment(), "user_split": "train", "user_order": "sequential"},
@@ -244,12 +208,13 @@ class Evaluation:
                 )
                 if not (self.out / LOGS).exists():
                     self._take_logs(logs, world, on_message)
-                done = self._run(logs, self.out / LOGS, "logs", done, total, on_progress)
-            self._try_out(world)
+                self._run(logs, self.out / LOGS, "logs", on_progress)
+            for one in self.recommenders:  # one that cannot be made is known before the first is measured
+                self._registry.resolve("policy", self._policy(one), world.domain.name).build(Policy)
             for one, user_split in runs:
                 config = self.config.run(self._policy(one), user_split)
                 what = f"{one.name}, {user_split if user_split == 'all' else f'{user_split} users'}"
-                done = self._run(config, self.out / RUNS / user_split / one.folder, what, done, total, on_progress)
+                self._run(config, self.out / RUNS / user_split / one.folder, what, on_progress)
         except BaseException as error:
             self._leave(error)
             raise
@@ -269,50 +234,32 @@ class Evaluation:
         on_message(f"{why}: those of {existing.parent}, which were made the same, are used again.")
         take_over(existing, self.out / LOGS)
 
-    def _world(self) -> World:
-        """The items, users, scale and rater; nobody is asked to rate yet."""
-        return assemble(self.config.run("random", self.config.user_splits[0]), self._registry)
-
     def _policy(self, one: Recommender) -> Any:
         return with_logs(one.policy, self.config.logs or [str(self.out / LOGS)]) if one.needs_logs else one.policy
 
-    def _try_out(self, world: World) -> None:
-        """Make every recommender once, so that one that cannot be made is known before the first is measured."""
-        for one in self.recommenders:
-            self._registry.resolve("policy", self._policy(one), world.domain.name).build(Policy)
-
-    def _run(
-        self,
-        config: RunConfig,
-        directory: Path,
-        what: str,
-        done: int,
-        total: int,
-        on_progress: Callable[[Progress], None],
-    ) -> int:
-        """Simulate one run, or what is left of it; how many episodes are simulated then."""
+    def _run(self, config: RunConfig, directory: Path, what: str, on_progress: Callable[[Progress], None]) -> None:
+        """Simulate one run, or what is left of it."""
         if is_complete(directory):
             JobDirectory(directory, "run", resume=True, part=True).tidy()
-            return done + config.episodes
+            self._done += config.episodes
+            return
         place = JobDirectory(directory, "run", resume=(directory / MANIFEST).exists(), part=True)
         run = Run(config, place, registry=self._registry, spent=self._spent)
-        count = done
 
         def on_episode(episode: object) -> None:
-            nonlocal count
-            count += 1
+            self._done += 1
             cost = run.world.rater.usage().get("cost")
-            on_progress(Progress(what, count, total, None if cost is None else cost + self._spent))
+            on_progress(Progress(what, self._done, self._total, None if cost is None else cost + self._spent))
 
         try:
             run.run(on_episode)
         finally:
             self._runs_rated += 1
             self._spent += run.world.rater.usage().get("cost") or 0.0
-        return count
 
-    def _write_plan(self, world: World) -> None:
-        scale = world.domain.scale
+    def _begin(self, world: World) -> None:
+        """Write what is evaluated, or see that what is resumed is the same, and write the items."""
+        scale, catalog = world.domain.scale, world.catalog
         plan = {
             "format": FORMAT,
             "complete": False,
@@ -328,20 +275,17 @@ class Evaluation:
                 for one in self.recommenders
             ],
         }
-        before = None
-        if self.job.resume:
-            stored = self._check_stored()  # once more, as nobody else can change it now
-            before, plan["created"] = stored["config"], stored.get("created", plan["created"])
-        note_made(self.out, self.config.stored(), (EvaluationConfig,), self._registry, before)
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["item", "title", "public_count"])
-        catalog = world.catalog
-        writer.writerows(
-            zip((i.id for i in catalog.items), catalog.titles, catalog.public_counts.tolist(), strict=True)
-        )
-        write_text(self.out / RESULTS, as_json(plan))  # first: whoever is killed here goes on with --resume
-        write_text(self.out / ITEMS, text.getvalue())
+
+        def read(out: Path) -> dict[str, Any]:
+            stored = stored_evaluation(out)
+            return {**{name: stored[name] for name in plan if name in stored}, "complete": False}
+
+        models = (EvaluationConfig,)
+        # First: whoever is killed here goes on with --resume.
+        begin_job(self.job, plan, models, self._registry, self._check_same, read, name=RESULTS)
+        ids, counts = (item.id for item in catalog.items), catalog.public_counts.tolist()
+        rows = zip(ids, catalog.titles, counts, strict=True)
+        self.job.write(ITEMS, csv_bytes([("item", "title", "public_count"), *rows]))
 
     def _leave(self, error: BaseException) -> None:
         """Leave nothing behind where nothing was simulated."""

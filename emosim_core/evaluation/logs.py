@@ -17,14 +17,7 @@ from emosim_core.simulation.config import RunConfig
 
 
 def same_logs(out: Path, config: RunConfig, world: World, registry: Registry) -> Path | None:
-    """Complete logs of an evaluation beside ``out`` that a run of ``config`` would repeat; the newest of several.
-
-    Args:
-        out: the directory of an evaluation.
-        config: the run that would make its logs.
-        world: a world of the same items, users and components.
-        registry: the plugins.
-    """
+    """Complete logs of an evaluation beside ``out`` that a run of ``config`` in ``world`` would repeat; the newest."""
     policy = registry.resolve("policy", config.policy, world.domain.name).describe()
     manifest = make_manifest(world, config)
     manifest = {**manifest, "parts": {**manifest["parts"], "policy": policy}}
@@ -42,11 +35,7 @@ def same_logs(out: Path, config: RunConfig, world: World, registry: Registry) ->
 
 
 def take_over(logs: Path, place: Path) -> None:
-    """Copy complete logs, whole or not at all.
-
-    Raises:
-        RunError: they cannot be copied.
-    """
+    """Copy complete logs, whole or not at all. Raises RunError: they cannot be copied."""
     with scratch(place) as folder:
         folder.mkdir()
         for name in (MANIFEST, INTERACTIONS, SUMMARY):

@@ -14,7 +14,7 @@ from emosim_core.errors import RunError
 from emosim_core.evaluation.columns import UNFINISHED, Episode, RunColumns
 from emosim_core.model import RatingScale
 from emosim_core.runs.words import signed
-from emosim_core.stats import Floats, Seed, divided, percentiles, redrawn, resampled_ratios
+from emosim_core.stats import Floats, Seed, divided, percentiles, redrawn, resampled_ratios, rounded
 
 LIST_LENGTH = 10
 """First recommendations of an episode that count as its list."""
@@ -38,8 +38,8 @@ class Metric:
         signed: whether it can be negative.
         of_lists: whether it is about the lists that are recommended, not about what users get from them.
         chart: whether the report has a chart of it.
-        sums: the metric as a ratio of two sums over episodes: what each episode adds to both, each of shape ``(E,)``.
-            None for a metric that is no ratio, which :func:`evaluation_sample` computes by itself.
+        sums: what each episode adds to two sums, each of shape ``(E,)``, whose ratio is the metric. None for a metric
+            that is no ratio, which :func:`evaluation_sample` computes by itself.
     """
 
     name: str
@@ -70,11 +70,8 @@ class Metric:
 class ItemTable:
     """What metrics of lists need to know beyond the records, of a catalog of N items.
 
-    Attributes:
-        ids: the items' ids.
-        public_counts: how many users rated each item, 0 where unknown; shape ``(N,)``.
-        scale: the rating scale.
-        liked_from: rating from which an item of a list is liked.
+    ``public_counts`` is how many users rated each item, 0 where unknown, shape ``(N,)``; ``liked_from`` the rating from
+    which an item of a list is liked.
     """
 
     ids: Sequence[str]
@@ -98,13 +95,8 @@ class ItemTable:
 class Episodes:
     """E episodes of a run, by number: what metrics are made of.
 
-    An item that was consumed counts with its rating after perturbation, as in the run's summary. One that was
-    recommended and not consumed has in the list the rating that its rater gave.
-
-    Attributes:
-        run: the run.
-        chosen: those of its episodes that count.
-        items: the catalog; None will do for metrics that are not about lists.
+    An item that was consumed counts with its rating after perturbation, one that was only recommended with the
+    rater's. ``chosen`` are the episodes of ``run`` that count; metrics that are not about lists need no ``items``.
     """
 
     run: RunColumns
@@ -127,11 +119,7 @@ class Episodes:
 
     @property
     def catalog(self) -> ItemTable:
-        """The catalog.
-
-        Raises:
-            TypeError: there is none.
-        """
+        """The catalog; a TypeError where there is none."""
         if self.items is None:
             raise TypeError("metrics of lists need the catalog")
         return self.items
@@ -139,14 +127,12 @@ class Episodes:
     @cached_property
     def lists(self) -> NDArray[np.intp]:
         """The first :data:`LIST_LENGTH` items that were recommended, by number; -1 after the end; shape ``(E, 10)``."""
-        places = self._slate_places
-        return self._grid(self.run.slate_episode, places, self.run.slate_item, LIST_LENGTH, -1).astype(np.intp)
+        return self._list(self.run.slate_item, -1).astype(np.intp)
 
     @cached_property
     def list_ratings(self) -> Floats:
         """Their ratings, NaN where there is none; shape ``(E, 10)``."""
-        places = self._slate_places
-        return self._grid(self.run.slate_episode, places, self.run.slate_rating, LIST_LENGTH, np.nan)
+        return self._list(self.run.slate_rating, np.nan)
 
     @property
     def relevant(self) -> NDArray[np.bool_]:
@@ -159,11 +145,10 @@ class Episodes:
         place = {name: number for number, name in enumerate(self.catalog.ids)}
         surprises = self.catalog.surprises()[[place[name] for name in self.run.titles]]
         rows = self._rows[self.run.slate_episode]
-        items = self.run.slate_item[rows >= 0]
-        sums = np.zeros((2, len(self.chosen)))
-        np.add.at(sums[0], rows[rows >= 0], surprises[items])
-        np.add.at(sums[1], rows[rows >= 0], 1.0)
-        return sums[0], sums[1]
+        counted, items = rows[rows >= 0], self.run.slate_item[rows >= 0]
+        count = len(self.chosen)
+        sums, counts = (np.bincount(counted, added, count).astype(np.float64) for added in (surprises[items], None))
+        return sums, counts
 
     def step_rewards(self, longest: int) -> Floats:
         """Reward of each of the first steps, NaN after the end; shape ``(E, longest)``."""
@@ -176,14 +161,12 @@ class Episodes:
         rows[[episode.position for episode in self.chosen]] = np.arange(len(self.chosen))
         return rows
 
-    @cached_property
-    def _slate_places(self) -> NDArray[np.intp]:
-        """The place of each recommended item in its episode, from 0."""
+    def _list(self, values: NDArray[Any], fill: float) -> Floats:
+        """Values of the first items that were recommended, by episode and place."""
         order = np.argsort(self.run.slate_episode, kind="stable")
         episodes = self.run.slate_episode[order]
-        places = np.empty_like(order)
-        places[order] = np.arange(len(order)) - np.searchsorted(episodes, episodes)
-        return places
+        places = np.arange(len(order)) - np.searchsorted(episodes, episodes)
+        return self._grid(episodes, places, values[order], LIST_LENGTH, fill)
 
     def _grid(
         self, episodes: NDArray[np.int64], places: NDArray[np.integer], values: NDArray[Any], width: int, fill: float
@@ -216,167 +199,73 @@ def whole_episodes(run: RunColumns, items: ItemTable) -> Episodes:
 # ------------------------------------------------------------------------------------ quality of lists
 
 
-def average_precision(relevant: NDArray[np.bool_]) -> NDArray[np.float64]:
+def average_precision(relevant: NDArray[np.bool_]) -> Floats:
     """AP@10 = (1 / 10) * sum over places k of P(k) * rel(k), P(k) the share of the first k that is relevant.
 
-    It takes ten relevant items to exist, so that 1 means that all of the list was liked.
-
-    Args:
-        relevant: shape ``(E, 10)``.
-
-    Returns:
-        Values in [0, 1], shape ``(E,)``.
+    It takes ten relevant items to exist, so that 1 means that all of the list was liked; from ``(E, 10)`` to ``(E,)``.
     """
     precision = relevant.cumsum(axis=1) / np.arange(1, relevant.shape[1] + 1)
     return (precision * relevant).sum(axis=1) / relevant.shape[1]
 
 
-def reciprocal_rank(relevant: NDArray[np.bool_]) -> NDArray[np.float64]:
+def reciprocal_rank(relevant: NDArray[np.bool_]) -> Floats:
     """1 / place of the first relevant item, 0 where none is; from ``(E, 10)`` to ``(E,)``."""
     return np.where(relevant.any(axis=1), 1.0 / (relevant.argmax(axis=1) + 1), 0.0)
 
 
-def discounted_gain(ratings: NDArray[np.float64], scale: RatingScale) -> NDArray[np.float64]:
-    """nDCG@10: sum of gain / log2(place + 1), over that of ten top marks.
+def discounted_gain(ratings: Floats, scale: RatingScale) -> Floats:
+    """nDCG@10: sum of gain / log2(place + 1), over that of ten top marks; from ``(E, 10)`` to [0, 1], ``(E,)``.
 
     The gain of a rating is its relative position on the scale, 0 to 1; where there is no rating, 0.
-
-    Args:
-        ratings: shape ``(E, 10)``; NaN where there is none.
-        scale: the scale of the ratings.
-
-    Returns:
-        Values in [0, 1], shape ``(E,)``.
     """
     gains = np.nan_to_num((ratings - scale.low) / scale.span, nan=0.0)
-    result: NDArray[np.float64] = gains @ _DISCOUNTS / _DISCOUNTS.sum()
+    result: Floats = gains @ _DISCOUNTS / _DISCOUNTS.sum()
     return result
 
 
+def _mean(values: Callable[[Episodes], Floats]) -> Callable[[Episodes], tuple[Floats, Floats]]:
+    """The mean over episodes as a ratio of sums."""
+    return lambda episodes: (values(episodes), episodes.ones)
+
+
+def _ratio(over: str, under: str) -> Callable[[Episodes], tuple[Floats, Floats]]:
+    """The ratio of the sums of two attributes of episodes."""
+    return lambda episodes: (episodes.each(over), episodes.each(under))
+
+
+# fmt: off
 METRICS: tuple[Metric, ...] = (
-    Metric(
-        "mean_reward",
-        title="reward",
-        label="reward per episode",
-        help="sum of all rewards / E",
-        better="higher",
-        decimals=1,
-        sums=lambda episodes: (episodes.each("reward"), episodes.ones),
-    ),
-    Metric(
-        "reward_per_step",
-        title="per step",
-        label="reward per step",
-        help="sum of all rewards / number of all steps",
-        better="higher",
-        decimals=2,
-        chart=False,
-        sums=lambda episodes: (episodes.each("reward"), episodes.each("steps")),
-    ),
-    Metric(
-        "mean_rating",
-        title="rating",
-        label="mean rating",
-        help="mean rating of all consumed items, after perturbation",
-        better="higher",
-        decimals=2,
-        chart=False,
-        sums=lambda episodes: (episodes.each("total"), episodes.each("rated")),
-    ),
-    Metric(
-        "share_liked",
-        title="liked",
-        label="share liked",
-        help="share of these ratings that are liked",
-        better="higher",
-        unit="%",
-        decimals=1,
-        sums=lambda episodes: (episodes.each("liked"), episodes.each("rated")),
-    ),
-    Metric(
-        "episode_length",
-        title="steps",
-        label="steps per episode",
-        help="number of all steps / E",
-        better="higher",
-        unit="steps",
-        decimals=1,
-        sums=lambda episodes: (episodes.each("steps"), episodes.ones),
-    ),
-    Metric(
-        "map_at_10",
-        title="MAP@10",
-        label="MAP@10",
-        help="mean of AP = (1/10) sum over k = 1..10 of P(k) rel(k)",
-        better="higher",
-        of_lists=True,
-        sums=lambda episodes: (average_precision(episodes.relevant), episodes.ones),
-    ),
-    Metric(
-        "mrr_at_10",
-        title="MRR@10",
-        label="MRR@10",
-        help="mean of 1 / rank of the first liked item, 0 where none is liked",
-        better="higher",
-        of_lists=True,
-        sums=lambda episodes: (reciprocal_rank(episodes.relevant), episodes.ones),
-    ),
-    Metric(
-        "ndcg_at_10",
-        title="nDCG@10",
-        label="nDCG@10",
-        help="mean of the sum over k of g(k) / log2(k + 1), over the same of ten top marks",
-        better="higher",
-        of_lists=True,
-        sums=lambda episodes: (discounted_gain(episodes.list_ratings, episodes.catalog.scale), episodes.ones),
-    ),
-    Metric(
-        "personalization",
-        title="personalization",
-        label="personalization",
-        help="1 - mean cosine of the lists of two episodes of different users",
-        of_lists=True,
-    ),
-    Metric(
-        "coverage",
-        title="coverage",
-        label="coverage",
-        help="share of the catalog that was recommended at least once",
-        unit="%",
-        decimals=1,
-        of_lists=True,
-    ),
-    Metric(
-        "novelty",
-        title="novelty",
-        label="novelty",
-        help="mean over all recommendations of -log2 of the item's share of all public counts",
-        unit="bits",
-        decimals=2,
-        of_lists=True,
-        sums=lambda episodes: episodes.surprises,
-    ),
-    Metric(
-        "valence_at_end",
-        title="valence",
-        label="valence at the end",
-        help="mean valence after the last step, -1 to 1",
-        better="higher",
-        decimals=2,
-        signed=True,
-        chart=False,
-        sums=lambda episodes: (episodes.each("mood")[:, 0], episodes.ones),
-    ),
-    Metric(
-        "arousal_at_end",
-        title="arousal",
-        label="arousal at the end",
-        help="mean arousal after the last step, 0 to 1",
-        decimals=2,
-        chart=False,
-        sums=lambda episodes: (episodes.each("mood")[:, 1], episodes.ones),
-    ),
+    Metric("mean_reward", "reward", "reward per episode", "sum of all rewards / E",
+           better="higher", decimals=1, sums=_mean(lambda episodes: episodes.each("reward"))),
+    Metric("reward_per_step", "per step", "reward per step", "sum of all rewards / number of all steps",
+           better="higher", decimals=2, chart=False, sums=_ratio("reward", "steps")),
+    Metric("mean_rating", "rating", "mean rating", "mean rating of all consumed items, after perturbation",
+           better="higher", decimals=2, chart=False, sums=_ratio("total", "rated")),
+    Metric("share_liked", "liked", "share liked", "share of these ratings that are liked",
+           better="higher", unit="%", decimals=1, sums=_ratio("liked", "rated")),
+    Metric("episode_length", "steps", "steps per episode", "number of all steps / E",
+           better="higher", unit="steps", decimals=1, sums=_mean(lambda episodes: episodes.each("steps"))),
+    Metric("map_at_10", "MAP@10", "MAP@10", "mean of AP = (1/10) sum over k = 1..10 of P(k) rel(k)",
+           better="higher", of_lists=True, sums=_mean(lambda episodes: average_precision(episodes.relevant))),
+    Metric("mrr_at_10", "MRR@10", "MRR@10", "mean of 1 / rank of the first liked item, 0 where none is liked",
+           better="higher", of_lists=True, sums=_mean(lambda episodes: reciprocal_rank(episodes.relevant))),
+    Metric("ndcg_at_10", "nDCG@10", "nDCG@10",
+           "mean of the sum over k of g(k) / log2(k + 1), over the same of ten top marks", better="higher",
+           of_lists=True, sums=_mean(lambda episodes: discounted_gain(episodes.list_ratings, episodes.catalog.scale))),
+    Metric("personalization", "personalization", "personalization",
+           "1 - mean cosine of the lists of two episodes of different users", of_lists=True),
+    Metric("coverage", "coverage", "coverage", "share of the catalog that was recommended at least once",
+           unit="%", decimals=1, of_lists=True),
+    Metric("novelty", "novelty", "novelty",
+           "mean over all recommendations of -log2 of the item's share of all public counts",
+           unit="bits", decimals=2, of_lists=True, sums=lambda episodes: episodes.surprises),
+    Metric("valence_at_end", "valence", "valence at the end", "mean valence after the last step, -1 to 1",
+           better="higher", decimals=2, signed=True, chart=False,
+           sums=_mean(lambda episodes: episodes.each("mood")[:, 0])),
+    Metric("arousal_at_end", "arousal", "arousal at the end", "mean arousal after the last step, 0 to 1",
+           decimals=2, chart=False, sums=_mean(lambda episodes: episodes.each("mood")[:, 1])),
 )
+# fmt: on
 """All metrics but why episodes ended, in the order of files. ``scripts/write_tables.py`` writes them into the docs."""
 
 
@@ -397,13 +286,7 @@ Ratios = dict[str, tuple[Floats, Floats]]
 
 @dataclass(frozen=True)
 class Sample:
-    """Metrics of episodes, and the same metrics of resamples of their users.
-
-    Attributes:
-        names: names of M metrics.
-        exact: the metrics, NaN where there is none; shape ``(M,)``.
-        drawn: those of B resamples, shape ``(B, M)``.
-    """
+    """M metrics, NaN where there is none, ``(M,)``, and the same of B resamples of the users, ``drawn`` ``(B, M)``."""
 
     names: tuple[str, ...]
     exact: Floats
@@ -418,13 +301,9 @@ class Sample:
         low, high = percentiles(self.drawn)
         ends = ("estimate", "low", "high")
         return {
-            name: dict(zip(ends, map(_plain, values), strict=True))
+            name: dict(zip(ends, map(rounded, values), strict=True))
             for name, *values in zip(self.names, self.exact, low, high, strict=True)
         }
-
-
-def _plain(value: float) -> float | None:
-    return None if np.isnan(value) else round(float(value), 6)
 
 
 def ratios_of(episodes: Episodes, metrics: Iterable[Metric], reasons: Iterable[str]) -> Ratios:
@@ -439,12 +318,7 @@ def ratios_of(episodes: Episodes, metrics: Iterable[Metric], reasons: Iterable[s
 def sample(episodes: Episodes, ratios: Ratios, users: Sequence[str], resamples: int, seed: Seed) -> Sample:
     """Ratios with resamples of users: each user's episodes together, both sums of a ratio together.
 
-    Args:
-        episodes: the episodes.
-        ratios: what each of them adds.
-        users: the users, each once; the same users in the same order are drawn alike under the same seed.
-        resamples: number of bootstrap resamples.
-        seed: seed of the resampling of users.
+    The same ``users``, each once, in the same order are drawn alike under the same seed.
     """
     over, under = (
         _by_user(np.column_stack([pair[side] for pair in ratios.values()]), episodes, users) for side in (0, 1)
@@ -457,17 +331,9 @@ def sample(episodes: Episodes, ratios: Ratios, users: Sequence[str], resamples: 
 def evaluation_sample(
     episodes: Episodes, users: Sequence[str], reasons: Sequence[str], longest: int, resamples: int, seed: Seed
 ) -> Sample:
-    """All metrics of a recommender; ``end_reason:NAME``, ``survival:STEP`` and ``reward:STEP``.
+    """All metrics of a recommender; ``end_reason:NAME``; ``survival:STEP`` and ``reward:STEP`` up to ``longest``.
 
     Coverage has no interval: a resample holds fewer different users, so it covers less whatever is measured.
-
-    Args:
-        episodes: its episodes.
-        users: as of :func:`sample`.
-        reasons: why episodes can end.
-        longest: number of steps for which survival and reward by step are computed.
-        resamples: number of bootstrap resamples.
-        seed: seed of the resampling of users.
     """
     ratios = ratios_of(episodes, METRICS, reasons)
     rewards = episodes.step_rewards(longest)

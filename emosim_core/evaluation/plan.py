@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, field_validator
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import all_fields, by_field
-from emosim_core.hooks.names import Request
+from emosim_core.hooks.names import Request, spelled
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import MANIFEST, read_manifest, run_manifest
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, RunConfig, read_config
@@ -38,8 +38,7 @@ _KEPT_OF_GATEWAY = ("concurrency", "attempts", "cache")
 class EvaluationConfig(EnvironmentConfig):
     """An environment, the recommenders that are compared in it, and on whom.
 
-    The fields ``user_split`` and ``user_order`` of an environment are decided by ``user_splits``: each
-    group is met in the order of the population.
+    ``user_splits`` decides the environment's ``user_split`` and ``user_order``: each is met in the population's order.
     """
 
     model_config = ConfigDict(title="Evaluation")
@@ -66,10 +65,7 @@ class EvaluationConfig(EnvironmentConfig):
         json_schema_extra={"unit": "episodes"},
     )
     seed: int = Field(
-        default=EVALUATION_SEED,
-        ge=0,
-        le=2**63 - 1,
-        description="Seed of all random numbers; not that of a training.",
+        default=EVALUATION_SEED, ge=0, le=2**63 - 1, description="Seed of all random numbers; not that of a training."
     )
     num_envs: int | None = Field(
         default=None,
@@ -99,10 +95,7 @@ class EvaluationConfig(EnvironmentConfig):
 
     def environment(self) -> dict[str, Any]:
         """The fields of the environment but who is met in which order, as a run is given them."""
-        dumped = self.model_dump()
-        return {
-            name: dumped[name] for name in EnvironmentConfig.model_fields if name not in ("user_split", "user_order")
-        }
+        return self.model_dump(include=set(EnvironmentConfig.model_fields) - {"user_split", "user_order"})
 
     def stored(self) -> dict[str, Any]:
         """All fields that count, for JSON."""
@@ -118,14 +111,9 @@ class EvaluationConfig(EnvironmentConfig):
 
 @dataclass(frozen=True)
 class Recommender:
-    """One that is measured.
+    """One that is measured: ``name`` in tables, the ``policy`` to run, ``folder`` of its runs.
 
-    Attributes:
-        name: what tables call it.
-        policy: the component to run.
-        model: its directory, where it was trained; None for other policies.
-        folder: name of the folder of its runs.
-        needs_logs: whether it learns from logs and none were named with it.
+    ``model`` is its directory, where it was trained; ``needs_logs`` whether it learns from logs and none were named.
     """
 
     name: str
@@ -136,10 +124,7 @@ class Recommender:
 
 
 def with_user_splits(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of an evaluation in which the users of an environment, ``user_split``, are the groups to measure on.
-
-    Who is met in which order is decided by the evaluation.
-    """
+    """Values of an evaluation in which the users of an environment, ``user_split``, are the groups to measure on."""
     result = {name: value for name, value in values.items() if name not in ("user_split", "user_order")}
     if "user_split" in values:
         result.setdefault("user_splits", values["user_split"])
@@ -150,8 +135,7 @@ def recommenders_of(config: EvaluationConfig, registry: Registry) -> list[Recomm
     """The recommenders of a configuration, models first, each with a name of its own.
 
     Raises:
-        ConfigurationError: there is none, one is named twice, or a name or an option is wrong.
-        RunError: the directory of a model holds none.
+        EmoSimError: there is none, one is named twice, a name or an option is wrong, or a model is none.
     """
     if not config.recommenders and not config.policies:
         raise ConfigurationError(
@@ -166,7 +150,7 @@ def recommenders_of(config: EvaluationConfig, registry: Registry) -> list[Recomm
             raise ConfigurationError(f"the model {model} is named twice")
         model_config(model)
         made.append(Recommender(_shortest_distinct(path, paths), {"name": "trained", "path": model}, model))
-    written = [policy_name(policy) for policy in config.policies]
+    written = [spelled(policy) for policy in config.policies]
     for number, (policy, name) in enumerate(zip(config.policies, written, strict=True)):
         if name in written[:number]:
             raise ConfigurationError(f"the policy {name!r} is named twice; two with different options may be")
@@ -177,18 +161,9 @@ def recommenders_of(config: EvaluationConfig, registry: Registry) -> list[Recomm
     names = _distinct(one.name for one in made)
     folders = _distinct(re.sub(r"[^\w.=+-]+", "_", name)[:80].strip("._") or "policy" for name in names)
     return [
-        Recommender(name, one.policy, one.model, folder.replace(" ", "_"), one.needs_logs)
+        replace(one, name=name, folder=folder.replace(" ", "_"))
         for one, name, folder in zip(made, names, folders, strict=True)
     ]
-
-
-def policy_name(policy: ComponentChoice) -> str:
-    """A policy as one writes it: ``"epsilon_greedy:epsilon=0.2"``."""
-    if isinstance(policy, str):
-        return policy
-    options = ",".join(f"{key}={value}" for key, value in policy.items() if key != "name")
-    head = str(policy.get("name", ""))
-    return head + (("," if ":" in head else ":") + options if options else "")
 
 
 def with_logs(policy: ComponentChoice, logs: Sequence[str]) -> dict[str, Any]:
@@ -257,9 +232,6 @@ def model_environment(model: str) -> dict[str, Any]:
     """The environment that a recommender was trained in, as far as an evaluation takes it over.
 
     Who was met in which order is not; nor what may be spent on a language model, nor whether only cached answers count.
-
-    Raises:
-        RunError: the directory is not one of a trained recommender.
     """
     config = by_field(EnvironmentConfig, model_config(model))
     result = {

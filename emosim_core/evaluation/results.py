@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,17 +14,17 @@ import numpy as np
 from pydantic import Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from emosim_core.data import json_text
-from emosim_core.data.files import write_whole
 from emosim_core.errors import RunError
 from emosim_core.evaluation.columns import read_run
 from emosim_core.evaluation.metrics import METRICS, ItemTable, Sample, evaluation_sample, whole_episodes
 from emosim_core.model import RatingScale
+from emosim_core.runs.job import write_file
 from emosim_core.runs.plain import child
 from emosim_core.runs.reading import check, check_format
 from emosim_core.runs.records import FORMAT, SUMMARY, read_json, read_summary, run_manifest
 from emosim_core.runs.schemas import Choice, Count, Environment, Name, Number
 from emosim_core.runs.typed import continue_with
+from emosim_core.runs.usage import summed
 
 RESULTS = "evaluation.json"
 TABLE = "evaluation.csv"
@@ -72,11 +72,7 @@ _PLAN = TypeAdapter(_Plan)
 
 
 def stored_evaluation(out: Path) -> dict[str, Any]:
-    """What evaluation.json holds.
-
-    Raises:
-        RunError: it is missing, or does not say what is evaluated.
-    """
+    """What evaluation.json holds. Raises RunError: it is missing, or does not say what is evaluated."""
     if not (out / RESULTS).is_file():
         raise RunError(f"{out} is no evaluation: it has no {RESULTS}")
     stored = read_json(out / RESULTS)
@@ -93,14 +89,9 @@ def is_complete(directory: Path) -> bool:
 
 
 def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
-    """Make all metrics of an evaluation from its records, and write them.
+    """Make all metrics of an evaluation from its records, write them, and return what evaluation.json holds.
 
-    Args:
-        out: the directory of an evaluation all of whose runs are complete.
-        resamples: resamples of the users; as before if not given.
-
-    Returns:
-        What evaluation.json holds.
+    All its runs are complete; there are as many ``resamples`` of the users as before if not given.
 
     Raises:
         RunError: a file is missing or damaged, a run is not complete, or two recommenders met different users.
@@ -154,7 +145,7 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
         "uses_llm": manifests[0]["uses_llm"],
         "language_model": manifests[0]["language_model"],
         "answered_by": manifests[0]["answered_by"],
-        "usage": _added([one["usage"] for one in summaries if one.get("usage")]),
+        "usage": summed([one["usage"] for one in summaries if one.get("usage")]) or None,
         "versions": {name: version for manifest in manifests for name, version in sorted(manifest["versions"].items())},
         "measured_with": {
             "emosim-core": metadata.version("emosim-core"),
@@ -163,8 +154,8 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
         },
         "user_splits": user_splits,
     }
-    write_text(out / TABLE, _table(results))
-    write_text(out / RESULTS, as_json(results))
+    write_file(out / TABLE, _table(results))
+    write_file(out / RESULTS, results)
     return results
 
 
@@ -215,45 +206,18 @@ def _differences(
     return differences
 
 
-def _added(usages: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """What asking took in several runs: counts and costs summed up; what is no count must be the same in all."""
-    if not usages:
-        return None
-    total = dict(usages[0])
-    for usage in usages[1:]:
-        for name, value in usage.items():
-            if isinstance(value, int | float) and isinstance(total.get(name), int | float):
-                total[name] += value
-            elif value is None or total.get(name) is None:
-                total[name] = None
-    return total
-
-
-def _table(results: Mapping[str, Any]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["user_split", "recommender", "metric", "estimate", "low", "high"])
+def _table(results: Mapping[str, Any]) -> bytes:
+    rows: list[Sequence[Any]] = [("user_split", "recommender", "metric", "estimate", "low", "high")]
     for user_split, measured in results["user_splits"].items():
         for name, one in measured["recommenders"].items():
             reasons = {f"end_reason:{reason}": value for reason, value in one["end_reasons"].items()}
             for metric, value in {**one["metrics"], **reasons}.items():
-                writer.writerow([user_split, name, metric, value["estimate"], value["low"], value["high"]])
-    return text.getvalue()
+                rows.append([user_split, name, metric, value["estimate"], value["low"], value["high"]])
+    return csv_bytes(rows)
 
 
-def as_json(content: Mapping[str, Any]) -> str:
-    """Content as it is written to a file."""
-    return json_text.dumps(content, ensure_ascii=False, indent=1) + "\n"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole, and the folder that it is in.
-
-    Raises:
-        RunError: it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text.encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror}") from error
+def csv_bytes(rows: Iterable[Sequence[Any]]) -> bytes:
+    """Rows as a CSV file holds them."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode("utf-8", "backslashreplace")

@@ -58,6 +58,15 @@ class Request:
         return cls(head.name, head.text, options, head.written)
 
 
+def spelled(choice: str | Mapping[str, Any]) -> str:
+    """A component as one types it: ``"epsilon_greedy:epsilon=0.2"``."""
+    if isinstance(choice, str):
+        return choice
+    options = ",".join(f"{key}={value}" for key, value in choice.items() if key != "name")
+    head = str(choice.get("name", ""))
+    return head + (("," if ":" in head else ":") + options if options else "")
+
+
 def split_number(name: str) -> tuple[str, float] | None:
     """``("decay_emotion", 3)`` for ``decay_emotion_3``; None without a trailing number, whole or decimal."""
     match = _NUMBERED.fullmatch(name)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.components.base import BeginRequest, Draws, PolicySetting, RecommendationOutcome, RecommendationRequest
 from emosim_core.model.user import TRAITS
 from emosim_core.recommenders.heuristics import ScoredPolicy
-from emosim_core.recommenders.logs import Interactions, one_or_several, read_logs
+from emosim_core.recommenders.logs import ONE_OR_SEVERAL, Interactions, read_logs
 
 _DECIMALS = 9
 """Scores without their last digits, which differ from machine to machine."""
@@ -30,17 +29,12 @@ class BanditOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    logs: tuple[str, ...] = Field(
+    logs: Annotated[tuple[str, ...], ONE_OR_SEVERAL] = Field(
         default=(),
         description="Logged interactions to warm up with: directories of runs, .parquet or .csv files; without any it "
         "starts knowing nothing.",
     )
     ridge: float = Field(default=1.0, gt=0, description="How many ratings the belief that all weights are 0 is worth.")
-
-    @field_validator("logs", mode="before")
-    @classmethod
-    def _one_or_several(cls, value: Any) -> Any:
-        return one_or_several(value)
 
 
 class LinUCBOptions(BanditOptions):
@@ -57,21 +51,6 @@ class ThompsonOptions(BanditOptions):
     scale: float = Field(
         default=0.2, ge=0, description="Standard deviation of a rating around the model, on 0 to 1; 0 never explores."
     )
-
-
-@dataclass
-class _Likings:
-    """What episodes have told so far. R episodes, D numbers of an embedding, C categories.
-
-    Attributes:
-        mean: how much better than their public rating items were rated, shape ``(R,)``.
-        taste: sum of the embeddings of items, each times how much better than ``mean``, per item; shape ``(R, D)``.
-        categories: the same per category over the items of that category, shape ``(R, C)``.
-    """
-
-    mean: NDArray[np.float64]
-    taste: NDArray[np.float64]
-    categories: NDArray[np.float64]
 
 
 class _LinearBandit(ScoredPolicy):
@@ -110,10 +89,8 @@ class _LinearBandit(ScoredPolicy):
         self._solve()
 
     def _empty(self, batch_size: int) -> None:
-        """Slots of which nothing is known; the sums that :class:`_Likings` are made of."""
-        catalog = self.catalog
-        self._above = np.zeros((batch_size, len(catalog)))
-        self._seen = np.zeros((batch_size, len(catalog)))
+        """Slots of which nothing is known."""
+        self._above, self._seen = np.zeros((2, batch_size, len(self.catalog)))
         self._offered = np.zeros((batch_size, self.slate, self._item_x.shape[1] + _EPISODE_FEATURES))
 
     def begin(self, request: BeginRequest, draws: Draws) -> None:
@@ -127,7 +104,7 @@ class _LinearBandit(ScoredPolicy):
     def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:
         rows, everything = request.rows, np.arange(len(self.catalog))
         traits = request.observations.get("traits", np.full((len(rows), len(TRAITS)), 2))
-        episode_x = self._episode_x(self._likings(rows), traits, everything)
+        episode_x = self._episode_x(rows, traits, everything)
         actions = self.pick(rows, np.round(self.estimates(rows, episode_x, draws), _DECIMALS))
         here = np.arange(len(rows))[:, None]
         offered = [self._item_x[actions], episode_x[here, actions]]
@@ -137,46 +114,43 @@ class _LinearBandit(ScoredPolicy):
     def learn(self, outcome: RecommendationOutcome) -> None:
         rows, actions, ratings = outcome.rows, outcome.actions, outcome.ratings
         r, place = np.nonzero(~np.isnan(ratings))
-        self._take(self._offered[rows[r], place], ratings[r, place])
-        self._remember(rows[r], actions[r, place], ratings[r, place])
+        self._take(rows[r], actions[r, place], self._offered[rows[r], place], ratings[r, place])
         self._solve()
 
-    def _take(self, x: NDArray[np.float64], ratings: NDArray[np.float64]) -> None:
-        """Let the model learn from ratings of what had the features ``x``, ``(n, d)``."""
+    def _take(
+        self, rows: NDArray[np.intp], items: NDArray[np.intp], x: NDArray[np.float64], ratings: NDArray[np.float64]
+    ) -> None:
+        """Let the model and the episodes learn from ratings of what had the features ``x``, ``(n, d)``."""
+        relative = (ratings - self.catalog.scale.low) / self.catalog.scale.span
         self._gram += x.T @ x
-        self._pull += x.T @ ((ratings - self.catalog.scale.low) / self.catalog.scale.span)
-
-    def _remember(self, rows: NDArray[np.intp], items: NDArray[np.intp], ratings: NDArray[np.float64]) -> None:
-        better = (ratings - self.catalog.scale.low) / self.catalog.scale.span - 0.5 - self._public[items]
-        self._above[rows, items] = better
+        self._pull += x.T @ relative
+        self._above[rows, items] = relative - 0.5 - self._public[items]
         self._seen[rows, items] = 1.0
 
     def _solve(self) -> None:
         self._inverse = np.linalg.inv(self._gram)
         self._weights = self._inverse @ self._pull
 
-    def _likings(self, rows: NDArray[np.intp]) -> _Likings:
+    def _episode_x(
+        self, rows: NDArray[np.intp], traits: NDArray[np.int64], items: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """Features that depend on the episode, shape ``(R, K, F)``; of all episodes with the items ``(K,)``, or of each
+        with its own, ``(R, 1)``."""
         above, seen = self._above[rows], self._seen[rows]
         number = seen.sum(axis=1)
         mean = above.sum(axis=1) / (number + _LOADED)
         own = above - seen * mean[:, None]
         taste = own @ self.catalog.embeddings / (number + _LOADED)[:, None]
         categories = (own @ self._share) / (seen @ self._share + _LOADED)
-        return _Likings(mean, taste, categories)
-
-    def _episode_x(self, likings: _Likings, traits: NDArray[np.int64], items: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Features that depend on the episode, shape ``(R, K, F)``; of all episodes with the items ``(K,)``, or of each
-        with its own, ``(R, 1)``."""
         conformity, diversity = (traits[:, place, None] - 2.0 for place in (1, 2))
         if items.ndim == 1:
-            near = likings.taste @ self.catalog.embeddings[items].T
-            same = likings.categories @ self._share[items].T
+            near, same = taste @ self.catalog.embeddings[items].T, categories @ self._share[items].T
         else:
-            near = np.einsum("rd,rkd->rk", likings.taste, self.catalog.embeddings[items])
-            same = np.einsum("rc,rkc->rk", likings.categories, self._share[items])
+            near = np.einsum("rd,rkd->rk", taste, self.catalog.embeddings[items])
+            same = np.einsum("rc,rkc->rk", categories, self._share[items])
         public, count = self._public[items], self._count[items]
-        mean = np.broadcast_to(likings.mean[:, None], near.shape)
-        return np.stack([public * conformity, count * diversity, count * conformity, mean, near, same], axis=2)
+        better = np.broadcast_to(mean[:, None], near.shape)
+        return np.stack([public * conformity, count * diversity, count * conformity, better, near, same], axis=2)
 
     def _warm_up(self, logs: Interactions) -> None:
         """Learn from logged episodes as from episodes of one's own, many side by side."""
@@ -189,9 +163,8 @@ class _LinearBandit(ScoredPolicy):
                 rows = np.flatnonzero(begins + step < ends)
                 at = begins[rows] + step
                 items, traits = logs.items[at], logs.traits[logs.users[at]]
-                episode_x = self._episode_x(self._likings(rows), traits, items[:, None])[:, 0]
-                self._take(np.column_stack([self._item_x[items], episode_x]), logs.ratings[at])
-                self._remember(rows, items, logs.ratings[at])
+                episode_x = self._episode_x(rows, traits, items[:, None])[:, 0]
+                self._take(rows, items, np.column_stack([self._item_x[items], episode_x]), logs.ratings[at])
 
 
 class LinUCB(_LinearBandit):

@@ -148,9 +148,8 @@ class ScoredPolicy(Policy):
 class SimilarToLiked(ScoredPolicy):
     """Items similar to what the user liked and unlike what they did not, among what is observed.
 
-    The score of an item is the mean over the observed history of its cosine with each past item,
-    weighted by that item's rating above ``liked_from`` (below it, the weight is negative); the
-    public rating breaks the ice while nothing is known.
+    The score of an item is the mean over the observed history of its cosine with each past item, weighted by that
+    item's rating above ``liked_from``, negative below it; the public rating decides while nothing is known.
     """
 
     observes = ("history_items", "history_ratings", "history_mask")
@@ -178,8 +177,7 @@ class SimilarToLiked(ScoredPolicy):
 class EpsilonGreedy(ScoredPolicy):
     """The items rated best so far over all users, or a random one with probability epsilon.
 
-    It learns across episodes, so its choices depend on the order in which episodes run: the same
-    seed repeats a run for the same number of environments.
+    It learns across episodes, so the same seed repeats a run only for the same number of environments.
     """
 
     def __init__(self, options: EpsilonGreedyOptions) -> None:
@@ -187,9 +185,8 @@ class EpsilonGreedy(ScoredPolicy):
 
     def start(self, setting: PolicySetting) -> None:
         super().start(setting)
-        catalog = setting.catalog
-        self._count = np.full(len(catalog), self.options.prior_weight)
-        self._total = self.options.prior_weight * catalog.public_ratings
+        self._count = np.full(len(setting.catalog), self.options.prior_weight)
+        self._total = self.options.prior_weight * setting.catalog.public_ratings
 
     def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:
         means = self._total / np.maximum(self._count, 1e-9)

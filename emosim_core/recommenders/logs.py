@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from emosim_core.data.cells import known_text, number
 from emosim_core.data.places import existing_file
@@ -37,28 +37,19 @@ _NEEDED = "a log has the columns episode, step, user, item (its id in the catalo
 _UNKNOWN_TRAIT = 2
 
 
+ONE_OR_SEVERAL = BeforeValidator(lambda value: ((value,) if value.strip() else ()) if isinstance(value, str) else value)
+"""Takes a text as a tuple of one, for an option that is one path or a list."""
+
+
 class LogOptions(BaseModel):
     """Options of everything that learns from logs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    logs: tuple[str, ...] = Field(
-        min_length=1,
+    logs: Annotated[tuple[str, ...], Field(min_length=1), ONE_OR_SEVERAL] = Field(
         description="Logged interactions to learn from: directories of runs, .parquet or .csv files; one as text, "
-        f"several as a list in a TOML file. A run makes them: {HOW_TO_MAKE}",
+        f"several as a list in a TOML file. A run makes them: {HOW_TO_MAKE}"
     )
-
-    @field_validator("logs", mode="before")
-    @classmethod
-    def _one_or_several(cls, value: Any) -> Any:
-        return one_or_several(value)
-
-
-def one_or_several(value: Any) -> Any:
-    """A text as a tuple of one, for an option that takes one path or a list; anything else as it is."""
-    if isinstance(value, str):
-        return (value,) if value.strip() else ()
-    return value
 
 
 @dataclass(frozen=True)
@@ -66,9 +57,8 @@ class Interactions:
     """Rated interactions, sorted by episode and step. n interactions, V users in the logs, U in the population.
 
     Attributes:
-        users: index of the logged user, 0 to V - 1, shape ``(n,)``.
-        items: index of the item in the catalog, shape ``(n,)``.
-        ratings: how they felt about it, on the catalog's scale, shape ``(n,)``.
+        users, items: index of the logged user, 0 to V - 1, and of the item in the catalog, shape ``(n,)``.
+        ratings: the ratings, on the catalog's scale, shape ``(n,)``.
         episodes: number of the episode, from 0 over all logs, shape ``(n,)``.
         user_ids: id of each logged user; V of them, sorted.
         traits: traits of each logged user, 1 to 3; the middle where the logs do not tell; shape ``(V, 3)``.
@@ -94,8 +84,7 @@ class Interactions:
         return keys // width, keys % width, means
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     """One rated interaction as it stands in a log; ``row`` is where."""
 
     episode: int
@@ -129,20 +118,12 @@ def read_logs(paths: Sequence[str], catalog: Catalog, users: Sequence[str]) -> I
         for entry in _entries(Path(path).expanduser(), path, traits):
             item = catalog.index.get(entry.item)
             if item is None:
-                raise DataError(
-                    path,
-                    f"the catalog has no item {entry.item!r}; give the logs of a run with the same items "
-                    "(--plugin, --items)",
-                    row=entry.row,
-                    field="item",
-                )
+                hint = "give the logs of a run with the same items (--plugin, --items)"
+                problem = f"the catalog has no item {entry.item!r}; {hint}"
+                raise DataError(path, problem, row=entry.row, field="item")
             if not catalog.scale.contains(entry.rating):
-                raise DataError(
-                    path,
-                    f"{entry.rating:g} is no rating of the scale {catalog.scale}; give logs of this domain",
-                    row=entry.row,
-                    field="rating",
-                )
+                problem = f"{entry.rating:g} is no rating of the scale {catalog.scale}; give logs of this domain"
+                raise DataError(path, problem, row=entry.row, field="rating")
             user = codes.setdefault(entry.user, len(codes))
             columns.append((source, entry.episode, entry.step, user, item, entry.rating))
     if not columns:
@@ -153,9 +134,8 @@ def read_logs(paths: Sequence[str], catalog: Catalog, users: Sequence[str]) -> I
     table = table[np.lexsort((table[:, 2], table[:, 1], table[:, 0]))]
     episodes = np.unique(table[:, :2], axis=0, return_inverse=True)[1]
     ids = sorted(codes)
-    place = np.empty(len(codes), dtype=np.intp)
-    place[[codes[name] for name in ids]] = np.arange(len(ids))
     index = {name: i for i, name in enumerate(ids)}
+    place = np.array([index[name] for name in codes], dtype=np.intp)
     return Interactions(
         users=place[table[:, 3].astype(np.intp)],
         items=table[:, 4].astype(np.intp),
@@ -185,8 +165,7 @@ def _entries(place: Path, path: str, traits: dict[str, list[int]]) -> Iterator[_
     try:
         with closing(rows):  # type: ignore[type-var]
             for row, values in rows:
-                entry = _of_row(values, path, row)
-                if entry is not None:
+                if (entry := _of_row(values, path, row)) is not None:
                     yield entry
     except DataError as error:
         if error.field in COLUMNS and "the column is missing" in str(error):
@@ -200,9 +179,8 @@ def _of_run(directory: Path, traits: dict[str, list[int]]) -> Iterator[_Entry]:
             traits[profile["id"]] = [profile.get(trait, _UNKNOWN_TRAIT) for trait in TRAITS]
         for item in record["recommended"]:
             if item["consumed"]:
-                yield _Entry(
-                    record["episode"], record["step"], record["user"], item["item"], float(item["rating"]), row
-                )
+                who = record["episode"], record["step"], record["user"]
+                yield _Entry(*who, item["item"], float(item["rating"]), row)
 
 
 def _of_row(values: dict[str, Any], path: str, row: int) -> _Entry | None:
@@ -214,14 +192,8 @@ def _of_row(values: dict[str, Any], path: str, row: int) -> _Entry | None:
     for name in ("user", "item"):
         if values[name] in (None, ""):
             raise DataError(path, "is empty", row=row, field=name)
-    return _Entry(
-        int(numbers["episode"]),
-        int(numbers["step"]),
-        str(values["user"]),
-        str(values["item"]),
-        numbers["rating"],
-        row,
-    )
+    episode, step = int(numbers["episode"]), int(numbers["step"])
+    return _Entry(episode, step, str(values["user"]), str(values["item"]), numbers["rating"], row)
 
 
 def _rows_of_parquet(place: Path, path: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -236,10 +208,7 @@ def _rows_of_parquet(place: Path, path: str) -> Iterator[tuple[int, dict[str, An
             for name in COLUMNS:
                 if name not in columns:
                     raise DataError(path, f"the column is missing; the file has: {', '.join(columns)}", field=name)
-            row = 0
-            for batch in opened.iter_batches(columns=list(COLUMNS)):
-                for values in batch.to_pylist():
-                    row += 1
-                    yield row, values
+            batches = opened.iter_batches(columns=list(COLUMNS))
+            yield from enumerate((values for batch in batches for values in batch.to_pylist()), start=1)
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(path, f"cannot be read as a Parquet file: {error}") from error

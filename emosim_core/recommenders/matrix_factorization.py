@@ -61,15 +61,8 @@ class MatrixFactorization(ProfilePolicy):
 
     def _settings(self) -> dict[str, Any]:
         options = self.options
-        return {
-            "n_factors": options.factors,
-            "n_epochs": options.epochs,
-            "lr_all": options.learning_rate,
-            "reg_all": options.regularization,
-            "reg_bu": _BIASES,
-            "reg_bi": _BIASES,
-            "random_state": 0,
-        }
+        settings = {"n_factors": options.factors, "n_epochs": options.epochs, "lr_all": options.learning_rate}
+        return {**settings, "reg_all": options.regularization, "reg_bu": _BIASES, "reg_bi": _BIASES, "random_state": 0}
 
     def start(self, setting: PolicySetting) -> None:
         super().start(setting)
@@ -91,9 +84,8 @@ class MatrixFactorization(ProfilePolicy):
         usual = user_vectors.mean(axis=0)
         self._base += self._x @ usual
         user_vectors -= usual
-        wrong = (
-            ratings - self._base[items] - ((user_vectors + self.logged_middles())[users] * self._x[items]).sum(axis=1)
-        )
+        own = ((user_vectors + self.logged_middles())[users] * self._x[items]).sum(axis=1)
+        wrong = ratings - self._base[items] - own
         moments = user_vectors.T @ user_vectors / len(user_vectors)
         moments += 1e-6 * max(float(np.trace(moments)) / len(moments), 1e-6) * np.eye(len(moments))
         self._prior = max(float(np.mean(wrong**2)), 1e-6) * np.linalg.inv(moments) / self.options.trust
@@ -127,9 +119,6 @@ class SVDpp(MatrixFactorization):
     As :class:`MatrixFactorization`, with ``p_u + |I|^-1/2 sum y_j`` in place of p_u, over the items I of the profile
     (Koren, 2008, doi 10.1145/1401890.1401944); scikit-surprise's ``SVDpp``. The sum is the m of the regression.
     """
-
-    def __init__(self, options: ImplicitFactorOptions) -> None:
-        super().__init__(options)
 
     def algorithm(self) -> Any:
         from surprise import SVDpp as Algorithm

@@ -73,6 +73,10 @@ class _Baselined(ProfilePolicy):
         user = above.sum(axis=1) / (rated.sum(axis=1) + self.PRIOR_USER)
         return np.where(rated, above - user[:, None], 0.0)
 
+    def expected_with(self, total: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What neighbours of some weight add to the baseline, both of shape ``(R, N)``."""
+        return self.expected + np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
+
 
 class ItemKNN(_Baselined):
     """Items similar to those that the user rated above expectation.
@@ -107,7 +111,7 @@ class ItemKNN(_Baselined):
     def scores(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         total = np.asarray(self._near @ self.deviations(rows).T).T
         weight = np.asarray(self._near @ self.rated[rows].T.astype(np.float64)).T + self.options.damping
-        return self.expected + np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
+        return self.expected_with(total, weight)
 
 
 class UserKNN(_Baselined):
@@ -126,7 +130,7 @@ class UserKNN(_Baselined):
         near = self.nearness(rows).T
         total = np.asarray(self._above_by_item @ near).T
         weight = np.asarray(self._rated_by_item @ near).T + self.options.damping
-        return self.expected + np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
+        return self.expected_with(total, weight)
 
     def nearness(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """How alike the logged users are, 0 for all but the k nearest; shape ``(R, V)``."""

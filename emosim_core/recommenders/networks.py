@@ -29,8 +29,7 @@ class NetOptions:
         items: N, size of the catalog.
         features: f, number of features of an item.
         history_length: L, interactions that an observation shows.
-        low: lowest rating of the scale.
-        high: highest rating of the scale.
+        low, high: lowest and highest rating of the scale.
         max_steps: steps after which an episode is cut off.
         embedding_dim: size of a user's embedding.
         hidden: sizes of the hidden layers.
@@ -64,7 +63,6 @@ class Net:
     """A network with what it begins with.
 
     Attributes:
-        options: what it is.
         item_features: shape ``(N, f)``.
         public: public ratings, from -1 to 1, shape ``(N,)``.
         start: scores that an actor begins with, shape ``(N,)``.
@@ -165,12 +163,8 @@ class HistoryFeatures(BaseFeaturesExtractor):
 class Torso(nn.Module):
     """What stands between features and the last layers, in the form that actor-critic policies of sb3 ask for.
 
-    ``cf`` has no hidden layer in the actor, and its critic reads the consumed vector (EmoSim-RL);
+    ``cf`` has no hidden layer in the actor, and its critic, where there is one, reads the consumed vector (EmoSim-RL);
     ``mlp`` has the same hidden layers in both.
-
-    Args:
-        options: what the network is.
-        critic: whether there is a critic.
     """
 
     def __init__(self, options: NetOptions, critic: bool) -> None:

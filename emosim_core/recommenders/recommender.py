@@ -138,15 +138,12 @@ class Recommender:
         """
         if k < 1:
             raise ConfigurationError(f"k must be at least 1, got {k}")
-        past = list(history)
+        past, low, high = list(history), self.options.low, self.options.high
         for item, rating in past:
             if item not in self._index:
                 raise ConfigurationError(self.unknown_item(item))
-            if rating is not None and not self.options.low <= rating <= self.options.high:
-                raise ConfigurationError(
-                    f"the rating {rating!r} of {item!r} lies off the scale "
-                    f"{self.options.low:g} to {self.options.high:g}"
-                )
+            if rating is not None and not low <= rating <= high:
+                raise ConfigurationError(f"the rating {rating!r} of {item!r} lies off the scale {low:g} to {high:g}")
         if user is not None and user not in self._user:
             raise ConfigurationError(f"the recommender was trained among nobody with the id {user!r}")
         known_traits = [_MIDDLE_TRAIT] * 3 if traits is None else list(traits)
@@ -168,11 +165,10 @@ class Recommender:
     ) -> dict[str, NDArray]:
         length = self.options.history_length
         recent = [(item, rating) for item, rating in past if rating is not None][-length:][::-1]
-        items = np.zeros((1, length), dtype=np.int64)
-        ratings = np.full((1, length), self.options.low, dtype=np.float32)
-        mask = np.zeros((1, length), dtype=np.int8)
-        for place, (item, rating) in enumerate(recent):
-            items[0, place], ratings[0, place], mask[0, place] = self._index[item], rating, 1
+        empty = [0] * (length - len(recent))
+        items = np.array([[*(self._index[item] for item, _ in recent), *empty]], dtype=np.int64)
+        ratings = np.array([[rating for _, rating in recent] + [self.options.low for _ in empty]], dtype=np.float32)
+        mask = np.array([[1] * len(recent) + empty], dtype=np.int8)
         consumed = np.zeros((1, len(self.items)), dtype=np.int8)
         consumed[0, [self._index[item] for item, _ in past]] = 1
         return {
@@ -274,11 +270,7 @@ def _description(path: Path) -> dict[str, Any]:
 
 
 def save_recommender(folder: Path, description: Mapping[str, Any], weights: bytes) -> None:
-    """Write the files of a recommender; whoever reads them finds the description last.
-
-    Raises:
-        OSError: they cannot be written.
-    """
+    """Write the files of a recommender; whoever reads them finds the description last."""
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / WEIGHTS, weights)
     line = json_text.dumps({"format": FORMAT, **description}, ensure_ascii=False)
@@ -286,11 +278,7 @@ def save_recommender(folder: Path, description: Mapping[str, Any], weights: byte
 
 
 def need_train(what: str) -> None:
-    """See that what trains is installed.
-
-    Raises:
-        MissingDependencyError: it is not.
-    """
+    """See that what trains is installed; else a :class:`~emosim_core.errors.MissingDependencyError`."""
     from importlib.util import find_spec
 
     for package in ("torch", "safetensors", "stable_baselines3", "sb3_contrib"):

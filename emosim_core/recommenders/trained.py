@@ -23,8 +23,7 @@ class TrainedOptions(BaseModel):
 class Trained(ScoredPolicy):
     """Recommends the items that a trained network scores highest, never one twice in an episode.
 
-    It is the deterministic policy of what was trained. Users are known by their ids; with the
-    network ``cf``, who was not trained on is taken for the mean of those who were.
+    Users are known by their ids; the network ``cf`` takes who was not trained on for the mean of those who were.
     """
 
     def __init__(self, options: TrainedOptions) -> None:

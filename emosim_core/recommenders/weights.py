@@ -50,14 +50,7 @@ def actor_bytes(actor: Actor) -> bytes:
 
 
 def empty_actor(description: Mapping[str, Any]) -> tuple[NetOptions, Actor]:
-    """An actor whose weights are still to be loaded.
-
-    Args:
-        description: the fields of :class:`NetOptions`.
-
-    Raises:
-        TypeError: a field is missing or unknown.
-    """
+    """An actor whose weights are still to be loaded, from the fields of :class:`NetOptions`."""
     options = NetOptions(**{**description, "hidden": tuple(description["hidden"])})
     features = np.zeros((options.items, options.features), dtype=np.float32)
     nothing = np.zeros(options.items, dtype=np.float32)
@@ -70,11 +63,7 @@ def empty_actor(description: Mapping[str, Any]) -> tuple[NetOptions, Actor]:
 
 
 def check_finite(state: Mapping[str, Any], name: str = "") -> None:
-    """See that all weights of a state are finite numbers.
-
-    Raises:
-        ValueError: some are not; names the first tensor.
-    """
+    """See that all weights of a state are finite numbers; a ValueError names the first tensor that is not."""
     for key, value in state.items():
         place = f"{name}.{key}" if name else str(key)
         if isinstance(value, Mapping):
@@ -86,32 +75,22 @@ def check_finite(state: Mapping[str, Any], name: str = "") -> None:
 def save_checkpoint(folder: Path, model: Any, counters: Mapping[str, Any]) -> None:
     """Write all that a training needs to go on; the counters come last and make the checkpoint whole.
 
-    Raises:
-        OSError: a file cannot be written.
+    stable-baselines3's ``CheckpointCallback`` pickles the model, so that reading it runs code, and has no counters.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / STATE, _tensors(model.get_parameters()))
+    state = io.BytesIO()
+    torch.save(dict(model.get_parameters()), state)
+    write_whole(folder / STATE, state.getvalue())
     replay = getattr(model, "replay_buffer", None)
     if replay is not None:
         write_whole(folder / REPLAY, _replay_bytes(replay))
-    description = {
-        "timesteps": model.num_timesteps,
-        "updates": model._n_updates,
-        "calls": getattr(model, "_n_calls", 0),
-        **counters,
-    }
+    calls = getattr(model, "_n_calls", 0)
+    description = {"timesteps": model.num_timesteps, "updates": model._n_updates, "calls": calls, **counters}
     write_whole(folder / COUNTERS, json_text.dumps(description).encode() + b"\n")
 
 
 def load_checkpoint(folder: Path, model: Any) -> dict[str, Any]:
-    """Put what :func:`save_checkpoint` wrote back into a model that was built alike.
-
-    Returns:
-        The counters.
-
-    Raises:
-        RunError: a file is damaged.
-    """
+    """Put what :func:`save_checkpoint` wrote back into a model that was built alike, and return the counters."""
     try:
         counters = read_object(folder / COUNTERS, _COUNTERS)
         state = torch.load(folder / STATE, map_location=model.device, weights_only=True)
@@ -141,12 +120,6 @@ def _cause(error: Exception) -> str:
     if isinstance(error, UnpicklingError):  # torch words it as advice to run what the file holds
         return "it holds more than plain tensors"
     return f"{type(error).__name__}: {error}"
-
-
-def _tensors(state: Mapping[str, Any]) -> bytes:
-    stream = io.BytesIO()
-    torch.save(dict(state), stream)
-    return stream.getvalue()
 
 
 def _replay_bytes(replay: Any) -> bytes:

@@ -317,7 +317,7 @@ def write_file(path: Path, content: bytes | Mapping[str, Any]) -> None:
         RunError: it cannot be written.
     """
     if not isinstance(content, bytes):
-        content = json_text.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n"
+        content = json_text.dumps(content, ensure_ascii=False, indent=2).encode("utf-8", "backslashreplace") + b"\n"
     try:
         write_whole(path, content)
     except OSError as error:

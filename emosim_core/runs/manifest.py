@@ -80,6 +80,7 @@ def begin_job(
     check: Callable[[Mapping[str, Any]], None],
     read: Callable[[Path], dict[str, Any]] = read_manifest,
     configuration: Callable[[Mapping[str, Any]], Mapping[str, Any]] = itemgetter("config"),
+    name: str = MANIFEST,
 ) -> None:
     """Write the manifest of a job; of one that is resumed, see that it is the same, and write what may change.
 
@@ -88,6 +89,7 @@ def begin_job(
     Args:
         check: raises a RunError where the manifest that is there is of something else.
         configuration: the configuration of a manifest, with all fields in one table.
+        name: the file of the manifest.
 
     Raises:
         RunError: the job was made with something else, or the manifest cannot be written.
@@ -99,12 +101,12 @@ def begin_job(
     note_made(job.path, configuration(manifest), models, registry, before)
     if stored is None:
         try:
-            job.write(MANIFEST, manifest)
+            job.write(name, manifest)
         except RunError:
-            job.discard(MANIFEST)
+            job.discard(name)
             raise
     elif stored["config"] != manifest["config"]:
-        job.write(MANIFEST, {**stored, "config": manifest["config"]})
+        job.write(name, {**stored, "config": manifest["config"]})
 
 
 def provider_versions(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

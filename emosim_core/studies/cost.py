@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -27,15 +26,9 @@ _TOKENS_OF_A_CHOICE = 4
 
 @dataclass(frozen=True)
 class Estimate:
-    """What requests will take; tokens are guessed from characters.
+    """What requests to a model will take: tokens of the prompts and, at most, of the answers, guessed from characters.
 
-    Attributes:
-        model: the model that is called.
-        requests: how many.
-        prompt: tokens of the requests.
-        completion: most tokens of the answers, as many as they may have.
-        price: what the model costs; None where that is not known.
-        replay: whether only cached answers are used, so that nothing is paid.
+    The price is None where it is not known; with ``replay`` only cached answers are used, so that nothing is paid.
     """
 
     model: str
@@ -73,17 +66,13 @@ def estimate(world: World, trials: Trials) -> Estimate | None:
 
     count = len(trials.trials)
     places = np.unique(np.linspace(0, count - 1, min(_SAMPLE, count)).astype(int)).tolist()
-    request = trial_request(world_of(trials, world), [trials.trials[place] for place in places])
+    request = trial_request(world_of(trials.users, world), [trials.trials[place] for place in places])
     requests = [rater.prompt_strategy.ask(request, row, 0) for row in range(len(places))]
     gateway = rater.gateway if isinstance(rater.gateway, Gateway) else None
     price = None if gateway is None else gateway.backend.price()
     replay = gateway is not None and gateway.options.replay
-    prompt, completion = (_mean([measure(one) for one in requests]) for measure in (request_tokens, _answer))
+    prompt, completion = (sum(map(measure, requests)) / len(requests) for measure in (request_tokens, _answer))
     return Estimate(world.model, count, round(prompt * count), round(completion * count), price, replay)
-
-
-def _mean(values: Sequence[int]) -> float:
-    return sum(values) / len(values)
 
 
 def request_tokens(request: ChatRequest) -> int:
@@ -93,24 +82,3 @@ def request_tokens(request: ChatRequest) -> int:
 
 def _answer(request: ChatRequest) -> int:
     return min(request.max_tokens, _TOKENS_OF_A_CHOICE) if request.choices else request.max_tokens
-
-
-def since(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """What the calls between two readings of the counts took."""
-    return {
-        name: round(value - (before.get(name) or 0), 9)
-        if isinstance(value, int | float) and not isinstance(value, bool)
-        else value
-        for name, value in after.items()
-    }
-
-
-def summed(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the calls of several jobs took together."""
-    total: dict[str, Any] = {}
-    for part in parts:
-        for name, value in part.items():
-            before = total.get(name)
-            numbers = isinstance(value, int | float) and isinstance(before, int | float)
-            total[name] = round(before + value, 9) if numbers else (before if value is None else value)
-    return total

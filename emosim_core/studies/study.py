@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.model import Catalog, Domain, Population, RatingScale, User
+from emosim_core.stats import ratio
 
 POSITIVE, NEGATIVE, BOTH = "positive", "negative", "both"
 """Sides of a study: where a high rating is right, where a low one is, and what is made of both."""
@@ -152,7 +153,7 @@ class Study:
 def success_share(rated: RatedTrials, side: str) -> Metric:
     """The share of the answered trials of one side that succeeded."""
     concerned = rated.sides == side
-    return Metric("success share", side, concerned, _counted(rated, concerned), _share, share=True)
+    return Metric("success share", side, concerned, _counted(rated, concerned), ratio, share=True)
 
 
 def mean_of_both_shares(rated: RatedTrials) -> Metric:
@@ -160,7 +161,7 @@ def mean_of_both_shares(rated: RatedTrials) -> Metric:
     sums = np.concatenate([_counted(rated, rated.sides == side) for side in (POSITIVE, NEGATIVE)], axis=1)
 
     def value(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        return (_share(sums[..., :2]) + _share(sums[..., 2:])) / 2
+        return (ratio(sums[..., :2]) + ratio(sums[..., 2:])) / 2
 
     return Metric("success share", BOTH, np.isin(rated.sides, (POSITIVE, NEGATIVE)), sums, value)
 
@@ -169,11 +170,3 @@ def _counted(rated: RatedTrials, concerned: NDArray[np.bool_]) -> NDArray[np.flo
     """Successes and answers, shape ``(n, 2)``."""
     counts = concerned & ~np.isnan(rated.succeeded)
     return np.stack([np.where(counts, rated.succeeded, 0.0), counts.astype(np.float64)], axis=1)
-
-
-def _share(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    answered = sums[..., 1]
-    shares: NDArray[np.float64] = np.divide(
-        sums[..., 0], answered, out=np.full(answered.shape, np.nan), where=answered > 0
-    )
-    return shares

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from emosim_core.components.base import RatingRequest, Ratings
 from emosim_core.errors import PluginError
-from emosim_core.model import Memory, Population
+from emosim_core.model import Memory, Population, User
 from emosim_core.runs.records import plain
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.streams import Stage, Streams
@@ -25,12 +25,7 @@ AT_ONCE = 512
 def draw_trials(study: Study, name: str, world: World, seed: int, label: str) -> Trials:
     """The trials of a study in a world, checked.
 
-    Args:
-        study: the study.
-        name: its name, which its randomness is made from.
-        world: items and users.
-        seed: seed of the choice.
-        label: the study in words, for messages.
+    Its randomness is made from its name and the seed; ``label`` is the study in words, for messages.
 
     Raises:
         ConfigurationError: the world lacks what the study needs.
@@ -61,30 +56,21 @@ def draw_trials(study: Study, name: str, world: World, seed: int, label: str) ->
     return trials
 
 
-def world_of(trials: Trials, world: World) -> World:
-    """The world with the users of trials in place of its own; its rater is made ready for them."""
-    world = replace(world, population=Population(trials.users))
+def world_of(users: Sequence[User], world: World) -> World:
+    """The world with other users in place of its own; its rater is made ready for them."""
+    world = replace(world, population=Population(users))
     with world.blaming("rater"):
         world.rater.prepare(world.setting())
     return world
 
 
 def run_trials(
-    world: World,
-    trials: Trials,
-    seed: int,
-    on_ratings: Callable[[int], None] = lambda count: None,
+    world: World, trials: Trials, seed: int, on_ratings: Callable[[int], None] = lambda count: None
 ) -> Iterator[dict[str, Any]]:
     """Put trials to the users, with the world's own retrieval, rater and perturbator.
 
     A user's mood is where it rests, and they remember what the trial puts in place. The draws of a trial depend on
-    the seed and its number alone.
-
-    Args:
-        world: who answers, and how.
-        trials: what is asked.
-        seed: seed of what is drawn on the way.
-        on_ratings: called with the number of new ratings.
+    the seed and its number alone. ``on_ratings`` gets the number of new ratings.
 
     Yields:
         One record per trial, in their order, as :func:`record` makes it.
@@ -92,7 +78,7 @@ def run_trials(
     Raises:
         EmoSimError: a component failed, or no request can be answered.
     """
-    world = world_of(trials, world)
+    world = world_of(trials.users, world)
     for start in range(0, len(trials.trials), AT_ONCE):
         some = trials.trials[start : start + AT_ONCE]
         rows = np.arange(len(some))
@@ -114,27 +100,30 @@ def run_trials(
 
 
 def trial_request(world: World, trials: Sequence[Trial], moods: NDArray[np.float64] | None = None) -> RatingRequest:
-    """Trials as rating requests: one user in front of one item each.
+    """Trials of a world's users as rating requests: one user in front of one item each.
 
-    Args:
-        world: the items, the users of the trials, and the retrieval that chooses what is remembered.
-        trials: the trials.
-        moods: valence and arousal of each user, shape ``(R, 2)``; where they rest if not given.
+    ``moods`` are valence and arousal of each user, shape ``(R, 2)``; where they rest if not given.
     """
     users = np.array([trial.user for trial in trials], dtype=np.intp)
-    memory = Memory(len(trials), len(world.catalog), capacity=8)
-    for place in range(max(len(trial.memory) for trial in trials)):
-        who = np.array([row for row, trial in enumerate(trials) if len(trial.memory) > place], dtype=np.intp)
-        known = [trials[row].memory[place] for row in who.tolist()]
-        ratings = np.array([rating for _, rating in known], dtype=np.float64)
-        items = np.array([item for item, _ in known], dtype=np.intp)
-        memory.append(who, items, ratings, world.tags(users[who], items, ratings))
-    history = memory.history()
+    history = memory_of(world, users, [trial.memory for trial in trials]).history()
     slate = np.array([[trial.item] for trial in trials], dtype=np.intp)
     with world.blaming("retrieval"):
         return world.rating_request(
             users, slate, world.population.baselines[users] if moods is None else moods, history
         )
+
+
+def memory_of(world: World, users: NDArray[np.intp], memories: Sequence[Sequence[tuple[int, float]]]) -> Memory:
+    """Memories of one row each, of items and ratings, oldest first; ``users`` are their indices in the world."""
+    longest = max(map(len, memories))
+    memory = Memory(len(memories), len(world.catalog), capacity=max(longest, 1))
+    for place in range(longest):
+        rows = np.array([row for row, known in enumerate(memories) if len(known) > place], dtype=np.intp)
+        known = [memories[row][place] for row in rows.tolist()]
+        items = np.array([item for item, _ in known], dtype=np.intp)
+        ratings = np.array([rating for _, rating in known], dtype=np.float64)
+        memory.append(rows, items, ratings, world.tags(users[rows], items, ratings))
+    return memory
 
 
 def record(
@@ -151,9 +140,9 @@ def record(
     Returns:
         ``trial``, its number from 0; ``side``, ``group``, ``cluster``; ``user``, ``item`` and ``title``; ``at_least``
         and ``at_most``, the bounds of success or null; ``memory``, items and ratings that were put in place, oldest
-        first; ``retrieved``, the places in it that were retrieved, best first; ``raw_rating``, the rater's rating, or
-        null where it failed; ``rating``, the same after the perturbator: what counts; ``reason``; and
-        ``probabilities`` where a model gives them.
+        first; ``retrieved``, the places in it that were retrieved, best first; ``raw_rating``, the rater's, or null
+        where it failed; ``rating``, the same after the perturbator: what counts; ``reason``; and ``probabilities``
+        where a model gives them.
     """
     items, user = world.catalog.items, world.population.users[trial.user]
     reason = answers.reason(row, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,12 +17,9 @@ _HERE = "emosim_core.training"
 
 @dataclass(frozen=True)
 class Algorithm:
-    """An algorithm of stable-baselines3 or sb3-contrib.
+    """An algorithm of stable-baselines3 or sb3-contrib, with the places of its class and its policy.
 
     Attributes:
-        title: its name in words.
-        cls: where its class is.
-        policy: where its policy is.
         steps: the argument that says how many steps each environment makes between updates.
         prior: where the score of an item begins, in standard deviations of the public ratings.
         gain: what a taste for an item adds to its score in the beginning, per unit; read by ``mlp``.
@@ -58,14 +55,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         by_net={"cf": {"learning_rate": 0.02}, "mlp": {"learning_rate": 0.003}},
     ),
     "ppo": Algorithm(
-        "PPO",
-        "stable_baselines3:PPO",
-        _ACTOR_CRITIC,
-        "n_steps",
-        prior=2.0,
-        gain=1.0,
-        defaults=_PPO,
-        by_net=_PPO_BY_NET,
+        "PPO", "stable_baselines3:PPO", _ACTOR_CRITIC, "n_steps", prior=2.0, gain=1.0, defaults=_PPO, by_net=_PPO_BY_NET
     ),
     "dqn": Algorithm(
         "DQN",
@@ -86,10 +76,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "exploration_initial_eps": 0.5,
             "exploration_final_eps": 0.02,
         },
-        by_net={
-            "cf": {"learning_rate": 0.003, "batch_size": 256, "tau": 0.02},
-            "mlp": {"learning_rate": 0.001},
-        },
+        by_net={"cf": {"learning_rate": 0.003, "batch_size": 256, "tau": 0.02}, "mlp": {"learning_rate": 0.001}},
     ),
     "trpo": Algorithm(
         "TRPO",
@@ -153,15 +140,12 @@ def arguments(config: TrainConfig) -> dict[str, Any]:
             raise ConfigurationError(f"algorithm.{name}: {algorithm.title} wants a number, got {value!r}")
     made = {**algorithm.defaults, **algorithm.by_net.get(config.policy_net, {}), **config.algorithm}
     made["gamma"] = config.gamma
-    made["learning_rate"] = _falling(made["learning_rate"] if config.learning_rate is None else config.learning_rate)
+    rate = made["learning_rate"] if config.learning_rate is None else config.learning_rate
+    # By the share of the training that is left: linearly down to a tenth.
+    made["learning_rate"] = lambda remaining: rate * (_LAST_RATE + (1.0 - _LAST_RATE) * max(remaining, 0.0))
     if config.n_steps is not None:
         made[algorithm.steps] = config.n_steps
     if algorithm.steps == "n_steps" and "batch_size" in made and "batch_size" not in config.algorithm:
         steps = made["n_steps"] if "n_steps" in made else parameters["n_steps"].default
         made["batch_size"] = min(made["batch_size"], steps * config.num_envs)
     return made
-
-
-def _falling(rate: float) -> Callable[[float], float]:
-    """A learning rate by the share of the training that is left: linearly down to a tenth of ``rate``."""
-    return lambda remaining: rate * (_LAST_RATE + (1.0 - _LAST_RATE) * max(remaining, 0.0))

@@ -7,6 +7,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,10 @@ class DivergedError(Exception):
 class Progress(BaseCallback):
     """Watches a training between its updates, when a checkpoint is whole.
 
-    Args:
-        config: the training.
-        directory: where the curves are written.
-        env: the environments that are trained on.
-        end_reasons: how many episodes ended why; counted on.
-        evaluate: measures the recommender of now: mean return by user split.
-        checkpoint: writes what the training needs to go on.
-        on_progress: called with the progress.
+    stable-baselines3's ``EvalCallback`` and ``CheckpointCallback`` act in the middle of a rollout, which is then lost.
+
+    Curves are written into the directory, and the ``end_reasons`` of episodes counted on. ``evaluate`` gives the mean
+    return of the recommender of now by user split, ``checkpoint`` writes what the training needs to go on.
     """
 
     def __init__(
@@ -121,17 +118,13 @@ class Progress(BaseCallback):
 
     def _keep(self) -> None:
         """Keep the state of now, which is good, for a training that diverges."""
-        self._good = (
-            copy.deepcopy(self.model.get_parameters()),
-            self.at_rest,
-            self._episodes_at_rest,
-            self._end_reasons_at_rest,
-        )
+        counts = self.at_rest, self._episodes_at_rest, self._end_reasons_at_rest
+        self._good = copy.deepcopy(self.model.get_parameters()), counts
 
     def go_back(self) -> None:
         """Put the last good state back."""
-        weights, self.at_rest, self._episodes_at_rest, self._end_reasons_at_rest = self._good
-        state: Any = weights
+        state: Any = self._good[0]
+        self.at_rest, self._episodes_at_rest, self._end_reasons_at_rest = self._good[1]
         self.model.set_parameters(state, exact_match=True, device=self.model.device)
         self.rest()
 
@@ -144,22 +137,11 @@ class Progress(BaseCallback):
     def _report(self, steps: int, evaluation: dict[str, float] | None) -> None:
         now = time.perf_counter()
         count = len(self._returns)
-        progress = TrainingProgress(
-            steps,
-            self._env.episodes,
-            sum(self._returns) / count if count else None,
-            sum(self._lengths) / count if count else None,
-            (steps - self._reported_at) / max(now - self._clock, 1e-9),
-            evaluation,
-        )
-        line: dict[str, Any] = {
-            "timesteps": steps,
-            "episodes": progress.episodes,
-            "reward": progress.reward,
-            "length": progress.length,
-            "fps": round(progress.fps, 1),
-            "updates": self.model._n_updates,
-        }
+        reward, length = (sum(values) / count if count else None for values in (self._returns, self._lengths))
+        fps = (steps - self._reported_at) / max(now - self._clock, 1e-9)
+        progress = TrainingProgress(steps, self._env.episodes, reward, length, fps, evaluation)
+        line = {**asdict(progress), "fps": round(fps, 1), "updates": self.model._n_updates}
+        del line["evaluation"]
         if losses := self._losses():
             line["losses"] = {name: round(value, 6) for name, value in losses.items()}
         if evaluation:
@@ -168,12 +150,11 @@ class Progress(BaseCallback):
             write_all(self._stream.fileno(), json_text.dumps(line).encode() + b"\n")
         except OSError as error:
             raise cannot_write(self._directory / PROGRESS, error) from error
-        scalars = {"rollout/reward": progress.reward, "rollout/length": progress.length, "time/fps": progress.fps}
+        scalars = {"rollout/reward": reward, "rollout/length": length, "time/fps": fps}
+        scalars |= {f"evaluation/{user_split}": value for user_split, value in (evaluation or {}).items()}
         for name, value in scalars.items():
             if value is not None:
                 self.logger.record(name, value)
-        for user_split, value in (evaluation or {}).items():
-            self.logger.record(f"evaluation/{user_split}", value)
         self.logger.dump(steps)
         self._returns, self._lengths, self._reported_at, self._clock = [], [], steps, now
         self._keep()

@@ -18,14 +18,10 @@ class TrainConfig(EnvironmentConfig):
         default="a2c", description="Reinforcement-learning algorithm."
     )
     policy_net: Literal["cf", "mlp"] = Field(
-        default="cf",
-        description="Policy network: cf learns an embedding per user, mlp reads traits, mood and history.",
+        default="cf", description="Policy network: cf learns an embedding per user, mlp reads traits, mood and history."
     )
     timesteps: int = Field(
-        default=100_000,
-        ge=1,
-        description="Training steps over all environments.",
-        json_schema_extra={"unit": "steps"},
+        default=100_000, ge=1, description="Training steps over all environments.", json_schema_extra={"unit": "steps"}
     )
     num_envs: int = Field(
         default=64,
@@ -35,9 +31,7 @@ class TrainConfig(EnvironmentConfig):
     )
     seed: int = Field(default=42, ge=0, le=2**63 - 1, description="Seed of all random numbers.")
     device: str = Field(
-        default="auto",
-        description="Device of the network: auto, cpu or cuda.",
-        json_schema_extra={"harmless": True},
+        default="auto", description="Device of the network: auto, cpu or cuda.", json_schema_extra={"harmless": True}
     )
     threads: int = Field(
         default=1,
@@ -113,8 +107,7 @@ class TrainConfig(EnvironmentConfig):
         json_schema_extra={"harmless": False, "unset": "none", "rare": True},
     )
     user_split: Literal["all", "train", "test"] = Field(
-        default="train",
-        description="Users to train on: all, the train users, or the held-out test users.",
+        default="train", description="Users to train on: all, the train users, or the held-out test users."
     )
 
     @model_validator(mode="after")

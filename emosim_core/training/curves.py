@@ -24,10 +24,9 @@ class TrainingProgress:
     Attributes:
         timesteps: steps so far, over all environments.
         episodes: episodes that ended so far.
-        reward: mean return of the episodes that ended since the last time; None if none did.
-        length: their mean length.
+        reward, length: mean return and length of the episodes that ended since the last time; None if none did.
         fps: steps per second since the last time.
-        evaluation: mean return by group of users, where there was an evaluation.
+        evaluation: mean return by user split, where there was an evaluation.
     """
 
     timesteps: int

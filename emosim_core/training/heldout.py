@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
+from sb3_contrib.common.maskable import evaluation as masked
+from stable_baselines3.common.evaluation import evaluate_policy
 
 from emosim_core.recommenders.networks import Net
 from emosim_core.simulation.assembly import World
@@ -21,13 +22,5 @@ def mean_return(world: World, model: Any, net: Net, config: TrainConfig) -> floa
     env = EmoSimVectorEnv(num_envs=config.eval_episodes, autoreset_mode="SameStep", world=world)
     adapter = StableBaselines3VecEnv(env, net.options.keys)
     adapter.seed(EVALUATION_SEED)
-    observation: Any = adapter.reset()
-    returns = np.full(config.eval_episodes, np.nan)
-    while np.isnan(returns).any():
-        given = {"action_masks": adapter.action_masks()} if config.algo == "maskable_ppo" else {}
-        actions, _ = model.predict(observation, deterministic=True, **given)
-        observation, _, dones, infos = adapter.step(actions)
-        for slot in np.flatnonzero(dones).tolist():
-            if np.isnan(returns[slot]):
-                returns[slot] = infos[slot]["episode"]["r"]
-    return float(returns.mean())
+    evaluate: Any = masked.evaluate_policy if config.algo == "maskable_ppo" else evaluate_policy
+    return float(evaluate(model, adapter, n_eval_episodes=config.eval_episodes)[0])

@@ -32,7 +32,8 @@ class _ItemActorCritic:
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)  # type: ignore[misc]
         self.action_net = self.net.head()
-        self.optimizer = _optimizer(self, lr_schedule)
+        policy: Any = self  # an optimiser of all parameters, those of the new last layer included
+        self.optimizer = policy.optimizer_class(policy.parameters(), lr=lr_schedule(1), **policy.optimizer_kwargs)
 
     def actor(self) -> Actor:
         """What chooses items, sharing its weights with the policy."""
@@ -85,8 +86,3 @@ class ItemDQNPolicy(MultiInputPolicy):
 
 def _with_extractor(net: Net, kwargs: dict[str, Any]) -> dict[str, Any]:
     return {**kwargs, "features_extractor_class": net.extractor, "features_extractor_kwargs": {"net": net}}
-
-
-def _optimizer(policy: Any, lr_schedule: Schedule) -> Any:
-    """An optimiser of all parameters, those of the new last layer included."""
-    return policy.optimizer_class(policy.parameters(), lr=lr_schedule(1), **policy.optimizer_kwargs)

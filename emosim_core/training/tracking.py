@@ -19,13 +19,10 @@ def trackers(config: TrainConfig, directory: Path) -> list[KVWriter]:
         ConfigurationError: Weights & Biases is not logged in.
         MissingDependencyError: a package is missing.
     """
-    made: list[KVWriter] = []
-    for name in dict.fromkeys(config.track):
-        if name == "tensorboard":
-            made.append(_tensorboard(directory))
-        else:
-            made.append(_WandbWriter(config, directory, offline=name == "wandb-offline"))
-    return made
+    return [
+        _tensorboard(directory) if name == "tensorboard" else _WandbWriter(config, directory, name == "wandb-offline")
+        for name in dict.fromkeys(config.track)
+    ]
 
 
 def _tensorboard(directory: Path) -> KVWriter:
@@ -47,13 +44,8 @@ class _WandbWriter(KVWriter):
             raise MissingDependencyError("--track wandb", "wandb", 'pip install "emosim-core[wandb]"') from error
         settings = wandb.Settings(silent=True, console="off", mode="offline" if offline else None)
         try:
-            self._run = wandb.init(
-                project="emosim",
-                name=directory.name,
-                dir=str(directory),
-                config=config.model_dump(mode="json"),
-                settings=settings,
-            )
+            made, place = config.model_dump(mode="json"), str(directory)
+            self._run = wandb.init(project="emosim", name=directory.name, dir=place, config=made, settings=settings)
         except wandb.errors.Error as error:
             raise ConfigurationError(
                 f"Weights & Biases does not answer ({error}). Log in with: wandb login, "

@@ -34,18 +34,7 @@ _KEPT = 2
 
 
 class Training:
-    """One training: its world, its algorithm, its directory.
-
-    Args:
-        config: what to train.
-        directory: where it is written.
-        resume: whether the directory holds a training that is to be continued; a job directory knows.
-        registry: plugins to use; found anew if not given.
-
-    Raises:
-        EmoSimError: something that the configuration names is wrong, a package is missing, or the directory
-            cannot be used.
-    """
+    """One training: its world, its algorithm, its directory; whether that is to be continued a job directory knows."""
 
     def __init__(
         self,
@@ -74,18 +63,13 @@ class Training:
         self.end_reasons: Counter[str] = Counter()
 
     def train(self, on_progress: Callable[[TrainingProgress], None] = lambda progress: None) -> dict[str, Any]:
-        """Train to the end, from the last checkpoint if the training is resumed.
+        """Train to the end, from the last checkpoint if the training is resumed, and return what summary.json holds.
 
-        Args:
-            on_progress: called each time that the curves move.
-
-        Returns:
-            The summary, as written to summary.json.
+        ``on_progress`` is called each time that the curves move.
 
         Raises:
-            KeyboardInterrupt: after a checkpoint was written.
-            EmoSimError: a model cannot be asked, a rating failed, or a file cannot be written; after a
-                checkpoint, where one can be.
+            EmoSimError: a model cannot be asked, a rating failed, or a file cannot be written; after a checkpoint,
+                where one can be, as after a KeyboardInterrupt.
         """
         with self.job:
             return self._train(on_progress)
@@ -189,11 +173,7 @@ class Training:
             self.job.write(PROGRESS, b"".join(json_text.dumps(line).encode() + b"\n" for line in lines))
 
     def checkpoint(self) -> None:
-        """Write all that is needed to go on from here; older checkpoints, and half-written ones, are removed.
-
-        Raises:
-            RunError: it cannot be written.
-        """
+        """Write all that is needed to go on from here; older checkpoints, and half-written ones, are removed."""
         from emosim_core.recommenders.weights import save_checkpoint
 
         folder = self.directory / CHECKPOINTS / f"{self.model.num_timesteps:012d}"
@@ -213,11 +193,7 @@ class Training:
             raise cannot_write(folder, error) from error
 
     def save_model(self, name: str) -> None:
-        """Write the recommender of now.
-
-        Raises:
-            RunError: it cannot be written.
-        """
+        """Write the recommender of now."""
         from emosim_core.recommenders.weights import actor_bytes
 
         try:
@@ -248,10 +224,7 @@ class Training:
         from emosim_core.training.heldout import mean_return
 
         user_splits = ("train", "test") if self.config.user_split == "train" else (self.config.user_split,)
-        result = {
-            user_split: mean_return(self._held_out(user_split), self.model, self.net, self.config)
-            for user_split in user_splits
-        }
+        result = {name: mean_return(self._held_out(name), self.model, self.net, self.config) for name in user_splits}
         if (reward := result[user_splits[0]]) > self._best:
             self._best = reward
             self.save_model(BEST)

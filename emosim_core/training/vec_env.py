@@ -65,8 +65,7 @@ class StableBaselines3VecEnv(VecEnv):
         """Begin an episode in every slot, under the seeds that :meth:`seed` gave, with what :meth:`set_options` gave.
 
         Raises:
-            ConfigurationError: an option is none of ``EmoSimEnv.reset``, or names nobody, or there are not as many as
-                slots.
+            ConfigurationError: an option is none of ``EmoSimEnv.reset``, names nobody, or is not given for each slot.
         """
         seeds = self._seeds if any(seed is not None for seed in self._seeds) else None
         options: dict[str, Any] = {key: value for given in self._options for key, value in given.items()}
@@ -76,8 +75,7 @@ class StableBaselines3VecEnv(VecEnv):
         self.reset_infos = [{key: values[slot] for key, values in infos.items()} for slot in range(self.num_envs)]
         self._reset_seeds()
         self._reset_options()
-        self._returns[:] = 0
-        self._lengths[:] = 0
+        self._returns[:], self._lengths[:] = 0, 0
         return observations
 
     def step_async(self, actions: NDArray) -> None:
@@ -94,19 +92,15 @@ class StableBaselines3VecEnv(VecEnv):
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         ended = dones.nonzero()[0]
         for slot in ended.tolist():
+            seconds = round(time.time() - self._started, 6)
             infos[slot] = {
                 "terminal_observation": batch_info["final_obs"][slot],
                 "TimeLimit.truncated": bool(truncated[slot] and not terminated[slot]),
                 "end_reason": batch_info["end_reason"][slot],
-                "episode": {
-                    "r": float(self._returns[slot]),
-                    "l": int(self._lengths[slot]),
-                    "t": round(time.time() - self._started, 6),
-                },
+                "episode": {"r": float(self._returns[slot]), "l": int(self._lengths[slot]), "t": seconds},
             }
             self.reset_infos[slot] = user_info(self.env.world, int(self.env.engine.users[slot]))
-        self._returns[ended] = 0
-        self._lengths[ended] = 0
+        self._returns[ended], self._lengths[ended] = 0, 0
         self.episodes += len(ended)
         return observations, (rewards * self.reward_scale).astype(np.float32), dones, infos
 
@@ -127,11 +121,7 @@ class StableBaselines3VecEnv(VecEnv):
     # ------------------------------------------------------- what stable-baselines3 asks of single environments
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """An attribute of each slot.
-
-        Raises:
-            AttributeError: neither a slot nor the environment has it.
-        """
+        """An attribute of each slot, or of the environment."""
         return [getattr(self._slots[slot], attr_name) for slot in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
@@ -163,8 +153,7 @@ class StableBaselines3VecEnv(VecEnv):
             masks = self.action_masks(*method_args, **method_kwargs)
             return [masks[slot] for slot in slots]
         if method_name == "reset":
-            self._returns[slots] = 0
-            self._lengths[slots] = 0
+            self._returns[slots], self._lengths[slots] = 0, 0
         return [getattr(self._slots[slot], method_name)(*method_args, **method_kwargs) for slot in slots]
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:

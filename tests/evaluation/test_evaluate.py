@@ -16,12 +16,12 @@ from emosim_core.evaluation.plan import (
     EvaluationConfig,
     model_environment,
     notes_on,
-    policy_name,
     recommenders_of,
     with_logs,
 )
 from emosim_core.evaluation.results import compute_results
 from emosim_core.hooks.fields import split_components
+from emosim_core.hooks.names import spelled
 from emosim_core.plugins import Registry
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 
@@ -342,9 +342,9 @@ def test_a_list_of_policies_is_split_where_a_policy_begins(text: str, parts: lis
 
 
 def test_a_policy_is_labelled_as_it_is_written() -> None:
-    assert policy_name("epsilon_greedy:epsilon=0.2") == "epsilon_greedy:epsilon=0.2"
-    assert policy_name({"name": "epsilon_greedy", "epsilon": 0.2}) == "epsilon_greedy:epsilon=0.2"
-    assert policy_name({"name": "popular"}) == "popular"
+    assert spelled("epsilon_greedy:epsilon=0.2") == "epsilon_greedy:epsilon=0.2"
+    assert spelled({"name": "epsilon_greedy", "epsilon": 0.2}) == "epsilon_greedy:epsilon=0.2"
+    assert spelled({"name": "popular"}) == "popular"
 
 
 def test_recommenders_that_would_share_a_folder_get_folders_of_their_own(tmp_path: Path) -> None:

@@ -334,8 +334,7 @@ def test_a_bandit_that_was_warmed_up_knows_what_one_knows_that_lived_through_the
         _, step, _, item, rating = line.split(",")
         if step == "1":
             cold.begin(BeginRequest(rows=row), Streams(1).of(Stage.POLICY, row))
-        likings = cold._likings(row)  # type: ignore[attr-defined]
-        episode_x = cold._episode_x(likings, np.array([[2, 2, 2]]), np.array([[index[item]]]))  # type: ignore[attr-defined]
+        episode_x = cold._episode_x(row, np.array([[2, 2, 2]]), np.array([[index[item]]]))  # type: ignore[attr-defined]
         cold._offered[0, 0] = np.concatenate([cold._item_x[index[item]], episode_x[0, 0]])  # type: ignore[attr-defined]
         answer = np.array([[float(rating)]])
         cold.learn(
@@ -354,8 +353,9 @@ def test_the_upper_bound_is_the_formula(world: SmallWorld, logs: str) -> None:
     policy = LinUCB(LinUCBOptions(logs=logs, alpha=0.7, ridge=3))  # type: ignore[arg-type]
     begun(policy, world, 1)
     row = np.array([0])
-    policy._remember(np.array([0, 0]), np.array([3, 8]), np.array([9.0, 2.0]))
-    episode_x = policy._episode_x(policy._likings(row), np.array([[1, 3, 1]]), np.arange(40))
+    nothing = np.zeros((2, len(policy._gram)))
+    policy._take(np.array([0, 0]), np.array([3, 8]), nothing, np.array([9.0, 2.0]))
+    episode_x = policy._episode_x(row, np.array([[1, 3, 1]]), np.arange(40))
     estimates = policy.estimates(row, episode_x, Streams(1).of(Stage.POLICY, row))[0]
     for item in range(40):
         x = np.concatenate([policy._item_x[item], episode_x[0, item]])
@@ -367,7 +367,7 @@ def test_the_draws_of_thompson_are_spread_as_its_posterior(world: SmallWorld, lo
     users = 4000
     policy = Thompson(ThompsonOptions(logs=logs, scale=0.5))  # type: ignore[arg-type]
     streams, rows = begun(policy, world, users), np.arange(users)
-    episode_x = policy._episode_x(policy._likings(rows), np.full((users, 3), 2), np.arange(40))
+    episode_x = policy._episode_x(rows, np.full((users, 3), 2), np.arange(40))
     drawn = policy.estimates(rows, episode_x, streams.of(Stage.POLICY, rows))[:, 39]
     x = np.concatenate([policy._item_x[39], episode_x[0, 39]])
     assert drawn.mean() == pytest.approx(policy._weights @ x, abs=0.01)

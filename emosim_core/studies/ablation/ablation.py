@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -15,27 +14,28 @@ from typing_extensions import TypedDict
 from emosim_core.data.tables import write_csv
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
-from emosim_core.hooks.names import checked_options
+from emosim_core.hooks.names import checked_options, spelled
 from emosim_core.runs.job import JobDirectory, job_directory, write_file
 from emosim_core.runs.manifest import begin_job, check_same, data_of, now, versions_of
 from emosim_core.runs.plain import child, own_files
 from emosim_core.runs.reach import reaches, same_component
 from emosim_core.runs.reading import check, check_format, read_object
-from emosim_core.runs.records import FORMAT, read_json
+from emosim_core.runs.records import FORMAT, MANIFEST, read_json
 from emosim_core.runs.schemas import Count, Name, Number, Part, Usage
 from emosim_core.runs.trust import CommandHint, confirmed
 from emosim_core.runs.typed import typed
-from emosim_core.simulation.assembly import World
+from emosim_core.runs.usage import summed
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig
 from emosim_core.studies.ablation.executor import Executor
 from emosim_core.studies.ablation.grid import ALL, AblationConfig, jobs, variants
-from emosim_core.studies.ablation.jobs import DONE, JOBS, Job, Worlds, label, read_job, spec, study_of
+from emosim_core.studies.ablation.jobs import DONE, Job, Worlds, label, read_job, study_of
 from emosim_core.studies.ablation.metrics import AXES, HOW, compute_metrics
-from emosim_core.studies.cost import Estimate, estimate, summed
+from emosim_core.studies.cost import Estimate, estimate
+from emosim_core.studies.jobs import JOBS, claimed
 from emosim_core.studies.study import Study
 from emosim_core.studies.trials import draw_trials
 
-MANIFEST, RESULTS, TABLE = "manifest.json", "results.json", "results.csv"
+RESULTS, TABLE = "results.json", "results.csv"
 
 _MODELS = (EnvironmentConfig, AblationConfig)
 """Models of the fields of an ablation."""
@@ -48,14 +48,10 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Plan:
-    """What an ablation is about to do.
+    """What an ablation is about to do: all its jobs in order, and how many ratings each asks for, by its key.
 
-    Attributes:
-        jobs: all of it, in order.
-        ratings: how many ratings each job asks for, by its key.
-        left_out: studies that the domain has no material for, each with the reason.
-        estimates: what asking will take, by the key of each job that calls a language model.
-        announcements: messages for whoever runs this.
+    ``left_out`` are studies that the domain has no material for, each with the reason; ``estimates`` what asking will
+    take, by the key of each job that calls a language model.
     """
 
     jobs: Sequence[Job]
@@ -73,15 +69,8 @@ class Plan:
 class Ablation:
     """One ablation in its directory.
 
-    Args:
-        config: what it goes through; its studies may be :data:`~emosim_core.studies.ablation.grid.ALL`.
-        directory: where it is written.
-        registry: plugins to use.
-        only: the same as names, for other processes; None for all.
-        resume: whether the directory holds an ablation that is to be continued; a job directory knows.
-
-    Raises:
-        EmoSimError: something that the configuration names is wrong, or the directory cannot be used.
+    The studies of the configuration may be :data:`~emosim_core.studies.ablation.grid.ALL`. ``only`` are the plugins of
+    the registry by name, for other processes, None for all; ``resume`` is known by a job directory.
     """
 
     def __init__(
@@ -144,16 +133,17 @@ class Ablation:
                 self.parts.append({"variant": dict(job.variant), "parts": world.parts})
                 self.uses_llm = self.uses_llm or world.rater.uses_llm
                 announcements += [one for one in world.announcements if one not in announcements]
-            same = (spec(job.study), job.seed)
+            same = (spelled(job.study), job.seed)
             if same not in chosen:
                 study, resolved = study_of(self.worlds.registry, job.study, world.domain.name)
-                trials = draw_trials(study, resolved.component.name, world, job.seed, label(resolved))
-                chosen[same] = trials
+                chosen[same] = draw_trials(study, resolved.component.name, world, job.seed, label(resolved))
             ratings[job.key] = len(chosen[same].trials)
             if world.rater.uses_llm and (cost := estimate(world, chosen[same])) is not None:
                 estimates[job.key] = cost
         world = self.worlds.of(planned[0].environment)
-        self.about = _about(world)
+        domain, scale = world.domain, world.domain.scale
+        about = {"name": domain.name, "title": domain.title, "scale": [scale.low, scale.high, scale.step]}
+        self.about = {"domain": about, "data": data_of(world)}
         return Plan(planned, ratings, dict(left_out), estimates, announcements)
 
     def manifest(self) -> dict[str, Any]:
@@ -166,7 +156,7 @@ class Ablation:
             "config": self.config.model_dump(mode="json"),
             "variants": self.parts,
             "jobs": [
-                {"job": job.key, "study": spec(job.study), "seed": job.seed, "variant": dict(job.variant)}
+                {"job": job.key, "study": spelled(job.study), "seed": job.seed, "variant": dict(job.variant)}
                 for job in self.plan.jobs
             ],
             "left_out": dict(self.plan.left_out),
@@ -181,33 +171,19 @@ class Ablation:
         on_ratings: Callable[[int], None] = lambda count: None,
         on_job: Callable[[Job], None] = lambda job: None,
     ) -> dict[str, Any]:
-        """Do every job that is not done, and write the results.
+        """Do every job that is not done, and write and return the results.
 
-        Args:
-            executor: where jobs are done.
-            on_ratings: called with the number of new ratings.
-            on_job: called with each job that is done.
-
-        Returns:
-            The results, as results.json holds them.
+        ``on_ratings`` gets the number of new ratings, ``on_job`` each job that is done.
 
         Raises:
-            EmoSimError: a job cannot be done; those that are done stay, to be resumed.
-            KeyboardInterrupt: the same.
+            EmoSimError: a job cannot be done; those that are done stay, to be resumed, here and at a KeyboardInterrupt.
         """
-        with self.job_directory:
-            self.job_directory.claim()
+        with claimed(self.job_directory, lambda: any(job.complete for job in self.plan.jobs)):
             self.plan = replace(self.plan, jobs=jobs(self.config, self.directory, self._only))  # it may have a number
             self._begin()
-            try:
-                with closing(executor.run(self.plan.remaining, on_ratings)) as done:
-                    for job in done:
-                        on_job(job)
-            except BaseException:
-                if not self.job_directory.resume and not any(job.complete for job in self.plan.jobs):
-                    shutil.rmtree(self.directory / JOBS, ignore_errors=True)
-                    self.job_directory.discard(MANIFEST)
-                raise
+            with closing(executor.run(self.plan.remaining, on_ratings)) as done:
+                for job in done:
+                    on_job(job)
             outcome = results(self.directory, self.worlds.registry, self.config.flat())
             write_results(self.directory, outcome)
             return outcome
@@ -215,15 +191,14 @@ class Ablation:
     def _begin(self) -> None:
         """Write the manifest, or see that what is resumed is answered as it was begun."""
         manifest = self.manifest()
-        begin_job(
-            self.job_directory,
-            manifest,
-            _MODELS,
-            self.worlds.registry,
-            lambda stored: check_same(self.directory, _comparable(stored), _comparable(manifest)),
-            _manifest,
-            lambda one: checked_options(AblationConfig, one["config"], str(self.directory / MANIFEST)).flat(),
-        )
+
+        def check(stored: Mapping[str, Any]) -> None:
+            check_same(self.directory, _comparable(stored), _comparable(manifest))
+
+        def flat(one: Mapping[str, Any]) -> dict[str, Any]:
+            return checked_options(AblationConfig, one["config"], str(self.directory / MANIFEST)).flat()
+
+        begin_job(self.job_directory, manifest, _MODELS, self.worlds.registry, check, _manifest, flat)
 
 
 def resumed(
@@ -237,18 +212,14 @@ def resumed(
     """An ablation that was begun, to be continued.
 
     Args:
-        directory: where it is.
-        registry: plugins to use.
-        only: the same as names.
+        directory, registry, only: as of :class:`Ablation`.
         gateway: what to change in how a language model is called.
         given: values of the grid and of its environment that the user gives again.
         again: how values are given again.
 
     Raises:
-        RunError: there is none.
-        ConfigurationError: a value that is given is another one.
-        TrustError: it names what its user must give again.
-        EmoSimError: what it names cannot be made any more.
+        EmoSimError: there is none, a value that is given is another one, the user must give something again, or what
+            it names cannot be made any more.
     """
     path = directory.path if isinstance(directory, JobDirectory) else directory
     config = checked_options(AblationConfig, _manifest(path)["config"], str(path / MANIFEST))
@@ -259,28 +230,20 @@ def resumed(
     stored, own = config.flat(), {**(given or {}), **({"gateway": gateway} if gateway else {})}
     again = again or CommandHint(typed("ablate", "--resume", path))
     confirmed(path, stored, own, stored, _MODELS, registry, again)
+    domain = registry.resolve_domain(stored["plugin"]).component.name
     for name, value in (given or {}).items():
-        if value != stored.get(name) and not _same_choice(name, value, stored, registry):
+        kept = stored.get(name)
+        if value != kept and not same_component(name, value, kept, _MODELS, registry, domain):
             raise ConfigurationError(
                 f"--resume goes on with the grid of {path}, which has another {name}; leave it out"
             )
     return Ablation(config, directory, registry, only, resume=True)
 
 
-def _same_choice(name: str, value: Any, stored: Mapping[str, Any], registry: Registry) -> bool:
-    domain = registry.resolve_domain(stored["plugin"]).component.name
-    return same_component(name, value, stored.get(name), _MODELS, registry, domain)
-
-
 def _see_studies(
     directory: Path, choices: Sequence[ComponentChoice], given: Mapping[str, Any], registry: Registry
 ) -> None:
-    """See that the studies which records name reach no further than they may.
-
-    Raises:
-        RunError: one is not of the grid.
-        TrustError: one must be given again by the user.
-    """
+    """See that the studies which records name are of the grid, and reach no further than they may."""
     manifest = _manifest(directory)
     domain = manifest["domain"]["name"]
     reaching = [one for one in choices if reaches({"studies": [one]}, _MODELS, registry, domain)]
@@ -292,16 +255,13 @@ def _see_studies(
     confirmed(directory, stored, given, stored, _MODELS, registry, again)
     for one in reaching:
         if not any(same_component("studies", one, other, _MODELS, registry, domain) for other in grid):
-            raise RunError(f"{directory}: the study {spec(one)!r} is not one of its grid; the files were changed")
+            raise RunError(f"{directory}: the study {spelled(one)!r} is not one of its grid; the files were changed")
 
 
 def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """All results of an ablation, computed from its records.
 
-    Args:
-        directory: where it is.
-        registry: plugins to use.
-        given: values that the user gives again, of those that the directory names.
+    ``given`` are values that the user gives again, of those that the directory names.
 
     Returns:
         What results.json holds: ``plugin``, ``title``, ``scale``, ``uses_llm``, the ``studies``; ``jobs``,
@@ -309,9 +269,8 @@ def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None
         ``missing``, the jobs that are not done; ``intervals``, how they are made.
 
     Raises:
-        RunError: there is no ablation, or a record is damaged.
-        TrustError: a study of it must be given again by the user.
-        EmoSimError: a study of it is not installed any more.
+        EmoSimError: there is no ablation, a record is damaged, or a study of it is not installed any more or must be
+            given again by the user.
     """
     manifest = _manifest(directory)
     domain = manifest["domain"]["name"]
@@ -323,15 +282,13 @@ def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None
             complete.append((one["job"], read_job(folder)))
         else:
             missing.append(one["job"])
-    studies: dict[str, tuple[Study, str]] = {}
     heads = [job.head["study"] for _, job in complete]
-    _see_studies(directory, [{"name": one["name"], **one["options"]} for one in heads], given or {}, registry)
-    for _, job in complete:
-        about = job.head["study"]
-        if about["spec"] not in studies:
-            choice: ComponentChoice = {"name": about["name"], **about["options"]}
-            study, resolved = study_of(registry, choice, domain)
-            studies[about["spec"]] = (study, label(resolved))
+    chosen: dict[str, ComponentChoice] = {one["spec"]: {"name": one["name"], **one["options"]} for one in heads}
+    _see_studies(directory, list(chosen.values()), given or {}, registry)
+    studies: dict[str, tuple[Study, str]] = {}
+    for name, choice in chosen.items():
+        study, resolved = study_of(registry, choice, domain)
+        studies[name] = (study, label(resolved))
     return {
         "format": FORMAT,
         "kind": "ablation",
@@ -348,22 +305,13 @@ def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None
 
 
 def usage(directory: Path) -> dict[str, Any]:
-    """What calling a language model took in all jobs that are done; empty if none was called.
-
-    Raises:
-        RunError: there is no ablation.
-    """
+    """What calling a language model took in all jobs that are done; empty if none was called."""
     paths = [child(directory / JOBS, one["job"]) / DONE for one in _manifest(directory)["jobs"]]
-    return summed(read_object(path, _DONE)["usage"] for path in paths if path.is_file())
+    return summed([read_object(path, _DONE)["usage"] for path in paths if path.is_file()])
 
 
 def write_results(directory: Path, outcome: Mapping[str, Any]) -> None:
-    """Write results.json and results.csv.
-
-    Raises:
-        RunError: one cannot be written.
-        DataError: the same of the CSV file.
-    """
+    """Write results.json and results.csv."""
     write_file(directory / RESULTS, outcome)
     write_csv(directory / TABLE, _COLUMNS, list(_rows(outcome)))
 
@@ -440,18 +388,6 @@ def _manifest(directory: Path) -> dict[str, Any]:
     check_format(path, manifest, FORMAT)
     check(path, manifest, _MANIFEST)
     return manifest
-
-
-def _about(world: World) -> dict[str, Any]:
-    scale = world.domain.scale
-    return {
-        "domain": {
-            "name": world.domain.name,
-            "title": world.domain.title,
-            "scale": [scale.low, scale.high, scale.step],
-        },
-        "data": data_of(world),
-    }
 
 
 def _comparable(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

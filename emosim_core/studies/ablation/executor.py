@@ -24,14 +24,7 @@ class Executor(Protocol):
     """Does jobs, in any order; each is whole in itself and leaves its files behind."""
 
     def run(self, jobs: Sequence[Job], on_ratings: Callable[[int], None]) -> Generator[Job, None, None]:
-        """Do jobs.
-
-        Args:
-            jobs: what to do.
-            on_ratings: called with the number of new ratings.
-
-        Yields:
-            Each job when it is done.
+        """Do jobs and yield each when it is done; ``on_ratings`` gets the number of new ratings.
 
         Raises:
             EmoSimError: one cannot be done; those that are done stay.
@@ -40,11 +33,7 @@ class Executor(Protocol):
 
 
 class InThisProcess:
-    """One job after the other, here.
-
-    Args:
-        worlds: where worlds come from.
-    """
+    """One job after the other, here."""
 
     def __init__(self, worlds: Worlds) -> None:
         self._worlds = worlds
@@ -59,11 +48,7 @@ class InThisProcess:
 
 
 class Processes:
-    """Several jobs at the same time, each in a process of this machine. No such process outlives this one.
-
-    Args:
-        processes: how many processes.
-    """
+    """Several jobs at the same time, each in a process of this machine. No such process outlives this one."""
 
     def __init__(self, processes: int) -> None:
         self._processes = processes

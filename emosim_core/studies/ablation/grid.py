@@ -14,11 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks.fields import over, split_components
-from emosim_core.hooks.names import checked_options
+from emosim_core.hooks.names import checked_options, spelled
 from emosim_core.llm.options import DEFAULT_STRATEGY
 from emosim_core.runs.records import encode
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, read_config
-from emosim_core.studies.ablation.jobs import JOBS, Job, spec
+from emosim_core.studies.ablation.jobs import Job
+from emosim_core.studies.jobs import JOBS
 
 ALL = "all"
 """In the place of studies: all that the domain has material for."""
@@ -75,12 +76,7 @@ class AblationConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Variant:
-    """One variant.
-
-    Attributes:
-        environment: an environment's configuration as JSON.
-        names: rater, model, retrieval and perturbator by name.
-    """
+    """An environment's configuration as JSON, and its rater, model, retrieval and perturbator by name."""
 
     environment: Mapping[str, Any]
     names: Mapping[str, str]
@@ -103,16 +99,12 @@ def choices(value: str | Mapping[str, Any] | Sequence[ComponentChoice] | None) -
         raise ConfigurationError(f"expected names with commas between, got {value!r}")
     twice = next((one for place, one in enumerate(chosen) if one in chosen[:place]), None)
     if twice is not None:
-        raise ConfigurationError(f"{spec(twice)!r} is named twice in {value!r}")
+        raise ConfigurationError(f"{spelled(twice)!r} is named twice in {value!r}")
     return chosen
 
 
 def read_axes(values: Mapping[str, Any]) -> dict[str, list[ComponentChoice]]:
-    """The axes that options set, by name.
-
-    Raises:
-        ConfigurationError: a value of an axis is given twice, or an axis is empty.
-    """
+    """The axes that options set, by name."""
     return {axis: choices(values[option]) for axis, option in OPTIONS.items() if values.get(option) is not None}
 
 
@@ -132,12 +124,8 @@ def given_again(values: Mapping[str, Any]) -> dict[str, Any]:
 def read_grid(values: Mapping[str, Any]) -> AblationConfig:
     """The configuration of an ablation, from its options.
 
-    Args:
-        values: the options of :data:`OPTIONS`, each a component or several; ``seed`` and ``num_seeds``; fields of an
-            environment, which all variants share.
-
-    Raises:
-        ConfigurationError: a value is wrong.
+    They are those of :data:`OPTIONS`, each a component or several; ``seed`` and ``num_seeds``; and fields of an
+    environment, which all variants share.
     """
     axes = read_axes(values)
     if "llm_raters" in axes and "llm_models" not in axes:
@@ -155,11 +143,7 @@ def read_grid(values: Mapping[str, Any]) -> AblationConfig:
 
 
 def variants(config: AblationConfig) -> list[Variant]:
-    """All variants, those of one rater side by side.
-
-    Raises:
-        ConfigurationError: the shared configuration is wrong.
-    """
+    """All variants, those of one rater side by side."""
     who: list[dict[str, Any]] = [{"rater": rater} for rater in config.raters]
     who += [
         {"llm_model": model, "llm_rater": rater}
@@ -167,19 +151,15 @@ def variants(config: AblationConfig) -> list[Variant]:
     ]
     made = []
     for one, retrieval, perturbator in itertools.product(who, config.retrievals, config.perturbators):
-        own = {
-            **one,
-            "items_retrieval": retrieval,
-            "perturbator": perturbator,
-            "on_failed_rating": "skip",  # a failed rating is counted; it ends nothing
-        }
+        own = {**one, "items_retrieval": retrieval, "perturbator": perturbator}
+        own["on_failed_rating"] = "skip"  # a failed rating is counted; it ends nothing
         choices = over(EnvironmentConfig, own, config.environment)
         checked: EnvironmentConfig = read_config(EnvironmentConfig, choices, "ablation")
         names = {
-            "rater": spec(one["rater"] if "rater" in one else one["llm_rater"]),
-            "llm_model": spec(one["llm_model"]) if "llm_model" in one else "",
-            "items_retrieval": spec(retrieval),
-            "perturbator": spec(perturbator),
+            "rater": spelled(one["rater"] if "rater" in one else one["llm_rater"]),
+            "llm_model": spelled(one["llm_model"]) if "llm_model" in one else "",
+            "items_retrieval": spelled(retrieval),
+            "perturbator": spelled(perturbator),
         }
         made.append(Variant(checked.model_dump(mode="json"), names))
     return made
@@ -191,7 +171,7 @@ def jobs(config: AblationConfig, directory: Path, only: Collection[str] | None =
     for variant in variants(config):
         for study, number in itertools.product(config.studies, range(config.num_seeds)):
             seed = config.seed + number
-            key = _key(spec(study), variant.names, seed)
+            key = _key(spelled(study), variant.names, seed)
             planned.append(Job(key, directory / JOBS / key, study, seed, variant.environment, variant.names, only))
     return planned
 

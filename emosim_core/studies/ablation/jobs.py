@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,19 +14,18 @@ from typing_extensions import TypedDict
 
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry, Resolved
+from emosim_core.hooks.names import spelled
 from emosim_core.model import RatingScale
 from emosim_core.runs.job import cannot_write, write_file
-from emosim_core.runs.reading import check, check_format, damaged, read_lines
+from emosim_core.runs.reading import damaged
 from emosim_core.runs.records import FORMAT, encode
 from emosim_core.runs.schemas import Count, Name, Number
+from emosim_core.runs.usage import since
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, read_config
-from emosim_core.studies.cost import since
+from emosim_core.studies.jobs import read_job_file
 from emosim_core.studies.study import RatedTrials, Study
 from emosim_core.studies.trials import draw_trials, run_trials
-
-JOBS = "jobs"
-"""Folder of an ablation with one folder per job."""
 
 RECORDS = "records.jsonl"
 DONE = "job.json"
@@ -79,11 +78,10 @@ class Job:
     """One unit of work, whole in itself: a process elsewhere can do it.
 
     Attributes:
-        key: its name, and that of its folder.
-        directory: the folder.
+        key: its name, and that of its folder ``directory``.
         study: the study, as it was asked for.
         seed: seed of the trials and of what is drawn on the way.
-        environment: an environment's configuration as JSON: who answers and how.
+        environment: an environment's configuration as JSON.
         variant: the rater, the model, the retrieval and the perturbator by name, for tables.
         only: plugins that may be loaded; None for all.
     """
@@ -103,11 +101,7 @@ class Job:
 
 
 class Worlds:
-    """Worlds by their configuration; one is held at a time, and what it spent is taken off the budget of the next.
-
-    Args:
-        registry: the plugins.
-    """
+    """Worlds by their configuration; one is held at a time, and what it spent is taken off the budget of the next."""
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
@@ -116,11 +110,7 @@ class Worlds:
         self._spent = 0.0
 
     def of(self, environment: Mapping[str, Any]) -> World:
-        """The world of a configuration.
-
-        Raises:
-            EmoSimError: it cannot be assembled.
-        """
+        """The world of a configuration."""
         if self._world is None or self._environment != environment:
             self.close()
             config: EnvironmentConfig = read_config(EnvironmentConfig, environment, "ablation")
@@ -136,23 +126,10 @@ class Worlds:
 
 
 def study_of(registry: Registry, choice: ComponentChoice, domain: str) -> tuple[Study, Resolved]:
-    """A study by its name, and where it comes from.
-
-    Raises:
-        ConfigurationError: no such study, or its options are wrong.
-        PluginError: it cannot be made.
-    """
+    """A study by its name, and where it comes from."""
     resolved = registry.resolve("study", choice, domain)
     study: Study = resolved.build(Study)
     return study, resolved
-
-
-def spec(choice: ComponentChoice) -> str:
-    """A component as it is written on a command line."""
-    if isinstance(choice, str):
-        return choice
-    options = ",".join(f"{name}={value}" for name, value in choice.items() if name != "name")
-    return f"{choice['name']}:{options}" if options else str(choice["name"])
 
 
 def label(resolved: Resolved) -> str:
@@ -161,12 +138,7 @@ def label(resolved: Resolved) -> str:
 
 
 def run_job(job: Job, worlds: Worlds, on_ratings: Callable[[int], None] = lambda count: None) -> None:
-    """Put the trials of a job and write its records, whole or not at all.
-
-    Args:
-        job: the job.
-        worlds: where its world comes from.
-        on_ratings: called with the number of new ratings.
+    """Put the trials of a job and write its records, whole or not at all; ``on_ratings`` gets the number of new ones.
 
     Raises:
         EmoSimError: a component failed, no request can be answered, or the records cannot be written.
@@ -180,7 +152,7 @@ def run_job(job: Job, worlds: Worlds, on_ratings: Callable[[int], None] = lambda
     brought = {user.id: user for user in trials.users if user.id not in world.population.index}
     head = {
         "format": FORMAT,
-        "study": {**resolved.describe(), "spec": spec(job.study)},
+        "study": {**resolved.describe(), "spec": spelled(job.study)},
         "seed": job.seed,
         "variant": dict(job.variant),
         "uses_llm": world.rater.uses_llm,
@@ -211,12 +183,9 @@ def run_job(job: Job, worlds: Worlds, on_ratings: Callable[[int], None] = lambda
 
 @dataclass(frozen=True)
 class JobRecords:
-    """The records of a job.
+    """The records of a job: the first line, the columns that metrics are made from, and number, user and item of each.
 
-    Attributes:
-        head: the first line: study, seed, who answered, scale, facts, and users that the study brought.
-        rated: the columns that metrics are made from.
-        trials: trial number, user and item of each record; the same for all jobs of a study and seed.
+    ``trials`` are the same for all jobs of a study and seed.
     """
 
     head: Mapping[str, Any]
@@ -225,22 +194,9 @@ class JobRecords:
 
 
 def read_job(directory: Path) -> JobRecords:
-    """The records of a job.
-
-    Raises:
-        RunError: the file is missing or damaged; names the line.
-    """
+    """The records of a job. Raises RunError: the file is missing or damaged; names the line."""
     path = directory / RECORDS
-    lines = read_lines(path)
-    number, head = next(lines, (0, {}))
-    if not number:
-        raise RunError(f"{path} is empty")
-    check_format(path, head, FORMAT)
-    check(f"{path}, line 1:", head, _HEAD)
-    records = []
-    for number, record in lines:
-        check(f"{path}, line {number}:", record, _RECORD)
-        records.append(record)
+    head, records = read_job_file(path, _HEAD, _RECORD)
     if len(records) != head["trials"]:
         raise RunError(f"{path}: {len(records)} records of {head['trials']} trials; the file was cut or added to")
     low, high, step = head["scale"]
@@ -248,7 +204,7 @@ def read_job(directory: Path) -> JobRecords:
         scale = RatingScale(low=low, high=high, step=step)
     for number, one in enumerate(records, start=2):
         rating = one["rating"]
-        if rating is not None and not (isinstance(rating, int | float) and scale.contains(rating)):
+        if rating is not None and not scale.contains(rating):
             raise RunError(f"{path}, line {number}: {rating!r} is no rating of the scale {scale}")
     return JobRecords(
         head, _columns(records, scale, head["facts"]), [(r["trial"], r["user"], r["item"]) for r in records]
@@ -270,20 +226,10 @@ def _columns(records: Sequence[Mapping[str, Any]], scale: RatingScale, facts: Ma
 
 
 def together(some: Sequence[RatedTrials]) -> RatedTrials:
-    """The same study under several seeds as one.
-
-    Raises:
-        ConfigurationError: they are not of one study.
-    """
+    """The same study under several seeds as one. Raises ConfigurationError: they are not of one study."""
     first = some[0]
     if any(str(one.scale) != str(first.scale) or one.facts != first.facts for one in some):
         raise ConfigurationError("the jobs of one study differ in their scale or in what they compare with")
-    return RatedTrials(
-        ratings=np.concatenate([one.ratings for one in some]),
-        succeeded=np.concatenate([one.succeeded for one in some]),
-        sides=np.concatenate([one.sides for one in some]),
-        groups=np.concatenate([one.groups for one in some]),
-        clusters=np.concatenate([one.clusters for one in some]),
-        scale=first.scale,
-        facts=first.facts,
-    )
+    names = ("ratings", "succeeded", "sides", "groups", "clusters")
+    columns: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in some]) for name in names}
+    return replace(first, **columns)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from emosim_core.errors import PluginError
 from emosim_core.hooks.faults import named
-from emosim_core.stats import LEVEL, RESAMPLES, bootstrap, bootstrap_difference, wilson
+from emosim_core.stats import LEVEL, RESAMPLES, bootstrap, bootstrap_difference, rounded, wilson
 from emosim_core.studies.ablation.jobs import JobRecords, together
 from emosim_core.studies.study import Metric, RatedTrials, Study
 
@@ -27,17 +27,12 @@ def compute_metrics(
 ) -> dict[str, list[dict[str, Any]]]:
     """Everything that is computed from records.
 
-    Args:
-        jobs: the key and the records of each job that is complete.
-        studies: by the name that was asked for: the study, and the same in words for messages.
+    ``jobs`` are complete, each with its key; ``studies`` have the same in words, by the name that was asked for.
 
     Returns:
-        Three lists. ``jobs``: each with its key, study, seed, ``variant``, how many ``ratings`` it
-        asked for and how many ``failed``, and ``metrics``. ``pooled``: the same over
-        all seeds, where there are several. ``differences``: of every two variants that differ in one axis, on
-        the same trials of all seeds. A metric has ``metric``, ``side``, ``estimate``, ``low``, ``high`` (null where
-        nothing was answered), ``interval`` (how it was made), ``better``, ``ratings`` that were asked for, ``failed``
-        ones among them, and ``groups``: estimate and answered ratings of each group.
+        Three lists. ``jobs``: each with its key, study, seed, ``variant``, how many ``ratings`` it asked for and how
+        many ``failed``, and ``metrics``, as :func:`metric_record`. ``pooled``: the same over all seeds, where there
+        are several. ``differences``: of every two variants that differ in one axis, on the same trials of all seeds.
 
     Raises:
         PluginError: a study's measures are wrong.
@@ -50,16 +45,8 @@ def compute_metrics(
         name, seed = one.head["study"]["spec"], int(one.head["seed"])
         variant = tuple(str(one.head["variant"].get(axis, "")) for axis in AXES)
         by_variant.setdefault((name, variant), []).append((seed, one))
-        alone.append(
-            {
-                "job": key,
-                "study": name,
-                "seed": seed,
-                "variant": dict(zip(AXES, variant, strict=True)),
-                **_counts(one.rated),
-                "metrics": [metric_record(metric, one.rated) for metric in metrics_of(*studies[name], one.rated)],
-            }
-        )
+        about = {"job": key, "study": name, "seed": seed}
+        alone.append({**about, **_measured(variant, one.rated, *studies[name])})
     whole: dict[tuple[str, VariantNames], tuple[list[int], RatedTrials]] = {}
     pooled = []
     for (name, variant), records in by_variant.items():
@@ -67,21 +54,17 @@ def compute_metrics(
         seeds, rated = [seed for seed, _ in records], together([one.rated for _, one in records])
         whole[name, variant] = seeds, rated
         if len(seeds) > 1:
-            metrics = metrics_of(*studies[name], rated)
-            pooled.append(
-                {
-                    "study": name,
-                    "seeds": seeds,
-                    "variant": dict(zip(AXES, variant, strict=True)),
-                    **_counts(rated),
-                    "metrics": [metric_record(metric, rated) for metric in metrics],
-                }
-            )
+            pooled.append({"study": name, "seeds": seeds, **_measured(variant, rated, *studies[name])})
     return {"jobs": alone, "pooled": pooled, "differences": list(_differences(whole, by_variant, studies))}
 
 
-def _counts(rated: RatedTrials) -> dict[str, int]:
-    return {"ratings": len(rated.ratings), "failed": int((~rated.answered).sum())}
+def _measured(variant: VariantNames, rated: RatedTrials, study: Study, label: str) -> dict[str, Any]:
+    return {
+        "variant": dict(zip(AXES, variant, strict=True)),
+        "ratings": len(rated.ratings),
+        "failed": int((~rated.answered).sum()),
+        "metrics": [metric_record(metric, rated) for metric in metrics_of(study, label, rated)],
+    }
 
 
 def metrics_of(study: Study, label: str, rated: RatedTrials) -> Sequence[Metric]:
@@ -100,7 +83,8 @@ def metrics_of(study: Study, label: str, rated: RatedTrials) -> Sequence[Metric]
 
 
 def metric_record(metric: Metric, rated: RatedTrials) -> dict[str, Any]:
-    """One metric with its interval; see :func:`compute_metrics`."""
+    """One metric with its interval: ``estimate``, ``low``, ``high``, null where nothing was answered; ``interval``, how
+    it was made; ``ratings`` asked for and ``failed`` ones among them; estimate and answered ratings of each group."""
     concerned = metric.concerned
     sums, clusters = metric.sums[concerned], rated.clusters[concerned]
     answered = rated.answered[concerned]
@@ -123,29 +107,24 @@ def metric_record(metric: Metric, rated: RatedTrials) -> dict[str, Any]:
     return {
         "metric": metric.name,
         "side": metric.side,
-        "estimate": _plain(estimate),
-        "low": _plain(low),
-        "high": _plain(high),
+        "estimate": rounded(estimate),
+        "low": rounded(low),
+        "high": rounded(high),
         "interval": interval,
         "better": metric.better,
         "ratings": int(concerned.sum()),
         "failed": int((~answered).sum()),
         "clusters": len(by_cluster),
         "groups": {
-            name: {"estimate": _plain(value), "answered": int(answered[groups == name].sum())}
+            name: {"estimate": rounded(value), "answered": int(answered[groups == name].sum())}
             for name, value in zip(names, values, strict=True)
         },
     }
 
 
 def summed(sums: NDArray[np.float64], labels: NDArray[np.str_], names: NDArray[np.str_]) -> NDArray[np.float64]:
-    """Sums over the trials of each label, shape ``(names, d)``; other labels are left out.
-
-    Args:
-        sums: what each trial adds, shape ``(n, d)``.
-        labels: shape ``(n,)``.
-        names: the labels to sum over, sorted.
-    """
+    """Sums ``(n, d)`` over the trials of each of ``names``, which are sorted, by their labels ``(n,)``; other labels
+    are left out. Shape ``(names, d)``."""
     total = np.zeros((len(names), sums.shape[1]))
     if len(names):
         place = np.minimum(np.searchsorted(names, labels), len(names) - 1)
@@ -186,16 +165,12 @@ def _differences(
                 "first": dict(zip(AXES, first, strict=True)),
                 "second": dict(zip(AXES, second, strict=True)),
                 "seeds": seeds,
-                "estimate": _plain(estimate),
-                "low": _plain(low),
-                "high": _plain(high),
+                "estimate": rounded(estimate),
+                "low": rounded(low),
+                "high": rounded(high),
                 "better": one.better,
                 "ratings": int(one.concerned.sum()),
             }
-
-
-def _plain(value: float) -> float | None:
-    return None if value != value else round(value, 6)
 
 
 HOW = {

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.errors import ConfigurationError
+from emosim_core.stats import divided
 from emosim_core.studies.study import Metric, RatedTrials, Study, StudySetting, Trial, Trials
 
 
@@ -54,8 +55,7 @@ class Sampling(Study):
         sums[np.flatnonzero(rated.answered), nearest[rated.answered]] = 1.0
 
         def value(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-            count = sums.sum(axis=-1, keepdims=True)
-            shares = np.divide(sums, count, out=np.full(sums.shape, np.nan), where=count > 0)
+            shares = divided(sums, sums.sum(axis=-1, keepdims=True))
             distance: NDArray[np.float64] = np.abs(shares - wanted).sum(axis=-1) / 2
             return distance
 

@@ -56,10 +56,7 @@ class CategoryPreference(Study):
         trials = []
         for category, lovers in written.lovers.items():
             inside = _of_category(setting, category)
-            sides = (
-                (POSITIVE, inside, scale.carry(LOVED), None),
-                (NEGATIVE, ~inside, None, scale.carry(REJECTED)),
-            )
+            sides = ((POSITIVE, inside, scale.carry(LOVED), None), (NEGATIVE, ~inside, None, scale.carry(REJECTED)))
             for user in lovers:
                 for side, candidates, least, most in sides:
                     for item in _drawn(setting, candidates, self.options.items):
@@ -120,11 +117,7 @@ class LowRating(_OneOpinion):
 
 
 def _written(setting: StudySetting) -> StudyUsers:
-    """The domain's written users.
-
-    Raises:
-        ConfigurationError: it has none.
-    """
+    """The domain's written users. Raises ConfigurationError: it has none."""
     if setting.domain.study_users is None:
         raise ConfigurationError(
             f"the domain {setting.domain.name!r} brings no written users for this study; its plugin gives them as "
@@ -134,11 +127,7 @@ def _written(setting: StudySetting) -> StudyUsers:
 
 
 def _of_category(setting: StudySetting, category: str) -> NDArray[np.bool_]:
-    """Which items are of a category, shape ``(N,)``.
-
-    Raises:
-        ConfigurationError: none is, or all are.
-    """
+    """Which items are of a category, shape ``(N,)``. Raises ConfigurationError: none is, or all are."""
     names = setting.catalog.category_names
     if category in names:
         inside: NDArray[np.bool_] = setting.catalog.categories[:, names.index(category)].copy()

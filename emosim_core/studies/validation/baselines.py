@@ -27,15 +27,7 @@ _EPOCHS, _NUMBER = 30, 50
 class Baselines:
     """Predicts ratings in the plainest ways from what the train users rated and the measured remember.
 
-    Args:
-        catalog: the items, whose public ratings and counts are the train users'.
-        real_users: everybody.
-        measured: whom ratings are predicted of.
-        scale: the domain's scale.
-        seed: of the matrix factorization.
-
-    Raises:
-        MissingDependencyError: scikit-surprise is not installed.
+    ``real_users`` is everybody; public ratings and counts of the catalog are the train users'.
     """
 
     def __init__(
@@ -89,17 +81,11 @@ def _factors(
         raise MissingDependencyError(
             "the baseline of matrix factorization", "scikit-surprise", "pip install 'emosim-core[train]'"
         ) from error
-    triples = [
-        (real_user.id, item, rating)
-        for real_users, part in ((known, None), (measured, True))
-        for real_user in real_users
-        for item, rating in zip(
-            (real_user.items if part is None else real_user.past).tolist(),
-            (real_user.values if part is None else real_user.past_values).tolist(),
-            strict=True,
-        )
-    ]
     import pandas as pd
+
+    triples = [
+        (one.id, *pair) for one in known for pair in zip(one.items.tolist(), one.values.tolist(), strict=True)
+    ] + [(one.id, *pair) for one in measured for pair in one.memory]
 
     table = pd.DataFrame(triples, columns=["user", "item", "rating"])
     data = surprise.Dataset.load_from_df(table, surprise.Reader(rating_scale=(scale.low, scale.high)))

@@ -31,14 +31,9 @@ class ChoiceSet:
 def draw_choice_set(
     real_user: RealUser, counts: NDArray[np.int64], most: int, max_positives: int, seed: int
 ) -> ChoiceSet:
-    """Choose what a user is shown.
+    """Choose what a user is shown; the seed decides, with the user's id.
 
-    Args:
-        real_user: the user.
-        counts: how many users rated each item, as the rater knows it.
-        most: the largest ratio of items that were not chosen to one that was.
-        max_positives: held-out items at most.
-        seed: decides, with the user's id, which.
+    ``counts`` is how many users rated each item, ``most`` the largest ratio of unchosen items to chosen ones.
     """
     rng = np.random.default_rng([seed, *real_user.id.encode()])
     chosen = rng.permutation(real_user.later)[:max_positives]
@@ -48,14 +43,7 @@ def draw_choice_set(
 
 
 def matched(chosen: Ints, others: Ints, counts: NDArray[np.int64], rng: np.random.Generator) -> Ints:
-    """For each chosen item another that is as widely rated, or nearest to it; each is taken once.
-
-    Args:
-        chosen: shape ``(P,)``.
-        others: what may be taken, at least P.
-        counts: how many users rated each item.
-        rng: decides among equals.
-    """
+    """For each chosen item one of at least as many ``others`` that is as widely rated, or nearest to it; each once."""
     # A fraction below 1 puts equals in a random order and leaves others in theirs.
     order = counts[others] + rng.random(len(others))
     others, order = others[np.argsort(order)], np.sort(order)

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.stats import bootstrap, divided
+from emosim_core.stats import bootstrap, divided, ratio, rounded
 
 Floats = NDArray[np.float64]
 Value = Callable[[Floats], Floats]
-
-
-def ratio(sums: Floats) -> Floats:
-    """The first sum over the second; NaN where that is 0."""
-    result: Floats = np.divide(
-        sums[..., 0], sums[..., 1], out=np.full(sums.shape[:-1], np.nan), where=sums[..., 1] != 0
-    )
-    return result
 
 
 def root(sums: Floats) -> Floats:
@@ -30,22 +23,22 @@ def root(sums: Floats) -> Floats:
 
 def accuracy(sums: Floats) -> Floats:
     """From true positives, false positives, false negatives, true negatives, in this order."""
-    return ratio(np.stack([sums[..., 0] + sums[..., 3], sums.sum(axis=-1)], axis=-1))
+    return divided(sums[..., 0] + sums[..., 3], sums.sum(axis=-1))
 
 
 def precision(sums: Floats) -> Floats:
     """As :func:`accuracy`."""
-    return ratio(np.stack([sums[..., 0], sums[..., 0] + sums[..., 1]], axis=-1))
+    return divided(sums[..., 0], sums[..., 0] + sums[..., 1])
 
 
 def recall(sums: Floats) -> Floats:
     """As :func:`accuracy`."""
-    return ratio(np.stack([sums[..., 0], sums[..., 0] + sums[..., 2]], axis=-1))
+    return divided(sums[..., 0], sums[..., 0] + sums[..., 2])
 
 
 def f1(sums: Floats) -> Floats:
     """As :func:`accuracy`."""
-    return ratio(np.stack([2 * sums[..., 0], 2 * sums[..., 0] + sums[..., 1] + sums[..., 2]], axis=-1))
+    return divided(2 * sums[..., 0], 2 * sums[..., 0] + sums[..., 1] + sums[..., 2])
 
 
 def total_variation(sums: Floats) -> Floats:
@@ -71,24 +64,13 @@ def wasserstein(step: float) -> Value:
     return value
 
 
-def estimate(sums: Floats, value: Value, most_distance: float | None = None) -> dict[str, float | None]:
-    """A value and its interval over users.
+def estimate(sums: Floats, value: Value, most_distance: float = math.inf) -> dict[str, float | None]:
+    """A value of sums that each user adds, ``(users, d)``, and its interval over users.
 
-    Args:
-        sums: what each user adds, shape ``(users, d)``.
-        value: from sums to the value.
-        most_distance: for a distance, which drawing users again inflates: the largest that there can be.
+    For a distance, which drawing users again inflates, ``most_distance`` is the largest that there can be.
     """
-    value_of_all = float(value(sums.sum(axis=0)))
-    if most_distance is None:
-        low, high = bootstrap(sums, value)
-    else:
-        low, high = bootstrap(sums, value, reflect=True, most=most_distance)
-    return {"estimate": _plain(value_of_all), "low": _plain(low), "high": _plain(high)}
-
-
-def _plain(number: float) -> float | None:
-    return None if number != number else round(number, 6)
+    low, high = bootstrap(sums, value, reflect=most_distance < math.inf, most=most_distance)
+    return {"estimate": rounded(float(value(sums.sum(axis=0)))), "low": rounded(low), "high": rounded(high)}
 
 
 def mean_of(values: Floats) -> dict[str, float | None]:
@@ -114,15 +96,8 @@ def threshold(scores: Floats, chosen: NDArray[np.bool_]) -> float:
 
 def confusion(predicted: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> Floats:
     """True positives, false positives, false negatives, true negatives."""
-    return np.array(
-        [
-            (predicted & chosen).sum(),
-            (predicted & ~chosen).sum(),
-            (~predicted & chosen).sum(),
-            (~predicted & ~chosen).sum(),
-        ],
-        dtype=np.float64,
-    )
+    four = (predicted & chosen, predicted & ~chosen, ~predicted & chosen, ~predicted & ~chosen)
+    return np.array([one.sum() for one in four], dtype=np.float64)
 
 
 def levels_of(values: Floats, levels: Floats) -> Floats:

@@ -1,36 +1,36 @@
-"""The files of a validation: records as lines of JSON, a manifest, and what the records come to."""
+"""The files of a validation: a manifest, records as lines of JSON, and those of its jobs until all are done."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from emosim_core.data.files import write_whole
 from emosim_core.errors import RunError
-from emosim_core.runs.reading import check, check_format, read_object
-from emosim_core.runs.reading import read_lines as read_lines_of
-from emosim_core.runs.records import FORMAT, encode
+from emosim_core.runs import reading
+from emosim_core.runs.job import write_file
+from emosim_core.runs.records import FORMAT, MANIFEST, encode
 from emosim_core.runs.schemas import Usage
+from emosim_core.studies.jobs import JOBS, read_job_file
 
-MANIFEST, RESULTS = "manifest.json", "validation.json"
+RESULTS = "validation.json"
+
+RECORDS = ("users", "ratings", "choices", "activity", "recommended")
+"""The files of records."""
 
 
-def write_lines(directory: Path, name: str, records: Sequence[Mapping[str, Any]]) -> None:
-    """Write records as the file ``NAME.jsonl``."""
-    write_whole(directory / f"{name}.jsonl", b"".join(encode(record) for record in records))
+class _Head(TypedDict):
+    format: int
+    usage: Usage
 
 
-def read_lines(directory: Path, name: str) -> list[dict[str, Any]]:
-    """The records of ``NAME.jsonl``.
-
-    Raises:
-        RunError: there is no such file, or a line is not a record.
-    """
-    return [record for _, record in read_lines_of(directory / f"{name}.jsonl")]
+class _Line(TypedDict):
+    file: Literal["users", "ratings", "choices", "activity", "recommended"]
+    record: dict[str, Any]
 
 
 class _Manifest(TypedDict):
@@ -41,7 +41,54 @@ class _Manifest(TypedDict):
     usage: Usage
 
 
-_MANIFEST = TypeAdapter(_Manifest)
+_HEAD, _LINE, _MANIFEST = TypeAdapter(_Head), TypeAdapter(_Line), TypeAdapter(_Manifest)
+
+
+@dataclass(frozen=True)
+class ValidationJob:
+    """The answers of the users of one split in one task, ``"answers"``, ``"recommended"`` or ``"activity"``.
+
+    Its file is there from when it is done until all are.
+    """
+
+    user_split: str
+    what: str
+    directory: Path
+
+    @property
+    def path(self) -> Path:
+        """The file of its records."""
+        return self.directory / JOBS / f"{self.user_split}-{self.what}.jsonl"
+
+    @property
+    def complete(self) -> bool:
+        """Whether it is done."""
+        return self.path.is_file()
+
+    def write(self, records: Mapping[str, Sequence[Mapping[str, Any]]], usage: Mapping[str, Any]) -> None:
+        """Write its records, by the file that they go to, and what its model calls took."""
+        lines: list[Mapping[str, Any]] = [{"format": FORMAT, "usage": usage}]
+        lines += [{"file": name, "record": record} for name, of_file in records.items() for record in of_file]
+        self.path.parent.mkdir(exist_ok=True)
+        write_lines(self.path, lines)
+
+    def read(self) -> tuple[dict[str, list[dict[str, Any]]], dict[str, Any]]:
+        """Its records by file, and what its model calls took."""
+        head, lines = read_job_file(self.path, _HEAD, _LINE)
+        records: dict[str, list[dict[str, Any]]] = {}
+        for line in lines:
+            records.setdefault(line["file"], []).append(line["record"])
+        return records, head["usage"]
+
+
+def write_lines(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Write records as a file."""
+    write_file(path, b"".join(map(encode, records)))
+
+
+def read_lines(directory: Path, name: str) -> list[dict[str, Any]]:
+    """The records of ``NAME.jsonl``. Raises RunError: there is no such file, or a line is not a record."""
+    return [record for _, record in reading.read_lines(directory / f"{name}.jsonl")]
 
 
 def resumed_manifest(directory: Path) -> dict[str, Any]:
@@ -51,19 +98,15 @@ def resumed_manifest(directory: Path) -> dict[str, Any]:
         RunError: there is none, or it is another kind of directory or damaged.
     """
     manifest = read_manifest(directory)
-    check(str(directory / MANIFEST), manifest, _MANIFEST)
+    reading.check(str(directory / MANIFEST), manifest, _MANIFEST)
     return manifest
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
-    """The manifest of a validation.
-
-    Raises:
-        RunError: there is none, or it is another kind of directory.
-    """
+    """The manifest of a validation. Raises RunError: there is none, or it is another kind of directory."""
     path = directory / MANIFEST
-    manifest = read_object(path)
+    manifest = reading.read_object(path)
     if manifest.get("kind") != "validation":
         raise RunError(f"{directory} holds no validation")
-    check_format(path, {"format": 1, **manifest}, FORMAT)
+    reading.check_format(path, {"format": 1, **manifest}, FORMAT)
     return manifest

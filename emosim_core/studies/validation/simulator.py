@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.components.base import BeginRequest, RatingRequest, ShapingRequest, ShapingSetting
-from emosim_core.model import Memory, Population, User
+from emosim_core.model import User
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.streams import SlotDraws, Stage, Streams
-from emosim_core.studies.validation.users import RealUser, memory_of
+from emosim_core.studies.trials import memory_of, world_of
+from emosim_core.studies.validation.users import RealUser
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -25,26 +26,17 @@ _KINDS = 3
 
 
 class UserSimulator:
-    """Real users as a world's rater is told of them.
-
-    Args:
-        world: who answers, and the catalog; its population is replaced by ``users``.
-        real_users: the users.
-        users: their profiles, in the same order.
-        seed: seed of what is drawn.
-    """
+    """Real users as a world's rater is told of them; ``users`` are their profiles, in the same order."""
 
     def __init__(self, world: World, real_users: Sequence[RealUser], users: Sequence[User], seed: int) -> None:
-        self.world, self.seed = replace(world, population=Population(users)), seed
-        self.memory: Memory = memory_of(real_users, len(world.catalog), self.world.tags)
-        with world.blaming("rater"):
-            world.rater.prepare(self.world.setting())
+        self.world, self.seed, self.real_users = world_of(users, world), seed, real_users
+        memories = [real_user.memory for real_user in real_users]
+        self.memory = memory_of(self.world, np.arange(len(users)), memories)
 
     def request(self, row: int, items: Ints) -> RatingRequest:
         """One user in front of S items."""
-        history = self.memory.history(np.array([row]))
         who = np.array([row])
-        moods = self.world.population.baselines[who]
+        history, moods = self.memory.history(who), self.world.population.baselines[who]
         with self.world.blaming("retrieval"):
             return self.world.rating_request(who, items[None, :], moods, history)
 
@@ -79,15 +71,10 @@ class UserSimulator:
 
 
 def episode_lengths(world: World, items: Ints, ratings: Floats, seed: int) -> Ints:
-    """After how many items users leave who rate one after the other so, shape ``(R,)``.
+    """After how many items the R users of a world leave who rate T of them so, shape ``(R,)``.
 
-    The world's reward shaping decides, as in an episode; who hears all items out has the length T.
-
-    Args:
-        world: whose shaping it is; its population are the R users.
-        items: what each rates, shape ``(R, T)``.
-        ratings: shape ``(R, T)``; NaN where nothing was rated.
-        seed: seed of what is drawn.
+    The world's reward shaping decides, as in an episode; who hears all items out has the length T. ``items`` and
+    ``ratings`` have the shape ``(R, T)``; a rating is NaN where nothing was rated.
     """
     real_users, longest = ratings.shape
     rows = np.arange(real_users)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.errors import ConfigurationError
-from emosim_core.model import Catalog, Item, LoadedRatings, Memory, RatingScale, User
+from emosim_core.model import Catalog, Item, LoadedRatings, RatingScale, User
 from emosim_core.model.domain import Words
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
-Tags = Callable[[Ints, Ints, Floats], Ints]
 
 TRAIN, CALIBRATION, VALIDATION, TEST = "train", "calibration", "validation", "test"
 """The groups of users: whose ratings make the public knowledge, who set the thresholds, and two that are measured."""
@@ -77,6 +76,11 @@ class RealUser:
         return self.values[: self.past_count]
 
     @property
+    def memory(self) -> tuple[tuple[int, float], ...]:
+        """Both, pair by pair."""
+        return tuple(zip(self.past.tolist(), self.past_values.tolist(), strict=True))
+
+    @property
     def later(self) -> Ints:
         """Items that are held out."""
         return self.items[self.past_count :]
@@ -90,10 +94,7 @@ class RealUser:
 def split_real_users(ratings: LoadedRatings, seed: int, share: float = 0.5) -> list[RealUser]:
     """The users of a data set, each split at one point in time, in the order of their :func:`place`.
 
-    Args:
-        ratings: what they gave.
-        seed: decides the order of ratings that were given in the same second.
-        share: part of each user's ratings that is remembered.
+    The ``seed`` decides the order of ratings of the same second; ``share`` of each user's are remembered.
 
     Raises:
         ConfigurationError: a group that is needed has no users.
@@ -129,10 +130,7 @@ def public_items(
 ) -> list[Item]:
     """The items as the train users make them known: mean and number of their ratings, and nothing of the others.
 
-    Args:
-        items: the items.
-        real_users: everybody.
-        user_written_fields: fields that hold what users wrote; they are emptied.
+    ``real_users`` is everybody; the fields that hold what users wrote are emptied.
     """
     known = of_split(real_users, TRAIN)
     rated = np.concatenate([real_user.items for real_user in known])
@@ -142,9 +140,7 @@ def public_items(
         name: type(items[0]).model_fields[name].get_default(call_default_factory=True) for name in user_written_fields
     }
     return [
-        item.model_copy(
-            update={**empty, "public_count": count, "public_rating": total / count if count else None},
-        )
+        item.model_copy(update={**empty, "public_count": count, "public_rating": total / count if count else None})
         for item, count, total in zip(items, counts.tolist(), sums.tolist(), strict=True)
     ]
 
@@ -189,15 +185,7 @@ def tastes_of(real_user: RealUser, catalog: Catalog, scale: RatingScale) -> tupl
 def personas(
     real_users: Sequence[RealUser], everybody: Sequence[RealUser], catalog: Catalog, scale: RatingScale, words: Words
 ) -> list[User]:
-    """Profiles read off what users remember; levels of traits by the quantiles of the train users.
-
-    Args:
-        real_users: whom to describe.
-        everybody: all users; the known among them set where levels are cut.
-        catalog: the items.
-        scale: the domain's scale.
-        words: the domain's words.
-    """
+    """Profiles read off what users remember; levels of traits by the quantiles of the train users of ``everybody``."""
     known = [trait_metrics_of(real_user, catalog) for real_user in of_split(everybody, TRAIN)]
     cuts = {
         trait: np.quantile([one[trait] for one in known], shares).tolist() for trait, shares in _TRAIT_SHARES.items()
@@ -209,31 +197,6 @@ def personas(
         liked, disliked = tastes_of(real_user, catalog, scale)
         mean = float(real_user.past_values.mean())
         text = f"This {words.user} has rated {real_user.past_count:,} {words.items}, {mean:.1f} on average."
-        users.append(
-            User(
-                id=real_user.id,
-                name=f"{words.user.capitalize()} {real_user.id}",
-                description=text,
-                liked=liked,
-                disliked=disliked,
-                **levels,
-            )
-        )
+        name = f"{words.user.capitalize()} {real_user.id}"
+        users.append(User(id=real_user.id, name=name, description=text, liked=liked, disliked=disliked, **levels))
     return users
-
-
-def memory_of(real_users: Sequence[RealUser], items: int, tags: Tags) -> Memory:
-    """The memories of users, oldest first.
-
-    Args:
-        real_users: one row each.
-        items: number of items in the catalog.
-        tags: from rows, items and ratings, each of shape ``(n,)``, to the codes of their tags.
-    """
-    memory = Memory(len(real_users), items, capacity=max(real_user.past_count for real_user in real_users))
-    for step in range(max(real_user.past_count for real_user in real_users)):
-        rows = np.array([row for row, real_user in enumerate(real_users) if real_user.past_count > step], dtype=np.intp)
-        chosen = np.array([real_users[row].items[step] for row in rows.tolist()], dtype=np.intp)
-        given = np.array([real_users[row].values[step] for row in rows.tolist()])
-        memory.append(rows, chosen, given, tags(rows, chosen, given))
-    return memory

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,29 +22,19 @@ from emosim_core.hooks.names import checked_options
 from emosim_core.model import User
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
 from emosim_core.runs.manifest import begin_job, check_same, digest, now, versions_of
-from emosim_core.runs.records import FORMAT, plain
+from emosim_core.runs.records import FORMAT, MANIFEST, plain
+from emosim_core.runs.usage import since, summed
 from emosim_core.simulation.assembly import assemble, load_items, make_catalog
 from emosim_core.simulation.config import EnvironmentConfig, read_config
-from emosim_core.studies.cost import Estimate, estimate, since, summed
+from emosim_core.studies.cost import Estimate, estimate
+from emosim_core.studies.jobs import JOBS, claimed
 from emosim_core.studies.study import Trial, Trials
 from emosim_core.studies.validation import users as real
 from emosim_core.studies.validation.baselines import FACTORS, Baselines
-from emosim_core.studies.validation.choices import ChoiceSet, draw_choice_set
-from emosim_core.studies.validation.jobs import JOBS, RECORDS, ValidationJob, remove_jobs
-from emosim_core.studies.validation.records import (
-    MANIFEST,
-    RESULTS,
-    resumed_manifest,
-    write_lines,
-)
+from emosim_core.studies.validation.choices import draw_choice_set
+from emosim_core.studies.validation.records import RECORDS, RESULTS, ValidationJob, resumed_manifest, write_lines
 from emosim_core.studies.validation.results import compute_results
-from emosim_core.studies.validation.simulator import (
-    CHOOSE,
-    RATE,
-    RECOMMENDED,
-    UserSimulator,
-    episode_lengths,
-)
+from emosim_core.studies.validation.simulator import CHOOSE, RATE, RECOMMENDED, UserSimulator, episode_lengths
 
 Ints = NDArray[np.intp]
 
@@ -120,12 +112,7 @@ MODELS = (EnvironmentConfig, ValidationConfig)
 
 
 def stored_validation(directory: Path) -> dict[str, Any]:
-    """The configuration of a validation that is to be resumed, flat.
-
-    Raises:
-        RunError: there is none, or it is damaged.
-        ConfigurationError: a value of it is wrong.
-    """
+    """The configuration of a validation that is to be resumed, flat."""
     return _config_of(directory, resumed_manifest(directory)).flat()
 
 
@@ -135,10 +122,6 @@ def _config_of(directory: Path, manifest: Mapping[str, Any]) -> ValidationConfig
 
 class Validation:
     """One validation: loads the real users, asks, and writes.
-
-    Args:
-        config: what is measured.
-        registry: plugins to use.
 
     Raises:
         ConfigurationError: a value is wrong, the source has no ratings of users, or too few users.
@@ -176,14 +159,13 @@ class Validation:
     @property
     def requests(self) -> int:
         """Answers that a rater is asked for which tells ratings and nothing more, as language models do."""
-        config, most = self.config, max(self.config.negatives)
-        chosen = sum(
-            min(config.max_positives, len(p.later)) for real_users in self.user_splits.values() for p in real_users
+        most, tested = self.config.max_positives, [*chain(*self.measured.values())]
+        chosen, again = (
+            sum(min(most, len(one.later)) for one in users) for users in (chain(*self.user_splits.values()), tested)
         )
-        real_users = [real_user for user_split in self.measured.values() for real_user in user_split]
-        rated = sum(len(self._rated(real_user)) for real_user in real_users)
-        again = sum(min(config.max_positives, len(real_user.later)) for real_user in real_users)
-        return rated + chosen * (2 + most) + 2 * again + len(real_users) * LISTED * len(RECOMMENDERS)
+        rated = sum(len(self._rated(real_user)) for real_user in tested)
+        choices = chosen * (2 + max(self.config.negatives))
+        return rated + choices + 2 * again + len(tested) * LISTED * len(RECOMMENDERS)
 
     def estimate(self) -> Estimate | None:
         """Estimated calls, tokens and cost of the language model; None where the rater calls none.
@@ -192,78 +174,56 @@ class Validation:
         """
         if not self.world.rater.uses_llm:
             return None
-        real_users = [real_user for user_split in self.measured.values() for real_user in user_split][:_WRITTEN]
-        trials = [
-            Trial(
-                row,
-                int(real_user.later[0]),
-                memory=tuple(zip(real_user.past.tolist(), real_user.past_values.tolist(), strict=True)),
-            )
-            for row, real_user in enumerate(real_users)
-        ]
+        real_users = [*chain(*self.measured.values())][:_WRITTEN]
+        trials = [Trial(row, int(one.later[0]), memory=one.memory) for row, one in enumerate(real_users)]
         estimated = estimate(self.world, Trials(self._users(real_users), trials))
         if estimated is None:
             return None
         times = self.requests / len(real_users)
-        return replace(
-            estimated,
-            requests=self.requests,
-            prompt=round(estimated.prompt * times),
-            completion=round(estimated.completion * times),
-        )
+        prompt, completion = round(estimated.prompt * times), round(estimated.completion * times)
+        return replace(estimated, requests=self.requests, prompt=prompt, completion=completion)
 
     def run(
         self, directory: Path | JobDirectory, on_user: Callable[[], None] = lambda: None, resume: bool = False
     ) -> dict[str, Any]:
         """Do every job that is not done, write the records and the results, and return the latter.
 
-        Args:
-            directory: where to write; must not exist or be empty, unless it is resumed.
-            on_user: called whenever one user has finished one task.
-            resume: whether the directory holds a validation that is to be continued; a job directory knows.
+        The directory must not exist or be empty, unless it is resumed, as a job directory knows. ``on_user`` is called
+        whenever one user has finished one task.
 
         Raises:
-            RunError: it cannot be written there, or what is resumed was begun with something else.
-            EmoSimError: the rater failed; the jobs that are done stay, to be resumed.
+            EmoSimError: the rater failed, it cannot be written there, or what is resumed was begun with something else.
+                The jobs that are done stay, to be resumed.
         """
         job = job_directory(directory, "validate", resume)
-        with job:
-            job.claim()
+        # What a language model has answered is cached: to go on costs nothing.
+        with claimed(job, lambda: self.world.rater.uses_llm or any(one.complete for one in self._jobs(job.path))):
             try:
                 self._begin(job)
-                return self._play(job.path, on_user)
-            except BaseException as error:
-                if not (job.resume or self.world.rater.uses_llm or any(one.complete for one in self._jobs(job.path))):
-                    remove_jobs(job.path)
-                    job.discard(MANIFEST)
-                if isinstance(error, OSError):
-                    raise cannot_write(job.path, error) from error
-                raise
+                self._on_user = on_user
+                return self._play(job.path)
+            except OSError as error:
+                raise cannot_write(job.path, error) from error
 
     def check_resumed(self, directory: Path) -> None:
-        """See that the validation in a directory was begun with the same.
-
-        Raises:
-            RunError: it was begun with something else, or is damaged; says what.
-        """
+        """See that the validation in a directory was begun with the same."""
         self._check_same(directory, resumed_manifest(directory), self.about())
 
     def _check_same(self, directory: Path, stored: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
-        old, new = ({**one, "config": _comparable(_config_of(directory, one))} for one in (stored, manifest))
-        check_same(directory, old, new, (), ValidationConfig)
+        old, new = ({**one, "config": _config_of(directory, one).flat()} for one in (stored, manifest))
+        check_same(directory, old, new, ("gateway",), ValidationConfig)
 
     def _begin(self, job: JobDirectory) -> None:
         """Write the manifest, or see that what is resumed is answered as it was begun."""
         manifest = self.about()
-        begin_job(
-            job,
-            manifest,
-            MODELS,
-            self._registry,
-            lambda stored: self._check_same(job.path, stored, manifest),
-            resumed_manifest,
-            lambda one: _config_of(job.path, one).flat(),
-        )
+
+        def check(stored: Mapping[str, Any]) -> None:
+            self._check_same(job.path, stored, manifest)
+
+        def flat(one: Mapping[str, Any]) -> dict[str, Any]:
+            return _config_of(job.path, one).flat()
+
+        begin_job(job, manifest, MODELS, self._registry, check, resumed_manifest, flat)
 
     def _jobs(self, directory: Path) -> list[ValidationJob]:
         """All jobs, in the order of their records."""
@@ -274,10 +234,10 @@ class Validation:
             if what == _ANSWERS or user_split in self.measured
         ]
 
-    def _play(self, directory: Path, on_user: Callable[[], None]) -> dict[str, Any]:
+    def _play(self, directory: Path) -> dict[str, Any]:
         jobs = self._jobs(directory)
         if not (directory / RESULTS).exists() or (directory / JOBS).exists():
-            self._run_jobs(jobs, on_user)
+            self._run_jobs(jobs)
             records: dict[str, list[dict[str, Any]]] = {name: [] for name in RECORDS}
             usages = []
             for job in jobs:
@@ -286,45 +246,42 @@ class Validation:
                 for name, lines in answered.items():
                     records[name] += lines
             for name, lines in records.items():
-                write_lines(directory, name, lines)
+                write_lines(directory / f"{name}.jsonl", lines)
             write_file(directory / MANIFEST, {**resumed_manifest(directory), "usage": summed(usages)})
         outcome = compute_results(directory)
         write_file(directory / RESULTS, outcome)
-        remove_jobs(directory)
+        shutil.rmtree(directory / JOBS, ignore_errors=True)
         return outcome
 
-    def _run_jobs(self, jobs: Sequence[ValidationJob], on_user: Callable[[], None]) -> None:
-        everyone = [real_user for real_users in self.user_splits.values() for real_user in real_users]
-        world = self.world
+    def _run_jobs(self, jobs: Sequence[ValidationJob]) -> None:
+        everyone, world = [*chain(*self.user_splits.values())], self.world
         baselines = Baselines(world.catalog, self.everybody, everyone, world.domain.scale, self.config.seed)
         for job in jobs:
             if job.complete:
                 for _ in range(self._steps(job)):
-                    on_user()
+                    self._on_user()
                 continue
             before = dict(world.rater.usage())
-            records = self._answered(job, baselines, on_user)
+            records = self._answered(job, baselines)
             job.write(records, since(before, world.rater.usage()))
 
-    def _answered(
-        self, job: ValidationJob, baselines: Baselines, on_user: Callable[[], None]
-    ) -> dict[str, list[dict[str, Any]]]:
+    def _answered(self, job: ValidationJob, baselines: Baselines) -> dict[str, list[dict[str, Any]]]:
         """The records of one job."""
-        user_split, real_users = job.user_split, self.user_splits[job.user_split]
+        real_users = self.user_splits[job.user_split]
         users = self._users(real_users)
         if job.what == _ACTIVITY:
-            return {"activity": self._activity(user_split, real_users, users, on_user)}
+            return {"activity": self._activity(real_users, users)}
         simulator = UserSimulator(self.world, real_users, users, self.config.seed)
         if job.what == _RECOMMENDED:
-            return {"recommended": self._recommended(simulator, user_split, real_users, baselines, on_user)}
+            return {"recommended": self._recommended(simulator, baselines)}
         records: dict[str, list[dict[str, Any]]] = {"users": [], "choices": [], "ratings": []}
         for row, real_user in enumerate(real_users):
-            records["users"].append(self._user_record(user_split, real_user, users[row]))
-            records["choices"] += self._choices(simulator, row, real_user, baselines)
-            on_user()
-            if user_split in self.measured:
-                records["ratings"] += self._ratings(simulator, row, real_user, baselines)
-                on_user()
+            records["users"].append(self._user_record(real_user, users[row]))
+            records["choices"] += self._choices(simulator, row, baselines)
+            self._on_user()
+            if job.user_split in self.measured:
+                records["ratings"] += self._ratings(simulator, row, baselines)
+                self._on_user()
         return records
 
     def _steps(self, job: ValidationJob) -> int:
@@ -379,12 +336,12 @@ class Validation:
         rng = np.random.default_rng([self.config.seed, *real_user.id.encode()])
         return np.sort(rng.permutation(places)[: self.config.max_heldout])
 
-    def _user_record(self, user_split: str, real_user: real.RealUser, user: User) -> dict[str, Any]:
+    def _user_record(self, real_user: real.RealUser, user: User) -> dict[str, Any]:
         metrics = real.trait_metrics_of(real_user, self.world.catalog)
         levels = self.world.domain.scale.levels
         past = [int(np.isclose(real_user.past_values, level).sum()) for level in levels]
         return {
-            "user_split": user_split,
+            "user_split": real_user.user_split,
             **user.model_dump(mode="json", include={"id", "liked", "disliked", "activity", "conformity", "diversity"}),
             "past_count": real_user.past_count,
             "heldout": len(real_user.later),
@@ -392,61 +349,52 @@ class Validation:
             "past_levels": past,
         }
 
-    def _ratings(
-        self, simulator: UserSimulator, row: int, real_user: real.RealUser, baselines: Baselines
-    ) -> list[dict[str, Any]]:
+    def _ratings(self, simulator: UserSimulator, row: int, baselines: Baselines) -> list[dict[str, Any]]:
+        real_user = simulator.real_users[row]
         places = self._rated(real_user)
         items, given = real_user.later[places], real_user.later_values[places]
         answers, expected = simulator.rate(row, items, RATE), simulator.expect(row, items)
-        beside = baselines.ratings(real_user, items)
-        ids = self.world.catalog.items
+        expected = answers if expected is None else expected
+        columns = {"real": given, "answer": answers, "expected": expected}
         return [
-            {
-                "user_split": real_user.user_split,
-                "user": real_user.id,
-                "item": ids[item].id,
-                "real": plain(float(given[n])),
-                "answer": plain(float(answers[n])),
-                "expected": plain(float((answers if expected is None else expected)[n])),
-                "baselines": {name: plain(float(values[n])) for name, values in beside.items()},
-            }
-            for n, item in enumerate(items.tolist())
+            {**about, **{name: plain(float(values[n])) for name, values in columns.items()}, "baselines": beside}
+            for n, (about, beside) in enumerate(self._beside(real_user, items, baselines.ratings))
         ]
 
-    def _choices(
-        self, simulator: UserSimulator, row: int, real_user: real.RealUser, baselines: Baselines
-    ) -> list[dict[str, Any]]:
-        config, catalog = self.config, self.world.catalog
-        seen: ChoiceSet = draw_choice_set(
-            real_user, catalog.public_counts, max(config.negatives), config.max_positives, config.seed
-        )
+    def _beside(
+        self, real_user: real.RealUser, items: Ints, predict: Callable[[real.RealUser, Ints], Mapping[str, Any]]
+    ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        """For each item whom and what a record is about, and what the baselines say."""
+        predicted = predict(real_user, items)
+        for n, item in enumerate(items.tolist()):
+            about = {
+                "user_split": real_user.user_split,
+                "user": real_user.id,
+                "item": self.world.catalog.items[item].id,
+            }
+            yield about, {name: plain(float(values[n])) for name, values in predicted.items()}
+
+    def _choices(self, simulator: UserSimulator, row: int, baselines: Baselines) -> list[dict[str, Any]]:
+        real_user = simulator.real_users[row]
+        config, counts = self.config, self.world.catalog.public_counts
+        seen = draw_choice_set(real_user, counts, max(config.negatives), config.max_positives, config.seed)
         items = np.concatenate([seen.chosen, seen.random, seen.matched])
         scores = simulator.choose(row, items)
         if scores is None:
             scores = simulator.expect(row, items)
         if scores is None:
             scores = simulator.rate(row, items, CHOOSE)
-        beside = baselines.choices(real_user, items)
-        sets = ["chosen"] * len(seen.chosen) + ["random"] * len(seen.random) + ["matched"] * len(seen.matched)
-        order = [*range(len(seen.chosen)), *range(len(seen.random)), *range(len(seen.matched))]
+        sets = [(name, place) for name, of in vars(seen).items() for place in range(len(of))]
         return [
-            {
-                "user_split": real_user.user_split,
-                "user": real_user.id,
-                "item": catalog.items[item].id,
-                "set": sets[n],
-                "place": order[n],
-                "score": plain(float(scores[n])),
-                "baselines": {name: plain(float(values[n])) for name, values in beside.items()},
-            }
-            for n, item in enumerate(items.tolist())
+            {**about, "set": name, "place": place, "score": plain(float(score)), "baselines": beside}
+            for (about, beside), (name, place), score in zip(
+                self._beside(real_user, items, baselines.choices), sets, scores, strict=True
+            )
         ]
 
-    def _activity(
-        self, user_split: str, real_users: Sequence[real.RealUser], users: Sequence[User], on_user: Callable[[], None]
-    ) -> list[dict[str, Any]]:
+    def _activity(self, real_users: Sequence[real.RealUser], users: Sequence[User]) -> list[dict[str, Any]]:
         """The same users about the same items, once all elusive and once all enthusiasts."""
-        lines: list[dict[str, Any]] = [{"user_split": user_split, "user": real_user.id} for real_user in real_users]
+        lines: list[dict[str, Any]] = [{"user_split": one.user_split, "user": one.id} for one in real_users]
         for level in (1, 3):
             changed = [user.model_copy(update={"activity": level}) for user in users]
             simulator = UserSimulator(self.world, real_users, changed, self.config.seed)
@@ -454,19 +402,12 @@ class Validation:
                 answers = simulator.rate(row, real_user.later[: self.config.max_positives], RATE)
                 lines[row][f"activity_{level}"] = [plain(value) for value in answers.tolist()]
                 if level == 3:
-                    on_user()
+                    self._on_user()
         return lines
 
-    def _recommended(
-        self,
-        simulator: UserSimulator,
-        user_split: str,
-        real_users: Sequence[real.RealUser],
-        baselines: Baselines,
-        on_user: Callable[[], None],
-    ) -> list[dict[str, Any]]:
+    def _recommended(self, simulator: UserSimulator, baselines: Baselines) -> list[dict[str, Any]]:
         """What users answer to the first items that recommenders recommend, one after the other."""
-        catalog, seed = self.world.catalog, self.config.seed
+        catalog, seed, real_users = self.world.catalog, self.config.seed, simulator.real_users
         lines: list[dict[str, Any]] = []
         ratings = {name: np.full((len(real_users), LISTED), np.nan) for name in RECOMMENDERS}
         listed = {name: np.zeros((len(real_users), LISTED), dtype=np.intp) for name in RECOMMENDERS}
@@ -483,25 +424,15 @@ class Validation:
                 answers = simulator.rate(row, items, RECOMMENDED)
                 ratings[name][row, : len(items)] = answers
                 listed[name][row, : len(items)] = items
-                lines.append(
-                    {
-                        "user_split": user_split,
-                        "user": real_user.id,
-                        "recommender": name,
-                        "items": [catalog.items[item].id for item in items.tolist()],
-                        "ratings": [plain(value) for value in answers.tolist()],
-                    }
-                )
-            on_user()
+                ids = [catalog.items[item].id for item in items.tolist()]
+                given = [plain(value) for value in answers.tolist()]
+                about = {"user_split": real_user.user_split, "user": real_user.id, "recommender": name}
+                lines.append({**about, "items": ids, "ratings": given})
+            self._on_user()
         lengths = {name: episode_lengths(simulator.world, listed[name], table, seed) for name, table in ratings.items()}
         for n, line in enumerate(lines):
             line["length"] = int(lengths[line["recommender"]][n // len(RECOMMENDERS)])
         return lines
-
-
-def _comparable(config: ValidationConfig) -> dict[str, Any]:
-    """What must be as it was when a validation is resumed: all but how a language model is called."""
-    return {name: value for name, value in config.flat().items() if name != "gateway"}
 
 
 def _digest(real_users: Iterable[real.RealUser]) -> str:
