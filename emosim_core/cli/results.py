@@ -62,7 +62,7 @@ def print_training(screen: Screen, summary: Mapping[str, Any], directory: Path) 
         )
     if summary["evaluation"]:
         rewards = ", ".join(f"{value:.1f} from {users_of(split)}" for split, value in summary["evaluation"].items())
-        screen.print_line(f"Reward in held-out episodes: {rewards}, mean of the last evaluation.")
+        screen.print_line(f"Reward in evaluation episodes: {rewards}, mean of the last evaluation.")
     command = typed("evaluate", "--recommenders", directory, "--policies", "random,popular")
     screen.print_line(f"Written to {directory}. Measure it with: {command}")
 

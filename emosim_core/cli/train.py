@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from operator import mul
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,18 +81,32 @@ def _train(training: Training, silent: bool) -> dict[str, Any]:
     )
     print_notes(screen, world.announcements)
     with live_progress(screen, "steps", config.timesteps) as progress:
-        lines = 0
+        lines, counted = 0, 0
+        since: list[tuple[int, float, float]] = []
 
         def on_progress(state: TrainingProgress) -> None:
-            nonlocal lines
+            nonlocal lines, counted
+            if state.reward is not None and state.length is not None:
+                since.append((max(1, state.episodes - counted), state.reward, state.length))
+            counted = state.episodes
             spent = world.rater.usage().get("cost")
             cost = [] if spent is None else [f"{spent:.4f} spent"]
             progress.update(*cost, *_in_words(state), done=state.timesteps)
             lines += 1
             if state.evaluation or lines % 10 == 0 or state.timesteps >= config.timesteps:
-                screen.print_line(f"{state.timesteps:>9,} steps  {', '.join(_in_words(state))}")
+                screen.print_line(f"{state.timesteps:>9,} steps  {', '.join(_in_words(_over(state, since)))}")
+                since.clear()
 
         return training.train(on_progress)
+
+
+def _over(progress: TrainingProgress, since: Sequence[tuple[int, float, float]]) -> TrainingProgress:
+    """How a training goes, with the means of the episodes since the last line: their number, reward and length."""
+    if not since:
+        return progress
+    counts, *columns = zip(*since, strict=True)
+    reward, length = (sum(map(mul, counts, column)) / sum(counts) for column in columns)
+    return replace(progress, reward=reward, length=length)
 
 
 def _in_words(progress: TrainingProgress) -> list[str]:
@@ -97,7 +114,8 @@ def _in_words(progress: TrainingProgress) -> list[str]:
     parts = []
     if progress.reward is not None and progress.length is not None:
         parts += [f"reward {progress.reward:.1f}", f"length {progress.length:.1f}"]
-    parts += [f"{group} users {value:.1f} in held-out episodes" for group, value in (progress.evaluation or {}).items()]
+    for group, value in (progress.evaluation or {}).items():
+        parts.append(f"{group} users {value:.1f} in evaluation episodes")
     return [*parts, f"{progress.episodes:,} episodes", f"{progress.fps:,.0f} steps/s"]
 
 

@@ -78,9 +78,9 @@ def _report(
     for name in tested:
         first, *_, end = [*columns[name].values(), *columns[name].values()]
         who = users_of(name.removeprefix(_EVALUATION))
-        report.headline += f" Reward in held-out episodes of {who}: {first:,.4g} at first, {end:,.4g} at last."
+        report.headline += f" Reward in evaluation episodes of {who}: {first:,.4g} at first, {end:,.4g} at last."
         aside = f"last evaluation; {first:,.4g} in the first" if len(columns[name]) > 1 else "the only evaluation"
-        report.facts.append(Fact(f"reward in held-out episodes, {who}", f"{end:,.4g}", aside))
+        report.facts.append(Fact(f"reward in evaluation episodes, {who}", f"{end:,.4g}", aside))
     learning = _while_learning(columns)
     if "reward" in learning:
         report.headline += f" Reward while learning: {' '.join(learning['reward'])}."
@@ -102,7 +102,7 @@ def _report(
     curves = [curve(name) for name in names]
     if tested:
         groups = {name.removeprefix(_EVALUATION): columns[name] for name in tested}
-        curves.insert(0, _curve("Reward in held-out episodes", steps, groups))
+        curves.insert(0, _curve("Reward in evaluation episodes", steps, groups))
     if curves:
         report.sections.append(Section("curves", "Learning curves", charts=curves))
     others = sorted(name for name in columns if name not in (*_FIRST, *tested) and not _HIDDEN & set(name.split("/")))

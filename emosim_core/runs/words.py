@@ -91,12 +91,12 @@ def _difference(
 
 
 def held_out(summary: Mapping[str, Any]) -> str:
-    """What a training came to in its held-out episodes, or that there were none."""
+    """What a training came to in its evaluation episodes, or that there were none."""
     evaluation = summary.get("evaluation")
     if not evaluation:
-        return "no held-out episodes"
+        return "no evaluation episodes"
     rewards = ", ".join(f"{value:.1f} from {users_of(user_split)}" for user_split, value in evaluation.items())
-    return f"reward in held-out episodes {rewards}"
+    return f"reward in evaluation episodes {rewards}"
 
 
 def usage_rows(usage: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -86,7 +86,7 @@ class TrainConfig(EnvironmentConfig):
     eval_every: int = Field(
         default=0,
         ge=0,
-        description="Steps between evaluations on held-out episodes; 0 for none.",
+        description="Steps between evaluations on evaluation episodes; 0 for none.",
         json_schema_extra={"unit": "steps"},
     )
     eval_episodes: int = Field(

@@ -1,4 +1,4 @@
-"""A quick look at a model in training: its mean return on held-out episodes."""
+"""A quick look at a model in training: its mean return on evaluation episodes."""
 
 from __future__ import annotations
 

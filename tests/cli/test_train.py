@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from emosim_core.testing import Answer, ChatServer, Emosim
@@ -39,12 +41,36 @@ def test_a_training_says_what_it_does_and_how_to_measure_it(alone: Emosim) -> No
     assert done.err == ""
     for word in (
         "16 of 20 users to learn from", "(no language model)", "A2C with the network 'cf'", "4 environments",
-        "reward", "length", "steps/s", "train users", "test users", "in held-out episodes",
+        "reward", "length", "steps/s", "train users", "test users", "in evaluation episodes",
         "Trained 200 steps", "Written to t. Measure it with: emosim evaluate --recommenders t",
     ):  # fmt: skip
         assert word in done.out, word
     again = alone("train", "--resume", "t").out
     assert "t is complete; nothing was left to do." in again
+
+
+def test_a_line_is_the_mean_of_the_episodes_since_the_line_before(alone: Emosim, tmp_path: Path) -> None:
+    out = alone(*SHORT, "--timesteps", "400", "--eval-every", "200", "--out", "t").out
+    printed = [
+        (int(steps.replace(",", "")), float(reward), float(length))
+        for steps, reward, length in re.findall(r"^ *([\d,]+) steps  reward ([-\d.]+), length ([\d.]+)", out, re.M)
+    ]
+    assert len(printed) >= 2
+    lines, before, episodes = read_progress(tmp_path / "t"), 0, 0
+    most = 0
+    for steps, reward, length in printed:
+        rewards, lengths, counts = [], [], []
+        for line in lines:
+            if before < line["timesteps"] <= steps:
+                if line["reward"] is not None:
+                    rewards.append(line["reward"])
+                    lengths.append(line["length"])
+                    counts.append(line["episodes"] - episodes)
+                episodes = line["episodes"]
+        before, most = steps, max(most, len(counts))
+        assert reward == pytest.approx(np.average(rewards, weights=counts), abs=0.06)
+        assert length == pytest.approx(np.average(lengths, weights=counts), abs=0.06)
+    assert most > 1
 
 
 def test_json_is_the_summary_and_nothing_else_and_quiet_is_the_directory(quick: Any, tmp_path: Path) -> None:

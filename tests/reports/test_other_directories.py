@@ -149,9 +149,9 @@ def test_numbers_within_a_line_have_curves_of_their_own_and_nothing_is_drawn_for
     ]
     (tmp_path / "progress.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     curves = {chart.id: chart.series[0] for chart in report_of(tmp_path).charts}
-    assert set(curves) == {"curve-reward", "curve-losses-value", "curve-reward-in-held-out-episodes"}
+    assert set(curves) == {"curve-reward", "curve-losses-value", "curve-reward-in-evaluation-episodes"}
     assert (list(curves["curve-reward"].x), list(curves["curve-reward"].y)) == ([20], [7])
-    tested = curves["curve-reward-in-held-out-episodes"]
+    tested = curves["curve-reward-in-evaluation-episodes"]
     assert (tested.name, list(tested.x), list(tested.y)) == ("test", [20], [8])
 
 
@@ -190,12 +190,12 @@ def test_a_training_that_was_made_is_reported_as_its_files_say(quick: Any, tmp_p
         )
     tested = [line for line in lines if line.get("evaluation")]
     assert len(tested) >= 2
-    for series in curves["curve-reward-in-held-out-episodes"].series:
+    for series in curves["curve-reward-in-evaluation-episodes"].series:
         assert list(series.x) == [line["timesteps"] for line in tested]
         assert list(series.y) == [line["evaluation"][series.name] for line in tested]
     facts = {fact.name: fact.value for fact in report.facts}
     assert facts["steps of training"] == f"{lines[-1]['timesteps']:,}"
-    assert {"reward in held-out episodes, train users", "reward in held-out episodes, test users"} <= set(facts)
+    assert {"reward in evaluation episodes, train users", "reward in evaluation episodes, test users"} <= set(facts)
     assert write_report(tmp_path / "t", charts=tmp_path / "metrics").stat().st_size > 1_000_000
     assert (tmp_path / "metrics" / "curve-reward.svg").exists()
 

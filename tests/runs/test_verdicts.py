@@ -68,5 +68,5 @@ def test_what_a_training_earns_is_the_mean_of_its_last_hundred_episodes_weighted
 
 def test_held_out_episodes_are_reported_by_user_split_or_that_there_were_none() -> None:
     summary = {"evaluation": {"train": 340.18, "test": 239.06}}
-    assert held_out(summary) == "reward in held-out episodes 340.2 from train users, 239.1 from test users"
-    assert held_out({"evaluation": None}) == "no held-out episodes"
+    assert held_out(summary) == "reward in evaluation episodes 340.2 from train users, 239.1 from test users"
+    assert held_out({"evaluation": None}) == "no evaluation episodes"
