@@ -15,7 +15,6 @@ from typing_extensions import TypedDict
 from emosim_core.data import json_text
 from emosim_core.data.files import write_whole
 from emosim_core.errors import ConfigurationError, MissingDependencyError, RunError
-from emosim_core.hooks.names import did_you_mean
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.reading import check, read_bytes, read_object
 from emosim_core.runs.schemas import Count, Name, Number
@@ -156,6 +155,8 @@ class Recommender:
 
     def unknown_item(self, item: str) -> str:
         """What is wrong with the id of an item that the recommender does not know: for the message of an error."""
+        from emosim_core.hooks.names import did_you_mean  # a recommender is asked without plugins
+
         same = [known for known, title in zip(self.items, self.titles, strict=True) if title.lower() == item.lower()]
         hint = f" Did you mean {same[0]!r}?" if same else did_you_mean(item, self.items)
         return f"the recommender knows no item {item!r}; an item is named by its id.{hint}"

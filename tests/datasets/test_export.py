@@ -460,9 +460,9 @@ def test_minari_on_an_old_python_is_refused_with_the_reason(tmp_path: Path, monk
         ({"format": "xlsx"}, "unknown format 'xlsx'; known: parquet, csv, minari"),
         ({"out": "r"}, "r exists already"),
         ({"out": "no/where.csv"}, "there is no folder"),
-        ({"directories": ["r", "r"]}, "a run is named twice"),
-        ({"directories": ["nowhere"]}, "nowhere is no run: it has no manifest.json"),
-        ({"directories": ["begun"]}, "begun holds no step; continue it with: emosim run --resume"),
+        ({"runs": ["r", "r"]}, "a run is named twice"),
+        ({"runs": ["nowhere"]}, "nowhere is no run: it has no manifest.json"),
+        ({"runs": ["begun"]}, "begun holds no step; continue it with: emosim run --resume"),
         ({"dataset_id": "a/b-v0"}, "--dataset-id is a name for Minari"),
         ({"format": "minari", "out": "r/manifest.json"}, "is no folder of data sets"),
         ({"format": "minari", "dataset_id": "no version"}, "'no version' is no name of a data set"),
@@ -482,8 +482,8 @@ def test_mistakes_are_errors_before_anything_is_written(
     (tmp_path / "begun" / "manifest.json").write_bytes((run / "manifest.json").read_bytes())
     (tmp_path / "m" / "films" / "there-v0").mkdir(parents=True)
     before = files_beside(run)
-    call = {"directories": ["r"], "out": "t.out", "format": "csv", **arguments}
-    call["directories"] = [tmp_path / name for name in call["directories"]]
+    call = {"runs": ["r"], "out": "t.out", "format": "csv", **arguments}
+    call["runs"] = [tmp_path / name for name in call["runs"]]
     with pytest.raises(EmoSimError, match=message.replace("(", r"\(")):
         export(**{**call, "out": tmp_path / call["out"]})
     assert files_beside(run) == before

@@ -224,7 +224,7 @@ def test_a_summary_whose_counts_do_not_add_up_is_damaged(run: Path, name: str) -
 
 def test_what_another_command_made_is_resumed_by_that_command(run: Path) -> None:
     assert stored_config(run, "run")["plugin"] == "movies"
-    with pytest.raises(RunError, match=r"was not made by 'emosim train'. Go on with: emosim run --resume .+run"):
+    with pytest.raises(RunError, match=r"was not made by 'emosim train'. Continue with: emosim run --resume .+run"):
         stored_config(run, "train")
 
 
