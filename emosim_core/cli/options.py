@@ -48,7 +48,7 @@ def configuration_options(
 
 
 def place_options(what: str, out: str = "runs/...") -> Callable[[_Command], _Command]:
-    """Give a command that makes a ``what`` its ``--resume`` and ``--out``, whose default ``out`` is told in words."""
+    """Give a command that makes a ``what`` its ``--resume`` and ``--out``, whose default is ``out`` in words."""
     place = click.option("--out", type=click.Path(path_type=Path), help=f"Directory of the {what}.  [{out}]")
     resume = click.option(
         "--resume",
