@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from gymnasium import Space, spaces
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from emosim_core.components.base import Observations, UserSituation, UsersRequest, WorldSetting, user_of
 from emosim_core.errors import PluginError
 from emosim_core.model import Catalog, History, Interaction, RatingScale
-from emosim_core.model.frozen import Frozen
+from emosim_core.model.frozen import Frozen, option
 from emosim_core.model.user import TRAITS
 
 
@@ -87,11 +87,11 @@ class ObservationModel:
 class PartsOptions(Frozen):
     """Options of ``full`` and ``behavior``: which parts there are."""
 
-    user: bool = Field(default=True, description="Show the index of the user.")
-    traits: bool = Field(default=True, description="Show the user's traits.")
-    mood: bool = Field(default=True, description="Show the user's mood.")
-    step: bool = Field(default=True, description="Show the steps taken in the episode.")
-    history: bool = Field(default=True, description="Show recent interactions and their ratings.")
+    user: bool = option(True, "Show the index of the user.")
+    traits: bool = option(True, "Show the user's traits.")
+    mood: bool = option(True, "Show the user's mood.")
+    step: bool = option(True, "Show the steps taken in the episode.")
+    history: bool = option(True, "Show recent interactions and their ratings.")
 
     @model_validator(mode="after")
     def _something(self) -> PartsOptions:

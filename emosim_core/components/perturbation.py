@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from emosim_core.components.base import Draws, PerturbationRequest, Perturbator
-from emosim_core.hooks.fields import option
 from emosim_core.model.arrays import Floats
-from emosim_core.model.frozen import Frozen
+from emosim_core.model.frozen import Frozen, option
 
 
 class GaussianOptions(Frozen):

@@ -6,10 +6,9 @@ import numpy as np
 
 from emosim_core.components.base import Retrieval, RetrievalRequest
 from emosim_core.components.ranking import NEVER, best_positions
-from emosim_core.hooks.fields import option
 from emosim_core.model.arrays import Ints
 from emosim_core.model.emotion import CODE_AROUSAL, CODE_VALENCE
-from emosim_core.model.frozen import Frozen
+from emosim_core.model.frozen import Frozen, option
 
 
 class CountOptions(Frozen):

@@ -17,10 +17,9 @@ from emosim_core.components import rule_based_constants as fitted
 from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings, WorldSetting
 from emosim_core.components.rule_based_interest import Interest
 from emosim_core.components.rule_based_learning import Learned, Learner, quality, standing
-from emosim_core.hooks.fields import option
 from emosim_core.model import Catalog, Population, RatingScale
 from emosim_core.model.arrays import Flags, Floats, Ints
-from emosim_core.model.frozen import Frozen
+from emosim_core.model.frozen import Frozen, option
 from emosim_core.model.names import listed
 
 Levels = tuple[float, float, float]

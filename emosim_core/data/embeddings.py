@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import field_validator
 
 from emosim_core.data import sentence_models
 from emosim_core.data.files import write_whole
@@ -27,6 +27,7 @@ from emosim_core.data.places import open_table
 from emosim_core.data.sentence_models import DEFAULT_MODEL, INSTALL_EMBED
 from emosim_core.errors import ConfigurationError, DataError
 from emosim_core.model.catalog import LARGEST
+from emosim_core.model.frozen import Frozen, option
 from emosim_core.model.item import Item
 from emosim_core.paths import CACHE_VARIABLE, cache_directory
 
@@ -45,22 +46,18 @@ _WORD = re.compile(r"[^\W_]+")
 _READ_ERRORS = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)
 
 
-class EmbeddingOptions(BaseModel):
+class EmbeddingOptions(Frozen):
     """How items without an embedding get one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    method: str = Field(
-        default="auto",
-        description="'auto' (what the source brings, else a sentence model that is on this machine, else 'lexical'; "
+    method: str = option(
+        "auto",
+        "'auto' (what the source brings, else a sentence model that is on this machine, else 'lexical'; "
         "nothing is downloaded), 'lexical', 'sentence-transformers' or 'sentence-transformers:NAME', where NAME is a "
         "model's folder, or its name on the Hugging Face Hub, from which it is downloaded once.",
     )
-    dimension: int = Field(default=256, ge=8, le=4096, description="Length of a lexical embedding.")
-    batch_size: int = Field(default=64, ge=1, description="Texts that a sentence model reads at once.")
-    cache: bool = Field(
-        default=True, description=f"Keep vectors on disk, in {CACHE_VARIABLE} or the user's cache folder."
-    )
+    dimension: int = option(256, "Length of a lexical embedding.", ge=8, le=4096)
+    batch_size: int = option(64, "Texts that a sentence model reads at once.", ge=1)
+    cache: bool = option(True, f"Keep vectors on disk, in {CACHE_VARIABLE} or the user's cache folder.")
 
     @field_validator("method")
     @classmethod

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from emosim_core.data.cells import known_text, plain_text
 from emosim_core.data.embeddings import load_array
@@ -18,25 +18,22 @@ from emosim_core.data.lists import LIST_FORMS, list_of_names, list_separator
 from emosim_core.data.tables import UniqueIds, checked, read_csv
 from emosim_core.errors import DataError
 from emosim_core.model.domain import Domain
+from emosim_core.model.frozen import Frozen, option
 from emosim_core.model.item import Item
 from emosim_core.model.loader import CatalogSetting, ItemLoader, LoadedItems
 
 AnyItem = TypeVar("AnyItem", bound=Item)
 
 
-class CsvItemsOptions(BaseModel):
+class CsvItemsOptions(Frozen):
     """Options of :class:`CsvItems`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Path = Field(
         description="A CSV file with a header line; the columns id and title must be there, lists are written "
         f"{LIST_FORMS}."
     )
-    embeddings: Path | None = Field(
-        default=None, description="A .npy file with one embedding per item, in the order of the rows."
-    )
-    embedding_name: str = Field(default="", description="What made the embeddings; the name of their file where empty.")
+    embeddings: Path | None = option(None, "A .npy file with one embedding per item, in the order of the rows.")
+    embedding_name: str = option("", "What made the embeddings; the name of their file where empty.")
 
 
 class DomainItems(ItemLoader):

@@ -9,24 +9,22 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from emosim_core.data.cells import shortened
 from emosim_core.errors import DataError
+from emosim_core.model.frozen import Frozen, option
 
 
-class RecordEmbeddingsOptions(BaseModel):
+class RecordEmbeddingsOptions(Frozen):
     """Options of items from a file whose records may have embeddings. A loader subclasses it and describes its path."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     path: Path = Field(description="The file.")
-    embeddings: Literal["file", "none"] = Field(
-        default="file", description="'file': use the embeddings that the file has; 'none': leave them out."
+    embeddings: Literal["file", "none"] = option(
+        "file", "'file': use the embeddings that the file has; 'none': leave them out."
     )
-    embedding_name: str = Field(
-        default="",
-        description="What made the embeddings; where empty, their field in the file, a hyphen and their length.",
+    embedding_name: str = option(
+        "", "What made the embeddings; where empty, their field in the file, a hyphen and their length."
     )
 
 

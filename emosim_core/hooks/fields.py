@@ -33,7 +33,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
 from emosim_core.errors import ConfigurationError
@@ -41,12 +41,6 @@ from emosim_core.hooks.component import Component, core_component
 from emosim_core.hooks.names import Request, checked_options, unknown_option, written_options
 
 _ASSIGNMENT = re.compile(r"\s*[A-Za-z_][A-Za-z0-9_]*\s*=")
-
-
-def option(default: Any, description: str, **more: Any) -> Any:
-    """A field with its description, its bounds (``ge``, ``gt``, ``le``, ``lt``), and what else is said of it."""
-    bounds = {name: more.pop(name) for name in ("ge", "gt", "le", "lt") if name in more}
-    return Field(default=default, description=description, json_schema_extra=more or None, **bounds)
 
 
 @dataclass(frozen=True)

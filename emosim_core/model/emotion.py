@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from pydantic import Field, model_validator
 
 from emosim_core.model.arrays import Floats, Ints
-from emosim_core.model.frozen import Frozen
+from emosim_core.model.frozen import Frozen, option
 from emosim_core.model.scale import RatingScale
 
 VALENCE_NAMES = ("negative", "neutral", "positive")
@@ -29,10 +29,10 @@ class EmotionThresholds(Frozen):
     Source: EmoSim-RL.
     """
 
-    positive: _OfTen = Field(default=7.0, description="Valence is positive from this rating on, on a scale of 1 to 10.")
-    negative: _OfTen = Field(default=4.0, description="Valence is negative up to this rating, on a scale of 1 to 10.")
-    high: _OfTen = Field(default=8.0, description="Arousal is high from this rating on, on a scale of 1 to 10.")
-    low: _OfTen = Field(default=3.0, description="Arousal is low up to this rating, on a scale of 1 to 10.")
+    positive: _OfTen = option(7.0, "Valence is positive from this rating on, on a scale of 1 to 10.")
+    negative: _OfTen = option(4.0, "Valence is negative up to this rating, on a scale of 1 to 10.")
+    high: _OfTen = option(8.0, "Arousal is high from this rating on, on a scale of 1 to 10.")
+    low: _OfTen = option(3.0, "Arousal is low up to this rating, on a scale of 1 to 10.")
 
     @model_validator(mode="after")
     def _ordered(self) -> EmotionThresholds:
@@ -51,14 +51,9 @@ class MoodOptions(Frozen):
     rating, ``m <- m + gain * (tag - m)``. Both are convex, so the mood never leaves its range.
     """
 
-    half_life: float = Field(
-        default=5.0,
-        gt=0,
-        description="Half-life of the deviation of a mood from its baseline.",
-        json_schema_extra={"unit": "items"},
-    )
-    valence_gain: _Gain = Field(default=0.25, description="Gain of one valence tag.")
-    arousal_gain: _Gain = Field(default=0.25, description="Gain of one arousal tag.")
+    half_life: float = option(5.0, "Half-life of the deviation of a mood from its baseline.", gt=0, unit="items")
+    valence_gain: _Gain = option(0.25, "Gain of one valence tag.")
+    arousal_gain: _Gain = option(0.25, "Gain of one arousal tag.")
 
 
 class Emotion:

@@ -1,11 +1,22 @@
-"""Frozen: the base of models that never change, such as those of options."""
+"""Frozen: the base of models that never change, such as those of options, and how a field of one is described."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_CONSTRAINTS = ("ge", "gt", "le", "lt", "min_length")
 
 
 class Frozen(BaseModel):
     """A model that never changes; an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def option(default: Any, description: str, **more: Any) -> Any:
+    """A field with its description, its constraints (``ge``, ``gt``, ``le``, ``lt``, ``min_length``), and all else that
+    is said of it, such as its unit; see :mod:`emosim_core.hooks.fields`."""
+    constraints = {name: more.pop(name) for name in _CONSTRAINTS if name in more}
+    return Field(default=default, description=description, json_schema_extra=more or None, **constraints)

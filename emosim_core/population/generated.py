@@ -9,11 +9,10 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.model.arrays import Floats
-from emosim_core.model.frozen import Frozen
+from emosim_core.model.frozen import Frozen, option
 from emosim_core.model.loader import PopulationSetting, UserLoader
 from emosim_core.model.names import listed
 from emosim_core.model.profile import PopulationProfile
@@ -152,8 +151,8 @@ def generate_users(count: int, seed: int, profile: PopulationProfile, kind: Popu
 class GeneratedUsersOptions(Frozen):
     """Options of a generated population."""
 
-    n: int = Field(default=600, ge=1, description="Number of users.")
-    seed: int = Field(default=42, ge=0, description="The same seed and number give the same users.")
+    n: int = option(600, "Number of users.", ge=1)
+    seed: int = option(42, "The same seed and number give the same users.", ge=0)
 
 
 class GeneratedUsers(UserLoader):

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.components.base import BeginRequest, Draws, PolicySetting, RecommendationOutcome, RecommendationRequest
+from emosim_core.model.frozen import Frozen, option
 from emosim_core.model.user import TRAITS
 from emosim_core.recommenders.heuristics import ScoredPolicy
 from emosim_core.recommenders.logs import ONE_OR_SEVERAL, Interactions, read_logs
@@ -24,33 +24,27 @@ _EPISODE_FEATURES = 6
 _WARM_UP_BATCH = 256
 
 
-class BanditOptions(BaseModel):
+class BanditOptions(Frozen):
     """Options that both bandits have."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    logs: Annotated[tuple[str, ...], ONE_OR_SEVERAL] = Field(
-        default=(),
-        description="Logged interactions to warm up with: directories of runs, .parquet or .csv files; without any it "
-        "starts knowing nothing.",
+    logs: Annotated[tuple[str, ...], ONE_OR_SEVERAL] = option(
+        (),
+        "Logged interactions to warm up with: directories of runs, .parquet or .csv files; without any it starts "
+        "knowing nothing.",
     )
-    ridge: float = Field(default=1.0, gt=0, description="How many ratings the belief that all weights are 0 is worth.")
+    ridge: float = option(1.0, "How many ratings the belief that all weights are 0 is worth.", gt=0)
 
 
 class LinUCBOptions(BanditOptions):
     """Options of ``linucb``."""
 
-    alpha: float = Field(
-        default=0.2, ge=0, description="Standard deviations above expectation that items are judged by."
-    )
+    alpha: float = option(0.2, "Standard deviations above expectation that items are judged by.", ge=0)
 
 
 class ThompsonOptions(BanditOptions):
     """Options of ``thompson``."""
 
-    scale: float = Field(
-        default=0.2, ge=0, description="Standard deviation of a rating around the model, on 0 to 1; 0 never explores."
-    )
+    scale: float = option(0.2, "Standard deviation of a rating around the model, on 0 to 1; 0 never explores.", ge=0)
 
 
 class _LinearBandit(ScoredPolicy):

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from emosim_core.components.base import (
     BeginRequest,
@@ -19,33 +19,24 @@ from emosim_core.components.base import (
 from emosim_core.data.tables import read_csv
 from emosim_core.errors import DataError
 from emosim_core.model import Catalog
+from emosim_core.model.frozen import Frozen, option
 
 
-class SimilarOptions(BaseModel):
+class SimilarOptions(Frozen):
     """Options of ``similar_to_liked``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    liked_from: float = Field(default=7.0, ge=1, le=10, description="Rating of 10 from which an item counts as liked.")
+    liked_from: float = option(7.0, "Rating of 10 from which an item counts as liked.", ge=1, le=10)
 
 
-class EpsilonGreedyOptions(BaseModel):
+class EpsilonGreedyOptions(Frozen):
     """Options of ``epsilon_greedy``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    epsilon: float = Field(
-        default=0.1, ge=0, le=1, description="Probability of a random item instead of the best so far."
-    )
-    prior_weight: float = Field(
-        default=3.0, ge=0, description="How many ratings at the public rating an item starts with."
-    )
+    epsilon: float = option(0.1, "Probability of a random item instead of the best so far.", ge=0, le=1)
+    prior_weight: float = option(3.0, "How many ratings at the public rating an item starts with.", ge=0)
 
 
-class ReplayOptions(BaseModel):
+class ReplayOptions(Frozen):
     """Options of ``replay``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: str = Field(min_length=1, description="CSV file with a column 'item' of item ids; recommended from the top.")
 

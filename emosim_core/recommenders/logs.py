@@ -10,13 +10,14 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from emosim_core.data.cells import known_text, number
 from emosim_core.data.places import existing_file
 from emosim_core.data.tables import read_csv
 from emosim_core.errors import ConfigurationError, DataError, MissingDependencyError
 from emosim_core.model import Catalog
+from emosim_core.model.frozen import Frozen
 from emosim_core.model.user import TRAITS
 from emosim_core.runs.records import INTERACTIONS, read_records
 
@@ -41,10 +42,8 @@ ONE_OR_SEVERAL = BeforeValidator(lambda value: ((value,) if value.strip() else (
 """Takes a text as a tuple of one, for an option that is one path or a list."""
 
 
-class LogOptions(BaseModel):
+class LogOptions(Frozen):
     """Options of everything that learns from logs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     logs: Annotated[tuple[str, ...], Field(min_length=1), ONE_OR_SEVERAL] = Field(
         description="Logged interactions to learn from: directories of runs, .parquet or .csv files; one as text, "

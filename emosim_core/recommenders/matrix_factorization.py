@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from emosim_core.components.base import PolicySetting
+from emosim_core.model.frozen import option
 from emosim_core.recommenders.logs import LogOptions
 from emosim_core.recommenders.profiles import ProfilePolicy
 
@@ -19,21 +19,19 @@ _BIASES = 0.02
 class FactorOptions(LogOptions):
     """Options of ``matrix_factorization``."""
 
-    factors: int = Field(default=16, ge=1, description="Factors of an item.")
-    epochs: int = Field(default=20, ge=1, description="Times that stochastic gradient descent goes over the logs.")
-    learning_rate: float = Field(default=0.005, gt=0, description="Its step size.")
-    regularization: float = Field(default=0.1, ge=0, description="Its penalty on squared factors.")
-    trust: float = Field(
-        default=1.0,
-        gt=0,
-        description="How much an episode's ratings count against what users are like in general; 1 as the logs say.",
+    factors: int = option(16, "Factors of an item.", ge=1)
+    epochs: int = option(20, "Times that stochastic gradient descent goes over the logs.", ge=1)
+    learning_rate: float = option(0.005, "Its step size.", gt=0)
+    regularization: float = option(0.1, "Its penalty on squared factors.", ge=0)
+    trust: float = option(
+        1.0, "How much an episode's ratings count against what users are like in general; 1 as the logs say.", gt=0
     )
 
 
 class ImplicitFactorOptions(FactorOptions):
     """Options of ``svdpp``."""
 
-    epochs: int = Field(default=12, ge=1, description="Times that stochastic gradient descent goes over the logs.")
+    epochs: int = option(12, "Times that stochastic gradient descent goes over the logs.", ge=1)
 
 
 class MatrixFactorization(ProfilePolicy):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
+from emosim_core.model.frozen import option
 from emosim_core.recommenders.logs import LogOptions
 from emosim_core.recommenders.profiles import ProfilePolicy
 
@@ -18,17 +18,17 @@ _NOTHING = 1e-12
 class ItemKNNOptions(LogOptions):
     """Options of ``item_knn``."""
 
-    k: int = Field(default=100, ge=1, description="Nearest items that are kept of each item.")
-    shrinkage: float = Field(default=50.0, ge=0, description="Users in common from which a similarity counts by half.")
-    damping: float = Field(default=2.0, ge=0, description="Weight of no deviation in the mean over the neighbours.")
+    k: int = option(100, "Nearest items that are kept of each item.", ge=1)
+    shrinkage: float = option(50.0, "Users in common from which a similarity counts by half.", ge=0)
+    damping: float = option(2.0, "Weight of no deviation in the mean over the neighbours.", ge=0)
 
 
 class UserKNNOptions(LogOptions):
     """Options of ``user_knn``."""
 
-    k: int = Field(default=150, ge=1, description="Nearest users that are asked.")
-    shrinkage: float = Field(default=20.0, ge=0, description="Items in common from which a similarity counts by half.")
-    damping: float = Field(default=2.0, ge=0, description="Weight of no deviation in the mean over the neighbours.")
+    k: int = option(150, "Nearest users that are asked.", ge=1)
+    shrinkage: float = option(20.0, "Items in common from which a similarity counts by half.", ge=0)
+    damping: float = option(2.0, "Weight of no deviation in the mean over the neighbours.", ge=0)
 
 
 class _Baselined(ProfilePolicy):

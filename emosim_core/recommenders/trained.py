@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from emosim_core.components.base import Draws, PolicySetting, RecommendationRequest
 from emosim_core.errors import ConfigurationError
+from emosim_core.model.frozen import Frozen
 from emosim_core.recommenders.heuristics import ScoredPolicy
 from emosim_core.recommenders.recommender import load_recommender
 
 
-class TrainedOptions(BaseModel):
+class TrainedOptions(Frozen):
     """Options of ``trained``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str = Field(min_length=1, description="Directory of a training, or the folder 'model' or 'best' in it.")
 

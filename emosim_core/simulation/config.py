@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from emosim_core.data.places import read_document
 from emosim_core.errors import ConfigurationError
-from emosim_core.hooks.fields import by_field, option, with_components
+from emosim_core.hooks.fields import by_field, with_components
 from emosim_core.hooks.names import checked_options
 from emosim_core.model import EmotionThresholds, MoodOptions
+from emosim_core.model.frozen import Frozen, option
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -26,7 +27,7 @@ _HARMLESS: dict[str, Any] = {"harmless": True}
 _SPREAD_LLM: dict[str, Any] = {"spread": ("rater", "llm")}
 
 
-class EnvironmentConfig(BaseModel):
+class EnvironmentConfig(Frozen):
     """One environment: its domain, items, users, rater and the components of a step.
 
     Fields are described once, here; see :mod:`emosim_core.hooks.fields`. Each can be given by its short name too, as
@@ -37,7 +38,7 @@ class EnvironmentConfig(BaseModel):
     is ``rater={"name": "llm", "model": "m"}``, which is what the configuration then holds, with all options.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", title="Environment")
+    model_config = ConfigDict(title="Environment")
 
     plugin: str = Field(description="Domain to simulate, such as movies or books.", json_schema_extra=_HARMLESS)
     items: ComponentChoice | None = option(

@@ -1,18 +1,18 @@
-"""Algorithms: what trains, by name, with the defaults that suit recommending."""
+"""Algorithms: what trains, by name, with the defaults of ``algorithms.toml``, which suit recommending."""
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.resources import files
 from typing import Any
 
+from emosim_core.data.toml_files import read_toml
 from emosim_core.errors import ConfigurationError
+from emosim_core.hooks.component import load_object
 from emosim_core.hooks.names import did_you_mean
 from emosim_core.training.config import TrainConfig
-
-_HERE = "emosim_core.training"
 
 
 @dataclass(frozen=True)
@@ -37,87 +37,16 @@ class Algorithm:
     by_net: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-_ACTOR_CRITIC = f"{_HERE}.policies:ItemActorCritic"
-
-_PPO: dict[str, Any] = {"n_steps": 16, "batch_size": 512, "n_epochs": 4, "gae_lambda": 0.0}
-_PPO_BY_NET = {"cf": {"learning_rate": 0.02}, "mlp": {"learning_rate": 0.002}}
-
-# One rating tells little and later ones are hardly moved by it, so advantages look one step ahead, not far.
-ALGORITHMS: dict[str, Algorithm] = {
-    "a2c": Algorithm(
-        "A2C",
-        "stable_baselines3:A2C",
-        _ACTOR_CRITIC,
-        "n_steps",
-        prior=2.0,
-        gain=1.0,
-        defaults={"gae_lambda": 0.0, "use_rms_prop": False},
-        by_net={"cf": {"learning_rate": 0.02}, "mlp": {"learning_rate": 0.003}},
-    ),
-    "ppo": Algorithm(
-        "PPO", "stable_baselines3:PPO", _ACTOR_CRITIC, "n_steps", prior=2.0, gain=1.0, defaults=_PPO, by_net=_PPO_BY_NET
-    ),
-    "dqn": Algorithm(
-        "DQN",
-        f"{_HERE}.dqn:MaskedDQN",
-        f"{_HERE}.policies:ItemDQNPolicy",
-        "train_freq",
-        prior=0.15,
-        gain=0.45,  # half of a scale from 1 to 10, as a share of its top
-        defaults={
-            "train_freq": 1,
-            "gradient_steps": 2,
-            "batch_size": 512,
-            "buffer_size": 50_000,
-            "learning_starts": 3_000,
-            "target_update_interval": 64,
-            "tau": 0.005,
-            "exploration_fraction": 0.3,
-            "exploration_initial_eps": 0.5,
-            "exploration_final_eps": 0.02,
-        },
-        by_net={"cf": {"learning_rate": 0.003, "batch_size": 256, "tau": 0.02}, "mlp": {"learning_rate": 0.001}},
-    ),
-    "trpo": Algorithm(
-        "TRPO",
-        "sb3_contrib:TRPO",
-        _ACTOR_CRITIC,
-        "n_steps",
-        prior=2.0,
-        gain=1.0,
-        defaults={
-            "n_steps": 32,
-            "batch_size": 512,
-            "gae_lambda": 0.0,
-            "target_kl": 0.02,
-            "n_critic_updates": 4,
-            "cg_max_steps": 6,
-        },
-        by_net={"cf": {"learning_rate": 0.005}, "mlp": {"learning_rate": 0.002}},
-    ),
-    "maskable_ppo": Algorithm(
-        "MaskablePPO",
-        "sb3_contrib:MaskablePPO",
-        f"{_HERE}.policies:MaskableItemActorCritic",
-        "n_steps",
-        prior=2.0,
-        gain=1.0,
-        defaults=_PPO,
-        by_net=_PPO_BY_NET,
-    ),
-}
+ALGORITHMS = read_toml(
+    files("emosim_core.training") / "algorithms.toml", "emosim_core/training/algorithms.toml", dict[str, Algorithm]
+)
+"""What trains, by name."""
 
 _OURS = {"policy", "env", "policy_kwargs", "seed", "device", "verbose", "tensorboard_log", "_init_setup_model"}
 """Arguments that a training sets itself."""
 
 _LAST_RATE = 0.1
 """Share of the learning rate that is left at the end, so that a training of one update learns too."""
-
-
-def load(place: str) -> Any:
-    """A class by ``"package.module:Class"``."""
-    module, _, name = place.partition(":")
-    return getattr(importlib.import_module(module), name)
 
 
 def arguments(config: TrainConfig) -> dict[str, Any]:
@@ -127,7 +56,7 @@ def arguments(config: TrainConfig) -> dict[str, Any]:
         ConfigurationError: the class has no such argument, or it is set otherwise.
     """
     algorithm = ALGORITHMS[config.algo]
-    parameters = inspect.signature(load(algorithm.cls).__init__).parameters
+    parameters = inspect.signature(load_object(algorithm.cls).__init__).parameters
     known = set(parameters) - {"self"}
     for name, value in config.algorithm.items():
         if name in _OURS or name in ("gamma", "learning_rate", algorithm.steps):

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from emosim_core.errors import ConfigurationError
+from emosim_core.hooks.component import load_object
 from emosim_core.recommenders.item_features import item_features, public_ratings
 from emosim_core.recommenders.networks import Net, NetOptions
 from emosim_core.simulation.assembly import World
-from emosim_core.training.algorithms import ALGORITHMS, arguments, load
+from emosim_core.training.algorithms import ALGORITHMS, arguments
 from emosim_core.training.config import TrainConfig
 from emosim_core.training.vec_env import StableBaselines3VecEnv
 
@@ -52,8 +53,13 @@ def make_model(config: TrainConfig, net: Net, env: StableBaselines3VecEnv) -> An
     if config.device.startswith("cuda") and not torch.cuda.is_available():  # stable-baselines3 would take the CPU
         raise ConfigurationError(f"device {config.device!r}: torch finds no CUDA here; give --device auto or cpu")
     try:
-        return load(algorithm.cls)(
-            load(algorithm.policy), env, policy_kwargs={"net": net}, seed=config.seed, device=config.device, **given
+        return load_object(algorithm.cls)(
+            load_object(algorithm.policy),
+            env,
+            policy_kwargs={"net": net},
+            seed=config.seed,
+            device=config.device,
+            **given,
         )
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         raise ConfigurationError(f"{algorithm.title} refuses its arguments: {error}") from error

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from emosim_core import ConfigurationError
+from emosim_core.hooks.component import load_object
 from emosim_core.recommenders.networks import MASKED
-from emosim_core.training.algorithms import ALGORITHMS, arguments, load
+from emosim_core.training.algorithms import ALGORITHMS, arguments
 from emosim_core.training.config import TrainConfig
 from emosim_core.training.heldout import mean_return
 
@@ -108,7 +109,7 @@ def test_arguments_are_the_defaults_then_the_file_then_the_options(algo: str) ->
         **spec.defaults, **by_net, **changed, "gamma": 0.5, spec.steps: 7,
         **{key: min(value, 7 * 64) for key, value in spec.defaults.items() if key == "batch_size" and algo != "dqn"},
     }  # fmt: skip
-    assert issubclass(load(spec.policy), torch.nn.Module)
+    assert issubclass(load_object(spec.policy), torch.nn.Module)
     own = arguments(TrainConfig(plugin="movies", algo=algo))["learning_rate"](1.0)  # type: ignore[arg-type]
     assert own == pytest.approx({**spec.defaults, **spec.by_net["cf"]}["learning_rate"])
 

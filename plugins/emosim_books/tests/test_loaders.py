@@ -17,8 +17,8 @@ from emosim_books.loaders import (
     Goodreads,
     GoodreadsOptions,
 )
-from emosim_books.loaders.goodreads_cells import TAGS as _TAGS
-from emosim_books.loaders.goodreads_cells import split_title
+from emosim_books.loaders.cells import TAGS as _TAGS
+from emosim_books.loaders.cells import split_title
 from pydantic import ValidationError
 
 from emosim_core.plugins import LoadedItems

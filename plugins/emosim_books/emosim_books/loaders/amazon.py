@@ -12,6 +12,7 @@ from pydantic import Field
 from emosim_books.book import Book
 from emosim_books.loaders import amazon_lines, formats
 from emosim_books.loaders.cells import rating_and_count
+from emosim_books.loaders.words import WORDS
 from emosim_core import DataError
 from emosim_core.loading import (
     RecordEmbeddings,
@@ -31,15 +32,6 @@ from emosim_core.loading import (
 )
 from emosim_core.plugins import Item, ItemLoader, LoadedItems, LoadedRatings
 
-_CATEGORIES: dict[str, tuple[str, ...]] = {
-    "autobiography": ("biography",),
-    "biography & autobiography": ("biography",),
-    "business & economics": ("business", "economics"),
-    "fitness": ("health",),
-    "health & fitness": ("health",),
-    "juvenile fiction": ("children",),
-    "young adult fiction": ("young adult",),
-}
 _COLUMNS = {
     "year": "published_year",
     "public_rating": "vote_average",
@@ -149,11 +141,11 @@ def _book(number: int, cells: Mapping[str, str], separators: Mapping[str, str], 
         "id": f"amazon-{number}",
         "title": plain_text(cells["title"]),
         "year": _year(cells["published_year"], path, row),
-        "categories": [name for kind in kinds for name in _CATEGORIES.get(kind, (kind,))],
+        "categories": [name for kind in kinds for name in WORDS.amazon_kinds.get(kind, (kind,))],
         "description": plain_text(known_text(cells["description"])),
         "authors": authors,
         "publisher": plain_text(known_text(cells["publisher"])) or None,
-        **rating_and_count(cells["vote_average"], cells["count"], path, row, ("vote_average", "count")),
+        **rating_and_count(cells, path, row, ("vote_average", "count")),
     }
     return checked(Book, fields, path, row, _COLUMNS)
 

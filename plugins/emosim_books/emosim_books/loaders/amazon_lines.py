@@ -12,8 +12,9 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from emosim_books.book import Book
+from emosim_books.loaders.cells import sound_isbn
 from emosim_books.loaders.formats import AMAZON_2023
-from emosim_books.loaders.goodreads_cells import sound_isbn
+from emosim_books.loaders.words import WORDS
 from emosim_core import ConfigurationError, DataError
 from emosim_core.loading import (
     Release,
@@ -32,40 +33,9 @@ _WHAT = "metadata of Amazon's books, one JSON object per line"
 _WHAT_REVIEWS = "reviews of Amazon's books, one JSON object per line"
 _LOWEST, _HIGHEST = 1.0, 5.0
 _COLUMNS = {"year": "details", "authors": "author", "public_rating": "average_rating", "public_count": "rating_number"}
-_CATEGORIES: dict[str, tuple[str, ...]] = {
-    "arts & photography": ("art",),
-    "biographies & memoirs": ("biography", "memoir"),
-    "books": (),
-    "business & money": ("business", "economics"),
-    "children's books": ("children",),
-    "computers & technology": ("computers",),
-    "cookbooks, food & wine": ("cooking",),
-    "health, fitness & dieting": ("health",),
-    "humor & entertainment": ("humor",),
-    "kindle ebooks": (),
-    "kindle store": (),
-    "literature & fiction": ("fiction",),
-    "mystery, thriller & suspense": ("mystery", "thriller"),
-    "new, used & rental textbooks": (),
-    "politics & social sciences": ("politics",),
-    "religion & spirituality": ("religion",),
-    "science & math": ("science",),
-    "science fiction & fantasy": ("science fiction", "fantasy"),
-    "sports & outdoors": ("sports",),
-    "teen & young adult": ("young adult",),
-}
-"""The categories that departments of Amazon's book store become; others keep their name."""
-
 _WRITER = re.compile(r"\s*([^()]+?)\s*\(([^()]*)\)\s*,?")
 _PUBLISHED = re.compile(r"(?P<name>[^;(]*?)\s*(?:;[^(]*)?(?:\((?P<date>[^()]*)\))?\s*")
 _YEAR = re.compile(r".*\b((?:1[4-9]|20)[0-9]{2})")
-_LANGUAGES = {
-    "chinese": "zh", "danish": "da", "dutch": "nl", "english": "en", "finnish": "fi", "french": "fr", "german": "de",
-    "greek": "el", "hebrew": "he", "hindi": "hi", "italian": "it", "japanese": "ja", "korean": "ko", "latin": "la",
-    "norwegian": "no", "polish": "pl", "portuguese": "pt", "russian": "ru", "spanish": "es", "swedish": "sv",
-    "turkish": "tr",
-}  # fmt: skip
-"""Codes of ISO 639-1."""
 
 
 class _Record(BaseModel):
@@ -238,7 +208,7 @@ def _book(asin: str, title: str, record: _Record, rating: float | None, count: i
         "description": web_text(" ".join(part for part in description if part)),
         "authors": _authors(record),
         "publisher": (published["name"] if published else "") or None,
-        "language": _LANGUAGES.get(language),
+        "language": WORDS.language_names.get(language),
         "isbn": sound_isbn(str(details.get("ISBN 10")), str(details.get("ISBN 13")), asin),
         "public_rating": rating,
         "public_count": count,
@@ -278,4 +248,4 @@ def _categories(record: _Record, path: str, row: int) -> list[str]:
     if not all(isinstance(name, str) for name in names):
         raise DataError(path, f"expected a list of names, got {shortened(named)}", row=row, field="categories")
     kinds = [web_text(name).lower() for name in names]
-    return [kind for name in kinds for kind in _CATEGORIES.get(name, (name,))]
+    return [kind for name in kinds for kind in WORDS.amazon_departments.get(name, (name,))]

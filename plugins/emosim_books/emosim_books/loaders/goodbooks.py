@@ -7,8 +7,7 @@ from contextlib import closing
 from itertools import chain
 
 from emosim_books.book import Book
-from emosim_books.loaders.cells import rating_and_count
-from emosim_books.loaders.goodreads_cells import MOST_CATEGORIES, TAGS, goodreads_book, isbn, language, numbered
+from emosim_books.loaders.cells import MOST_CATEGORIES, TAGS, goodreads_book, goodreads_fields, numbered
 from emosim_core import DataError
 from emosim_core.loading import (
     Release,
@@ -97,10 +96,6 @@ def _book(number: int, cells: Mapping[str, str], categories: Mapping[int, Sequen
         "year": whole_number(year, path, row, "original_publication_year") if year else None,
         "categories": categories.get(tagged_as, ()),
         "authors": split_names(" ".join(plain_text(known_text(cells["authors"])).split())),
-        "language": language(cells.get("language_code", "")),
-        "isbn": isbn(cells.get("isbn", "")) or isbn(cells.get("isbn13", "")),
-        **rating_and_count(
-            cells["average_rating"], cells["ratings_count"], path, row, ("average_rating", "ratings_count")
-        ),
+        **goodreads_fields(cells, path, row),
     }
     return goodreads_book(number, plain_text(cells["title"]), fields, path, row, _COLUMNS)

@@ -15,6 +15,11 @@ _WHAT = (
     "goodbooks-10k, Kaggle's goodreads-books, a Goodreads library export, or UCSD's Goodreads data set; a folder, a "
     "zip file or a file of it"
 )
+_READERS = {
+    formats.KAGGLE_GOODREADS: goodreads_kaggle.read,
+    formats.GOODBOOKS: goodbooks.read,
+    formats.LIBRARY_EXPORT: goodreads_export.read,
+}
 
 
 class GoodreadsOptions(BaseModel):
@@ -45,12 +50,8 @@ class Goodreads(ItemLoader):
         with open_format(path, formats.GOODREADS, _WHAT) as release:
             if release.format is formats.UCSD_GOODREADS:
                 books, notes = goodreads_ucsd.read(release, least)
-            elif release.format is formats.LIBRARY_EXPORT:
-                books, notes = goodreads_export.read(release)
-            elif release.format is formats.KAGGLE_GOODREADS:
-                books, notes = goodreads_kaggle.read(release)
             else:
-                books, notes = goodbooks.read(release)
+                books, notes = _READERS[release.format](release)
         books = [book for book in books if (book.public_count or 0) >= least]
         if not books:
             few = f"no book has {least} ratings or more; lower min_ratings" if least else "has no books"

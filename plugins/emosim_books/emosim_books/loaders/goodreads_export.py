@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from contextlib import closing
 
 from emosim_books.book import Book
-from emosim_books.loaders.cells import rating_and_count
-from emosim_books.loaders.goodreads_cells import categories_of, goodreads_book, numbered, sound_isbn
+from emosim_books.loaders.cells import categories_of, goodreads_book, numbered, rating_and_count, sound_isbn
 from emosim_core.loading import Release, plain_text, read_csv, whole_number
 
 _WHAT = "a Goodreads library export"
@@ -52,6 +51,6 @@ def _book(number: int, cells: Mapping[str, str], path: str, row: int) -> Book:
         "authors": [" ".join(name.split()) for name in map(plain_text, authors)],
         "publisher": plain_text(cells.get("Publisher", "")) or None,
         "isbn": sound_isbn(*(_FORMULA.sub(r"\1", cells.get(name, "")) for name in ("ISBN", "ISBN13"))),
-        **rating_and_count(cells["Average Rating"], "", path, row, ("Average Rating", "")),
+        **rating_and_count(cells, path, row, ("Average Rating", "")),
     }
     return goodreads_book(number, plain_text(cells["Title"]), fields, path, row, {**_COLUMNS, "year": year_column})

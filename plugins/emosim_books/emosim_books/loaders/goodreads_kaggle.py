@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from contextlib import closing
 
 from emosim_books.book import Book
-from emosim_books.loaders.cells import rating_and_count
-from emosim_books.loaders.goodreads_cells import goodreads_book, isbn, language, numbered
+from emosim_books.loaders.cells import goodreads_book, goodreads_fields, numbered
 from emosim_core import DataError
 from emosim_core.loading import (
     Release,
@@ -79,11 +78,7 @@ def _book(number: int, cells: Mapping[str, str], path: str, row: int) -> Book:
         "year": _year(known_text(cells.get("publication_date", "")), path, row),
         "authors": [" ".join(name.split()) for name in plain_text(cells["authors"]).split("/")],
         "publisher": plain_text(known_text(cells.get("publisher", ""))) or None,
-        "language": language(cells.get("language_code", "")),
-        "isbn": isbn(cells.get("isbn", "")) or isbn(cells.get("isbn13", "")),
-        **rating_and_count(
-            cells["average_rating"], cells["ratings_count"], path, row, ("average_rating", "ratings_count")
-        ),
+        **goodreads_fields(cells, path, row),
     }
     return goodreads_book(number, plain_text(cells["title"]), fields, path, row, _COLUMNS)
 

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_books.book import Book
-from emosim_books.loaders.cells import rating_and_count
-from emosim_books.loaders.goodreads_cells import categories_of, goodreads_book, language, sound_isbn
+from emosim_books.loaders.cells import categories_of, goodreads_book, language, rating_and_count, sound_isbn
+from emosim_books.loaders.words import WORDS
 from emosim_core import DataError
 from emosim_core.loading import (
     Release,
@@ -34,19 +34,6 @@ _COLUMNS = {
     "language": "language_code",
 }
 _OLDEST, _NEWEST = -3000, 2200
-_OF_GENRE: dict[str, tuple[str, ...]] = {
-    "children": ("children",),
-    "comics, graphic": ("comics",),
-    "fantasy, paranormal": ("fantasy",),
-    "fiction": ("fiction",),
-    "history, historical fiction, biography": ("history",),
-    "mystery, thriller, crime": ("mystery",),
-    "non-fiction": (),
-    "poetry": ("poetry",),
-    "romance": ("romance",),
-    "young-adult": ("young adult",),
-}
-"""The category that each of the ten genres of the data set speaks of."""
 
 
 class _Shelf(BaseModel):
@@ -158,7 +145,7 @@ def _genres(release: Release, wanted: set[int]) -> dict[int, list[str]]:
                 raise DataError(str(table), "expected an object of genres and counts", row=row, field="genres")
             if number in wanted:
                 ranked = sorted(counts, key=lambda name: (-counts[name], name))
-                found[number] = [kind for name in ranked for kind in _OF_GENRE.get(name, (name,))]
+                found[number] = [kind for name in ranked for kind in WORDS.goodreads_genres.get(name, (name,))]
     return found
 
 
@@ -176,6 +163,7 @@ def _book(
     dated = year is None or _OLDEST <= year <= _NEWEST
     shelves = sorted(record.popular_shelves, key=lambda shelf: -whole_number(_text(shelf.count), path, row, "count"))
     authors = [(names or {}).get(_text(author.author_id), "") for author in record.authors]
+    public = {name: _text(getattr(record, name)) for name in ("average_rating", "ratings_count")}
     fields: dict[str, Any] = {
         "year": year if dated else None,
         "categories": categories_of([shelf.name for shelf in shelves]) or genres.get(number, ()),
@@ -184,8 +172,6 @@ def _book(
         "publisher": _text(record.publisher) or None,
         "language": language(_text(record.language_code)),
         "isbn": sound_isbn(_text(record.isbn), _text(record.isbn13)),
-        **rating_and_count(
-            _text(record.average_rating), _text(record.ratings_count), path, row, ("average_rating", "ratings_count")
-        ),
+        **rating_and_count(public, path, row, ("average_rating", "ratings_count")),
     }
     return goodreads_book(number, web_text(record.title or ""), fields, path, row, _COLUMNS), dated
