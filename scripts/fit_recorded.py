@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core import EnvironmentConfig
-from emosim_core.components import rule_based_constants as fitted
 from emosim_core.components.rule_based import RECORDED_USERS, RuleBased
+from emosim_core.components.rule_based_constants import FITTED as fitted
 from emosim_core.components.rule_based_interest import TERMS, Interest
 from emosim_core.hooks import Registry
 from emosim_core.plugins import Catalog, Domain, User, World, assemble

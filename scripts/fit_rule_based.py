@@ -1,7 +1,7 @@
 """Fits the constants of the rule-based rater to a MovieLens directory, and writes them when asked.
 
     python scripts/fit_rule_based.py PATH            prints the fit and its statistics
-    python scripts/fit_rule_based.py PATH --write    rewrites emosim_core/components/rule_based_constants.py
+    python scripts/fit_rule_based.py PATH --write    rewrites emosim_core/components/rule_based_constants.toml
 
 PATH is a folder with MovieLens' movies.csv and ratings.csv (Harper & Konstan, 2015,
 doi 10.1145/2827872). The users that `emosim validate` measures are left out. docs/rule-based-rater.md says what
@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components import rule_based_constants as constants
 from emosim_core.components.base import RatingRequest, WorldSetting
 from emosim_core.components.rule_based import REAL_RATING_SHARES, RECORDED_USERS, RuleBased, RuleBasedOptions
+from emosim_core.components.rule_based_constants import FITTED as constants
 from emosim_core.data.embeddings import lexical_vectors
 from emosim_core.model import Catalog, Item, Memory, Population, RatingScale, User
 from emosim_core.model.domain import Words
@@ -33,7 +33,7 @@ from emosim_core.studies.validation.users import CALIBRATION, TRAIN, user_split_
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
-TARGET = Path(__file__).resolve().parents[1] / "emosim_core" / "components" / "rule_based_constants.py"
+TARGET = Path(__file__).resolve().parents[1] / "emosim_core" / "components" / "rule_based_constants.toml"
 
 OUTER_GROUP = NormalDist().pdf(NormalDist().inv_cdf(0.25)) / 0.25
 """Mean of the lowest and of the highest quarter of a normal distribution, in standard deviations: 1.27."""
@@ -641,26 +641,25 @@ DESCRIPTIONS = {
 
 def shown(value: Any) -> str:
     """A constant as it stands in the file."""
-    if not isinstance(value, dict) or len(value) <= 6:
-        return repr(value).replace("'", '"')
-    return "{\n" + "".join(f'    "{key}": {number!r},\n' for key, number in value.items()) + "}"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {number!r}" for key, number in value.items()) + " }"
+    return repr(list(value) if isinstance(value, tuple) else value)
 
 
 def write(fitted: dict[str, Any], data: Ratings) -> None:
     """Rewrite the constants file."""
     lines = [
-        '"""Constants of the rule-based rater, fitted to MovieLens; written by ``scripts/fit_rule_based.py``.',
-        "",
-        "    python scripts/fit_rule_based.py PATH --write",
-        "",
-        f"Fitted on {len(data.value)} ratings of {data.users} users and {len(data.counts)} films, stars doubled",
-        "(MovieLens ml-latest-small; Harper & Konstan, 2015, doi 10.1145/2827872). Figures and choices:",
-        "docs/rule-based-rater.md. Points are of a scale from 1 to 10.",
-        '"""',
+        "# Constants of the rule-based rater, fitted to MovieLens; written by scripts/fit_rule_based.py:",
+        "#",
+        "#     python scripts/fit_rule_based.py PATH --write",
+        "#",
+        f"# Fitted on {len(data.value)} ratings of {data.users} users and {len(data.counts)} films, stars doubled",
+        "# (MovieLens ml-latest-small; Harper & Konstan, 2015, doi 10.1145/2827872). Metrics and choices:",
+        "# docs/rule-based-rater.md. Points are of a scale from 1 to 10.",
         "",
     ]
     for name, description in DESCRIPTIONS.items():
-        lines += [f"{name} = {shown(fitted[name])}", f'"""{description}"""', ""]
+        lines += [f"# {description}", f"{name} = {shown(fitted[name])}", ""]
     TARGET.write_text("\n".join(lines[:-1]) + "\n", encoding="utf-8")
 
 

@@ -13,17 +13,15 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components import rule_based_constants as fitted
 from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings, WorldSetting
+from emosim_core.components.rule_based_constants import FITTED as fitted
+from emosim_core.components.rule_based_constants import Levels
 from emosim_core.components.rule_based_interest import Interest
 from emosim_core.components.rule_based_learning import Learned, Learner, quality, standing
 from emosim_core.model import Catalog, Population, RatingScale
 from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.frozen import Frozen, option
 from emosim_core.model.names import listed
-
-Levels = tuple[float, float, float]
-"""One number for each of a trait's levels 1, 2 and 3."""
 
 REAL_RATING_SHARES = (0.0222, 0.0383, 0.0341, 0.0988, 0.0764, 0.1956, 0.1480, 0.2266, 0.0755, 0.0845)
 """Shares of users' ratings 1 to 10: MovieLens, half stars doubled (EmoSim-RL, sampling study)."""

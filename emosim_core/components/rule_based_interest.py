@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from emosim_core.components import rule_based_constants as fitted
+from emosim_core.components.rule_based_constants import FITTED as fitted
 from emosim_core.components.rule_based_learning import YEARS, weighted_standard, years
 from emosim_core.model import Catalog, History
 from emosim_core.model.arrays import Floats, Ints

@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from emosim_core.components import rule_based_constants as fitted
+from emosim_core.components.rule_based_constants import FITTED as fitted
 from emosim_core.model import Catalog, History
 from emosim_core.model.arrays import Flags, Floats
 

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from emosim_core.components import rule_based_constants as fitted
 from emosim_core.components.base import RatingRequest, WorldSetting
 from emosim_core.components.rule_based import (
     REAL_RATING_SHARES,
@@ -23,6 +22,7 @@ from emosim_core.components.rule_based import (
     RuleBasedOptions,
     _cutpoints,
 )
+from emosim_core.components.rule_based_constants import FITTED as fitted
 from emosim_core.model import Catalog, Item, Memory, Population, RatingScale, User, Words
 
 TEN, FIVE = RatingScale(), RatingScale(low=1, high=5)
