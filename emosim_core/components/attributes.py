@@ -71,12 +71,12 @@ class _Tables:
     """The fields of a catalog's items as arrays."""
 
     def __init__(self, catalog: Catalog, retrieval: AttributeRetrieval) -> None:
-        for item in catalog.items:
-            if not isinstance(item, retrieval.item_type):
-                raise ConfigurationError(
-                    f"{type(retrieval).__name__} compares items of the type {retrieval.item_type.__name__}; "
-                    f"it cannot compare a {type(item).__name__}"
-                )
+        strange = next((item for item in catalog.items if not isinstance(item, retrieval.item_type)), None)
+        if strange is not None:
+            raise ConfigurationError(
+                f"{type(retrieval).__name__} compares items of the type {retrieval.item_type.__name__}; "
+                f"it cannot compare a {type(strange).__name__}"
+            )
         self._ratings, self._range = catalog.public_ratings, retrieval.rating_range
         self._overlaps = [_numbered([getattr(item, name) for item in catalog.items]) for name in retrieval.overlaps]
         self._shared = [_numbered([getattr(item, name) for item in catalog.items])[0] for name in retrieval.shared]
@@ -111,15 +111,12 @@ class _Tables:
         """The mean, from how many names of each field the items at ``left`` and ``right`` have in common."""
         total = 1.0 - np.abs(self._ratings[left] - self._ratings[right]) / self._range
         for common, (_, counts) in zip(overlaps, self._overlaps, strict=True):
-            total += _dice(common, counts[left] + counts[right])
+            sizes = counts[left] + counts[right]
+            total += np.where(sizes == 0, 1.0, 2.0 * common / np.maximum(sizes, 1))
         for common in shared:
             total += common > 0
         mean: Floats = np.round(total / (1 + len(overlaps) + len(shared)), _DECIMALS)
         return mean
-
-
-def _dice(shared: NDArray[np.number], sizes: NDArray[np.integer]) -> Floats:
-    return np.where(sizes == 0, 1.0, 2.0 * shared / np.maximum(sizes, 1))
 
 
 def _numbered(rows: Sequence[Sequence[str]]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

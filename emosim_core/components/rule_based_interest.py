@@ -83,8 +83,12 @@ class Interest:
             tastes: 1 for a category that a user says they like, -1 for one that they say they dislike, else 0;
                 shape ``(R, C)``.
         """
+        past = history.items if history.width else np.zeros((len(history), 0), dtype=np.intp)
         return np.array(
-            [self.terms(items[row], past, tastes[row]) @ self._weights for row, past in enumerate(_remembered(history))]
+            [
+                self.terms(items[row], past[row, :length], tastes[row]) @ self._weights
+                for row, length in enumerate(history.lengths.tolist())
+            ]
         ).reshape(items.shape)
 
     def terms(self, items: Ints, past: Ints, taste: Floats) -> Floats:
@@ -108,13 +112,6 @@ class Interest:
         lift = np.log((own + self._floor) / (self._usual + self._floor))
         shares = self._table[items] * lift
         return np.column_stack([shares[:, low:high].sum(axis=1) for low, high in pairwise(self._bounds.tolist())])
-
-
-def _remembered(history: History) -> list[Ints]:
-    """The items that each user remembers."""
-    if not history.width:
-        return [np.zeros(0, dtype=np.intp)] * len(history)
-    return [row[:length] for row, length in zip(history.items, history.lengths.tolist(), strict=True)]
 
 
 def _smoothed(values: Floats, steps: Floats, width: float) -> Floats:

@@ -108,12 +108,6 @@ class Learned:
     cuts: Floats
 
 
-def _lately(surprises: Floats) -> float:
-    """How far ratings lie above what was learned of the user lately, shrunk: moods of a year, other company, age."""
-    weight = 0.5 ** (np.arange(len(surprises))[::-1] / fitted.LATELY_HALF_LIFE)
-    return float(weight @ surprises / (weight.sum() + fitted.LATELY_DOUBT))
-
-
 class Learner:
     """Learns how a user deviates from what is expected of them: a Bayesian linear regression on their memory.
 
@@ -170,7 +164,10 @@ class Learner:
                 off = float(((given - guess) ** 2).sum())
                 noise = np.sqrt((off + fitted.NOISE_DOUBT * self._noise**2) / (length + fitted.NOISE_DOUBT))
                 learned.weights[row], learned.noise[row] = weights, noise
-                learned.weights[row, 0] += _lately(given - guess) / self.features[0, 0]
+                # How far ratings lay above the guess lately, shrunk: moods of a year, other company, age.
+                weight = 0.5 ** (np.arange(length)[::-1] / fitted.LATELY_HALF_LIFE)
+                lately = float(weight @ (given - guess) / (weight.sum() + fitted.LATELY_DOUBT))
+                learned.weights[row, 0] += lately / self.features[0, 0]
                 learned.cuts[row] = self._own_cuts(given, guess, noise)
         return learned
 

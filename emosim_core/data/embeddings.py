@@ -13,7 +13,7 @@ import tokenize
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -148,42 +148,33 @@ def embed_items(
 
 
 def _with_notes(embedded: Embedded, why: str, notes: Sequence[str]) -> Embedded:
-    text = " ".join([f"{why}: used {embedded.name}.", *notes])
-    return Embedded(embedded.vectors, embedded.name, text)
+    return replace(embedded, announcement=" ".join([f"{why}: used {embedded.name}.", *notes]))
 
 
 # ------------------------------------------------------------------------------------ sentence models
 
 
 def _sentence_embeddings(items: Sequence[Item], model: str, options: EmbeddingOptions) -> Embedded:
-    path = _sentence_path(items, model, options)
-    return Embedded(_kept(path, len(items), lambda: _encode(items, model, options.batch_size)), model)
+    def encode() -> NDArray[np.float32]:
+        vectors = sentence_models.load(model).encode(
+            [item.text() for item in items],
+            batch_size=options.batch_size,
+            normalize_embeddings=True,
+            convert_to_numpy=True,
+            show_progress_bar=sys.stderr.isatty(),
+        )
+        return np.ascontiguousarray(vectors, dtype=np.float32)
+
+    return Embedded(_kept(_sentence_path(items, model, options), len(items), encode), model)
 
 
 def _sentence_path(items: Sequence[Item], model: str, options: EmbeddingOptions) -> Path | None:
     if not options.cache:
         return None
-    return _cache_path(f"{_SENTENCE_METHOD}/{model}{_folder_state(model)}", [item.text() for item in items])
-
-
-def _encode(items: Sequence[Item], model: str, batch_size: int) -> NDArray[np.float32]:
-    vectors = sentence_models.load(model).encode(
-        [item.text() for item in items],
-        batch_size=batch_size,
-        normalize_embeddings=True,
-        convert_to_numpy=True,
-        show_progress_bar=sys.stderr.isatty(),
-    )
-    return np.ascontiguousarray(vectors, dtype=np.float32)
-
-
-def _folder_state(model: str) -> str:
-    """What tells one state of a model folder from the next; empty for a model that is no folder."""
-    folder = Path(model)
-    if not folder.is_dir():
-        return ""
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    return "".join(f"\n{file.relative_to(folder)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)
+    folder, state = Path(model), f"{_SENTENCE_METHOD}/{model}"
+    for file in sorted(file for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else ():
+        state += f"\n{file.relative_to(folder)} {file.stat().st_size} {file.stat().st_mtime_ns}"
+    return _cache_path(state, [item.text() for item in items])
 
 
 # ---------------------------------------------------------------------------------------------- words

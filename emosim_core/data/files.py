@@ -37,11 +37,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def write_all(descriptor: int, content: bytes) -> None:
-    """Write all of ``content``; the system may take a part at a time.
-
-    Raises:
-        OSError: not all of it can be written.
-    """
+    """Write all of ``content``, of which the system may take a part at a time; an OSError where that fails."""
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]

@@ -119,7 +119,11 @@ def read_items_csv(
         rows = list(reader)
     if not rows:
         raise DataError(path, f"has no {items_word}, only a header line")
-    _check_columns(path, rows[0][1], fields)
+    for column in rows[0][1]:
+        if column not in fields:
+            near = difflib.get_close_matches(column.lower(), fields, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise DataError(path, f"unknown column; {hint}Known: {', '.join(fields)}", row=1, field=column)
     separators = {
         column: list_separator(cells[column] for _, cells in rows) for column in rows[0][1] if column in lists
     }
@@ -146,11 +150,3 @@ def read_items_csv(
 def _columns(item_type: type[Item], columns: Mapping[str, str]) -> dict[str, str]:
     """The column of every field of an item."""
     return {field: columns.get(field, field) for field in item_type.model_fields}
-
-
-def _check_columns(path: str | os.PathLike[str], cells: Mapping[str, str], known: Mapping[str, str]) -> None:
-    for column in cells:
-        if column not in known:
-            near = difflib.get_close_matches(column.lower(), known, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise DataError(path, f"unknown column; {hint}Known: {', '.join(known)}", row=1, field=column)

@@ -74,16 +74,13 @@ def list_separator(cells: Iterable[str]) -> str:
         text = plain_text(text)
         first, *others = [mark for mark, pattern in _MARKS.items() if pattern.search(text)] or [""]
         seen.add(first)
-        within.update(others if first != "\n" else _within_lines(text))
+        if first == "\n":
+            lines = _MARKS[first].split(text)
+            others = [mark for mark, pattern in _MARKS.items() if any(map(pattern.search, lines))]
+        within.update(others)
         if first == "," and any(map(_INITIALS.fullmatch, split_names(text))):
             within.add(",")
     return "".join(mark for mark in _MARKS if mark in seen and mark not in within)
-
-
-def _within_lines(text: str) -> list[str]:
-    """The marks that the lines of a text have within."""
-    lines = _MARKS["\n"].split(text)
-    return [mark for mark, pattern in _MARKS.items() if any(map(pattern.search, lines))]
 
 
 def _seen(cell: str) -> str:
@@ -126,7 +123,9 @@ def list_of_names(
         names = [_name(entry) for entry in entries if entry is not None]
     elif not text.startswith(("[", "{", '"[', '"{')) and not is_number(text):
         parts = _parts(plain_text(text), separator)
-        names = list(parts) if all(map(_is_whole, parts)) else None
+        # A piece of a list in brackets is no name.
+        whole = all(name.count("[") == name.count("]") and name.count("{") == name.count("}") for name in parts)
+        names = list(parts) if whole else None
     if names is None or None in names:
         raise DataError(
             path, f"expected a list of names such as {LIST_FORMS}, got {shortened(text)}", row=row, field=field
@@ -139,11 +138,6 @@ def _parts(text: str, separator: str) -> list[str]:
         if _MARKS[mark].search(text):
             return _MARKS[mark].split(_BULLET.sub("", text, count=1) if mark == "\n" and _BULLET.match(text) else text)
     return [text]
-
-
-def _is_whole(name: str) -> bool:
-    """Whether a name is no piece of a list in brackets."""
-    return name.count("[") == name.count("]") and name.count("{") == name.count("}")
 
 
 def list_of_numbers(text: str, path: str | os.PathLike[str], row: int | str, field: str) -> list[float]:
@@ -189,7 +183,12 @@ def _entries(text: str) -> Sequence[Any] | None:
         return None
     inner = text[1:-1].strip()
     entries = _quoted(inner, bare=first != "(" or "," in inner) if inner else []
-    return _objects(text) if entries is None else entries
+    if entries is not None:
+        return entries
+    value = _literal(text)
+    objects = [value] if isinstance(value, dict) else value
+    # Python puts texts together between which no comma is.
+    return objects if isinstance(objects, list | tuple) and not any(isinstance(e, str) for e in objects) else None
 
 
 def _quoted(text: str, bare: bool) -> list[str | None] | None:
@@ -224,14 +223,6 @@ def _unquoted(text: str) -> Any:
         return text[1:-1]
     value = _json(text)
     return value if isinstance(value, str) else _literal(text)
-
-
-def _objects(text: str) -> Sequence[Any] | None:
-    """The entries of a list of Python objects."""
-    value = _literal(text)
-    entries = [value] if isinstance(value, dict) else value
-    # Python puts texts together between which no comma is.
-    return entries if isinstance(entries, (list, tuple)) and not any(isinstance(e, str) for e in entries) else None
 
 
 def _literal(text: str) -> Any:

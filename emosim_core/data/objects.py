@@ -37,17 +37,17 @@ def literal(text: str) -> Any:
     Most Python literals are lists and objects of texts and numbers. They are written as JSON first, since the JSON
     parser is some six times as fast as the Python parser.
     """
-    readers: tuple[Callable[[str], object], ...] = (json.loads, _as_json, python_literal)
+    readers: tuple[Callable[[str], object], ...] = (
+        json.loads,
+        lambda text: json.loads(_TOKEN.sub(_json_token, text)),
+        python_literal,
+    )
     for reader in readers:
         try:
             return reader(text)
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             continue
     return None
-
-
-def _as_json(text: str) -> Any:
-    return json.loads(_TOKEN.sub(_json_token, text))
 
 
 def _json_token(match: re.Match[str]) -> str:

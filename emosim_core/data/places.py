@@ -6,6 +6,7 @@ import codecs
 import gzip
 import io
 import os
+import re
 import zipfile
 import zlib
 from collections import Counter
@@ -228,7 +229,9 @@ def _found(existing: Path, path: str | os.PathLike[str], what: str, stack: ExitS
 
 
 def _only_member(archive: zipfile.ZipFile, path: str | os.PathLike[str]) -> zipfile.Path:
-    names = [name for name in archive.namelist() if not name.endswith("/") and not _is_clutter(name)]
+    # macOS puts more beside the files.
+    clutter = re.compile(r"__MACOSX/.*|(.*/)?\.DS_Store|.*/", re.DOTALL)
+    names = [name for name in archive.namelist() if not clutter.fullmatch(name)]
     if "[Content_Types].xml" in names:
         raise DataError(path, "is a workbook of Excel; save the sheet as CSV (UTF-8)")
     if len(names) != 1:
@@ -236,8 +239,3 @@ def _only_member(archive: zipfile.ZipFile, path: str | os.PathLike[str]) -> zipf
         example = f"; name one, such as {path}/{names[0]}" if names else ""
         raise DataError(path, f"is a zip file with {len(names):,} files ({shown}){example}")
     return zipfile.Path(archive, names[0])
-
-
-def _is_clutter(name: str) -> bool:
-    """Whether a member is what macOS puts beside the files."""
-    return name.startswith("__MACOSX/") or name.rpartition("/")[2] == ".DS_Store"

@@ -93,9 +93,14 @@ def write_minari(
         places = [run.directory for run in runs]
         again = CommandHint(typed("data", "export", *places, "--format", "minari", "--out", out), {})
     for run in runs:
-        _see_confirmed(run, given or {}, registry, again)
+        # Whoever loads the data set makes the environment again: see that this user chose it.
+        config = by_field(RunConfig, run.manifest["config"])
+        values = {name: config[name] for name in all_fields(EnvironmentConfig) if name in config and name != "gateway"}
+        confirmed(run.directory, values, given or {}, values, (EnvironmentConfig,), registry, again)
     _check_same_environment(runs, configs)
-    dataset_id = dataset_id or _default_id(runs)
+    if not dataset_id:
+        domain, policy = (re.sub(r"\W", "_", one) for one in (runs[0].manifest["config"]["plugin"], _policy(runs)))
+        dataset_id = f"emosim/{domain}/{policy}-v0"
     check_dataset(out, dataset_id)
     # Observations hold nothing of who rates, so the rater need not be there.
     world = assemble(configs[0].model_copy(update={"rater": RunConfig.model_fields["rater"].default}), registry)
@@ -112,13 +117,6 @@ def write_minari(
 
 
 # ------------------------------------------------------------------------------------------ which world
-
-
-def _see_confirmed(run: LoggedRun, given: Mapping[str, Any], registry: Registry, again: CommandHint) -> None:
-    """See that the environment of a run, which whoever loads the data set makes again, was chosen by this user."""
-    config = by_field(RunConfig, run.manifest["config"])
-    values = {name: config[name] for name in all_fields(EnvironmentConfig) if name in config and name != "gateway"}
-    confirmed(run.directory, values, given, values, (EnvironmentConfig,), registry, again)
 
 
 def _environment(config: RunConfig, **how: Any) -> dict[str, Any]:
@@ -168,11 +166,6 @@ def _env_spec(config: RunConfig) -> EnvSpec:
 def _policy(runs: Sequence[LoggedRun]) -> str:
     names = {str(run.manifest["parts"].get("policy", {}).get("name", "unknown")) for run in runs}
     return names.pop() if len(names) == 1 else "mixed"
-
-
-def _default_id(runs: Sequence[LoggedRun]) -> str:
-    domain, policy = (re.sub(r"\W", "_", name) for name in (runs[0].manifest["config"]["plugin"], _policy(runs)))
-    return f"emosim/{domain}/{policy}-v0"
 
 
 # --------------------------------------------------------------------------------------------- episodes

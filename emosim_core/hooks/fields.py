@@ -76,7 +76,12 @@ def describe(model: type[BaseModel]) -> list[FieldDescription]:
             default=_default(field),
             help=field.description or "",
             unit=str(extra(field).get("unit", "")),
-            choices=tuple(str(value) for part in _types(field.annotation) for value in _literals(part)),
+            choices=tuple(
+                str(value)
+                for part in _types(field.annotation)
+                if get_origin(part) is Literal
+                for value in get_args(part)
+            ),
             aliases=tuple(extra(field).get("aliases", ())),
             section=section,
             rare=rare,
@@ -399,10 +404,6 @@ def _types(annotation: Any) -> Iterator[Any]:
     yield get_origin(annotation) if parts else annotation
     for part in parts:
         yield from _types(part)
-
-
-def _literals(annotation: Any) -> tuple[Any, ...]:
-    return get_args(annotation) if get_origin(annotation) is Literal else ()
 
 
 _KINDS: dict[Any, str] = {

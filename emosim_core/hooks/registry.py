@@ -142,10 +142,18 @@ class Resolved:
         return made
 
     def describe(self) -> dict[str, Any]:
-        """Name, options, provider and parts, for a manifest; without options that change no result."""
+        """Name, options, provider and parts, for a manifest.
+
+        Options that change no result (``json_schema_extra={"recorded": False}``) are left out.
+        """
+        options: dict[str, Any] = {}
+        if self.options is not None:
+            fields = type(self.options).model_fields
+            unrecorded = {name for name, one in fields.items() if extra(one).get("recorded") is False}
+            options = self.options.model_dump(mode="json", exclude={*self.parts, *unrecorded})
         description: dict[str, Any] = {
             "name": self.component.name,
-            "options": {} if self.options is None else self.options.model_dump(mode="json", exclude=_left_out(self)),
+            "options": options,
             "provider": self.provider.release,
         }
         if self.parts:
@@ -174,7 +182,12 @@ class Registry:
         entry_points = _entry_points()
         if only is None and (listed := os.environ.get("EMOSIM_PLUGINS")) is not None:
             only = [name.strip() for name in listed.split(",") if name.strip()]
-            _warn_of_strangers(only, [entry.name for entry, _ in entry_points])
+            installed = [entry.name for entry, _ in entry_points]
+            for name in (name for name in only if name not in installed):
+                close = nearest(name, installed)
+                hint = f"; did you mean {close[0]!r}?" if close else ""
+                message = f"EMOSIM_PLUGINS names {name!r}, which is not installed{hint}"
+                warnings.warn(message, PluginWarning, stacklevel=3)
         self._allowed = only
         self._strict = strict
         self._manager = pluggy.PluginManager(spec.PROJECT)
@@ -317,8 +330,9 @@ class Registry:
     def resolve(self, kind: str, choice: str | Mapping[str, Any], domain: str | None = None) -> Resolved:
         """The component that a user asked for, with its options.
 
-        The exact name comes first, then a trailing number (``decay_emotion_3``). Where the plugins
-        that are loaded do not know the name, all others are loaded too. Options that name components are resolved too.
+        The exact name comes first, then a trailing number (``decay_emotion_3``). Where the plugins that are loaded do
+        not know the name, all others are loaded too. Options that name components
+        (``json_schema_extra={"component": KIND}``) are resolved too.
 
         Raises:
             UnknownNameError: nothing provides the name.
@@ -329,9 +343,9 @@ class Registry:
         model = component.options_model()
         options = None if model is None else checked_options(model, {**component.preset, **values}, component.title)
         parts = {
-            name: self.resolve(part, getattr(options, name), domain)
-            for name, part in component_options(component).items()
-            if getattr(options, name) is not None
+            name: self.resolve(str(extra(field)["component"]), getattr(options, name), domain)
+            for name, field in ({} if model is None else model.model_fields).items()
+            if "component" in extra(field) and getattr(options, name) is not None
         }
         return Resolved(component, options, record, parts)
 
@@ -439,19 +453,6 @@ class Registry:
             raise UnknownNameError("domain", name, known, close, hint) from None
 
 
-def component_options(component: Component) -> dict[str, str]:
-    """The options of a component that name components (``json_schema_extra={"component": KIND}``), and their kinds."""
-    model = component.options_model()
-    fields = {} if model is None else model.model_fields
-    return {name: str(extra(one)["component"]) for name, one in fields.items() if "component" in extra(one)}
-
-
-def _left_out(resolved: Resolved) -> set[str]:
-    """The options that are parts, and those that change no result (``json_schema_extra={"recorded": False}``)."""
-    fields = type(resolved.options).model_fields if resolved.options is not None else {}
-    return {*resolved.parts, *(name for name, one in fields.items() if extra(one).get("recorded") is False)}
-
-
 def _found_anew(kind: type[Registry], only: Collection[str] | None, strict: bool, loaded: list[str]) -> Registry:
     """The registry of this process, with the plugins loaded that were loaded in another."""
     registry = kind(only, strict)
@@ -496,14 +497,6 @@ def _sorted(entries: Iterable[metadata.EntryPoint]) -> list[metadata.EntryPoint]
 def _brought_by(entry: metadata.EntryPoint) -> tuple[str, str]:
     """Which module of which distribution an entry point names."""
     return entry.dist.name if entry.dist else "", entry.value
-
-
-def _warn_of_strangers(named: Collection[str], installed: Collection[str]) -> None:
-    for name in named:
-        if name not in installed:
-            close = nearest(name, installed)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            warnings.warn(f"EMOSIM_PLUGINS names {name!r}, which is not installed{hint}", PluginWarning, stacklevel=4)
 
 
 def _cause(error: BaseException) -> str:

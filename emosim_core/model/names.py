@@ -12,14 +12,12 @@ def _without_repeats(value: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in value if name.strip()))
 
 
-def _lower_case_without_repeats(value: Iterable[str]) -> tuple[str, ...]:
-    return _without_repeats(name.lower() for name in value)
-
-
 Names = Annotated[tuple[str, ...], AfterValidator(_without_repeats)]
 """Names as they are written, such as those of users."""
 
-LowerCaseNames = Annotated[tuple[str, ...], AfterValidator(_lower_case_without_repeats)]
+LowerCaseNames = Annotated[
+    tuple[str, ...], AfterValidator(lambda names: _without_repeats(name.lower() for name in names))
+]
 """Names in lower case, such as those of categories."""
 
 

@@ -123,7 +123,8 @@ def generate_users(count: int, seed: int, profile: PopulationProfile, kind: Popu
     for_age, for_sex, for_traits, for_moods, for_names, for_work, for_tastes, for_texts, for_taste_texts = map(
         np.random.default_rng, streams
     )
-    ages = _ages(count, for_age)
+    bands = np.array(AGE_BANDS)[stratified(count, AGE_SHARES, for_age)]
+    ages: list[int] = for_age.integers(bands[:, 0], bands[:, 1] + 1).tolist()
     sexes = [SEXES[i] for i in stratified(count, SEX_SHARES, for_sex)]
     traits = stratified_traits(count, for_traits).tolist()
     moods = baseline_moods(count, for_moods).tolist()
@@ -224,12 +225,6 @@ def _truncated_normal(
     while (outside := (values < low) | (values > high)).any():
         values[outside] = rng.normal(mean, deviation, int(outside.sum()))
     return values
-
-
-def _ages(count: int, rng: np.random.Generator) -> list[int]:
-    bands = np.array(AGE_BANDS)[stratified(count, AGE_SHARES, rng)]
-    ages: list[int] = rng.integers(bands[:, 0], bands[:, 1] + 1).tolist()
-    return ages
 
 
 def _names(sexes: Sequence[str], dice: _Dice) -> list[tuple[str, str]]:

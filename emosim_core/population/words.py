@@ -67,9 +67,5 @@ class UserWords(Frozen):
 
 @cache
 def user_words() -> UserWords:
-    """The words, read once.
-
-    Raises:
-        DataError: the file is missing or malformed; names the field.
-    """
+    """The words, read once; a DataError where the file is missing or malformed, which names the field."""
     return read_toml(files("emosim_core.population") / "words.toml", "emosim_core/population/words.toml", UserWords)

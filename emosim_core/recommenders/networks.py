@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -52,10 +51,6 @@ class NetOptions:
         if self.kind == "cf":
             return ("user", "consumed")
         return ("traits", "mood", "step", "history_items", "history_ratings", "history_mask", "consumed")
-
-    def as_dict(self) -> dict[str, Any]:
-        """The options as JSON holds them."""
-        return {**asdict(self), "hidden": list(self.hidden)}
 
 
 @dataclass(frozen=True)
@@ -169,11 +164,11 @@ class Torso(nn.Module):
 
     def __init__(self, options: NetOptions, critic: bool) -> None:
         super().__init__()
-        self._width, self._extra = features_width(options), extra_width(options)
-        self._critic_sees_all = options.kind == "cf"
-        hidden = list(options.hidden)
-        self._inner = options.embedding_dim if options.kind == "cf" else self._width
-        self.policy_net = layers(self._inner, [] if options.kind == "cf" else hidden)
+        cf, self._extra, hidden = options.kind == "cf", extra_width(options), list(options.hidden)
+        self._critic_sees_all = cf
+        self._width = options.embedding_dim + 1 if cf else 8 + 2 * options.features
+        self._inner = options.embedding_dim if cf else self._width
+        self.policy_net = layers(self._inner, [] if cf else hidden)
         self.latent_dim_pi = hidden_width(options) + self._extra + options.items
         self.latent_dim_vf = hidden[-1]
         if critic:
@@ -243,11 +238,6 @@ class Actor(nn.Module):
     def weights(self) -> dict[str, torch.Tensor]:
         """All that :meth:`load_state_dict` needs; what belongs to a critic is left out."""
         return {name: value for name, value in self.state_dict().items() if not name.startswith("torso.value_net.")}
-
-
-def features_width(options: NetOptions) -> int:
-    """Number of features without the consumed vector."""
-    return options.embedding_dim + 1 if options.kind == "cf" else 8 + 2 * options.features
 
 
 def extra_width(options: NetOptions) -> int:

@@ -215,11 +215,7 @@ class JobDirectory:
         )
 
     def write(self, name: str, content: bytes | Mapping[str, Any]) -> None:
-        """Write a file of the job whole or not at all; a mapping as JSON.
-
-        Raises:
-            RunError: it cannot be written.
-        """
+        """Write a file of the job whole or not at all, a mapping as JSON; a RunError where it cannot be written."""
         write_file(self.path / name, content)
 
     # ------------------------------------------------------------------------------------------ letting go
@@ -311,11 +307,7 @@ def _is_remains(name: str) -> bool:
 
 
 def write_file(path: Path, content: bytes | Mapping[str, Any]) -> None:
-    """Write a file whole or not at all; a mapping as JSON.
-
-    Raises:
-        RunError: it cannot be written.
-    """
+    """Write a file whole or not at all, a mapping as JSON; a RunError where it cannot be written."""
     if not isinstance(content, bytes):
         content = json_text.dumps(content, ensure_ascii=False, indent=2).encode("utf-8", "backslashreplace") + b"\n"
     try:

@@ -41,11 +41,7 @@ def read_object(path: Path, schema: TypeAdapter[Any] | None = None, newest: int 
 
 
 def read_bytes(path: Path) -> bytes:
-    """All bytes of a file.
-
-    Raises:
-        RunError: it is missing, is something else than a file, or cannot be read.
-    """
+    """All bytes of a file; a RunError where it is missing, is something else than a file, or cannot be read."""
     with _readable(path):
         return plain_file(path).read_bytes()
 
@@ -61,11 +57,7 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def parse(where: object, content: bytes) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises:
-        RunError: it is none.
-    """
+    """A JSON object; a RunError where it is none."""
     try:
         payload = json_text.loads(content.decode("utf-8"), object_pairs_hook=json_text.unique)
     except RecursionError as error:

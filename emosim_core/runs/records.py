@@ -233,11 +233,7 @@ def run_manifest(directory: Path) -> dict[str, Any]:
 
 
 def read_summary(directory: Path) -> dict[str, Any]:
-    """The summary of a run.
-
-    Raises:
-        RunError: it is missing or damaged, or its numbers do not go together.
-    """
+    """The summary of a run; a RunError where it is missing or damaged, or its numbers do not go together."""
     path = directory / SUMMARY
     summary = read_json(path)
     check(path, summary, schemas.SUMMARY)
@@ -292,11 +288,7 @@ def _made_by(begun: Path, command: str) -> bool:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A manifest or a summary.
-
-    Raises:
-        RunError: it is missing or is not JSON.
-    """
+    """A manifest or a summary; a RunError where it is missing or is not JSON."""
     if not path.exists():
         raise RunError(f"{path.parent} is no run: it has no {path.name}")
     return read_object(path)

@@ -69,9 +69,5 @@ class Slot:
         return self._env.reset_slot(self._slot, seed=seed, options=options)
 
     def step(self, action: Any) -> NoReturn:
-        """Always an error: slots are stepped together.
-
-        Raises:
-            ConfigurationError: always.
-        """
+        """Always a ConfigurationError: slots are stepped together."""
         raise ConfigurationError("the slots of a batch are stepped together: call step() of the vector environment")

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -212,7 +212,7 @@ class Training:
             "language_model": self.world.model or None,
             "rater": self.world.parts["rater"]["name"],
             "items_sha256": self.manifest["data"]["items_sha256"],
-            "net": self.net.options.as_dict(),
+            "net": asdict(self.net.options),
             "items": [{"id": item.id, "title": item.title} for item in self.world.catalog.items],
             "users": [user.id for user in self.world.population.users],
         }

@@ -92,11 +92,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 class DeepSeek(ChatService):
-    """Backend of DeepSeek's service.
-
-    Raises:
-        ConfigurationError: the base URL in the environment is invalid.
-    """
+    """Backend of DeepSeek's service; a ConfigurationError where the base URL in the environment is invalid."""
 
     def __init__(self, options: DeepSeekOptions) -> None:
         self.options = options

@@ -83,11 +83,7 @@ class LocalBackend(LLMBackend):
         return source.downloaded_models()
 
     async def answer(self, request: ChatRequest) -> ChatAnswer:
-        """The answer to one request, computed in a thread.
-
-        Raises:
-            LLMError: the request failed.
-        """
+        """The answer to one request, computed in a thread; an LLMError where the request failed."""
         (answer,) = await asyncio.to_thread(self.answer_batch, [request])
         if isinstance(answer, LLMError):
             raise answer
