@@ -43,18 +43,16 @@ def read_json_lines(
                 raise DataError(str(path), f"has more than {most:,} records; {raise_hint()}", row=number)
             try:
                 value = _decoded(line.decode("utf-8-sig" if number == 1 else "utf-8"), literals)
+                if not isinstance(value, dict):
+                    raise _RefusedError(f"expected an object, got {_kind(value)}")
             except UnicodeDecodeError as error:
-                raise DataError(
-                    str(path), f"is not UTF-8 text ({error.reason}); save it as UTF-8", row=number
-                ) from error
+                problem = f"is not UTF-8 text ({error.reason}); save it as UTF-8"
+                raise DataError(str(path), problem, row=number) from error
             except json.JSONDecodeError as error:
-                raise DataError(
-                    str(path), f"is not JSON: {error.msg} at column {error.colno}; expected {what}", row=number
-                ) from error
+                problem = f"is not JSON: {error.msg} at column {error.colno}; expected {what}"
+                raise DataError(str(path), problem, row=number) from error
             except (_RefusedError, RecursionError) as error:
                 raise DataError(str(path), f"{_worded(error)}; expected {what}", row=number) from error
-            if not isinstance(value, dict):
-                raise DataError(str(path), f"expected an object, got {_kind(value)}; expected {what}", row=number)
             yield number, value
 
 

@@ -89,10 +89,8 @@ def read_rows(
         try:
             yield from table.rows(stream)
         except UnicodeError as error:
-            reason = getattr(error, "reason", error)
-            raise DataError(
-                path, f"is not {stream.encoding} text ({reason}); save it as UTF-8", row=table.line + 1
-            ) from error
+            problem = f"is not {stream.encoding} text ({getattr(error, 'reason', error)}); save it as UTF-8"
+            raise DataError(path, problem, row=table.line + 1) from error
         except csv.Error as error:
             raise DataError(path, f"is not well-formed CSV ({error})", row=table.line) from error
 
@@ -173,22 +171,22 @@ class _Table:
             if not any(cells):
                 blank += 1
                 if blank > MAX_BLANK:
-                    raise DataError(self._path, f"has more than {MAX_BLANK:,} lines without content", row=self.line)
+                    raise self._wrong(f"has more than {MAX_BLANK:,} lines without content")
                 continue
             if len(cells) != width:
                 cells = self._fitted(cells, header)
                 if not cells:
                     continue
             if not all_named:
-                self._check_unnamed(cells, header)
+                for i, cell in enumerate(cells[1:], start=1):
+                    if cell and not keep[i]:
+                        raise self._wrong(f"field {i + 1} holds {shortened(cell)}, and the header names no column")
                 cells = list(compress(cells, keep))
             count, text = count + 1, text + size
             if most and (count > most or text > most * TEXT_EACH):
-                raise DataError(
-                    self._path,
+                raise self._wrong(
                     f"holds more than {count - 1:,} rows with {text:,} characters, which are too many to hold in "
-                    f"memory; {raise_hint()}",
-                    row=self.line,
+                    f"memory; {raise_hint()}"
                 )
             yield self.line, dict(zip(names, cells, strict=True))
 
@@ -198,23 +196,19 @@ class _Table:
             self.line += 1
             self._size += len(line)
             if self._size > MAX_RECORD:
-                raise DataError(
-                    self._path,
-                    f"a row has more than {MAX_RECORD:,} characters; is a quote open, or are there no line ends?",
-                    row=self.line,
+                raise self._wrong(
+                    f"a row has more than {MAX_RECORD:,} characters; is a quote open, or are there no line ends?"
                 )
             if len(line) > MAX_FIELDS and line.count(self._delimiter) > MAX_FIELDS:
-                raise DataError(self._path, f"a row has more than {MAX_FIELDS:,} fields", row=self.line)
+                raise self._wrong(f"a row has more than {MAX_FIELDS:,} fields")
             if "\0" in line:
-                raise DataError(
-                    self._path, f"holds a NUL character, so it is no text; save {self._what} as UTF-8", row=self.line
-                )
+                raise self._wrong(f"holds a NUL character, so it is no text; save {self._what} as UTF-8")
             if not line.isascii() and (wrong := _SURROGATES.search(line)):
-                byte = ord(wrong[0]) - 0xDC00
-                raise DataError(
-                    self._path, f"is not UTF-8 text (the byte 0x{byte:02x}); save it as UTF-8", row=self.line
-                )
+                raise self._wrong(f"is not UTF-8 text (the byte 0x{ord(wrong[0]) - 0xDC00:02x}); save it as UTF-8")
             yield line
+
+    def _wrong(self, message: str, field: str | None = None) -> DataError:
+        return DataError(self._path, message, row=self.line, field=field)
 
     def _records(self, lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
         self._delimiter = delimiter
@@ -246,26 +240,19 @@ class _Table:
         """The names of a header, known ones as the caller writes them."""
         names = [cell.strip().strip("\"'").strip() for cell in cells]
         alike = {_alike(name): name for name in self._known}
-        return [name if name in alike.values() else self._instead(name, names, alike) for name in names]
-
-    @staticmethod
-    def _instead(name: str, names: Sequence[str], alike: Mapping[str, str]) -> str:
-        known = alike.get(_alike(name), name)
-        return name if known in names else known
+        known = [name if name in self._known else alike.get(_alike(name), name) for name in names]
+        return [name if instead in names else instead for name, instead in zip(names, known, strict=True)]
 
     def _header(self, cells: Sequence[str]) -> list[str]:
         if len(cells) > MAX_COLUMNS:
-            raise DataError(self._path, f"has {len(cells):,} columns; at most {MAX_COLUMNS:,} are read", row=self.line)
+            raise self._wrong(f"has {len(cells):,} columns; at most {MAX_COLUMNS:,} are read")
         names = ["" if _UNNAMED.fullmatch(name) else name for name in self._names(cells)]
         for name in self._required:
             if name not in names:
-                shown = ", ".join(names[:50])
-                raise DataError(
-                    self._path, f"the column is missing; the header has: {shown}", row=self.line, field=name
-                )
+                raise self._wrong(f"the column is missing; the header has: {', '.join(names[:50])}", name)
         for name, count in Counter(names).items():
             if name and count > 1:
-                raise DataError(self._path, "the header names this column twice", row=self.line, field=name)
+                raise self._wrong("the header names this column twice", name)
         self._size = 0
         return names
 
@@ -279,15 +266,8 @@ class _Table:
         fit = self._form.get("fit")
         mended = fit(self.line, cells, width) if fit else None
         if mended is None:
-            raise DataError(self._path, f"has {len(cells):,} fields; the header has {width:,}", row=self.line)
+            raise self._wrong(f"has {len(cells):,} fields; the header has {width:,}")
         return mended
-
-    def _check_unnamed(self, cells: Sequence[str], header: Sequence[str]) -> None:
-        for i, (name, cell) in enumerate(zip(header, cells, strict=True)):
-            if i and not name and cell:
-                raise DataError(
-                    self._path, f"field {i + 1} holds {shortened(cell)}, and the header names no column", row=self.line
-                )
 
 
 @contextmanager
@@ -361,14 +341,13 @@ class UniqueIds:
             DataError: an earlier record has it; names both.
         """
         first = self._rows.setdefault(value, row)
+        problem = ""
         if len(self._rows) > self._most:
-            raise DataError(
-                self._path, f"has more than {self._most:,} records; {raise_hint()}", row=row, field=self.field
-            )
-        if first != row:
-            raise DataError(
-                self._path, f"the {self._item_word} {value!r} stands in row {first} already", row=row, field=self.field
-            )
+            problem = f"has more than {self._most:,} records; {raise_hint()}"
+        elif first != row:
+            problem = f"the {self._item_word} {value!r} stands in row {first} already"
+        if problem:
+            raise DataError(self._path, problem, row=row, field=self.field)
 
 
 def write_csv(path: str | os.PathLike[str], header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
