@@ -26,8 +26,8 @@ from emosim_core.recommenders.recommender import Recommender as Recommender
 from emosim_core.recommenders.recommender import load_recommender as load_recommender
 from emosim_core.reports.compare import Comparison as Comparison
 from emosim_core.reports.compare import compare as compare
-from emosim_core.runs.recorded import RecordedRun as RecordedRun
-from emosim_core.runs.recorded import read_run as read_run
+from emosim_core.runs.records import RecordedRun as RecordedRun
+from emosim_core.runs.records import read_run as read_run
 from emosim_core.simulation.config import EnvironmentConfig as EnvironmentConfig
 from emosim_core.simulation.config import RunConfig as RunConfig
 from emosim_core.simulation.env import EmoSimEnv as EmoSimEnv

@@ -12,22 +12,20 @@ from zipfile import BadZipFile
 import numpy as np
 import torch
 from gymnasium import spaces
-from pydantic import TypeAdapter, with_config
+from pydantic import TypeAdapter
 from safetensors.torch import save
-from typing_extensions import TypedDict
 
 from emosim_core.data import json_text
 from emosim_core.data.files import write_whole
 from emosim_core.errors import RunError
 from emosim_core.recommenders.networks import Actor, Net, NetOptions
 from emosim_core.runs.reading import read_object
-from emosim_core.runs.schemas import Count, Number
+from emosim_core.runs.schemas import Count, Number, Written
 
 STATE, COUNTERS, REPLAY = "state.pt", "counters.json", "replay.npz"
 
 
-@with_config(strict=True, allow_inf_nan=False, extra="allow")
-class _Counters(TypedDict):
+class _Counters(Written):
     """What counters.json holds."""
 
     timesteps: Count

@@ -179,7 +179,7 @@ class JobDirectory:
         about = {
             "process": os.getpid(),
             "host": socket.gethostname(),
-            "since": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "since": now(),
             "command": f"emosim {self._command}",
         }
         write_whole(self.path / WRITER, json.dumps(about).encode() + b"\n")
@@ -190,23 +190,24 @@ class JobDirectory:
         return not holds_remains(self.path)
 
     def _exists(self) -> RunError:
-        if self.begun:
-            return RunError(
-                f"{self.path} exists already. Choose another place with --out, or continue it with: "
-                f"{typed(self._command, '--resume', self.path)}"
-            )
-        return RunError(f"{self.path} exists already; choose another place with --out")
+        if not self.begun:
+            return RunError(f"{self.path} exists already; choose another place with --out")
+        again = typed(self._command, "--resume", self.path)
+        return RunError(f"{self.path} exists already. Choose another place with --out, or continue it with: {again}")
 
     def _not_claimed(self, error: OSError) -> RunError:
-        if self.resume:
-            return RunError(f"{cannot_write(self.path, error)}\n{self.resume_hint(_FIXED)}")
-        return RunError(f"{cannot_write(self.path, error)}\n{start_again(_FIXED)}")
+        hint = self.resume_hint(_FIXED) if self.resume else start_again(_FIXED)
+        return RunError(f"{cannot_write(self.path, error)}\n{hint}")
 
     def _held(self) -> RunError:
         who, soft = "another process", self.path / MARKER
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             about = json.loads((self.path / WRITER).read_text(encoding="utf-8"))
-            host, since, command = (_legible(about[name]) for name in ("host", "since", "command"))
+            # Short, and without what a terminal acts on.
+            host, since, command = (
+                "".join(char for char in str(about[name])[:80] if char.isprintable())
+                for name in ("host", "since", "command")
+            )
             who = f"process {int(about['process'])} on {host}, since {since} ({command})"
         gone = f" If it is gone, remove {soft}." if soft.exists() else ""
         return RunError(
@@ -288,6 +289,11 @@ class JobDirectory:
         return f"Progress is saved in {self.path}; {when}continue with:\n  {command}"
 
 
+def now() -> str:
+    """The time of day, as files hold it."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
 def start_again(when: str = "") -> str:
     """What to do after a failure that left nothing to continue."""
     return f"Nothing was started; {when}run the same command again."
@@ -345,11 +351,6 @@ def _locked(directory: Path) -> BaseFileLock:
         stacklevel=2,
     )
     return lock
-
-
-def _legible(value: object) -> str:
-    """A short text from a file, without what a terminal acts on."""
-    return "".join(char for char in str(value)[:80] if char.isprintable())
 
 
 def job_directory(place: Path | JobDirectory, command: str, resume: bool, begun: str = MANIFEST) -> JobDirectory:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timezone
 from importlib import metadata
 from operator import itemgetter
 from pathlib import Path
@@ -18,6 +17,7 @@ from emosim_core.errors import RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field, with_components
 from emosim_core.runs.job import JobDirectory
+from emosim_core.runs.job import now as now
 from emosim_core.runs.records import FORMAT, MANIFEST, read_manifest
 from emosim_core.runs.trust import note_made
 from emosim_core.simulation.assembly import World
@@ -46,11 +46,6 @@ def make_manifest(world: World, config: BaseModel, libraries: Iterable[str] = ()
         "versions": versions_of([world.parts], libraries),
         "announcements": world.announcements,
     }
-
-
-def now() -> str:
-    """The time of day, as files hold it."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def data_of(world: World) -> dict[str, Any]:

@@ -219,17 +219,16 @@ def _listed(value: Any) -> list[Any]:
 
 def _field_reaches(field: FieldInfo, value: Any) -> bool:
     """Whether this value of a field reaches beyond data; its default does not."""
-    marked = _mark(field)
-    if isinstance(marked, list | tuple) and value in marked:
+    harmless = extra(field).get(HARMLESS, _harmless_type(field.annotation))
+    if harmless is True or (isinstance(harmless, list | tuple) and value in harmless):
         return False
-    harmless = marked is True or (marked is None and _harmless_type(field.annotation))
-    return not harmless and to_jsonable_python(value) != _default(field)
+    return bool(to_jsonable_python(value) != _default(field))
 
 
 def _is_harmless(model: type[BaseModel], seen: frozenset[type] = frozenset()) -> bool:
     """Whether no option of a model can reach beyond data."""
     return _keys_are_fields(model) and all(
-        _mark(field) is True or (_mark(field) is None and _harmless_type(field.annotation, seen | {model}))
+        extra(field).get(HARMLESS, _harmless_type(field.annotation, seen | {model})) is True
         for field in model.model_fields.values()
     )
 
@@ -245,22 +244,17 @@ def _harmless_type(annotation: Any, seen: frozenset[type] = frozenset()) -> bool
     if any(annotation is one for one in (bool, int, float, None, types.NoneType)):
         return True
     origin, parts = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _harmless_type(parts[0], seen)
+    if origin in (Annotated, *_CONTAINERS):
+        return all(
+            part is Ellipsis or _harmless_type(part, seen) for part in parts[: 1 if origin is Annotated else None]
+        )
     if origin is Literal:
         return True
-    if origin in _CONTAINERS:
-        return all(part is Ellipsis or _harmless_type(part, seen) for part in parts)
     if not isinstance(annotation, type) or annotation in seen:
         return False
     if issubclass(annotation, BaseModel):
         return _is_harmless(annotation, seen)
     return issubclass(annotation, Enum)
-
-
-def _mark(field: FieldInfo) -> Any:
-    extra = field.json_schema_extra
-    return extra.get(HARMLESS) if isinstance(extra, Mapping) else None
 
 
 def _default(field: FieldInfo) -> Any:

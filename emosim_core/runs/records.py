@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -204,14 +205,11 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     Raises:
         RunError: it is missing or damaged, or was written by a newer version.
     """
-    return _manifest(directory / MANIFEST)
-
-
-def _manifest(path: Path) -> dict[str, Any]:
+    path = directory / MANIFEST
     manifest = read_json(path)
     check_format(path, manifest, FORMAT)
     if isinstance(kind := manifest.get("kind"), str):
-        raise RunError(f"{path.parent} holds {with_article(kind)}, not a run; name the directory of a run")
+        raise RunError(f"{directory} holds {with_article(kind)}, not a run; name the directory of a run")
     for section in ("config", "parts", "data"):
         if not isinstance(manifest.get(section), dict):
             raise RunError(f"{path} is damaged: it has no table {section!r}")
@@ -255,9 +253,7 @@ def stored_config(directory: Path, command: str) -> dict[str, Any]:
     config: dict[str, Any] = read_manifest(directory)["config"]
     if _FIELD_OF_ITS_OWN[command] not in config:
         made = next((other for other, field in _FIELD_OF_ITS_OWN.items() if field in config), None)
-        hint = "Resume it with the command that made it"
-        if made:
-            hint = continue_with(made, directory)
+        hint = continue_with(made, directory) if made else "Resume it with the command that made it"
         raise RunError(f"{directory} was not made by 'emosim {command}'. {hint}")
     check(f"{directory / MANIFEST}: config", config, schemas.ENVIRONMENT)
     return config
@@ -292,3 +288,43 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise RunError(f"{path.parent} is no run: it has no {path.name}")
     return read_object(path)
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run in its directory; made by :func:`~emosim_core.read_run`.
+
+    Attributes:
+        manifest: what ``manifest.json`` holds: the configuration, seed, components, versions and digests.
+        summary: what ``summary.json`` holds; None if the run was stopped before one was written.
+    """
+
+    directory: Path
+    manifest: dict[str, Any]
+    summary: dict[str, Any] | None
+
+    def steps(self) -> Iterator[dict[str, Any]]:
+        """The records of ``interactions.jsonl``, one per step, in the order in which they were written.
+
+        The steps of one episode are in order; steps of episodes that ran side by side alternate. The first step of an
+        episode also holds ``user_profile``.
+
+        Raises:
+            RunError: a record is damaged, missing or out of place; names the line.
+        """
+        return read_records(self.directory)
+
+
+def read_run(directory: str | Path) -> RecordedRun:
+    """Read a run back: its manifest, its summary and its steps.
+
+    Args:
+        directory: the directory of the run, complete or not.
+
+    Raises:
+        RunError: the directory is no run, is damaged, or was written by a newer version.
+    """
+    directory = Path(directory)
+    manifest = run_manifest(directory)
+    summary = read_summary(directory) if (directory / SUMMARY).exists() else None
+    return RecordedRun(directory, manifest, summary)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from pydantic import Field, TypeAdapter, with_config
 from typing_extensions import NotRequired, TypedDict
 
 from emosim_core.model.user import User
 
 _MOST = 2**53
-
-_STRICT = ConfigDict(strict=True, allow_inf_nan=False, extra="allow")
-"""Types are what they are in JSON; fields that a later version adds do not matter."""
 
 Number = Annotated[int, Field(ge=-_MOST, le=_MOST)] | Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=_MOST)]
@@ -22,8 +19,12 @@ Name = Annotated[str, Field(min_length=1)]
 Choice = str | dict[str, Any]
 
 
-@with_config(_STRICT)
-class Part(TypedDict):
+@with_config(strict=True, allow_inf_nan=False, extra="allow")
+class Written(TypedDict):
+    """A table in a file: types are what they are in JSON; fields that a later version adds do not matter."""
+
+
+class Part(Written):
     """A component that was used."""
 
     name: str
@@ -32,8 +33,7 @@ class Part(TypedDict):
     parts: NotRequired[dict[str, Part]]
 
 
-@with_config(_STRICT)
-class Manifest(TypedDict):
+class Manifest(Written):
     """What manifest.json of a run and of a training holds; ``config`` is checked by who makes it again."""
 
     format: Count
@@ -48,8 +48,7 @@ class Manifest(TypedDict):
     announcements: NotRequired[list[str]]
 
 
-@with_config(_STRICT)
-class Environment(TypedDict):
+class Environment(Written):
     """What readers use of the configuration of an environment."""
 
     plugin: Name
@@ -57,15 +56,13 @@ class Environment(TypedDict):
     rater: NotRequired[Choice]
 
 
-@with_config(_STRICT)
 class RunConfig(Environment):
     """What readers of a run use of its configuration."""
 
     episodes: Count
 
 
-@with_config(_STRICT)
-class Usage(TypedDict, total=False):
+class Usage(Written, total=False):
     """What calling a language model took; a rater of a plugin may say less of it."""
 
     requests: Count
@@ -84,8 +81,7 @@ class Usage(TypedDict, total=False):
     price_as_of: str | None
 
 
-@with_config(_STRICT)
-class Ranked(TypedDict):
+class Ranked(Written):
     """One item of the most or least liked."""
 
     item: str
@@ -94,8 +90,7 @@ class Ranked(TypedDict):
     ratings: Count
 
 
-@with_config(_STRICT)
-class Length(TypedDict):
+class Length(Written):
     """Steps of the episodes."""
 
     mean: Number | None
@@ -103,16 +98,14 @@ class Length(TypedDict):
     longest: Count | None
 
 
-@with_config(_STRICT)
-class Mood(TypedDict):
+class Mood(Written):
     """A mean mood."""
 
     valence: Valence | None
     arousal: Share | None
 
 
-@with_config(_STRICT)
-class Summary(TypedDict):
+class Summary(Written):
     """What summary.json of a run holds."""
 
     complete: bool
@@ -141,8 +134,7 @@ class Summary(TypedDict):
     steps_per_second: Number | None
 
 
-@with_config(_STRICT)
-class Retrieved(TypedDict):
+class Retrieved(Written):
     """A memory that was retrieved."""
 
     item: str
@@ -150,8 +142,7 @@ class Retrieved(TypedDict):
     rating: Number
 
 
-@with_config(_STRICT)
-class Recommended(TypedDict):
+class Recommended(Written):
     """One item of a slate; what stands after ``probabilities`` is there if it was consumed."""
 
     item: Name
@@ -167,8 +158,7 @@ class Recommended(TypedDict):
     arousal: NotRequired[Literal["low", "medium", "high"]]
 
 
-@with_config(_STRICT)
-class StepRecord(TypedDict):
+class StepRecord(Written):
     """One line of interactions.jsonl."""
 
     episode: Count

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, with_config
-from typing_extensions import NotRequired, TypedDict
+from pydantic import TypeAdapter
+from typing_extensions import NotRequired
 
 from emosim_core.errors import RunError
 from emosim_core.runs.reading import read_lines
-from emosim_core.runs.schemas import Count, Number
+from emosim_core.runs.schemas import Count, Number, Written
 
 PROGRESS = "progress.jsonl"
 """One line each time that the curves move: timesteps, episodes, reward, length, fps, updates, losses, evaluation."""
@@ -37,8 +37,7 @@ class TrainingProgress:
     evaluation: dict[str, float] | None = None
 
 
-@with_config(strict=True, allow_inf_nan=False, extra="allow")
-class _Line(TypedDict):
+class _Line(Written):
     """One line of progress.jsonl; losses and what else was measured stand beside."""
 
     timesteps: Count
@@ -49,8 +48,7 @@ class _Line(TypedDict):
     evaluation: NotRequired[dict[str, Number]]
 
 
-@with_config(strict=True, allow_inf_nan=False, extra="allow")
-class _Summary(TypedDict):
+class _Summary(Written):
     """What is used of summary.json of a training that is complete."""
 
     timesteps: Count

@@ -15,7 +15,6 @@ import pytest
 
 import emosim_core
 from emosim_core import RunError
-from emosim_core.runs.recorded import read_run
 from emosim_core.runs.records import (
     INTERACTIONS,
     encode,
@@ -23,6 +22,7 @@ from emosim_core.runs.records import (
     plain,
     read_manifest,
     read_records,
+    read_run,
     read_summary,
     run_manifest,
     step_records,
