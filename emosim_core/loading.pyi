@@ -11,7 +11,6 @@ from emosim_core.data.cells import shortened as shortened
 from emosim_core.data.cells import whole_number as whole_number
 from emosim_core.data.embeddings import Embedded as Embedded
 from emosim_core.data.embeddings import EmbeddingOptions as EmbeddingOptions
-from emosim_core.data.embeddings import build_bundled_embeddings as build_bundled_embeddings
 from emosim_core.data.embeddings import embed_items as embed_items
 from emosim_core.data.embeddings import load_array as load_array
 from emosim_core.data.embeddings import load_bundled_embeddings as load_bundled_embeddings
@@ -35,11 +34,9 @@ from emosim_core.data.places import open_table as open_table
 from emosim_core.data.record_embeddings import RecordEmbeddings as RecordEmbeddings
 from emosim_core.data.record_embeddings import RecordEmbeddingsOptions as RecordEmbeddingsOptions
 from emosim_core.data.sentence_models import reach_hub as reach_hub
-from emosim_core.data.tables import TableForm as TableForm
 from emosim_core.data.tables import UniqueIds as UniqueIds
 from emosim_core.data.tables import checked as checked
 from emosim_core.data.tables import read_csv as read_csv
-from emosim_core.data.tables import read_rows as read_rows
 from emosim_core.data.tables import write_csv as write_csv
 from emosim_core.data.toml_files import read_toml as read_toml
 from emosim_core.data.web_text import web_text as web_text

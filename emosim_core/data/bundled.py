@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from emosim_core.data.embeddings import EmbeddingOptions, build_bundled_embeddings, load_bundled_embeddings
+from emosim_core.data.embeddings import (
+    SENTENCE_METHOD,
+    EmbeddingOptions,
+    embed_items,
+    load_bundled_embeddings,
+    save_bundled_embeddings,
+)
 from emosim_core.data.items_csv import DomainItems, read_items_csv
 from emosim_core.errors import ConfigurationError, DataError
 from emosim_core.model.item import Item
@@ -64,8 +70,8 @@ class BundledItems(DomainItems):
         with as_file(table) as path:
             return read_items_csv(path, domain.item_type, domain.columns, domain.words.items)
 
-    def rebuild_embeddings(self, options: EmbeddingOptions | None = None) -> Path:
-        """Rebuild the bundled embeddings, after a change of the texts.
+    def rebuild_embeddings(self) -> Path:
+        """Rebuild the bundled embeddings with a sentence model, after a change of the texts.
 
         Returns:
             The file that was written.
@@ -78,7 +84,8 @@ class BundledItems(DomainItems):
         items = self.items()
         with as_file(self._folder / "sample.csv") as table:
             target = table.with_name("sample.npz")
-        build_bundled_embeddings(items, target, options)
+        embedded = embed_items(items, options=EmbeddingOptions(method=SENTENCE_METHOD))
+        save_bundled_embeddings(target, items, embedded.vectors, embedded.name)
         return target
 
     @property

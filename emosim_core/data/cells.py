@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from emosim_core.errors import DataError
 
 _WHOLE = re.compile(r"([+-]?[0-9]{1,18})(?:\.0*)?")
-_DIGITS = re.compile(r"([0-9]{1,18})")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _ENCODED_TIMES = 3
 """How often a text may have been encoded."""
@@ -48,23 +47,17 @@ def number(text: str, path: str | os.PathLike[str], row: int | str, field: str) 
 
 
 def whole_number(
-    text: str,
-    path: str | os.PathLike[str],
-    row: int | str,
-    field: str,
-    what: str = "a whole number",
-    digits_only: bool = False,
+    text: str, path: str | os.PathLike[str], row: int | str, field: str, what: str = "a whole number"
 ) -> int:
     """A whole number; ``2008.0`` is one, as table programs write it where a column has gaps.
 
     Args:
         what: what is expected, for messages ("an age in whole years").
-        digits_only: whether it must be written in digits alone, without a sign or ``.0``, as identifiers are.
 
     Raises:
         DataError: the text is none; names file, row and field.
     """
-    match = (_DIGITS if digits_only else _WHOLE).fullmatch(text)
+    match = _WHOLE.fullmatch(text)
     if match is None:
         raise DataError(path, f"expected {what}, got {shortened(text)}", row=row, field=field)
     return int(match[1])

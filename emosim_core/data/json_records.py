@@ -67,7 +67,7 @@ def _decoded(text: str, literals: bool) -> Any:
 
 
 def read_json_entries(
-    path: str | os.PathLike[str] | zipfile.Path, what: str, held: bool = True
+    path: str | os.PathLike[str] | zipfile.Path, what: str
 ) -> Generator[tuple[str | int, Any], None, None]:
     """The entries of a JSON document, one after the other: (key, value) of an object, (number from 1, value) of a list.
 
@@ -75,17 +75,16 @@ def read_json_entries(
 
     Args:
         what: what is expected there, for messages ("a JSON object of films by their TMDB id").
-        held: whether the caller holds all values in memory, which bounds their number.
 
     Raises:
         DataError: no file that can be read, no JSON, neither an object nor a list, a key twice in one object, or more
             than the bounds of :mod:`emosim_core.data.bounds` allow; names the entry.
     """
-    most = max_records() if held else 0
+    most = max_records()
     with open_table(path, what) as raw, text_of(raw) as stream:
         document = _Document(stream, str(path), what)
         for count, entry in enumerate(document.entries(), start=1):
-            if most and count > most:
+            if count > most:
                 raise DataError(str(path), f"has more than {most:,} records; {raise_hint()}", row=entry[0])
             yield entry
 

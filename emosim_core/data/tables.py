@@ -10,11 +10,12 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, compress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypedDict, TypeVar, cast
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -32,9 +33,6 @@ from emosim_core.data.files import write_whole
 from emosim_core.data.places import open_table
 from emosim_core.errors import DataError
 
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -42,87 +40,56 @@ def read_csv(
     path: str | os.PathLike[str] | zipfile.Path,
     what: str,
     required: Sequence[str] = (),
-    **form: Unpack[TableForm],
+    *,
+    columns: Sequence[str] = (),
+    header: Sequence[str] | None = None,
+    delimiter: str | None = None,
+    quote: str | None = '"',
+    encoding: str | None = None,
+    strip: bool = True,
+    held: bool = True,
+    fit: Callable[[int, list[str], int], list[str] | None] | None = None,
 ) -> Generator[tuple[int, dict[str, str]], None, None]:
     """The rows of a table, as (line number, values by column).
-
-    Whoever may leave the rows before their end, by an error too, closes them: ``contextlib.closing``.
-
-    Args:
-        what: what is expected there, for messages ("a CSV file of users").
-        form: how the table is written, see :class:`TableForm`.
-
-    Raises:
-        DataError: no file that can be read, or it is malformed in a way that :func:`read_rows` refuses.
-    """
-    with open_table(path, what) as raw:
-        yield from read_rows(raw, str(path), what, required, **form)
-
-
-def read_rows(
-    raw: IO[bytes],
-    path: str | os.PathLike[str],
-    what: str,
-    required: Sequence[str] = (),
-    **form: Unpack[TableForm],
-) -> Generator[tuple[int, dict[str, str]], None, None]:
-    """The rows of a stream, as :func:`read_csv` gives those of a file.
 
     Lines end with a line feed, a carriage return or both. Rows without content are left out, as are separators behind
     the last field, and a first column without a name (or "Unnamed: 0"), which holds the numbers of the rows. Columns
     are known by the names of ``required`` and ``columns`` also where the header writes them with other case, blanks,
-    hyphens or underscores.
+    hyphens or underscores. Whoever may leave the rows before their end, by an error too, closes them:
+    ``contextlib.closing``.
 
     Args:
-        raw: the stream, not packed; it is closed.
-        form: how the table is written, see :class:`TableForm`.
-
-    Raises:
-        DataError: the text is not of its encoding, no header, a required column is missing, a column twice, a row
-            with more or fewer fields than the header, a field under no name, broken quoting, a NUL character, or more
-            than the bounds of :mod:`emosim_core.data.bounds` allow; names row and column where there is one.
-        OSError: the stream cannot be read.
-    """
-    table = _Table(path, what, required, form)
-    buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", raw))
-    with closing(raw), text_of(buffered, form.get("encoding"), "surrogateescape") as stream:
-        try:
-            yield from table.rows(stream)
-        except UnicodeError as error:
-            problem = f"is not {stream.encoding} text ({getattr(error, 'reason', error)}); save it as UTF-8"
-            raise DataError(path, problem, row=table.line + 1) from error
-        except csv.Error as error:
-            raise DataError(path, f"is not well-formed CSV ({error})", row=table.line) from error
-
-
-class TableForm(TypedDict, total=False):
-    """How a table is written; each may be left out.
-
-    Attributes:
+        what: what is expected there, for messages ("a CSV file of users").
+        required: names of columns that must be there.
         columns: names of columns that may be there, beside those that must.
         header: the names of the columns, for a file without a header line.
         delimiter: what is between fields; where left out, a comma, semicolon, tab or bar, whichever makes most columns
             of the header. It may have several characters where ``quote`` is None.
-        quote: the character around fields that hold delimiters; None where there is none. By default ``"``.
-        escape: the character that takes the next one literally; None, the default, where there is none.
+        quote: the character around fields that hold delimiters; None where there is none.
         encoding: the encoding; where left out, UTF-8, or UTF-16 or UTF-32 with a byte order mark.
-        strip: whether blanks around values are taken away; by default they are.
-        held: whether the caller holds all rows in memory, which bounds their number; by default it does. Rows that are
-            looked at one by one may be as many as there are.
+        strip: whether blanks around values are taken away.
+        held: whether the caller holds all rows in memory, which bounds their number. Rows that are looked at one by one
+            may be as many as there are.
         fit: mends a row that has not as many fields as the header, for files that are known to be broken: given line
             number, fields and the number of columns, it returns the mended fields, none where nothing is to be made of
             this row, or None where it cannot be mended.
-    """
 
-    columns: Sequence[str]
-    header: Sequence[str] | None
-    delimiter: str | None
-    quote: str | None
-    escape: str | None
-    encoding: str | None
-    strip: bool
-    held: bool
-    fit: Callable[[int, list[str], int], list[str] | None]
+    Raises:
+        DataError: no file that can be read, text that is not of its encoding, no header, a required column is missing,
+            a column twice, a row with more or fewer fields than the header, a field under no name, broken quoting, a
+            NUL character, or more than the bounds of :mod:`emosim_core.data.bounds` allow; names row and column where
+            there is one.
+    """
+    known = tuple(dict.fromkeys([*required, *columns, *(header or ())]))
+    table = _Table(str(path), what, required, known, header, quote, strip, held, fit)
+    with open_table(path, what) as raw, text_of(raw, encoding, "surrogateescape") as stream:
+        try:
+            yield from table.rows(stream, delimiter)
+        except UnicodeError as error:
+            problem = f"is not {stream.encoding} text ({getattr(error, 'reason', error)}); save it as UTF-8"
+            raise DataError(str(path), problem, row=table.line + 1) from error
+        except csv.Error as error:
+            raise DataError(str(path), f"is not well-formed CSV ({error})", row=table.line) from error
 
 
 _DELIMITERS = (",", ";", "\t", "|")
@@ -138,35 +105,42 @@ _SEPARATORS = re.compile(r"[\s_\-]+")
 _SURROGATES = re.compile("[\udc80-\udcff]")
 
 
+@dataclass
 class _Table:
-    """Reads one table."""
+    """Reads one table; the fields are those of :func:`read_csv`."""
 
-    def __init__(self, path: str | os.PathLike[str], what: str, required: Sequence[str], form: TableForm) -> None:
-        self.line = 0
-        self._path, self._what, self._required, self._form = path, what, required, form
-        self._known = tuple(dict.fromkeys([*required, *form.get("columns", ()), *(form.get("header") or ())]))
-        self._strip, self._held = form.get("strip", True), form.get("held", True)
-        self._size, self._delimiter = 0, ","
+    path: str
+    what: str
+    required: Sequence[str]
+    known: Sequence[str]
+    header: Sequence[str] | None
+    quote: str | None
+    strip: bool
+    held: bool
+    fit: Callable[[int, list[str], int], list[str] | None] | None
+    line: int = 0
+    _size: int = 0
+    _delimiter: str = ","
 
-    def rows(self, stream: io.TextIOWrapper) -> Generator[tuple[int, dict[str, str]], None, None]:
+    def rows(
+        self, stream: io.TextIOWrapper, delimiter: str | None
+    ) -> Generator[tuple[int, dict[str, str]], None, None]:
         lines = self._lines(stream)
         first = next((line for line in lines if line.strip()), None)
         if first is None:
-            raise DataError(self._path, f"the file is empty; expected {self._what} with a header line")
-        delimiter = self._form.get("delimiter")
+            raise DataError(self.path, f"the file is empty; expected {self.what} with a header line")
         if delimiter is None and first[:4].lower() == "sep=" and len(first.strip()) == 5:  # written for Excel
             delimiter, first = first.strip()[4], next(lines, "")
         delimiter = delimiter or self._sniffed(first)
         records = self._records(chain((first,), lines), delimiter)
-        given = self._form.get("header")
-        header = self._header(next(records)) if given is None else list(given)
+        header = self._header(next(records)) if self.header is None else list(self.header)
         keep = [bool(name) for name in header]
         all_named, names = all(keep), [name for name in header if name]
         width, blank, count, text = len(header), 0, 0, 0
-        most = max_records() if self._held else 0
+        most = max_records() if self.held else 0
         for cells in records:
             self._size, size = 0, self._size
-            if self._strip:
+            if self.strip:
                 cells = [cell.strip() for cell in cells]
             if not any(cells):
                 blank += 1
@@ -202,17 +176,16 @@ class _Table:
             if len(line) > MAX_FIELDS and line.count(self._delimiter) > MAX_FIELDS:
                 raise self._wrong(f"a row has more than {MAX_FIELDS:,} fields")
             if "\0" in line:
-                raise self._wrong(f"holds a NUL character, so it is no text; save {self._what} as UTF-8")
+                raise self._wrong(f"holds a NUL character, so it is no text; save {self.what} as UTF-8")
             if not line.isascii() and (wrong := _SURROGATES.search(line)):
                 raise self._wrong(f"is not UTF-8 text (the byte 0x{ord(wrong[0]) - 0xDC00:02x}); save it as UTF-8")
             yield line
 
     def _wrong(self, message: str, field: str | None = None) -> DataError:
-        return DataError(self._path, message, row=self.line, field=field)
+        return DataError(self.path, message, row=self.line, field=field)
 
     def _records(self, lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
         self._delimiter = delimiter
-        quote = self._form.get("quote", '"')
         if len(delimiter) > 1:
             return (line.rstrip("\r\n").split(delimiter) for line in lines)
         csv.field_size_limit(max(csv.field_size_limit(), MAX_RECORD))
@@ -220,9 +193,8 @@ class _Table:
             lines,
             strict=True,
             delimiter=delimiter,
-            quotechar=quote,
-            quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
-            escapechar=self._form.get("escape"),
+            quotechar=self.quote,
+            quoting=csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE,
         )
 
     def _sniffed(self, first: str) -> str:
@@ -230,24 +202,24 @@ class _Table:
 
         def score(delimiter: str) -> tuple[int, int]:
             cells = next(csv.reader([first], delimiter=delimiter), [])
-            if self._form.get("header") is not None:
+            if self.header is not None:
                 return 0, len(cells)
-            return len(set(self._names(cells)) & set(self._known)), len(cells)
+            return len(set(self._names(cells)) & set(self.known)), len(cells)
 
         return max(_DELIMITERS, key=score)
 
     def _names(self, cells: Sequence[str]) -> list[str]:
         """The names of a header, known ones as the caller writes them."""
         names = [cell.strip().strip("\"'").strip() for cell in cells]
-        alike = {_alike(name): name for name in self._known}
-        known = [name if name in self._known else alike.get(_alike(name), name) for name in names]
+        alike = {_alike(name): name for name in self.known}
+        known = [name if name in self.known else alike.get(_alike(name), name) for name in names]
         return [name if instead in names else instead for name, instead in zip(names, known, strict=True)]
 
     def _header(self, cells: Sequence[str]) -> list[str]:
         if len(cells) > MAX_COLUMNS:
             raise self._wrong(f"has {len(cells):,} columns; at most {MAX_COLUMNS:,} are read")
         names = ["" if _UNNAMED.fullmatch(name) else name for name in self._names(cells)]
-        for name in self._required:
+        for name in self.required:
             if name not in names:
                 raise self._wrong(f"the column is missing; the header has: {', '.join(names[:50])}", name)
         for name, count in Counter(names).items():
@@ -263,8 +235,7 @@ class _Table:
             return cells[:width]
         if len(cells) < width and not any(header[len(cells) :]):
             return [*cells, *[""] * (width - len(cells))]
-        fit = self._form.get("fit")
-        mended = fit(self.line, cells, width) if fit else None
+        mended = self.fit(self.line, cells, width) if self.fit else None
         if mended is None:
             raise self._wrong(f"has {len(cells):,} fields; the header has {width:,}")
         return mended

@@ -185,16 +185,16 @@ def _place(location: Iterable[str | int], model: type[BaseModel]) -> tuple[type[
     return model, place
 
 
-def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
-    """Known names that look like ``name``, best first."""
-    return difflib.get_close_matches(name, list(known), n=most, cutoff=0.55)
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Up to three known names that look like ``name``, best first."""
+    return difflib.get_close_matches(name, list(known), cutoff=0.55)
 
 
-def with_value(written: str, components: Iterable[Component], most: int = 4) -> list[str]:
+def with_value(written: str, components: Iterable[Component]) -> list[str]:
     """What a value such as a path may mean that was written without the name before it: ``csv:PATH``, ``openai:MODEL``.
 
     Returns:
-        The value with the names of those that read it: the one named like the ending of a file, or else all of them.
+        The value with the names of those that read it: the one named like the ending of a file, or else up to four.
     """
     if not written or ":" in written:
         return []
@@ -209,7 +209,7 @@ def with_value(written: str, components: Iterable[Component], most: int = 4) -> 
     else:
         return []
     named = [one for one in known if one.name == ending] or known
-    return [f"{one.name}:{written}" for one in named[:most]]
+    return [f"{one.name}:{written}" for one in named[:4]]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.components.base import BeginRequest, Draws, PolicySetting, RecommendationOutcome, RecommendationRequest
+from emosim_core.model.arrays import Floats, Ints
 from emosim_core.model.frozen import Frozen, option
 from emosim_core.model.user import TRAITS
 from emosim_core.recommenders.heuristics import ScoredPolicy
@@ -91,11 +92,11 @@ class _LinearBandit(ScoredPolicy):
         super().begin(request, draws)
         self._above[request.rows], self._seen[request.rows] = 0.0, 0.0
 
-    def estimates(self, rows: NDArray[np.intp], episode_x: NDArray[np.float64], draws: Draws) -> NDArray[np.float64]:
+    def estimates(self, rows: Ints, episode_x: Floats, draws: Draws) -> Floats:
         """The score of each item, from the features that depend on the episode, ``(R, N, F)``; shape ``(R, N)``."""
         raise NotImplementedError
 
-    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:
+    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> Ints:
         rows, everything = request.rows, np.arange(len(self.catalog))
         traits = request.observations.get("traits", np.full((len(rows), len(TRAITS)), 2))
         episode_x = self._episode_x(rows, traits, everything)
@@ -111,9 +112,7 @@ class _LinearBandit(ScoredPolicy):
         self._take(rows[r], actions[r, place], self._offered[rows[r], place], ratings[r, place])
         self._solve()
 
-    def _take(
-        self, rows: NDArray[np.intp], items: NDArray[np.intp], x: NDArray[np.float64], ratings: NDArray[np.float64]
-    ) -> None:
+    def _take(self, rows: Ints, items: Ints, x: Floats, ratings: Floats) -> None:
         """Let the model and the episodes learn from ratings of what had the features ``x``, ``(n, d)``."""
         relative = (ratings - self.catalog.scale.low) / self.catalog.scale.span
         self._gram += x.T @ x
@@ -125,9 +124,7 @@ class _LinearBandit(ScoredPolicy):
         self._inverse = np.linalg.inv(self._gram)
         self._weights = self._inverse @ self._pull
 
-    def _episode_x(
-        self, rows: NDArray[np.intp], traits: NDArray[np.int64], items: NDArray[np.intp]
-    ) -> NDArray[np.float64]:
+    def _episode_x(self, rows: Ints, traits: NDArray[np.int64], items: Ints) -> Floats:
         """Features that depend on the episode, shape ``(R, K, F)``; of all episodes with the items ``(K,)``, or of each
         with its own, ``(R, 1)``."""
         above, seen = self._above[rows], self._seen[rows]
@@ -172,7 +169,7 @@ class LinUCB(_LinearBandit):
         super().__init__(options)
         self._alpha = options.alpha
 
-    def estimates(self, rows: NDArray[np.intp], episode_x: NDArray[np.float64], draws: Draws) -> NDArray[np.float64]:
+    def estimates(self, rows: Ints, episode_x: Floats, draws: Draws) -> Floats:
         cut = self._item_x.shape[1]
         scores = self._item_x @ self._weights[:cut] + episode_x @ self._weights[cut:]
         inner, across, outer = self._inverse[:cut, :cut], self._inverse[:cut, cut:], self._inverse[cut:, cut:]
@@ -192,7 +189,7 @@ class Thompson(_LinearBandit):
         super().__init__(options)
         self._scale = options.scale
 
-    def estimates(self, rows: NDArray[np.intp], episode_x: NDArray[np.float64], draws: Draws) -> NDArray[np.float64]:
+    def estimates(self, rows: Ints, episode_x: Floats, draws: Draws) -> Floats:
         cut = self._item_x.shape[1]
         root = np.linalg.cholesky(self._inverse)
         normal = np.stack([draws.generator(r).standard_normal(len(root)) for r in range(len(rows))])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import closing
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from emosim_core.components.base import (
@@ -19,6 +18,7 @@ from emosim_core.components.base import (
 from emosim_core.data.tables import read_csv
 from emosim_core.errors import DataError
 from emosim_core.model import Catalog
+from emosim_core.model.arrays import Floats, Ints
 from emosim_core.model.frozen import Frozen, option
 
 
@@ -49,14 +49,14 @@ class _Ranked(Policy):
         self._order = np.tile(self.ranking(setting.catalog), (setting.batch_size, 1))
         self._next = np.zeros(setting.batch_size, dtype=np.intp)
 
-    def ranking(self, catalog: Catalog) -> NDArray[np.intp]:
+    def ranking(self, catalog: Catalog) -> Ints:
         """Item indices, best first."""
         raise NotImplementedError
 
     def begin(self, request: BeginRequest, draws: Draws) -> None:
         self._next[request.rows] = 0
 
-    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:
+    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> Ints:
         rows = request.rows
         start = self._next[rows]
         self._next[rows] = start + self.slate
@@ -70,21 +70,21 @@ class _Ranked(Policy):
 class Popular(_Ranked):
     """The items that most users rated, most first."""
 
-    def ranking(self, catalog: Catalog) -> NDArray[np.intp]:
+    def ranking(self, catalog: Catalog) -> Ints:
         return np.lexsort((-catalog.public_ratings, -catalog.public_counts))
 
 
 class TopRated(_Ranked):
     """The items with the best public ratings, best first."""
 
-    def ranking(self, catalog: Catalog) -> NDArray[np.intp]:
+    def ranking(self, catalog: Catalog) -> Ints:
         return np.lexsort((-catalog.public_counts, -catalog.public_ratings))
 
 
 class RandomPolicy(_Ranked):
     """All items in an order of its own for each episode."""
 
-    def ranking(self, catalog: Catalog) -> NDArray[np.intp]:
+    def ranking(self, catalog: Catalog) -> Ints:
         return np.arange(len(catalog))
 
     def begin(self, request: BeginRequest, draws: Draws) -> None:
@@ -99,7 +99,7 @@ class Replay(_Ranked):
     def __init__(self, options: ReplayOptions) -> None:
         self._file = options.file
 
-    def ranking(self, catalog: Catalog) -> NDArray[np.intp]:
+    def ranking(self, catalog: Catalog) -> Ints:
         indices = []
         with closing(read_csv(self._file, "a CSV file of items to recommend", required=["item"])) as rows:
             for line, row in rows:
@@ -121,7 +121,7 @@ class ScoredPolicy(Policy):
     def begin(self, request: BeginRequest, draws: Draws) -> None:
         self._recommended[request.rows] = False
 
-    def pick(self, rows: NDArray[np.intp], scores: NDArray[np.float64]) -> NDArray[np.intp]:
+    def pick(self, rows: Ints, scores: Floats) -> Ints:
         """The best of ``scores``, ``(R, N)``, that were not recommended; shape ``(R, S)``, -1 if too few are left."""
         scores = np.where(self._recommended[rows], -np.inf, scores)
         actions = np.empty((len(rows), self.slate), dtype=np.intp)
@@ -154,7 +154,7 @@ class SimilarToLiked(ScoredPolicy):
         self._public = (catalog.public_ratings - catalog.public_ratings.mean()) / catalog.scale.span
         self._threshold = catalog.scale.carry(self._liked_from)
 
-    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:
+    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> Ints:
         observations = request.observations
         seen = observations["history_mask"].astype(bool)
         ratings = observations["history_ratings"].astype(np.float64)
@@ -179,7 +179,7 @@ class EpsilonGreedy(ScoredPolicy):
         self._count = np.full(len(setting.catalog), self.options.prior_weight)
         self._total = self.options.prior_weight * setting.catalog.public_ratings
 
-    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:
+    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> Ints:
         means = self._total / np.maximum(self._count, 1e-9)
         scores = np.tile(means, (len(request.rows), 1))
         explore = draws.uniform(1)[:, 0] < self.options.epsilon

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.model import Catalog
+from emosim_core.model.arrays import Floats
 
 _CATEGORY_SCALE = 2.0
 """Brings the categories of an item, whose squares sum to 1, to about the size of the other columns."""
@@ -22,12 +23,12 @@ def item_features(catalog: Catalog) -> NDArray[np.float32]:
     return np.concatenate(columns, axis=1).astype(np.float32)
 
 
-def public_ratings(catalog: Catalog) -> NDArray[np.float64]:
+def public_ratings(catalog: Catalog) -> Floats:
     """Standardised public ratings, shape ``(N,)``."""
     return _standardised(catalog.public_ratings)
 
 
-def _standardised(values: NDArray) -> NDArray[np.float64]:
+def _standardised(values: NDArray) -> Floats:
     spread = float(values.std())
-    made: NDArray[np.float64] = (values - values.mean()) / (spread if spread > 1e-9 else 1.0)
+    made: Floats = (values - values.mean()) / (spread if spread > 1e-9 else 1.0)
     return made

@@ -17,6 +17,7 @@ from emosim_core.data.places import existing_file
 from emosim_core.data.tables import read_csv
 from emosim_core.errors import ConfigurationError, DataError, MissingDependencyError
 from emosim_core.model import Catalog
+from emosim_core.model.arrays import Floats, Ints
 from emosim_core.model.frozen import Frozen
 from emosim_core.model.user import TRAITS
 from emosim_core.runs.records import INTERACTIONS, read_records
@@ -64,18 +65,18 @@ class Interactions:
         user_numbers: the logged user with the id of each user of the population, -1 for none; shape ``(U,)``.
     """
 
-    users: NDArray[np.intp]
-    items: NDArray[np.intp]
-    ratings: NDArray[np.float64]
-    episodes: NDArray[np.intp]
+    users: Ints
+    items: Ints
+    ratings: Floats
+    episodes: Ints
     user_ids: tuple[str, ...]
     traits: NDArray[np.int64]
-    user_numbers: NDArray[np.intp]
+    user_numbers: Ints
 
     def __len__(self) -> int:
         return len(self.ratings)
 
-    def pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    def pairs(self) -> tuple[Ints, Ints, Floats]:
         """Each pair of user and item once, sorted by user and item: users, items, mean ratings."""
         width = int(self.items.max()) + 1
         keys, inverse = np.unique(self.users * width + self.items, return_inverse=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emosim_core.components.base import PolicySetting
+from emosim_core.model.arrays import Floats, Ints
 from emosim_core.model.frozen import option
 from emosim_core.recommenders.logs import LogOptions
 from emosim_core.recommenders.profiles import ProfilePolicy
@@ -88,23 +88,23 @@ class MatrixFactorization(ProfilePolicy):
         moments += 1e-6 * max(float(np.trace(moments)) / len(moments), 1e-6) * np.eye(len(moments))
         self._prior = max(float(np.mean(wrong**2)), 1e-6) * np.linalg.inv(moments) / self.options.trust
 
-    def logged_middles(self) -> NDArray[np.float64]:
+    def logged_middles(self) -> Floats:
         """The m of each logged user; broadcasts to ``(V, factors + 1)``."""
         return np.zeros((1, self._x.shape[1]))
 
-    def middle(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    def middle(self, rows: Ints) -> Floats:
         """What w is before explicit ratings count, shape ``(R, factors + 1)``."""
         return np.zeros((len(rows), self._x.shape[1]))
 
-    def meet(self, rows: NDArray[np.intp]) -> None:
+    def meet(self, rows: Ints) -> None:
         self._gram[rows], self._pull[rows] = 0.0, 0.0
 
-    def absorb(self, rows: NDArray[np.intp], items: NDArray[np.intp], ratings: NDArray[np.float64]) -> None:
+    def absorb(self, rows: Ints, items: Ints, ratings: Floats) -> None:
         x = self._x[items]
         np.add.at(self._gram, rows, x[:, :, None] * x[:, None, :])
         np.add.at(self._pull, rows, x * (ratings - self._base[items])[:, None])
 
-    def scores(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    def scores(self, rows: Ints) -> Floats:
         middle, gram = self.middle(rows), self._gram[rows]
         pull = self._pull[rows] - np.einsum("rij,rj->ri", gram, middle)
         w = middle + np.linalg.solve(gram + self._prior, pull[:, :, None])[:, :, 0]
@@ -129,7 +129,7 @@ class SVDpp(MatrixFactorization):
         logged = self._inner >= 0
         self._y[logged] = self._model.yj[self._inner[logged]]
 
-    def logged_middles(self) -> NDArray[np.float64]:
+    def logged_middles(self) -> Floats:
         users, items, _ = self.logs.pairs()
         sums = np.zeros_like(self._model.pu)
         np.add.at(sums, users, self._model.yj[self._inner[items]])
@@ -141,17 +141,17 @@ class SVDpp(MatrixFactorization):
         self._sums = np.zeros((setting.batch_size, self.options.factors))
         self._counts = np.zeros(setting.batch_size)
 
-    def meet(self, rows: NDArray[np.intp]) -> None:
+    def meet(self, rows: Ints) -> None:
         super().meet(rows)
         self._sums[rows], self._counts[rows] = 0.0, 0.0
 
-    def absorb(self, rows: NDArray[np.intp], items: NDArray[np.intp], ratings: NDArray[np.float64]) -> None:
+    def absorb(self, rows: Ints, items: Ints, ratings: Floats) -> None:
         super().absorb(rows, items, ratings)
         new = ~self.rated[rows, items]
         np.add.at(self._sums, rows[new], self._y[items[new]])
         np.add.at(self._counts, rows[new], 1.0)
 
-    def middle(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    def middle(self, rows: Ints) -> Floats:
         middle = super().middle(rows)
         middle[:, 1:] = self._sums[rows] / np.sqrt(np.maximum(self._counts[rows], 1.0))[:, None]
         return middle

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from emosim_core.model.arrays import Floats, Ints
 from emosim_core.model.frozen import option
 from emosim_core.recommenders.logs import LogOptions
 from emosim_core.recommenders.profiles import ProfilePolicy
@@ -42,7 +42,7 @@ class _Baselined(ProfilePolicy):
     PRIOR_ITEM = 10.0
     PRIOR_USER = 15.0
 
-    expected: NDArray[np.float64]
+    expected: Floats
     """The mean plus b_i of each item, shape ``(N,)``."""
 
     def fit(self) -> None:
@@ -66,14 +66,14 @@ class _Baselined(ProfilePolicy):
             of.T.tocsr() for of in (self._above, self._squared, self._rated)
         )
 
-    def deviations(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    def deviations(self, rows: Ints) -> Floats:
         """How far the ratings of the profiles are from their baselines, 0 where not rated; shape ``(R, N)``."""
         rated = self.rated[rows]
         above = np.where(rated, self.ratings[rows] - self.expected, 0.0)
         user = above.sum(axis=1) / (rated.sum(axis=1) + self.PRIOR_USER)
         return np.where(rated, above - user[:, None], 0.0)
 
-    def expected_with(self, total: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    def expected_with(self, total: Floats, weight: Floats) -> Floats:
         """What neighbours of some weight add to the baseline, both of shape ``(R, N)``."""
         return self.expected + np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
 
@@ -97,7 +97,7 @@ class ItemKNN(_Baselined):
         blocks = [self._nearest(slice(at, at + _BLOCK)) for at in range(0, len(self.catalog), _BLOCK)]
         self._near = sparse.vstack([sparse.csr_array(block) for block in blocks], format="csr")
 
-    def _nearest(self, block: slice) -> NDArray[np.float64]:
+    def _nearest(self, block: slice) -> Floats:
         """Similarities of some items to all, 0 for all but the k nearest; shape ``(items of the block, N)``."""
         common = (self._rated_by_item[block] @ self._rated).toarray()
         products = (self._above_by_item[block] @ self._above).toarray()
@@ -108,7 +108,7 @@ class ItemKNN(_Baselined):
         near[np.arange(len(near)), np.arange(len(self.catalog))[block]] = 0.0
         return nearest_only(near, self.options.k)
 
-    def scores(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    def scores(self, rows: Ints) -> Floats:
         total = np.asarray(self._near @ self.deviations(rows).T).T
         weight = np.asarray(self._near @ self.rated[rows].T.astype(np.float64)).T + self.options.damping
         return self.expected_with(total, weight)
@@ -126,13 +126,13 @@ class UserKNN(_Baselined):
     def __init__(self, options: UserKNNOptions) -> None:
         self.options: UserKNNOptions = options
 
-    def scores(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    def scores(self, rows: Ints) -> Floats:
         near = self.nearness(rows).T
         total = np.asarray(self._above_by_item @ near).T
         weight = np.asarray(self._rated_by_item @ near).T + self.options.damping
         return self.expected_with(total, weight)
 
-    def nearness(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    def nearness(self, rows: Ints) -> Floats:
         """How alike the logged users are, 0 for all but the k nearest; shape ``(R, V)``."""
         mine = np.ascontiguousarray(self.deviations(rows).T)
         rated = np.ascontiguousarray(self.rated[rows].T.astype(np.float64))
@@ -144,9 +144,9 @@ class UserKNN(_Baselined):
         )
 
 
-def nearest_only(near: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+def nearest_only(near: Floats, k: int) -> Floats:
     """Similarities with 0 in place of negative ones and of all but the ``k`` highest of each row; ties stay in."""
-    nearest: NDArray[np.float64] = np.maximum(np.round(near, 12), 0.0)
+    nearest: Floats = np.maximum(np.round(near, 12), 0.0)
     if k < nearest.shape[1]:
         nearest[nearest < np.partition(nearest, -k, axis=1)[:, -k, None]] = 0.0
     return nearest

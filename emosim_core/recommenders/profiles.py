@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emosim_core.components.base import (
     BeginRequest,
@@ -16,6 +15,7 @@ from emosim_core.components.base import (
     RecommendationRequest,
 )
 from emosim_core.errors import MissingDependencyError
+from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.recommenders.heuristics import ScoredPolicy
 from emosim_core.recommenders.logs import INSTALL_TRAIN, Interactions, LogOptions, read_logs
 
@@ -40,8 +40,8 @@ class ProfilePolicy(ScoredPolicy):
 
     options: LogOptions
     logs: Interactions
-    ratings: NDArray[np.float64]
-    rated: NDArray[np.bool_]
+    ratings: Floats
+    rated: Flags
 
     def start(self, setting: PolicySetting) -> None:
         super().start(setting)
@@ -59,7 +59,7 @@ class ProfilePolicy(ScoredPolicy):
         """Learn from :attr:`logs`; called once."""
         raise NotImplementedError
 
-    def trainset(self) -> tuple[Any, NDArray[np.intp]]:
+    def trainset(self) -> tuple[Any, Ints]:
         """The logged pairs as a ``surprise.Trainset``, and the number that each item has in it, -1 for none.
 
         The numbers of the users in it are their numbers in the logs.
@@ -80,21 +80,21 @@ class ProfilePolicy(ScoredPolicy):
             numbers[table.to_raw_iid(number)] = number
         return table, numbers
 
-    def scores(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    def scores(self, rows: Ints) -> Floats:
         """How much each item is expected to be liked by the users of the slots ``rows``; shape ``(R, N)``."""
         raise NotImplementedError
 
-    def absorb(self, rows: NDArray[np.intp], items: NDArray[np.intp], ratings: NDArray[np.float64]) -> None:
+    def absorb(self, rows: Ints, items: Ints, ratings: Floats) -> None:
         """Ratings are about to join the profiles; all of shape ``(n,)``, no pair of row and item twice."""
 
-    def meet(self, rows: NDArray[np.intp]) -> None:
+    def meet(self, rows: Ints) -> None:
         """Profiles of the slots ``rows`` are empty again."""
 
     def begin(self, request: BeginRequest, draws: Draws) -> None:
         super().begin(request, draws)
         self._unmet[request.rows] = True
 
-    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:
+    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> Ints:
         self._look(request.rows, request.observations)
         return self.pick(request.rows, np.round(self.scores(request.rows), _DECIMALS))
 
@@ -103,7 +103,7 @@ class ProfilePolicy(ScoredPolicy):
         r, place = np.nonzero(~np.isnan(ratings))
         self._observe(rows[r], actions[r, place], ratings[r, place])
 
-    def _look(self, rows: NDArray[np.intp], observations: Observations) -> None:
+    def _look(self, rows: Ints, observations: Observations) -> None:
         """Take over what observations show and nobody has told yet."""
         unmet = np.flatnonzero(self._unmet[rows])
         if len(unmet):
@@ -126,11 +126,11 @@ class ProfilePolicy(ScoredPolicy):
             r, place = r[first], place[first]
             self._observe(rows[r], items[r, place], observations["history_ratings"][r, place].astype(np.float64))
 
-    def _observe(self, rows: NDArray[np.intp], items: NDArray[np.intp], ratings: NDArray[np.float64]) -> None:
+    def _observe(self, rows: Ints, items: Ints, ratings: Floats) -> None:
         self._observed[rows, items] = True
         self._join(rows, items, ratings)
 
-    def _join(self, rows: NDArray[np.intp], items: NDArray[np.intp], ratings: NDArray[np.float64]) -> None:
+    def _join(self, rows: Ints, items: Ints, ratings: Floats) -> None:
         self.absorb(rows, items, ratings)
         self.ratings[rows, items] = ratings
         self.rated[rows, items] = True

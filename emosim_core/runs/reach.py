@@ -244,12 +244,12 @@ def _harmless_type(annotation: Any, seen: frozenset[type] = frozenset()) -> bool
     if any(annotation is one for one in (bool, int, float, None, types.NoneType)):
         return True
     origin, parts = get_origin(annotation), get_args(annotation)
-    if origin in (Annotated, *_CONTAINERS):
-        return all(
-            part is Ellipsis or _harmless_type(part, seen) for part in parts[: 1 if origin is Annotated else None]
-        )
+    if origin is Annotated:
+        return _harmless_type(parts[0], seen)
     if origin is Literal:
         return True
+    if origin in _CONTAINERS:
+        return all(part is Ellipsis or _harmless_type(part, seen) for part in parts)
     if not isinstance(annotation, type) or annotation in seen:
         return False
     if issubclass(annotation, BaseModel):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from emosim_core.data.bundled import BundledItems
-from emosim_core.data.embeddings import EmbeddingOptions, save_bundled_embeddings
+from emosim_core.data.embeddings import Embedded, EmbeddingOptions, save_bundled_embeddings
 from emosim_core.errors import ConfigurationError
 from emosim_core.model import CatalogSetting, Domain, Item, RatingScale, Words
 from emosim_core.testing import fails, write_folder
@@ -93,10 +93,11 @@ def test_embeddings_need_not_be_bundled(sample: Callable[[bool], BundledItems], 
 def test_embeddings_are_made_anew_after_a_change(
     sample: Callable[[bool], BundledItems], package: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def build(items: list[Item], target: Path, options: EmbeddingOptions | None) -> None:
-        save_bundled_embeddings(target, items, np.eye(2), "new/model")
+    def embed(items: list[Item], *, options: EmbeddingOptions) -> Embedded:
+        assert options.method == "sentence-transformers"  # which never falls back to words
+        return Embedded(np.eye(2), "new/model")
 
-    monkeypatch.setattr("emosim_core.data.bundled.build_bundled_embeddings", build)
+    monkeypatch.setattr("emosim_core.data.bundled.embed_items", embed)
     table = package / "data" / "sample.csv"
     table.write_text(table.read_text().replace("A story.", "Another story."))
     assert sample(True).rebuild_embeddings() == package / "data" / "sample.npz"

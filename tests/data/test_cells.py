@@ -38,14 +38,6 @@ def test_what_is_no_whole_number(text: str) -> None:
     refused(lambda: whole_number(text, *WHERE, "an age"), f"expected an age, got {text!r}")
 
 
-def test_digits_alone() -> None:
-    assert whole_number("0114709", *WHERE, digits_only=True) == 114709
-    for text in ("-1", "+1", "1.0", ""):
-        refused(
-            lambda text=text: whole_number(text, *WHERE, digits_only=True), f"expected a whole number, got {text!r}"
-        )
-
-
 def test_numbers_are_finite() -> None:
     assert number("4.25", *WHERE) == 4.25
     for text in ("good", "nan", "inf", "1e999", ""):

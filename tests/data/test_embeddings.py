@@ -16,12 +16,11 @@ import pytest
 from pydantic import ValidationError
 
 from emosim_core import ConfigurationError, DataError, MissingDependencyError
-from emosim_core.data import embeddings, sentence_models
+from emosim_core.data import sentence_models
 from emosim_core.data.embeddings import lexical_vectors
 from emosim_core.loading import (
     Embedded,
     EmbeddingOptions,
-    build_bundled_embeddings,
     embed_items,
     load_array,
     load_bundled_embeddings,
@@ -309,17 +308,9 @@ def test_a_damaged_bundled_file_is_one_error(tmp_path: Path, content: bytes | st
         load_bundled_embeddings(file, ITEMS)
 
 
-def test_building_bundled_embeddings_never_falls_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "sample.npz"
-    install(monkeypatch, None)
-    with pytest.raises(MissingDependencyError):
-        build_bundled_embeddings(ITEMS, file)
-    assert not file.exists()
-    install(monkeypatch, fake_library([]))
-    assert build_bundled_embeddings(ITEMS, file).name == embeddings.DEFAULT_MODEL
-    assert load_bundled_embeddings(file, ITEMS)[0].shape == (3, 5)
+def test_bundled_embeddings_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be written"):
-        build_bundled_embeddings(ITEMS, tmp_path / "none" / "sample.npz")
+        save_bundled_embeddings(tmp_path / "none" / "sample.npz", ITEMS, np.eye(3), "tiny/model")
 
 
 def test_load_array(tmp_path: Path) -> None:
