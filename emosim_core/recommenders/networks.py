@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +12,12 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
+
+from emosim_core.model import Catalog
+from emosim_core.model.arrays import Floats
+
+_CATEGORY_SCALE = 2.0
+"""Brings the categories of an item, whose squares sum to 1, to about the size of its other features."""
 
 _SHRINK = 2.0
 """How many ratings as expected a user is taken to have given before."""
@@ -260,3 +268,36 @@ def layers(width: int, hidden: list[int]) -> nn.Sequential:
         made += [linear, nn.Tanh()]
         width = size
     return nn.Sequential(*made)
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Have torch use ``count`` threads within; several wait for each other longer than they work here."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def item_features(catalog: Catalog) -> NDArray[np.float32]:
+    """Categories, public rating and how widely rated each item is, shape ``(N, C + 2)``.
+
+    An item with n categories has 2 / sqrt(n) in each; public rating and log(1 + public count) are standardised.
+    """
+    categories = catalog.categories.astype(np.float64)
+    categories *= _CATEGORY_SCALE / np.sqrt(np.maximum(categories.sum(axis=1, keepdims=True), 1.0))
+    columns = [categories, public_ratings(catalog)[:, None], _standardised(np.log1p(catalog.public_counts))[:, None]]
+    return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+def public_ratings(catalog: Catalog) -> Floats:
+    """Standardised public ratings, shape ``(N,)``."""
+    return _standardised(catalog.public_ratings)
+
+
+def _standardised(values: NDArray) -> Floats:
+    spread = float(values.std())
+    made: Floats = (values - values.mean()) / (spread if spread > 1e-9 else 1.0)
+    return made

@@ -195,7 +195,7 @@ class Recommender:
         """
         import torch
 
-        from emosim_core.recommenders.threads import torch_threads
+        from emosim_core.recommenders.networks import torch_threads
 
         tensors: dict[str, torch.Tensor] = {}
         for key in self.options.keys:

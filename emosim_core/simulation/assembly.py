@@ -273,31 +273,30 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None, spent:
     parts: dict[str, Any] = {"domain": domain_part.describe()}
     announcements: list[str] = []
 
-    def part(kind: str, choice: str | Mapping[str, Any], interface: type) -> tuple[Any, Resolved]:
+    def part(kind: str, choice: str | Mapping[str, Any]) -> Resolved:
         resolved = registry.resolve(kind, choice, domain.name)
         parts[kind] = resolved.describe()
-        return resolved.build(interface), resolved
+        return resolved
 
     made: dict[str, Any] = {}
     for kind, (option, interface) in STRATEGIES.items():
-        made[kind], resolved = part(kind, getattr(config, option), interface)
+        resolved = part(kind, getattr(config, option))
+        made[kind] = resolved.build(interface)
         if kind == "rater":
             if made[kind].language_model:
                 parts[kind]["language_model"] = made[kind].language_model
             with named(resolved.label):
                 announcements.extend(made[kind].announcements())
-    item_loader, items_part = part("item_loader", config.items or domain.default_items, ItemLoader)
-    user_loader, users_part = part("user_loader", config.user_dataset or domain.default_users, UserLoader)
+    items_part = part("item_loader", config.items or domain.default_items)
+    users_part = part("user_loader", config.user_dataset or domain.default_users)
 
     with named(items_part.label), other_source_named(registry, items_part, domain):
-        item_loader.prepare(CatalogSetting(domain=domain))
-        loaded = item_loader.load()
+        loaded = loader_of(items_part, domain).load()
         _check_items(loaded, domain)
     announcements.extend(loaded.notes)
     catalog = make_catalog(loaded, domain, config.embeddings, announcements)
     with named(users_part.label):
-        user_loader.prepare(PopulationSetting(domain=domain, categories=catalog.category_names))
-        users = user_loader.load()
+        users = loader_of(users_part, domain, catalog.category_names).load()
         strange = next((user for user in users if not isinstance(user, User)), None)
         if strange is not None:
             raise TypeError(f"load() brought a {type(strange).__name__} among the users")

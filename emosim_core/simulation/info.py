@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.errors import ConfigurationError
+from emosim_core.errors import ConfigurationError, MissingDependencyError
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.engine import Step
-from emosim_core.simulation.picture import picture
 from emosim_core.terminal import one_line
 
 
@@ -54,6 +54,9 @@ class Reasons(Sequence[str]):
     __deepcopy__ = __copy__
 
 
+_COLUMNS, _SIZE, _LINE, _MARGIN, _WIDTH = 76, 16, 22, 12, 720
+"""Of an image: characters of a line, size of the letters, height of a line, margin and width in pixels."""
+
 RENDER_MODES = ("ansi", "rgb_array")
 """How an environment can be rendered: in words, or as an image of these words."""
 
@@ -72,7 +75,7 @@ def rendered(world: World, info: Mapping[str, Any] | None, mode: str) -> str | N
         MissingDependencyError: an image needs Pillow, which is not installed.
     """
     text = "No step was taken yet." if info is None else _in_words(world, info)
-    return text if mode == "ansi" else picture(text, 5 * world.config.slate + 2)
+    return text if mode == "ansi" else _picture(text, 5 * world.config.slate + 2)
 
 
 def _in_words(world: World, info: Mapping[str, Any]) -> str:
@@ -83,6 +86,25 @@ def _in_words(world: World, info: Mapping[str, Any]) -> str:
     ]
     lines += [f"The episode ended: {info['end_reason']}."] if info["end_reason"] else []
     return "\n".join(map(one_line, lines))
+
+
+def _picture(text: str, lines: int) -> NDArray[np.uint8]:
+    """Text in black on white, shape ``(H, W, 3)``; the size depends on ``lines`` alone, as videos need.
+
+    A line that is too long is wrapped; lines beyond ``lines`` are left out, with ``...`` at the end.
+    """
+    try:
+        from PIL import Image, ImageDraw, ImageFont
+    except ImportError as error:
+        raise MissingDependencyError("render_mode='rgb_array'", "pillow", "pip install pillow") from error
+    wrapped = [row for line in text.splitlines() for row in textwrap.wrap(line, _COLUMNS) or [""]]
+    if len(wrapped) > lines:
+        wrapped = [*wrapped[: lines - 1], "..."]
+    image = Image.new("RGB", (_WIDTH, lines * _LINE + 2 * _MARGIN), "white")
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(_SIZE)
+    for place, row in enumerate(wrapped):
+        draw.text((_MARGIN, _MARGIN + place * _LINE), row, fill="black", font=font)
+    return np.asarray(image, dtype=np.uint8).copy()
 
 
 def user_info(world: World, user_index: int) -> dict[str, Any]:

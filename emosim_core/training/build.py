@@ -9,8 +9,7 @@ import torch
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks.component import load_object
-from emosim_core.recommenders.item_features import item_features, public_ratings
-from emosim_core.recommenders.networks import Net, NetOptions
+from emosim_core.recommenders.networks import Net, NetOptions, item_features, public_ratings
 from emosim_core.simulation.assembly import World
 from emosim_core.training.algorithms import ALGORITHMS, arguments
 from emosim_core.training.config import TrainConfig

@@ -75,7 +75,7 @@ class Training:
             return self._train(on_progress)
 
     def _train(self, on_progress: Callable[[TrainingProgress], None]) -> dict[str, Any]:
-        from emosim_core.recommenders.threads import torch_threads
+        from emosim_core.recommenders.networks import torch_threads
         from emosim_core.training.callbacks import DivergedError, Progress
 
         begun = self._begin()

@@ -11,8 +11,15 @@ import torch
 from gymnasium import spaces
 
 from emosim_core.model import Catalog, Item, RatingScale
-from emosim_core.recommenders.item_features import item_features, public_ratings
-from emosim_core.recommenders.networks import MASKED, HistoryFeatures, Net, NetOptions, UserFeatures
+from emosim_core.recommenders.networks import (
+    MASKED,
+    HistoryFeatures,
+    Net,
+    NetOptions,
+    UserFeatures,
+    item_features,
+    public_ratings,
+)
 
 ITEMS, USERS = 4, 3
 
