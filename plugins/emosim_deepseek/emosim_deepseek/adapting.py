@@ -39,25 +39,20 @@ class _Change(NamedTuple):
     option: str
 
 
-def _without(field: str) -> Callable[[Body], Body | None]:
+def _renamed(old: str, new: str | None) -> Callable[[Body], Body | None]:
+    """A field under another name, or left out."""
+
     def make(body: Body) -> Body | None:
-        return {name: value for name, value in body.items() if name != field} if field in body else None
-
-    return make
-
-
-def _renamed(old: str, new: str) -> Callable[[Body], Body | None]:
-    def make(body: Body) -> Body | None:
-        return {new if name == old else name: value for name, value in body.items()} if old in body else None
+        fields = ((new if name == old else name, value) for name, value in body.items())
+        return {name: value for name, value in fields if name is not None} if old in body else None
 
     return make
 
 
 def _plain_json(body: Body) -> Body | None:
     form = body.get("response_format")
-    if not isinstance(form, Mapping) or form.get("type") != "json_schema":
-        return None
-    return {**body, "response_format": {"type": "json_object"}}
+    of_schema = isinstance(form, Mapping) and form.get("type") == "json_schema"
+    return {**body, "response_format": {"type": "json_object"}} if of_schema else None
 
 
 def _without_system(body: Body) -> Body | None:
@@ -65,10 +60,8 @@ def _without_system(body: Body) -> Body | None:
     first, *rest = body["messages"]
     if first["role"] != "system":
         return None
-    if rest and rest[0]["role"] == "user":
-        joined = {"role": "user", "content": f"{first['content']}\n\n{rest[0]['content']}"}
-        return {**body, "messages": [joined, *rest[1:]]}
-    return {**body, "messages": [{"role": "user", "content": first["content"]}, *rest]}
+    texts = [first["content"], *(rest.pop(0)["content"] for _ in rest[:1] if rest[0]["role"] == "user")]
+    return {**body, "messages": [{"role": "user", "content": "\n\n".join(texts)}, *rest]}
 
 
 _CHANGES = (
@@ -92,12 +85,14 @@ _CHANGES = (
     ),
     _Change(
         re.compile(r"json_object|response_format|structured output"),
-        _without("response_format"),
+        _renamed("response_format", None),
         "the form of the answer is requested in the prompt alone",
         "structured=none",
     ),
-    _Change(re.compile(r"temperature"), _without("temperature"), "no temperature is sent", "send_temperature=false"),
-    _Change(re.compile(r"\bseed\b"), _without("seed"), "no seed is sent", ""),
+    _Change(
+        re.compile(r"temperature"), _renamed("temperature", None), "no temperature is sent", "send_temperature=false"
+    ),
+    _Change(re.compile(r"\bseed\b"), _renamed("seed", None), "no seed is sent", ""),
     _Change(
         re.compile(r"system.{0,20}(role|message|prompt|instruction)|role.{0,20}system|developer instruction|"
                    r"roles must alternate"),
@@ -166,11 +161,8 @@ class Adaptation:
     def advice(self, body: Body, fault: Fault) -> str:
         """A sentence that names the option for a field that a service rejects; empty if it names no field."""
         text = " ".join((fault.text, *fault.params)).lower()
-        for name, option in _OPTIONS.items():
-            if name in body and re.search(rf"\b{name}\b", text):
-                where = "extra_body" if name in self._fixed else option
-                return f". What is sent as {name} is set by the option {where}"
-        for name in self._fixed:
+        known = {name: option for name, option in _OPTIONS.items() if name in body and name not in self._fixed}
+        for name, option in {**dict.fromkeys(self._fixed, "extra_body"), **known}.items():
             if re.search(rf"\b{re.escape(name.lower())}\b", text):
-                return f". What is sent as {name} is set by the option extra_body"
+                return f". What is sent as {name} is set by the option {option}"
         return ""

@@ -56,12 +56,9 @@ def hidden_parts(place: Address) -> list[str]:
     """The secret parts of an address that is not shown whole."""
     if place.url == place.shown:
         return []
-    segments = [segment for segment in urlsplit(place.url).path.split("/") if segment]
-    return [part for segment in segments for part in {segment, unquote(segment)} if _may_be_a_key(segment)]
-
-
-def _may_be_a_key(segment: str) -> bool:
-    return len(segment) >= 8 and any(sign.isdigit() for sign in segment) and not segment.isdigit()
+    segments = urlsplit(place.url).path.split("/")
+    may_be_keys = [one for one in segments if len(one) >= 8 and re.search(r"\d", one) and not one.isdigit()]
+    return [part for segment in may_be_keys for part in {segment, unquote(segment)}]
 
 
 def looks_like_a_key(segment: str) -> bool:

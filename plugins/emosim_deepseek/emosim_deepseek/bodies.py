@@ -38,7 +38,12 @@ def strict_json(text: str | bytes) -> Any:
         ValueError: it is not JSON, has a key twice in an object, or NaN or Infinity.
         RecursionError: it is nested too deeply.
     """
-    return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant, parse_int=_whole)
+    return json.loads(
+        text,
+        object_pairs_hook=_once,
+        parse_constant=_no_constant,
+        parse_int=lambda digits: int(digits) if len(digits) <= 20 else None,
+    )
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -52,14 +57,10 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-def _whole(digits: str) -> int | None:
-    return int(digits) if len(digits) <= 20 else None
-
-
-def shortened(text: str, limit: int = _SHOWN) -> str:
-    """A text on one line without control and invisible characters, cut off after ``limit`` characters."""
-    text = " ".join("".join(sign if sign.isprintable() else " " for sign in text[: 4 * limit + _READ]).split())
-    return text if len(text) <= limit else text[:limit] + "..."
+def shortened(text: str) -> str:
+    """A text on one line without control and invisible characters, cut off after 200 characters."""
+    text = " ".join("".join(sign if sign.isprintable() else " " for sign in text[: 4 * _SHOWN + _READ]).split())
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
 def fault_in(body: bytes) -> Fault:

@@ -116,10 +116,8 @@ class DeepSeek(ChatService):
         mode = {None: "default", True: "on", False: "off"}[self.thinking]
         self.identity = f"deepseek {self.model.served_name} thinking={mode} base={place.shown}"
         if self.thinking is not False:
-            self.reasoning_tokens = options.reasoning_tokens
-            if options.reasoning_effort:
-                self.identity += f" effort={options.reasoning_effort}"
-            self.identity += f" reasoning_tokens={options.reasoning_tokens}"
+            effort = f" effort={options.reasoning_effort}" if options.reasoning_effort else ""
+            self.identity += f"{effort} reasoning_tokens={options.reasoning_tokens}"
         if options.structured != "json_object":
             self.identity += f" structured={options.structured}"
 

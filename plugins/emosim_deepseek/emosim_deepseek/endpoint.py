@@ -127,7 +127,6 @@ class Endpoint(ChatService):
         own = place.url == SERVICE
         variable = options.api_key_env or (KEY if own else OTHER_KEY)
         named = f"base_url_env={options.base_url_env}," if options.base_url_env else f"base_url={place.shown},"
-        where = "" if own else named
         super().__init__(
             name="OpenAI" if own else "the service",
             address=place,
@@ -136,7 +135,7 @@ class Endpoint(ChatService):
             key_help=(
                 f"Put the key in the environment variable {variable} (export {variable}=...), or name another variable "
                 f"with the option api_key_env (--llm-model openai:model={options.model},"
-                f"{where}api_key_env=MY_KEY)"
+                f"{'' if own else named}api_key_env=MY_KEY)"
             ),
             timeout=options.timeout,
             fixed=options.extra_body,
@@ -176,21 +175,17 @@ class Endpoint(ChatService):
             body["seed"] = request.seed + request.sample
         if options.reasoning_effort:
             body["reasoning_effort"] = options.reasoning_effort
-        if request.schema is not None and options.structured != "none":
-            body["response_format"] = _format(request.schema, options.structured)
+        if request.schema is not None and options.structured == "json_schema":
+            # Strict if the schema satisfies OpenAI's rules for strict schemas.
+            named_schema = {"name": "answer", "schema": dict(request.schema), "strict": _closed(request.schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": named_schema}
+        if request.schema is not None and options.structured == "json_object":
+            body["response_format"] = {"type": "json_object"}
         if request.choices and options.choices == "vllm":
             body["structured_outputs"] = {"choice": list(request.choices)}
         if request.choices and options.choices == "llama.cpp":
             body["grammar"] = "root ::= " + " | ".join(json.dumps(choice) for choice in request.choices)
         return {**body, **options.extra_body}
-
-
-def _format(schema: Mapping[str, Any], structured: str) -> dict[str, Any]:
-    """The field for a schema; strict if the schema satisfies OpenAI's rules for strict schemas."""
-    if structured == "json_object":
-        return {"type": "json_object"}
-    named_schema = {"name": "answer", "schema": dict(schema), "strict": _closed(schema)}
-    return {"type": "json_schema", "json_schema": named_schema}
 
 
 def _closed(schema: Any) -> bool:

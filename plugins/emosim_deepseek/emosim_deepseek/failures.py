@@ -174,13 +174,9 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
         if math.isfinite(seconds) and seconds >= 0:
             return seconds
     text = headers.get("retry-after", "").strip()
-    for read in (parsedate_to_datetime, _iso_date):
+    for read in (parsedate_to_datetime, lambda text: datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text))):
         with contextlib.suppress(TypeError, ValueError, IndexError, OverflowError, AttributeError):
             until = read(text)
             until = until if until.tzinfo is not None else until.replace(tzinfo=timezone.utc)
             return max(0.0, (until - (now or datetime.now(timezone.utc))).total_seconds())
     return None
-
-
-def _iso_date(text: str) -> datetime:
-    return datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text))

@@ -61,14 +61,9 @@ def _of_stream(text: str) -> dict[str, Any]:
             events.append(strict_json(data))
     if not events or not all(isinstance(event, dict) for event in events):
         raise ValueError("no stream of completions")
-    if len(events) == 1 and ("error" in events[0] or _has_message(events[0])):
-        return events[0]
-    return _joined(events, ended)
-
-
-def _has_message(event: dict[str, Any]) -> bool:
-    choices = event.get("choices")
-    return isinstance(choices, list) and any(isinstance(one, dict) and "message" in one for one in choices)
+    first, choices = events[0], events[0].get("choices")
+    whole = isinstance(choices, list) and any(isinstance(one, dict) and "message" in one for one in choices)
+    return first if len(events) == 1 and ("error" in first or whole) else _joined(events, ended)
 
 
 def _joined(events: list[dict[str, Any]], ended: bool) -> dict[str, Any]:
@@ -133,10 +128,9 @@ def read_answer(value: dict[str, Any], body: bytes, usage: Usage, service: str) 
         raise LLMRefusedError(f"the model at {service} refuses: {shortened(str(refusal))}")
     if finish == "content_filter":
         raise LLMRefusedError(f"{service} withheld the answer: its content filter rejects it")
-    if finish == "insufficient_system_resource":
-        raise LLMTransientError(f"{service} broke the answer off for lack of resources")
-    if finish == "error":
-        raise LLMTransientError(f"{service} broke the answer off with an error")
+    broken_off = {"insufficient_system_resource": "for lack of resources", "error": "with an error"}
+    if finish in broken_off:
+        raise LLMTransientError(f"{service} broke the answer off {broken_off[finish]}")
     text, thought = _content(message.get("content"), service, body)
     reasoning = message.get("reasoning_content") or message.get("reasoning") or thought
     if not isinstance(reasoning, str):

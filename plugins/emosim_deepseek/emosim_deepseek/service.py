@@ -141,31 +141,26 @@ class ChatService(LLMBackend):
             error.usage = usage or usage_of_error(reply.body)  # its tokens are charged
             raise
         self._cut_prompts.look(body["messages"], reported.prompt)
-        self._note_model(answer.model)
-        return answer
-
-    def _note_model(self, model: str) -> None:
-        """Warn once if another model answers than before."""
-        if self._models and model not in self._models and len(self._models) == 1:
-            log.warning("%s now answers with the model %r; before it was %r", self._info.service, model, *self._models)
+        if len(self._models) == 1 and answer.model not in self._models:
+            what = "%s now answers with the model %r; before it was %r"
+            log.warning(what, self._info.service, answer.model, *self._models)
         if len(self._models) < 2:
-            self._models.add(model)
+            self._models.add(answer.model)
+        return answer
 
     def _session(self) -> _Opened:
         """The client of the running event loop, created at the first use."""
         loop = asyncio.get_running_loop()
-        opened = self._clients.get(loop)
-        if opened is None:
-            opened = self._clients[loop] = self._open()
-        return opened
+        if loop not in self._clients:
+            key = read_key(self._key_variable)
+            if self._key_needed and not key:
+                problem = f"{self._info.service} needs a key, and there is none. {self._info.key_help}"
+                raise LLMAuthenticationError(problem)
+            from emosim_deepseek.wire import Wire
 
-    def _open(self) -> _Opened:
-        key = read_key(self._key_variable)
-        if self._key_needed and not key:
-            raise LLMAuthenticationError(f"{self._info.service} needs a key, and there is none. {self._info.key_help}")
-        from emosim_deepseek.wire import Wire
-
-        return _Opened(Wire(self.base_url, key, self.timeout, LARGEST_ANSWER, self._info.service), key)
+            wire = Wire(self.base_url, key, self.timeout, LARGEST_ANSWER, self._info.service)
+            self._clients[loop] = _Opened(wire, key)
+        return self._clients[loop]
 
     async def close(self) -> None:
         opened = self._clients.pop(asyncio.get_running_loop(), None)

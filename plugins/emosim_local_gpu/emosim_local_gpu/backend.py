@@ -101,7 +101,7 @@ class LocalBackend(LLMBackend):
             if not requests:
                 return []
             try:
-                loaded = self._load()
+                loaded = self._loaded = self._loaded or load(self.options)
             except LLMError as error:
                 return [error] * len(requests)
             groups: dict[tuple[str, ...], list[_Job]] = {}
@@ -119,31 +119,22 @@ class LocalBackend(LLMBackend):
 
     # ------------------------------------------------------------------------------------------ inside
 
-    def _load(self) -> Loaded:
-        if self._loaded is None:
-            self._loaded = load(self.options)
-        return self._loaded
-
     def _job(self, loaded: Loaded, place: int, request: ChatRequest) -> _Job:
-        free = not request.choices and request.schema is None
+        choices, longest_answer = request.choices, 1
+        free = not choices and request.schema is None
         tokens = loaded.format.prompt(request, thinking=free and self.options.thinking)
-        if request.choices:
-            tree = self._tree(loaded, request.choices)
+        if choices:
+            if choices not in self._trees:
+                self._trees[choices] = LabelTree([loaded.format.label(one) for one in choices], choices)
+            tree = self._trees[choices]
             tokens = [*tokens, *tree.lead]
             longest_answer = max(tree.lengths) - len(tree.lead)
-        else:
-            longest_answer = 1
         if loaded.longest is not None and len(tokens) + longest_answer > loaded.longest:
             raise LLMRefusedError(
                 f"the request has {len(tokens):,} tokens; {self.options.model} takes {loaded.longest:,} for prompt "
                 "and answer: show less of the history or of the descriptions, or use a model with a longer context"
             )
         return _Job(place, request, tokens)
-
-    def _tree(self, loaded: Loaded, choices: tuple[str, ...]) -> LabelTree:
-        if choices not in self._trees:
-            self._trees[choices] = LabelTree([loaded.format.label(one) for one in choices], choices)
-        return self._trees[choices]
 
     def _group(
         self, loaded: Loaded, choices: tuple[str, ...], jobs: list[_Job]
@@ -211,20 +202,15 @@ class LocalBackend(LLMBackend):
         rows = score(loaded.engine, [job.tokens for job in jobs], prefix, tree, loaded.ends)
         answers = []
         for i, (job, shares) in enumerate(zip(jobs, rows, strict=True)):
-            best = max(range(len(choices)), key=shares.__getitem__)
+            likeliest = sorted(range(len(choices)), key=lambda place: -shares[place])
+            best, shown = likeliest[0], sorted(likeliest[: self.options.top])
+            total = 1.0 if len(shown) == len(choices) else sum(shares[place] for place in shown)
+            probabilities = {choices[place]: shares[place] / total for place in shown}
             usage = Usage(len(job.tokens), _cached(prefix, i), tree.lengths[best])
-            probabilities = self._probabilities(choices, shares)
             answers.append(
                 ChatAnswer(choices[best], model=self.options.model, usage=usage, probabilities=probabilities)
             )
         return answers
-
-    def _probabilities(self, choices: tuple[str, ...], shares: list[float]) -> dict[str, float]:
-        if self.options.top is None or self.options.top >= len(choices):
-            return dict(zip(choices, shares, strict=True))
-        likeliest = sorted(range(len(choices)), key=lambda i: -shares[i])[: self.options.top]
-        total = sum(shares[i] for i in likeliest)
-        return {choices[i]: shares[i] / total for i in sorted(likeliest)}
 
     def _write(self, loaded: Loaded, jobs: list[_Job], prefix: Prefix) -> list[ChatAnswer]:
         writers = [self._writer(loaded, job) for job in jobs]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from emosim_core.llm import ChatRequest, LLMRequestError, Message
@@ -52,7 +53,8 @@ class ChatFormat:
             if len(begun) > len(bare) and begun[-len(bare) :] == bare:
                 self._begin = begun[: len(begun) - len(bare)]
         self.lead, after = self._around_answer()
-        self.ends = {*ends, *self._first_special(after)}
+        # The special token after an answer, if any, is one that ends it.
+        self.ends = {*ends, *(token for token in self.encode(after.lstrip())[:1] if token in marks(tokenizer))}
 
     def encode(self, text: str, special: bool = False) -> list[int]:
         """The tokens of a text."""
@@ -102,24 +104,17 @@ class ChatFormat:
         lead, mark, after = whole[len(before) :].partition(_MARK)
         return (lead, after) if whole.startswith(before) and mark and not lead.strip() else ("", "")
 
-    def _first_special(self, text: str) -> list[int]:
-        """The special token at the beginning of a text, if any; after an answer, it is the one that ends it."""
-        first = self.encode(text.lstrip())[:1]
-        return [token for token in first if token in marks(self.tokenizer)]
-
     def _by_template(self, messages: Sequence[Message], thinking: bool) -> str:
+        options = {"add_generation_prompt": True, "enable_thinking": thinking}
         try:
-            return self._render(messages, add_generation_prompt=True, enable_thinking=thinking)
+            return self._render(messages, **options)
         except Exception as error:
-            if messages[0].role == "system" and len(messages) > 1 and messages[1].role == "user":
+            if [one.role for one in messages[:2]] == ["system", "user"]:
                 first = Message("user", f"{messages[0].content}\n\n{messages[1].content}")
-                try:
-                    return self._render((first, *messages[2:]), add_generation_prompt=True, enable_thinking=thinking)
-                except Exception:  # the first error describes the original messages
-                    pass
-            raise LLMRequestError(
-                f"the chat template of {self.name} does not take this conversation: {error}"
-            ) from error
+                with suppress(Exception):  # the first error describes the original messages
+                    return self._render((first, *messages[2:]), **options)
+            problem = f"the chat template of {self.name} does not take this conversation: {error}"
+            raise LLMRequestError(problem) from error
 
     def _render(self, messages: Sequence[Message], **options: Any) -> str:
         payload = [{"role": one.role, "content": self._defused(one.content)} for one in messages]

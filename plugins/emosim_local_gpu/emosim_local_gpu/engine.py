@@ -75,15 +75,15 @@ class Engine:
         self._prefix = Prefix()
         self._last: tuple[int, ...] = ()
         self.shares = self.branches = False
-        kinds = self._kinds_of_cache()
+        out = self._run([[0]], 0, None, [[0]], keep=True)
+        kinds = {type(layer).__name__ for layer in getattr(out.cache, "layers", None) or ()}
         self.shares = sharing and bool(kinds) and kinds <= {"DynamicLayer", "DynamicSlidingWindowLayer"}
         self.branches = (
             kinds == {"DynamicLayer"}
             and "position_ids" in self._forward_takes
             and getattr(model.config, "_attn_implementation", "") in ("sdpa", "eager")
         )
-        if self.branches and not self._heeds_masks():
-            self.branches = False
+        self.branches = self.branches and self._heeds_masks()
         _LOG.debug("cache of %s: shares=%s, branches=%s", sorted(kinds), self.shares, self.branches)
 
     # ------------------------------------------------------------------------------------------ passes
@@ -143,25 +143,15 @@ class Engine:
         for node in nodes:
             for seen in tree.path(node):
                 sees[node - 1, seen - 1] = True
-        allowed = torch.cat(
-            [
-                read.mask.bool()[:, None, :].expand(rows, len(nodes), -1),
-                sees.to(self.device)[None].expand(rows, -1, -1),
-            ],
-            dim=2,
-        )
+        of_row = read.mask.bool()[:, None, :].expand(rows, len(nodes), -1)
+        allowed = torch.cat([of_row, sees.to(self.device)[None].expand(rows, -1, -1)], dim=2)
         dtype = self.model.dtype
         mask = torch.zeros(allowed.shape, dtype=dtype, device=self.device)
         mask.masked_fill_(~allowed, torch.finfo(dtype).min)
         depths = torch.tensor([tree.depth(node) for node in nodes], device=self.device)
         tokens = torch.tensor([[tree.tokens[node] for node in nodes]] * rows, device=self.device)
-        return self._forward(
-            tokens,
-            mask[:, None],
-            read.cache,
-            positions=read.lengths[:, None] + depths[None] - 1,
-            gather=None,
-        ).logits
+        positions = read.lengths[:, None] + depths[None] - 1
+        return self._forward(tokens, mask[:, None], read.cache, positions, gather=None).logits
 
     def go_on(self, read: Read, tokens: Sequence[int]) -> None:
         """Append one token to each row, and store the logits of the next one in ``read``.
@@ -235,20 +225,18 @@ class Engine:
             where = places.to(states.device)
             return states[torch.arange(len(where), device=states.device)[:, None], where]
 
-        if places is None:
-            yield lambda out: out
-        elif head is None:
-
-            def finish(out: Any) -> Any:
+        def finish(out: Any) -> Any:
+            if places is not None and head is None:
                 out.logits = pick(out.logits)
-                return out
+            return out
 
-            yield finish
-        else:
+        handle = None
+        if places is not None and head is not None:
             handle = head.register_forward_pre_hook(lambda _, arguments: (pick(arguments[0]), *arguments[1:]))
-            try:
-                yield lambda out: out
-            finally:
+        try:
+            yield finish
+        finally:
+            if handle is not None:
                 handle.remove()
 
     def _spread(self, cache: Any, rows: int) -> Any:
@@ -260,11 +248,6 @@ class Engine:
                 layer.keys = layer.keys.expand(rows, *layer.keys.shape[1:])
                 layer.values = layer.values.expand(rows, *layer.values.shape[1:])
         return spread
-
-    def _kinds_of_cache(self) -> set[str]:
-        """Types of the layers of the model's cache, from a pass over one token."""
-        out = self._run([[0]], 0, None, [[0]], keep=True)
-        return {type(layer).__name__ for layer in getattr(out.cache, "layers", None) or ()}
 
     def _heeds_masks(self) -> bool:
         """Whether continuations computed in one pass have the same logits as those computed one by one."""

@@ -7,8 +7,6 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -212,37 +210,28 @@ def _part(maker: str, options: LocalOptions, **more: Any) -> Any:
 
 
 def _model(options: LocalOptions, config: Any, device: torch.device) -> Any:
+    import transformers
+
     more: dict[str, Any] = {"config": config, "dtype": _dtype(options)}
     placed = bool(options.device_map) or options.quantization != "none"
     if options.quantization != "none":
-        import transformers
-
         shrink: Any = transformers.BitsAndBytesConfig
         four = options.quantization == "4bit"
         more["quantization_config"] = shrink(load_in_4bit=four, load_in_8bit=not four)
     if placed:
         more["device_map"] = options.device_map or {"": device}
-    with _quiet():
-        model = _part("AutoModelForCausalLM", options, **more)
-    if not placed and model.device != device:
-        model = model.to(device)
-    return model.eval()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Disable progress bars without a terminal."""
-    import transformers
-
     bars: Any = transformers.utils.logging
     shown = bars.is_progress_bar_enabled()
     if shown and not sys.stderr.isatty():
         bars.disable_progress_bar()
     try:
-        yield
+        model = _part("AutoModelForCausalLM", options, **more)
     finally:
         if shown:
             bars.enable_progress_bar()
+    if not placed and model.device != device:
+        model = model.to(device)
+    return model.eval()
 
 
 def _ready(options: LocalOptions, model: Any, tokenizer: Any) -> Loaded:
@@ -259,12 +248,11 @@ def _ready(options: LocalOptions, model: Any, tokenizer: Any) -> Loaded:
 
 def _ends(model: Any, tokenizer: Any) -> list[int]:
     """Ids of the tokens that end an answer, wherever the model's files name them."""
-    named = [getattr(getattr(model, "generation_config", None), "eos_token_id", None)]
-    named += [getattr(model.config.get_text_config(), "eos_token_id", None), tokenizer.eos_token_id]
-    ends: set[int] = set()
-    for one in named:
-        ends.update(one if isinstance(one, list | tuple) else [] if one is None else [one])
-    return sorted(ends)
+    sources = (getattr(model, "generation_config", None), model.config.get_text_config(), tokenizer)
+    named = (getattr(source, "eos_token_id", None) for source in sources)
+    return sorted(
+        {end for one in named for end in (one if isinstance(one, list | tuple) else [one]) if end is not None}
+    )
 
 
 def _worded(error: Exception, options: LocalOptions, folder: Path | None, device: torch.device) -> EmoSimError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,13 +34,9 @@ def available(device: torch.device) -> int | None:
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     if device.type != "cpu":
         return None
-    try:
-        with open("/proc/meminfo", encoding="ascii") as table:
-            match = re.search(r"^MemAvailable:\s+(\d+) kB", table.read(), re.MULTILINE)
-        if match:
+    with suppress(OSError), open("/proc/meminfo", encoding="ascii") as table:
+        if match := re.search(r"^MemAvailable:\s+(\d+) kB", table.read(), re.MULTILINE):
             return int(match[1]) * 1024
-    except OSError:
-        pass
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from emosim_core.llm import LLMRequestError
 from emosim_local_gpu.engine import Engine, Prefix, Rows
 from emosim_local_gpu.labels import LabelTree, Step
-
-if TYPE_CHECKING:
-    import torch
 
 
 def score(engine: Engine, rows: Rows, prefix: Prefix, tree: LabelTree, ends: Sequence[int]) -> list[list[float]]:
@@ -34,25 +30,15 @@ def score(engine: Engine, rows: Rows, prefix: Prefix, tree: LabelTree, ends: Seq
         logits = torch.cat([read.logits, engine.branch(read, tree)], dim=1)
     else:
         logits = engine.follow(rows, prefix, tree)
-    factors = _factors(logits, sorted({step for steps in tree.steps for step in steps}, key=_order), ends)
-    weights = [[sum(factors[step][i] for step in steps) for steps in tree.steps] for i in range(len(rows))]
-    return [_normalised(row) for row in weights]
-
-
-def _order(step: Step) -> tuple[int, int]:
-    return step.node, -1 if step.token is None else step.token
-
-
-def _factors(logits: torch.Tensor, steps: Sequence[Step], ends: Sequence[int]) -> dict[Step, list[float]]:
-    """The logarithm of each factor, for each row."""
-    factors: dict[Step, list[float]] = {}
-    for node in sorted({step.node for step in steps}):
+    factors: dict[Step, list[float]] = {}  # the logarithm of each factor, for each row
+    for node in range(len(tree)):
         here = logits[:, node].float()
         total = here.logsumexp(-1)
-        for step in (one for one in steps if one.node == node):
+        for step in {step for steps in tree.steps for step in steps if step.node == node}:
             value = here[:, step.token] if step.token is not None else here[:, list(ends)].logsumexp(-1)
-            factors[step] = (value - total).double().tolist() if here.device.type != "mps" else (value - total).tolist()
-    return factors
+            factors[step] = (value - total).tolist()
+    weights = [[sum(factors[step][i] for step in steps) for steps in tree.steps] for i in range(len(rows))]
+    return [_normalised(row) for row in weights]
 
 
 def _normalised(logs: Sequence[float]) -> list[float]:

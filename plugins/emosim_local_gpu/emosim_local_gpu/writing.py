@@ -13,11 +13,13 @@ from emosim_local_gpu.engine import Engine, Prefix, Rows
 if TYPE_CHECKING:
     import torch
 
+    Tokens = Generator[list[int], torch.Tensor, None]
+
 
 class Writer(Protocol):
     """Chooses an answer token by token."""
 
-    def write(self) -> Generator[list[int], torch.Tensor, None]:
+    def write(self) -> Tokens:
         """Yield tokens, at least one except for the first time, and receive the logits after them."""
         ...
 
@@ -37,7 +39,7 @@ def write(engine: Engine, rows: Rows, prefix: Prefix, writers: Sequence[Writer])
     if engine.branches:
         groups = [started] if started else []
     else:
-        by_length: dict[int, list[tuple[Generator[list[int], torch.Tensor, None], list[int]]]] = {}
+        by_length: dict[int, list[tuple[Tokens, list[int]]]] = {}
         for one in started:
             by_length.setdefault(len(one[1]), []).append(one)
         groups = list(by_length.values())
@@ -45,9 +47,7 @@ def write(engine: Engine, rows: Rows, prefix: Prefix, writers: Sequence[Writer])
         _write_group(engine, [row for _, row in group], prefix, [generator for generator, _ in group])
 
 
-def _write_group(
-    engine: Engine, rows: Rows, prefix: Prefix, generators: Sequence[Generator[list[int], torch.Tensor, None]]
-) -> None:
+def _write_group(engine: Engine, rows: Rows, prefix: Prefix, generators: Sequence[Tokens]) -> None:
     read = engine.read(rows, prefix, keep=True)
     if read.cache is None:
         raise LLMRequestError("the model has no cache of keys and values, so it can only choose, not write")

@@ -28,7 +28,9 @@ _GENRES: dict[str, str | None] = {
 }
 _YEAR = re.compile(r"(?P<title>.*?)\s*\((?P<year>\d{4})(?:\s*[-\u2013]\s*(?:\d{4})?)?\)", re.DOTALL)
 _ARTICLES = "The A An Le La Les L' Un Une El Los Las Una Il Lo I Gli Der Die Das Ein Eine De Det Den En Et O Os As"
-_INVERTED = re.compile(rf"(?P<name>[^()]*\S), (?P<article>{_ARTICLES.replace(' ', '|')})(?=\s*(?:[()]|$))")
+_INVERTED = re.compile(
+    rf"(?P<blanks>\s*)(?P<name>[^()]*\S), (?P<article>{_ARTICLES.replace(' ', '|')})(?=\s*(?:[()]|$))"
+)
 _WHAT = (
     "a MovieLens folder or zip file with movies.csv and ratings.csv, movies.dat and ratings.dat, or u.item and u.data"
 )
@@ -199,11 +201,9 @@ def split_title(text: str) -> tuple[str, int | None]:
     text = " ".join(text.split())
     match = _YEAR.fullmatch(text)
     title, year = (match["title"], int(match["year"])) if match and match["title"] else (text, None)
-    return _INVERTED.sub(_with_article, title), year
 
+    def inverted(match: re.Match[str]) -> str:
+        space = "" if match["article"].endswith("'") else " "
+        return f"{match['blanks']}{match['article']}{space}{match['name']}"
 
-def _with_article(match: re.Match[str]) -> str:
-    name, article = match["name"], match["article"]
-    space = len(name) - len(name.lstrip())
-    joined = article + ("" if article.endswith("'") else " ") + name.lstrip()
-    return name[:space] + joined
+    return _INVERTED.sub(inverted, title), year

@@ -102,7 +102,15 @@ class MovieLensFiles:
             for row, values in rows:
                 number = self.number(values, "movieId", self.table, row)
                 ids.add(number, row)
-                films.append(self._of_100k(row, number, values) if old else _film(row, number, values))
+                title = plain_text(values["title"])
+                if old:
+                    genres = tuple(name for name in _GENRES_100K[1:] if values[name].strip() == "1")
+                    year = values["release date"].rpartition("-")[2]
+                    released = int(year) if year.isascii() and year.isdigit() else None
+                    films.append(Film(row, number, _MADE_FOR.sub("", title), genres, released))
+                else:
+                    genres = tuple(genre.strip() for genre in known_text(values["genres"]).split("|"))
+                    films.append(Film(row, number, title, genres))
         if not films:
             raise DataError(str(self.table), "has no films, only a header line")
         return films
@@ -119,8 +127,7 @@ class MovieLensFiles:
         """
         table = self._release.beside(self._shape.ratings)
         if table is None:
-            missing = self._release.folder / self._shape.ratings
-            raise DataError(str(missing), f"no such file; expected {self._what}")
+            raise DataError(str(self._release.folder / self._shape.ratings), f"no such file; expected {self._what}")
         done = 0
         for piece in self._fast_pieces(table, columns):
             done += len(piece[columns[0]])
@@ -157,17 +164,10 @@ class MovieLensFiles:
         return number
 
     def _film_rows(self) -> Generator[tuple[int, dict[str, str]], None, None]:
-        if self._release.format is MOVIELENS_100K:
-            return read_csv(
-                self.table,
-                self._what,
-                header=_ITEM_100K,
-                delimiter="|",
-                quote=None,
-                encoding=_encoding(self.table),
-                strip=False,
-            )
-        return self._rows(self.table, ("movieId", "title", "genres"))
+        if self._release.format is not MOVIELENS_100K:
+            return self._rows(self.table, ("movieId", "title", "genres"))
+        how: dict[str, Any] = {"header": _ITEM_100K, "delimiter": "|", "quote": None, "strip": False}
+        return read_csv(self.table, self._what, encoding=_encoding(self.table), **how)
 
     def _rows(
         self, table: TablePlace, columns: Sequence[str], held: bool = True
@@ -229,21 +229,17 @@ class MovieLensFiles:
         return {"names": names, "sep": ":", "header": None}
 
     def _number_of(self, values: Mapping[str, str], field: str, table: TablePlace, row: int) -> float:
-        if field == "rating":
-            return _stars(values[field], str(table), row)
-        return self.number(values, field, table, row)
-
-    @staticmethod
-    def _of_100k(row: int, number: int, values: Mapping[str, str]) -> Film:
-        genres = tuple(name for name in _GENRES_100K if values[name].strip() == "1" and name != "unknown")
-        year = values["release date"].rpartition("-")[2]
-        released = int(year) if year.isascii() and year.isdigit() else None
-        return Film(row, number, _MADE_FOR.sub("", plain_text(values["title"])), genres, released)
-
-
-def _film(row: int, number: int, values: Mapping[str, str]) -> Film:
-    genres = tuple(genre.strip() for genre in known_text(values["genres"]).split("|"))
-    return Film(row, number, plain_text(values["title"]), genres)
+        if field != "rating":
+            return self.number(values, field, table, row)
+        text = values[field]
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not LOWEST <= value <= HIGHEST:
+            problem = f"expected a rating of {LOWEST:g} to {HIGHEST:g}, got {text!r}"
+            raise DataError(str(table), problem, row=row, field=field)
+        return value
 
 
 def _joined_text(row: int, cells: list[str], width: int) -> list[str] | None:
@@ -280,13 +276,3 @@ class _ShortLines(io.RawIOBase):
         if count >= _LONGEST_LINE and b"\n" not in bytes(buffer[:count]):
             raise ValueError("a line is too long")
         return count
-
-
-def _stars(text: str, path: str, row: int) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not LOWEST <= value <= HIGHEST:
-        raise DataError(path, f"expected a rating of {LOWEST:g} to {HIGHEST:g}, got {text!r}", row=row, field="rating")
-    return value

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from emosim_core import DataError
 from emosim_core.loading import (
@@ -59,31 +59,28 @@ def _as_whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _as_named(value: object) -> object:
-    """A bare name, as an object with a name."""
-    return {"name": value} if isinstance(value, str) else value
-
-
 def _as_list(value: object) -> object:
-    """A list without gaps; null is an empty one."""
-    return [entry for entry in value if entry not in (None, "")] if isinstance(value, list) else value or []
-
-
-def _as_one_or_several(value: object) -> object:
-    """One or a list of them, as a list."""
-    return _as_list(value if isinstance(value, list) or not value else [value])
+    """A list without gaps; null is an empty one, and a name or an object a list of one."""
+    entries = value if isinstance(value, list) else [value] if value else []
+    return [entry for entry in entries if entry not in (None, "")]
 
 
 class _Named(BaseModel):
+    """A name, bare or of an object."""
+
     model_config = ConfigDict(strict=True)
 
     name: str = Field(min_length=1)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
 
 _Whole = Annotated[int | None, BeforeValidator(_as_whole)]
 _Number = Annotated[float | None, BeforeValidator(_as_number)]
-_Name = Annotated[_Named, BeforeValidator(_as_named)]
-_Names = Annotated[list[_Name], BeforeValidator(_as_list)]
+_Names = Annotated[list[_Named], BeforeValidator(_as_list)]
 
 
 class _Record(BaseModel):
@@ -96,14 +93,14 @@ class _Record(BaseModel):
     overview: str | None = None
     genres: _Names = []
     actors: _Names = []
-    director: Annotated[list[_Name], BeforeValidator(_as_one_or_several)] = []
+    director: _Names = []
     runtime: _Whole = Field(default=None, ge=0)
     original_language: str | None = None
     release_date: str | None = None
     vote_average: _Number = Field(default=None, ge=0, le=10, allow_inf_nan=False)
     vote_count: _Whole = Field(default=None, ge=0)
     imdb_id: str | None = None
-    belongs_to_collection: _Name | None = None
+    belongs_to_collection: _Named | None = None
     overview_embedding: list[float] | None = Field(default=None, min_length=1)
 
 
@@ -144,9 +141,8 @@ class Tmdb(ItemLoader):
                 if isinstance(key, str) and not (key.isascii() and key.isdigit()):
                     raise DataError(path, f"the key {key!r} is no TMDB id; expected {_WHAT}", row=key)
                 if not isinstance(values, dict):
-                    raise DataError(
-                        path, f"expected an object with the film's fields, got {type(values).__name__}", row=key
-                    )
+                    problem = f"expected an object with the film's fields, got {type(values).__name__}"
+                    raise DataError(path, problem, row=key)
                 record = checked(_Record, values, path, key)
                 number = record.id if isinstance(key, int) else int(key)
                 if number is None:
@@ -162,17 +158,10 @@ class Tmdb(ItemLoader):
 
 
 def _movie(record: _Record, number: int, path: str, row: str | int) -> Movie:
-    year = None
-    if known_text(record.release_date or ""):
-        date = _DATE.fullmatch(record.release_date or "")
-        if date is None:
-            raise DataError(
-                path,
-                f"expected a date like 1995-10-30, got {record.release_date!r}",
-                row=row,
-                field="release_date",
-            )
-        year = int(date[1])
+    date = _DATE.fullmatch(record.release_date or "")
+    if date is None and known_text(record.release_date or ""):
+        problem = f"expected a date like 1995-10-30, got {record.release_date!r}"
+        raise DataError(path, problem, row=row, field="release_date")
     rating = known_rating(record.vote_average, record.vote_count)
     genres = [plain_text(genre.name).lower() for genre in record.genres]
     language = record.original_language or None
@@ -180,7 +169,7 @@ def _movie(record: _Record, number: int, path: str, row: str | int) -> Movie:
     fields = {
         "id": f"tmdb-{number}",
         "title": plain_text(record.title),
-        "year": year,
+        "year": int(date[1]) if date else None,
         "categories": [_GENRES.get(genre, genre) for genre in genres],
         "description": plain_text(record.overview or ""),
         "director": [plain_text(director.name) for director in record.director],
