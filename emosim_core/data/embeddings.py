@@ -63,9 +63,7 @@ class EmbeddingOptions(Frozen):
     @classmethod
     def _known(cls, value: str) -> str:
         kind, colon, name = value.partition(":")
-        if kind == SENTENCE_METHOD and bool(colon) == bool(name.strip()):
-            return value
-        if value in ("auto", "lexical"):
+        if value in ("auto", "lexical") or (kind == SENTENCE_METHOD and bool(colon) == bool(name.strip())):
             return value
         raise ValueError("expected 'auto', 'lexical', 'sentence-transformers' or 'sentence-transformers:NAME'")
 
@@ -110,14 +108,13 @@ def embed_items(
             sentence-transformers is not installed.
     """
     options = options or EmbeddingOptions()
-    lacking = len(items)
-    if embeddings is not None:
-        lacking = int(np.isnan(embeddings[:, 0]).sum()) if embeddings.shape[1] else len(items)
+    lacking, notes = len(items), []
+    if embeddings is not None and embeddings.shape[1]:
+        lacking = int(np.isnan(embeddings[:, 0]).sum())
     if embeddings is not None and not lacking and options.method == "auto":
         return Embedded(embeddings, embedding_name)
-    notes = []
     missing = f"no embeddings for {lacking:,} items"
-    if embeddings is not None and 0 < lacking < len(items):
+    if 0 < lacking < len(items):
         missing = f"no embeddings for {lacking:,} of {len(items):,} items"
         notes.append("The vectors of the other items were left out, so that all are of one kind.")
 
@@ -246,9 +243,9 @@ def _hashed_counts(rows: Iterable[list[str]], count: int, dimension: int) -> NDA
     return table.reshape(count, dimension)
 
 
-def _unit_rows(table: NDArray[np.float64]) -> NDArray[np.float64]:
+def _unit_rows(table: NDArray[np.floating]) -> NDArray[np.floating]:
     norms = np.linalg.norm(table, axis=1, keepdims=True)
-    scaled: NDArray[np.float64] = table / np.where(norms == 0, 1.0, norms)
+    scaled: NDArray[np.floating] = table / np.where(norms == 0, 1.0, norms)
     return scaled
 
 
@@ -385,11 +382,10 @@ def save_bundled_embeddings(
     Raises:
         DataError: the file cannot be written.
     """
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     stream = io.BytesIO()
     np.savez(
         stream,
-        vectors=(vectors / np.where(norms == 0, 1.0, norms)).astype(np.float16),
+        vectors=_unit_rows(vectors).astype(np.float16),
         checksum=np.array(_checksum([item.text() for item in items])),
         name=np.array(name),
     )

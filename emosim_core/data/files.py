@@ -80,8 +80,7 @@ def remove_partials(folder: Path, name: str | None = None) -> None:
     """
     found_here = folder.rglob(".*.partial-*") if name is None else folder.glob(f".{glob.escape(name)}.partial-*")
     for path in list(found_here):
-        match = _PARTIAL.fullmatch(path.name)
-        if match is not None and not _alive(int(match[1])):
+        if (match := _PARTIAL.fullmatch(path.name)) and not _alive(int(match[1])):
             remove_partial(path)
 
 
@@ -89,10 +88,9 @@ def _alive(process: int) -> bool:
     """Whether another process of this number runs on this machine; what cannot be known is taken to run."""
     if process == os.getpid():  # ours are gone before this is called: a number comes again, in a container at once
         return False
-    if os.name == "nt":  # where signal 0 is no mere question
-        return True
     try:
-        os.kill(process, 0)
+        if os.name != "nt":  # where signal 0 is no mere question
+            os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except OSError:

@@ -6,7 +6,7 @@ import csv
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -48,12 +48,10 @@ class Format:
             return True
         line = beginning.partition("\n")[0].rstrip("\r")
         for delimiter in _DELIMITERS:
-            try:
+            with suppress(csv.Error):
                 header = {name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])}
-            except csv.Error:
-                continue
-            if header.issuperset(self.columns):
-                return not self.known or header.issubset(self.known)
+                if header.issuperset(self.columns):
+                    return not self.known or header.issubset(self.known)
         return False
 
 
@@ -96,26 +94,20 @@ def open_format(path: Path, formats: Sequence[Format], what: str) -> Iterator[Re
         DataError: there is nothing at ``path``, nothing of these formats, or more than one data set.
     """
     with _opened(path, what) as place:
-        for strictly in (True, False):
-            release = _release(place, path, formats, strictly)
-            if release is not None:
-                yield release
-                return
-        if place.is_file():
-            yield Release(formats[0], _folder(place), place)
-            return
-    raise DataError(path, f"holds no such data set; expected {what}")
+        release = _release(place, path, formats, strictly=True) or _release(place, path, formats, strictly=False)
+        if release is None and place.is_file():
+            release = Release(formats[0], _folder(place), place)
+        if release is None:
+            raise DataError(path, f"holds no such data set; expected {what}")
+        yield release
 
 
 def recognized(path: Path, formats: Sequence[Format]) -> Format | None:
     """The format of the data set that a path holds; None where it is none of these, or cannot be read."""
-    with ExitStack() as stack:
-        try:
-            place = stack.enter_context(_opened(path, "a data set"))
-            release = _release(place, path, formats, strictly=True)
-        except DataError:
-            return None
-        return release.format if release else None
+    with suppress(DataError), _opened(path, "a data set") as place:
+        if release := _release(place, path, formats, strictly=True):
+            return release.format
+    return None
 
 
 @contextmanager
@@ -135,8 +127,7 @@ def _release(place: TablePlace, path: Path, formats: Sequence[Format], strictly:
     if place.is_file():
         return _of_file(place, formats, strictly)
     try:
-        top = _of_folder(place, formats, strictly)
-        if top is not None:
+        if top := _of_folder(place, formats, strictly):
             return top
         inner: list[TablePlace] = sorted((one for one in place.iterdir() if one.is_dir()), key=str)
     except OSError as error:
@@ -165,8 +156,7 @@ def _of_folder(folder: TablePlace, formats: Sequence[Format], strictly: bool) ->
     files = _files(folder)
     for form in formats:
         fitting = [one for one in files if _named(one, form.files) and (not strictly or form.fits(_beginning(one)))]
-        main = _only_match(fitting, form.files)
-        if main is not None:
+        if main := _only_match(fitting, form.files):
             return Release(form, folder, main)
     return None
 

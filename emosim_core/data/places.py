@@ -52,10 +52,8 @@ def existing_file(path: str | os.PathLike[str], what: str) -> Path:
         DataError: there is no readable file.
     """
     place = Path(path).expanduser()
-    if place.is_dir():
-        raise DataError(path, f"is a directory; expected {what}")
     if not place.is_file():
-        raise DataError(path, f"no such file; expected {what}")
+        raise DataError(path, f"{'is a directory' if place.is_dir() else 'no such file'}; expected {what}")
     return place
 
 

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,8 @@ def reach_hub(name: str) -> None:
 
     def ask() -> None:
         try:
-            HfApi().model_info(name, timeout=_SECONDS)
-        except HfHubHTTPError:  # an answer; what it means, the download says
-            pass
+            with suppress(HfHubHTTPError):  # an answer; what it means, the download says
+                HfApi().model_info(name, timeout=_SECONDS)
         except Exception as error:
             failed.append(error)
 

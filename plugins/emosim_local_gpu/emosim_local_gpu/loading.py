@@ -249,10 +249,9 @@ def _ready(options: LocalOptions, model: Any, tokenizer: Any) -> Loaded:
 def _ends(model: Any, tokenizer: Any) -> list[int]:
     """Ids of the tokens that end an answer, wherever the model's files name them."""
     sources = (getattr(model, "generation_config", None), model.config.get_text_config(), tokenizer)
-    named = (getattr(source, "eos_token_id", None) for source in sources)
-    return sorted(
-        {end for one in named for end in (one if isinstance(one, list | tuple) else [one]) if end is not None}
-    )
+    named = [getattr(source, "eos_token_id", None) for source in sources]
+    ends = [end for one in named for end in (one if isinstance(one, list | tuple) else [one])]
+    return sorted({end for end in ends if end is not None})
 
 
 def _worded(error: Exception, options: LocalOptions, folder: Path | None, device: torch.device) -> EmoSimError:
