@@ -165,19 +165,18 @@ def with_components(model: type[BaseModel], values: Mapping[str, Any]) -> dict[s
     for field, spread in _spreads(model).items():
         given = {name: result.pop(name) for name in spread.fields if name in result}
         options = spread.options_of(given)
-        named = result.get(field)
+        named, chosen_by = result.get(field), f"--{spread.chosen_by.replace('_', '-')}"
         if spread.chosen_by in given and given[spread.chosen_by] is not None:
             if named is not None and not spread.is_named(named):
                 raise ConfigurationError(
-                    f"{spread.chosen_by} ({_option(spread.chosen_by)}) chooses the {spread.component.title}, and "
-                    f"{field} ({_option(field)}) names another, {named!r}: leave one of them out"
+                    f"{spread.chosen_by} ({chosen_by}) chooses the {spread.component.title}, and "
+                    f"{field} (--{field.replace('_', '-')}) names another, {named!r}: leave one of them out"
                 )
         elif not spread.is_named(named):
             for name, value in given.items():
                 if value is not None and _nested(spread.fields[name]) is None:
                     raise ConfigurationError(
-                        f"{name} {value!r} needs {spread.needed}: give {_option(spread.chosen_by)} too "
-                        f"({spread.chosen_by} in a file)"
+                        f"{name} {value!r} needs {spread.needed}: give {chosen_by} too ({spread.chosen_by} in a file)"
                     )
             continue
         made = checked_options(spread.options, options, spread.component.title)
@@ -244,10 +243,6 @@ def _table_of(value: Any, where: str) -> Mapping[str, Any]:
     return table
 
 
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
-
-
 def _spreads(model: type[BaseModel]) -> dict[str, _Spread]:
     return {
         name: _spread(*extra(field)["spread"]) for name, field in model.model_fields.items() if "spread" in extra(field)
@@ -303,7 +298,8 @@ def _spread_out(nested: dict[str, Any], field: str, spread: _Spread, where: str)
 def _moves(model: type[BaseModel], name: str, aliases: Mapping[str, str]) -> bool:
     """Whether a value stands under another name than its field's."""
     table, dot, _ = name.partition(".")
-    return name not in all_fields(model) and (name in aliases or (bool(dot) and _table(model, table) is not None))
+    fields = all_fields(model)
+    return name not in fields and (name in aliases or (bool(dot) and _nested(fields.get(table)) is not None))
 
 
 def _put(nested: dict[str, Any], path: str, value: Any, where: str) -> None:
@@ -320,11 +316,12 @@ def _put(nested: dict[str, Any], path: str, value: Any, where: str) -> None:
 
 def _read(model: type[BaseModel], path: str, value: Any) -> Any:
     """A value as its field holds it: a text with commas as a list, or as a table of options."""
-    if not isinstance(value, str):
+    table, dot, key = path.rpartition(".")
+    holder = _nested(all_fields(model).get(table)) if dot else model
+    field = None if holder is None else all_fields(holder).get(key)
+    if field is None or not isinstance(value, str):
         return value
-    field = _field(model, path)
-    kind = "" if field is None else _kind(field)
-    if field is not None and kind == "list":
+    if (kind := _kind(field)) == "list":
         return split_components(value) if Any in _types(field.annotation) else split_names(value)
     return _assignments(value, path) if kind == "assignments" else value
 
@@ -373,19 +370,9 @@ def _leaves(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo, str, bool]
         nested = _nested(field)
         if nested is None:
             yield name, field, section, rare
-        else:
-            for inner, inner_field in nested.model_fields.items():
-                yield f"{name}.{inner}", inner_field, section, rare or bool(extra(inner_field).get("rare", False))
-
-
-def _field(model: type[BaseModel], path: str) -> FieldInfo | None:
-    table, dot, key = path.rpartition(".")
-    holder = _table(model, table) if dot else model
-    return None if holder is None else all_fields(holder).get(key)
-
-
-def _table(model: type[BaseModel], name: str) -> type[BaseModel] | None:
-    return _nested(all_fields(model).get(name))
+            continue
+        for inner, inner_field in nested.model_fields.items():
+            yield f"{name}.{inner}", inner_field, section, rare or bool(extra(inner_field).get("rare", False))
 
 
 def _nested(field: FieldInfo | None) -> type[BaseModel] | None:

@@ -91,7 +91,7 @@ def written_options(
     values: dict[str, Any] = {}
     if number is not None and component.number:
         values[component.number] = number
-    written: dict[str, Any] = {}
+    written: Mapping[str, Any] = {}
     if whole and component.value:
         written = {component.value: request.written}
     elif request.text is not None:
@@ -125,10 +125,8 @@ def _not_finite(value: Any, place: str = "") -> str | None:
     """Where a number in nested options is not finite; None where all are."""
     if isinstance(value, float):
         return None if math.isfinite(value) else place
-    entries = (
-        value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
-    )
-    places = (_not_finite(one, f"{place}.{key}" if place else str(key)) for key, one in entries)
+    inner = value if isinstance(value, Mapping) else dict(enumerate(value)) if isinstance(value, list | tuple) else {}
+    places = (_not_finite(one, f"{place}.{key}" if place else str(key)) for key, one in inner.items())
     return next((one for one in places if one is not None), None)
 
 
@@ -200,14 +198,10 @@ def with_value(written: str, components: Iterable[Component]) -> list[str]:
         return []
     known = list(components)
     ending = Path(written).suffix.lower().removeprefix(".")
-    if models := [one for one in known if one.value == "model"]:
-        known = models
-    elif ending or "/" in written or os.sep in written:
-        values = ("file", "path", "logs") if ending else ("path", "logs")
-        first = next((value for value in values if any(one.value == value for one in known)), None)
-        known = [one for one in known if one.value == first]
-    else:
-        return []
+    values: tuple[str, ...] = ("model",)
+    if ending or "/" in written or os.sep in written:
+        values = ("model", "file", "path", "logs") if ending else ("model", "path", "logs")
+    known = next((fitting for value in values if (fitting := [one for one in known if one.value == value])), [])
     named = [one for one in known if one.name == ending] or known
     return [f"{one.name}:{written}" for one in named[:4]]
 

@@ -124,11 +124,10 @@ class Resolved:
             PluginError: it returns something that is not of the interface ``expected``.
         """
         who = f"{self.component.title} of {self.provider.label}"
-        arguments = (
-            () if self.component.options is None else (self.options, self.parts) if self.parts else (self.options,)
-        )
+        given: list[Any] = [] if self.component.options is None else [self.options]
+        given += [self.parts] if self.parts else []
         try:
-            made = load_object(self.component.factory)(*arguments)
+            made = load_object(self.component.factory)(*given)
         except EmoSimError:
             raise
         except Exception as error:
@@ -151,14 +150,9 @@ class Resolved:
             fields = type(self.options).model_fields
             unrecorded = {name for name, one in fields.items() if extra(one).get("recorded") is False}
             options = self.options.model_dump(mode="json", exclude={*self.parts, *unrecorded})
-        description: dict[str, Any] = {
-            "name": self.component.name,
-            "options": options,
-            "provider": self.provider.release,
-        }
-        if self.parts:
-            description["parts"] = {name: part.describe() for name, part in self.parts.items()}
-        return description
+        description = {"name": self.component.name, "options": options, "provider": self.provider.release}
+        parts = {name: part.describe() for name, part in self.parts.items()}
+        return {**description, "parts": parts} if parts else description
 
 
 _Match = tuple[Component, PluginRecord, dict[str, Any]]
@@ -234,15 +228,15 @@ class Registry:
         if not matches:
             names = [record.name for record in self._records[1:]]
             raise UnknownNameError("plugin", name, names, nearest(name, names), package_hint("domain", name))
-        if len(matches) > 1:
-            if len({record.distribution for record in matches}) == 1:
-                modules = " and ".join(record.target for record in matches)
-                what = f"{matches[0].release} names several modules as the plugin {name!r}: {modules}"
-                raise NameConflictError(f"{what}. Keep one of these entry points.")
+        if len({record.distribution for record in matches}) > 1:
             releases = " and ".join(record.release for record in matches)
             raise NameConflictError(
                 f"two distributions bring a plugin named {name!r}: {releases}. Uninstall one of them."
             )
+        if len(matches) > 1:
+            modules = " and ".join(record.target for record in matches)
+            what = f"{matches[0].release} names several modules as the plugin {name!r}: {modules}"
+            raise NameConflictError(f"{what}. Keep one of these entry points.")
         self._load(matches[0])
         matches[0].check()
         return matches[0]
@@ -431,20 +425,19 @@ class Registry:
             ConfigurationError: the plugin brings no domain.
             PluginError: the plugin cannot be used.
         """
+        domain = name
         if any(record.name == name for record in self._records[1:]):
             record = self.load(name)
-            domains = [component for component in record.components if component.kind == "domain"]
-            named = [component for component in domains if component.name == name] or domains
-            if len(named) == 1:
-                self.load_all(domain=named[0].name)
-                return self.resolve("domain", named[0].name)
+            domains = [component.name for component in record.components if component.kind == "domain"]
             if not domains:
                 raise ConfigurationError(
                     f"{record.label} brings no domain; it cannot be run by itself. {self.known_domains()}"
                 )
-        self.load_all(domain=name)
+            if len(domains) == 1:
+                domain = domains[0]
+        self.load_all(domain=domain)
         try:
-            return self.resolve("domain", name)
+            return self.resolve("domain", domain)
         except UnknownNameError as error:
             plugins = [record.name for record in self._records[1:]]
             known = [component.name for component, _ in self.components("domain")]

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from emosim_core.data.files import write_all, write_whole
+from emosim_core.data.files import write_whole
 from emosim_core.paths import STATE_VARIABLE, state_directory
 
 _SECRET_BYTES = 32
@@ -62,22 +62,15 @@ def forget_note(directory: Path) -> None:
 
 def noted(directory: Path, values: Values) -> set[str]:
     """The names of those values that are noted for ``directory`` as they are."""
-    try:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         folder = _folder()
         secret = _secret(folder)
-        if secret is None:
-            return set()
         note = json.loads(_path(folder / "notes", directory).read_bytes())
         signature = note.pop("signature")
-        if not hmac.compare_digest(_signed(secret, note), signature):
-            return set()
-        if note["directory"] != os.path.realpath(directory):
-            return set()
-        return {
-            name for name, value in values.items() if _signed(secret, [name, value]) in note["values"].get(name, ())
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return set()
+        if secret is not None and hmac.compare_digest(_signed(secret, note), signature):
+            known = note["values"] if note["directory"] == os.path.realpath(directory) else {}
+            return {name for name, value in values.items() if _signed(secret, [name, value]) in known.get(name, ())}
+    return set()
 
 
 def _folder() -> Path:
@@ -115,12 +108,10 @@ def _secret(folder: Path) -> bytes | None:
 def _new_secret(folder: Path) -> bytes:
     """Make the secret, whole and at once; of several processes, one makes it and all take that one."""
     descriptor, name = tempfile.mkstemp(prefix=".secret-", dir=folder)  # for its owner alone
+    final = folder / "secret"
     try:
-        try:
-            write_all(descriptor, secrets.token_bytes(_SECRET_BYTES))
-        finally:
-            os.close(descriptor)
-        final = folder / "secret"
+        with open(descriptor, "wb") as stream:
+            stream.write(secrets.token_bytes(_SECRET_BYTES))
         try:
             os.link(name, final)
         except FileExistsError:
@@ -142,9 +133,9 @@ def _prune(notes: Path) -> None:
     names = os.listdir(notes)
     for name in secrets.SystemRandom().sample(names, min(_LOOKED_AT, len(names))):
         path = notes / name
+        if name.startswith("."):  # another process is writing it
+            continue
         with contextlib.suppress(OSError):
-            if name.startswith("."):  # another process is writing it
-                continue
             try:
                 note = json.loads(path.read_bytes())
                 directory, here = note["directory"], note["machine"] == platform.node()

@@ -87,7 +87,8 @@ class Tally:
         """The summary, as summary.json holds it."""
         rated = sum(self._levels.values())
         table = np.array(self._episodes, dtype=np.float64).reshape(-1, 4)
-        mean = sum(level * count for level, count in self._levels.items()) / rated if rated else None
+        lengths, rewards, valences, arousals = (column if len(table) else np.array([np.nan]) for column in table.T)
+        liked = sum(count for level, count in self._levels.items() if level >= self._liked_from)
         most_liked, least_liked = self._rankings()
         return {
             "complete": complete,
@@ -103,27 +104,22 @@ class Tally:
             "ratings": rated,
             "failed_ratings": self.failed,
             "scale": str(self._world.domain.scale),
-            "mean_rating": _rounded(mean),
-            "share_liked": _rounded(
-                sum(count for level, count in self._levels.items() if level >= self._liked_from) / rated
-                if rated
-                else None
+            "mean_rating": _rounded(
+                sum(level * count for level, count in self._levels.items()) / rated if rated else np.nan
             ),
+            "share_liked": _rounded(liked / rated if rated else np.nan),
             "rating_counts": {
                 self._world.domain.scale.format(level): self._levels.get(level, 0)
                 for level in self._world.domain.scale.levels.tolist()
             },
-            "mean_reward": _rounded(table[:, 1].mean() if len(table) else None),
+            "mean_reward": _rounded(rewards.mean()),
             "episode_length": {
-                "mean": _rounded(table[:, 0].mean() if len(table) else None),
-                "median": _rounded(float(np.median(table[:, 0])) if len(table) else None),
-                "longest": int(table[:, 0].max()) if len(table) else None,
+                "mean": _rounded(lengths.mean()),
+                "median": _rounded(np.median(lengths)),
+                "longest": int(lengths.max()) if len(table) else None,
             },
             "end_reasons": dict(self._end_reasons.most_common()),
-            "mood_at_end": {
-                "valence": _rounded(table[:, 2].mean() if len(table) else None),
-                "arousal": _rounded(table[:, 3].mean() if len(table) else None),
-            },
+            "mood_at_end": {"valence": _rounded(valences.mean()), "arousal": _rounded(arousals.mean())},
             "most_liked": most_liked,
             "least_liked": least_liked,
             "seconds": round(seconds, 3),
@@ -151,5 +147,5 @@ class Tally:
         ]
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(float(value), 4)
+def _rounded(value: float | np.floating) -> float | None:
+    return None if np.isnan(value) else round(float(value), 4)
