@@ -230,9 +230,8 @@ class Registry:
             raise UnknownNameError("plugin", name, names, nearest(name, names), package_hint("domain", name))
         if len({record.distribution for record in matches}) > 1:
             releases = " and ".join(record.release for record in matches)
-            raise NameConflictError(
-                f"two distributions bring a plugin named {name!r}: {releases}. Uninstall one of them."
-            )
+            what = f"two distributions bring a plugin named {name!r}: {releases}"
+            raise NameConflictError(f"{what}. Uninstall one of them.")
         if len(matches) > 1:
             modules = " and ".join(record.target for record in matches)
             what = f"{matches[0].release} names several modules as the plugin {name!r}: {modules}"
