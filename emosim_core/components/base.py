@@ -187,9 +187,8 @@ class Retrieval:
                 situation = RetrievalSituation(**about, item=item, history=past, catalog=request.catalog)
                 answer = answers[row, place] = self.retrieve(situation)
                 if wrong := [p for p in answer if not 0 <= p < len(past)]:
-                    raise PluginError(
-                        f"{type(self).__name__}.retrieve answered the position {wrong[0]} in a history of {len(past)}"
-                    )
+                    what = f"{type(self).__name__}.retrieve answered the position {wrong[0]}"
+                    raise PluginError(f"{what} in a history of {len(past)}")
         width = max(map(len, answers.values()), default=0)
         positions = np.full((*request.items.shape, width), -1, dtype=np.intp)
         for (row, place), answer in answers.items():
@@ -309,11 +308,9 @@ class Rater:
                 answer = self.rate(situation, draws.generator(row))
                 value, reason = answer if isinstance(answer, tuple) else (answer, "")
                 if not (np.isnan(value) or request.scale.contains(value)):
-                    raise RatingError(
-                        f"{type(self).__name__} rated {value!r}, which is no rating of the scale {request.scale}"
-                    )
-                values[row, place] = value
-                reasons[row, place] = reason
+                    what = f"{type(self).__name__} rated {value!r}"
+                    raise RatingError(f"{what}, which is no rating of the scale {request.scale}")
+                values[row, place], reasons[row, place] = value, reason
         return Ratings(values, lambda row, place: reasons[row, place])
 
     def expected_batch(self, request: RatingRequest) -> NDArray[np.float64]:
@@ -562,9 +559,8 @@ class Policy:
         for r in range(len(actions)):
             answer = self.recommend({key: value[r] for key, value in request.observations.items()}, draws.generator(r))
             if len(answer) not in (0, self.slate):
-                raise PluginError(
-                    f"{type(self).__name__}.recommend recommended {len(answer)} items for a slate of {self.slate}"
-                )
+                what = f"{type(self).__name__}.recommend recommended {len(answer)} items"
+                raise PluginError(f"{what} for a slate of {self.slate}")
             if len(answer):
                 actions[r] = answer
         return actions

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-_CHOICE = re.compile(r"\[([^\[\]]*)\]")
+CHOICE = re.compile(r"\[([^\[\]]*)\]")
 _SLOT = re.compile(r"\{([^{}]*)\}")
 
 USER_SLOTS = ("name", "first", "who", "they", "them", "their", "self", "age", "a_age", "job", "a_job", "hobby")
@@ -22,7 +22,7 @@ def _checker(slots: tuple[str, ...]) -> AfterValidator:
         for slot in _SLOT.findall(template):
             if slot not in slots:
                 raise ValueError(f"no such slot {{{slot}}}; known: {', '.join(f'{{{name}}}' for name in slots)}")
-        if re.search(r"[\[\]{}]", _SLOT.sub("", _CHOICE.sub(r"\1", template))):
+        if re.search(r"[\[\]{}]", _SLOT.sub("", CHOICE.sub(r"\1", template))):
             raise ValueError("a bracket or a brace without its partner, or a choice within a choice")
         return template
 

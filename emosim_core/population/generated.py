@@ -16,6 +16,7 @@ from emosim_core.model.frozen import Frozen, option
 from emosim_core.model.loader import PopulationSetting, UserLoader
 from emosim_core.model.names import listed
 from emosim_core.model.profile import PopulationProfile
+from emosim_core.model.templates import CHOICE
 from emosim_core.model.user import TRAITS, User
 from emosim_core.population.words import Stage, user_words
 
@@ -314,9 +315,6 @@ def with_article(noun: str) -> str:
     return f"{'an' if an else 'a'} {noun}"
 
 
-_CHOICE = re.compile(r"\[([^\]]*)\]")
-
-
 class _Writer:
     """Fills templates for one user: makes the choices, fills the slots, begins with a capital."""
 
@@ -342,7 +340,7 @@ class _Writer:
 @lru_cache(maxsize=4096)
 def _parts(template: str) -> tuple[str | tuple[str, ...], ...]:
     """A template as fixed texts and choices, in turn."""
-    pieces = _CHOICE.split(template)
+    pieces = CHOICE.split(template)
     return tuple(tuple(piece.split("|")) if i % 2 else piece for i, piece in enumerate(pieces))
 
 

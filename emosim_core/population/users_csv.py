@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -181,13 +182,7 @@ def _cell(value: object) -> object:
         return value.replace("\r\n", "\n").replace("\r", "\n")
     if not isinstance(value, tuple):
         return "" if value is None else value
-    return "|".join(value) if all(map(_is_plain, value)) else json.dumps(value, ensure_ascii=False)
-
-
-def _is_plain(name: str) -> bool:
-    """Whether a name is read as itself in any column."""
-    try:
-        alone = list_of_names(name, "", 0, "")
-    except DataError:
-        return False
-    return alone == [name.strip()] and not _UNUSUAL.search(name)
+    with suppress(DataError):  # a name that is no name in a list by itself
+        if all(list_of_names(one, "", 0, "") == [one.strip()] and not _UNUSUAL.search(one) for one in value):
+            return "|".join(value)
+    return json.dumps(value, ensure_ascii=False)

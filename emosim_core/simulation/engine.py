@@ -444,10 +444,10 @@ class Engine:
         if "observation" not in world.doubted:
             seen = world.observation.observe_batch(request)
         else:
-            label = world.label("observation")
-            with named(label):
+            with world.blaming("observation"):
                 seen = world.observation.observe_batch(request)
-            check_observed(seen, {part: self.observation_parts[part] for part in wanted}, len(request.users), label)
+            parts = {part: self.observation_parts[part] for part in wanted}
+            check_observed(seen, parts, len(request.users), world.label("observation"))
         return {part: seen[part] for part in wanted}
 
 
@@ -455,10 +455,10 @@ def item_indices(actions: Any, users: int, slate: int) -> Ints:
     """Actions as item indices, shape ``(users, slate)``; a ConfigurationError where they are none, or not as many."""
     try:
         given = np.asarray(actions)
+        if given.dtype.kind not in "iu":
+            raise ValueError
     except ValueError as error:
         raise ConfigurationError(f"an action must be an item index, got {actions!r}") from error
-    if given.dtype.kind not in "iu":
-        raise ConfigurationError(f"an action must be an item index, got {actions!r}")
     if given.size != users * slate:
         raise ConfigurationError(f"expected {users * slate} item indices, got {given.size}: {actions!r}")
     return np.ascontiguousarray(given, dtype=np.intp).reshape(users, slate)

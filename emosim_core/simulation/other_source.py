@@ -28,16 +28,11 @@ def other_source_named(registry: Registry, resolved: Resolved, domain: Domain) -
     try:
         yield
     except DataError as error:
-        path = _path(resolved)
-        better = None if path is None else _suggestion(registry, resolved.component, path, domain)
+        path = getattr(resolved.options, resolved.component.value or "", None)
+        better = _suggestion(registry, resolved.component, path, domain) if isinstance(path, Path) else None
         if better is None:
             raise
         raise DataError(str(path), better) from error
-
-
-def _path(resolved: Resolved) -> Path | None:
-    value = getattr(resolved.options, resolved.component.value or "", None)
-    return value if isinstance(value, Path) else None
 
 
 def _suggestion(registry: Registry, component: Component, path: Path, domain: Domain) -> str | None:

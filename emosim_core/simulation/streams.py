@@ -143,7 +143,7 @@ class Streams:
 
 
 class SlotDraws:
-    """The draws of some slots in one stage; what components are handed as ``draws``."""
+    """The draws of some slots in one stage: the :class:`~emosim_core.components.base.Draws` of components."""
 
     __slots__ = ("_rows", "_stage", "_streams")
 
@@ -151,15 +151,12 @@ class SlotDraws:
         self._streams, self._stage, self._rows = streams, stage, rows
 
     def uniform(self, count: int) -> Floats:
-        """``count`` uniform draws in [0, 1) for each user, shape ``(R, count)``."""
         return self._streams.take(self._stage, _Kind.UNIFORM, self._rows, count)
 
     def normal(self, count: int) -> Floats:
-        """``count`` standard normal draws for each user, shape ``(R, count)``."""
         return self._streams.take(self._stage, _Kind.NORMAL, self._rows, count)
 
     def generator(self, row: int) -> np.random.Generator:
-        """The generator of one user, row 0 to R - 1."""
         return self._streams.generator(self._stage, int(self._rows[row]))
 
 

@@ -112,7 +112,9 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._begin(self._rows, chosen)
         self._over[:] = False
         self._last = None
-        return self.engine.observe(keys=self.observed), self._user_infos(self._rows)
+        infos = [user_info(self.world, int(user)) for user in self.engine.users]
+        about = {key: np.array([one[key] for one in infos], dtype=object) for key in infos[0]}
+        return self.engine.observe(keys=self.observed), about
 
     def reset_slot(
         self, slot: int, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -219,19 +221,11 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         seeds = [self._seeds[slot] for slot in slots.tolist()]
         if self.world.config.user_order == "sequential":
             among = self.world.user_indices
-            users = [
-                int(among[(episode * self.num_envs + slot) % len(among)])
-                for slot, episode in zip(slots.tolist(), episodes, strict=True)
-            ]
+            users = among[(np.array(episodes) * self.num_envs + slots) % len(among)].tolist()
         else:
             users = [self.engine.user_of(*pair) for pair in zip(seeds, episodes, strict=True)]
-        if any(user is not None for user in chosen):
-            users = [one if user is None else user for one, user in zip(users, chosen, strict=True)]
+        users = [one if user is None else user for one, user in zip(users, chosen, strict=True)]
         self.engine.begin(slots, seeds, episodes, users)
-
-    def _user_infos(self, slots: Ints) -> dict[str, Any]:
-        infos = [user_info(self.world, int(user)) for user in self.engine.users[slots]]
-        return {key: np.array([one[key] for one in infos], dtype=object) for key in infos[0]}
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
