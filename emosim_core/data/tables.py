@@ -19,15 +19,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from emosim_core.data.bounds import (
-    MAX_BLANK,
-    MAX_COLUMNS,
-    MAX_FIELDS,
-    MAX_RECORD,
-    TEXT_EACH,
-    max_records,
-    raise_hint,
-)
+from emosim_core.data.bounds import MAX_BLANK, MAX_COLUMNS, MAX_FIELDS, MAX_RECORD, TEXT_EACH, max_records, raise_hint
 from emosim_core.data.cells import shortened
 from emosim_core.data.files import write_whole
 from emosim_core.data.places import open_table

@@ -9,15 +9,7 @@ from itertools import chain
 from emosim_books.book import Book
 from emosim_books.loaders.cells import MOST_CATEGORIES, TAGS, goodreads_book, goodreads_fields, numbered
 from emosim_core import DataError
-from emosim_core.loading import (
-    Release,
-    TablePlace,
-    known_text,
-    plain_text,
-    read_csv,
-    split_names,
-    whole_number,
-)
+from emosim_core.loading import Release, TablePlace, known_text, plain_text, read_csv, split_names, whole_number
 
 _IDS = ("book_id", "goodreads_book_id", "best_book_id", "work_id", "id")
 """Columns of identifiers; the first that a file has gives the books theirs."""

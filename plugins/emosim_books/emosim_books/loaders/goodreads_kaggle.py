@@ -9,14 +9,7 @@ from contextlib import closing
 from emosim_books.book import Book
 from emosim_books.loaders.cells import goodreads_book, goodreads_fields, numbered
 from emosim_core import DataError
-from emosim_core.loading import (
-    Release,
-    counted_notes,
-    known_text,
-    plain_text,
-    read_csv,
-    shortened,
-)
+from emosim_core.loading import Release, counted_notes, known_text, plain_text, read_csv, shortened
 
 _WHAT = "books.csv of Kaggle's goodreads-books"
 _REQUIRED = ("bookID", "title", "authors", "average_rating", "ratings_count")
