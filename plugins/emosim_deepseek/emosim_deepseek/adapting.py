@@ -8,19 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from emosim_deepseek.bodies import Fault
+from emosim_deepseek.phrases import PHRASES
 
 log = logging.getLogger("emosim_core.llm")
 
 Body = dict[str, Any]
-
-_NOT_TAKEN = re.compile(
-    r"not (currently |yet )?(be )?(support|permit|allow|accept|recogni|implement|enabled|available|compatible)|"
-    r"(does|do|can|is)(n't| not) (support|allow|accept|take)|unsupported|unknown|unrecogni|unexpected|invalid|extra|"
-    r"deprecated|only the default|only .{0,40}(is|are) supported|instead|(must|should) be (1|'text'|text)|not a valid|"
-    r"may only be|can only be|strictly positive|must contain the word|"
-    r"unavailable|alternate",
-    re.IGNORECASE,
-)
 
 
 class _Change(NamedTuple):
@@ -143,7 +135,7 @@ class Adaptation:
 
     def learn(self, body: Body, fault: Fault) -> bool:
         """Learn from the error for a request; returns whether a changed request may be accepted."""
-        if _NOT_TAKEN.search(fault.text) is None and not any(map(_NOT_TAKEN.search, fault.codes)):
+        if PHRASES.not_taken.search(fault.text) is None and not any(map(PHRASES.not_taken.search, fault.codes)):
             return False
         text = " ".join((fault.text, *fault.params))
         for change in _CHANGES:

@@ -22,55 +22,7 @@ from emosim_core.llm import (
 )
 from emosim_deepseek.bodies import Fault, shortened
 from emosim_deepseek.keys import without_key
-
-_REFUSAL_CODE = re.compile(
-    r"content.?filter|content.?policy|responsibleai|moderation|invalid.?prompt|data.?inspection|safety|prohibited|"
-    r"sensitive|guardrail|flagged|blocked|context.?length|context.?size|context.?window|prompt.?too.?long|"
-    r"too.?many.?tokens|string.?above.?max|request.?too.?large|too.?large"
-)
-_REFUSAL_TEXT = re.compile(
-    r"content.?filter|content (management )?policy|usage polic|content exists risk|moderation|flagged|inappropriate|"
-    r"considered high risk|safety (system|filter|setting|reason|polic)|prohibited content|violat\w+ .*polic|guardrail|"
-    r"sensitive (content|word|information)|\u654f\u611f|\u4e0d\u5408\u89c4|"
-    r"context.?(length|size|window)|maximum (input|prompt|sequence) length|prompt is too long|prompt too long|"
-    r"input is too long|too many (input |prompt )?tokens|(input|prompt|request|message|question) "
-    r"(is |was )?(too (long|large)|exceeds)|exceeds? the (available|maximum|model)|maximum number of (input )?tokens|"
-    r"reduce the length|num_ctx|max.?model.?len|n_ctx",
-    re.IGNORECASE,
-)
-_SETUP_CODE = re.compile(
-    r"model.?not.?found|unknown.?model|invalid.?model|unsupported.?(parameter|value|model)|unknown.?parameter|"
-    r"extra.?forbidden|missing|literal.?error|not.?implemented|deployment.?not.?found"
-)
-_SETUP_TEXT = re.compile(
-    r"\bmodel\b.{0,80}(not found|not exist|unknown|invalid|not supported|no access|not available|deprecated|"
-    r"decommission)"
-    r"|(unknown|invalid|unsupported|no such|not a valid) model|model_not_found|"
-    r"(unsupported|unknown|unrecognized|unexpected|invalid|extra|missing) (parameter|argument|keyword|field|value|"
-    r"input|request argument)|extra inputs are not permitted|extra fields not permitted|not a valid|must be "
-    r"(one of|an? |less|greater|at least|at most|between|in)|is not supported|does not support|not permitted",
-    re.IGNORECASE,
-)
-_STARTING = re.compile(r"\bload(ing|s)\b|\bstart(ing|s) up|\bstarting\b|warming|not (yet )?ready|initiali[sz]", re.I)
-_NO_BALANCE = re.compile(r"insufficient.?(quota|balance|credit|funds)|billing|payment|exceeded.?current.?quota")
-_NO_BALANCE_TEXT = re.compile(r"insufficient (balance|credit|funds|quota)|exceeded your current quota", re.IGNORECASE)
-_KINDS = (
-    (re.compile("api.?key|authenticat|unauthorized|permission"), 401),
-    (re.compile("rate.?limit|too.?many.?requests|throttl"), 429),
-    (re.compile("overloaded|unavailable|internal|server.?error|api.?error|timeout"), 503),
-    (re.compile("model.?not.?found"), 404),
-)
-"""Patterns of error codes, and the HTTP status that each corresponds to."""
-
-_NO_PATH = re.compile(
-    r"^\W*(404 )?(page )?not found\W*$|no route|cannot (post|get)|unknown (url|route|path|endpoint)|invalid url|"
-    r"there is no|does not exist on this server|requested url|<",
-    re.IGNORECASE,
-)
-_WRONG_KEY = re.compile(
-    r"(incorrect|invalid|wrong|missing|no) api.?key|api.?key .{0,20}(invalid|not valid|expired)", re.I
-)
-_NO_MODEL = re.compile(r"\bmodel\b", re.IGNORECASE)
+from emosim_deepseek.phrases import PHRASES
 
 
 @dataclass(frozen=True)
@@ -80,11 +32,6 @@ class ServiceInfo:
     service: str
     base_url: str
     key_help: str
-
-
-def is_refusal(fault: Fault) -> bool:
-    """Whether a service rejects this request alone, by a filter or because it is too long."""
-    return any(_REFUSAL_CODE.search(code) for code in fault.codes) or _REFUSAL_TEXT.search(fault.text) is not None
 
 
 def failure(status: int, headers: Mapping[str, str], fault: Fault, info: ServiceInfo, key: str) -> LLMError:
@@ -102,11 +49,15 @@ def failure(status: int, headers: Mapping[str, str], fault: Fault, info: Service
     if status < 400:
         location = shown(headers.get("location", ""), key) or "it does not say where"
         return LLMRequestError(f"{answers}. It points elsewhere ({location}); give that as the base URL")
-    if status == 402 or any(map(_NO_BALANCE.search, fault.codes)) or _NO_BALANCE_TEXT.search(fault.text):
+    if (
+        status == 402
+        or any(map(PHRASES.no_balance_code.search, fault.codes))
+        or PHRASES.no_balance_text.search(fault.text)
+    ):
         return LLMRequestError(f"{answers}. The account has no balance left; top it up with the service")
-    if status in (413, 451) or (status in (400, 403, 422) and is_refusal(fault)):
+    if status in (413, 451) or (status in (400, 403, 422) and PHRASES.refusal.of(fault)):
         return LLMRefusedError(f"{answers}. It refuses this request")
-    if status in (401, 403) or (status == 400 and _WRONG_KEY.search(fault.text)):
+    if status in (401, 403) or (status == 400 and PHRASES.wrong_key.search(fault.text)):
         return LLMAuthenticationError(
             f"{answers}. The key is missing, wrong or not allowed to do this. {info.key_help}"
         )
@@ -118,13 +69,12 @@ def failure(status: int, headers: Mapping[str, str], fault: Fault, info: Service
         return LLMRequestError(answers)
     if status in (408, 409, 425) or status >= 500:
         error = LLMTransientError(answers, wait)
-        error.starting = status == 503 and _STARTING.search(fault.text) is not None
+        error.starting = status == 503 and PHRASES.starting.search(fault.text) is not None
         return error
     if status in (404, 405):
         return LLMRequestError(f"{answers}. {_where(fault.text, info.base_url)}")
-    certain = any(map(_SETUP_CODE.search, fault.codes)) or _SETUP_TEXT.search(fault.text) is not None
     request = LLMRequestError(answers)
-    request.doubtful = not certain and not fault.params
+    request.doubtful = not PHRASES.setup.of(fault) and not fault.params
     return request
 
 
@@ -132,8 +82,8 @@ def failure_in_answer(fault: Fault, headers: Mapping[str, str], info: ServiceInf
     """The error for a body with status 200 that reports an error, by the status or kind that it names."""
     named = next((int(code) for code in fault.codes if re.fullmatch("[45][0-9][0-9]", code)), 0)
     if not named:
-        named = next((status for pattern, status in _KINDS if any(map(pattern.search, fault.codes))), 0)
-    if not named and is_refusal(fault):
+        named = next((status for status, one in PHRASES.statuses.items() if any(map(one.search, fault.codes))), 0)
+    if not named and PHRASES.refusal.of(fault):
         named = 422
     if named:
         return failure(named, headers, fault, info, key)
@@ -144,7 +94,7 @@ def failure_in_answer(fault: Fault, headers: Mapping[str, str], info: ServiceInf
 def _where(text: str, base_url: str) -> str:
     """Advice for a service that does not know the path or the model."""
     models = "GET on its /models lists the models"
-    if _NO_MODEL.search(text) and not _NO_PATH.search(text):
+    if re.search(r"(?i)\bmodel\b", text) and not PHRASES.no_path.search(text):
         return f"Is the name of the model right? {models}"
     path = urlsplit(base_url).path
     for ending in ("/chat/completions", "/completions", "/chat"):

@@ -16,8 +16,9 @@ from emosim_deepseek.addresses import Address, hidden_parts
 from emosim_deepseek.binding import Binding
 from emosim_deepseek.bodies import Fault, fault_in
 from emosim_deepseek.cutting import CutPrompts
-from emosim_deepseek.failures import ServiceInfo, failure, failure_in_answer, is_refusal
+from emosim_deepseek.failures import ServiceInfo, failure, failure_in_answer
 from emosim_deepseek.keys import read_key, without_key
+from emosim_deepseek.phrases import PHRASES
 from emosim_deepseek.reading import fault_of_envelope, open_envelope, read_answer
 from emosim_deepseek.usage import usage_of, usage_of_error
 
@@ -112,7 +113,7 @@ class ChatService(LLMBackend):
             if reply.status == 200:
                 return self._read(reply, body, name, sent, key)
             fault = fault_in(reply.body)
-            if reply.status in (400, 422, 501) and not is_refusal(fault):
+            if reply.status in (400, 422, 501) and not PHRASES.refusal.of(fault):
                 if self._adaptation.count > changes or self._adaptation.learn(body, fault):
                     continue
                 error = self._failure(reply, fault, key)
