@@ -12,12 +12,12 @@ from typing_extensions import TypedDict
 from emosim_core.errors import RunError
 from emosim_core.reports.chart import Chart, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, flat, setup_tables
-from emosim_core.runs.progress import mean_over
 from emosim_core.runs.reading import check_format, damaged, read_lines
 from emosim_core.runs.records import FORMAT, MANIFEST, SUMMARY, read_json
 from emosim_core.runs.schemas import Count
 from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import usage_rows, users_of
+from emosim_core.training.curves import mean_over
 
 PROGRESS = "progress.jsonl"
 

@@ -12,16 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sb3_contrib.common.maskable import evaluation as masked
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import KVWriter, Logger
 
 from emosim_core.data import json_text
 from emosim_core.data.files import write_all
+from emosim_core.recommenders.networks import Net
 from emosim_core.runs.job import cannot_write
+from emosim_core.simulation.assembly import World
+from emosim_core.simulation.vector_env import EmoSimVectorEnv
 from emosim_core.training.config import TrainConfig
 from emosim_core.training.curves import PROGRESS, TrainingProgress
 from emosim_core.training.tracking import trackers
 from emosim_core.training.vec_env import StableBaselines3VecEnv
+
+EVALUATION_SEED = 4042
+"""Seed of the episodes: neither a training meets them, whose seeds are derived, nor ``emosim evaluate``."""
 
 _LINES = 100
 """Lines of progress of a training, about."""
@@ -166,3 +174,12 @@ class Progress(BaseCallback):
             writer.close()
         if hasattr(self, "_stream"):
             self._stream.close()
+
+
+def mean_return(world: World, model: Any, net: Net, config: TrainConfig) -> float:
+    """Mean return of ``config.eval_episodes`` episodes, one in each slot, the best item recommended each time."""
+    env = EmoSimVectorEnv(num_envs=config.eval_episodes, autoreset_mode="SameStep", world=world)
+    adapter = StableBaselines3VecEnv(env, net.options.keys)
+    adapter.seed(EVALUATION_SEED)
+    evaluate: Any = masked.evaluate_policy if config.algo == "maskable_ppo" else evaluate_policy
+    return float(evaluate(model, adapter, n_eval_episodes=config.eval_episodes)[0])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ from emosim_core.runs.schemas import Count, Number, Written
 
 PROGRESS = "progress.jsonl"
 """One line each time that the curves move: timesteps, episodes, reward, length, fps, updates, losses, evaluation."""
+
+RECENT = 100
+"""Episodes over which a reward or a length while learning is a mean, as in stable-baselines3."""
 
 
 @dataclass(frozen=True)
@@ -78,3 +83,29 @@ def read_progress(directory: Path) -> list[dict[str, Any]]:
             raise RunError(f"{path}, line {number}: is out of order: timesteps do not rise")
         rows.append(line)
     return rows
+
+
+def mean_over(lines: Sequence[Mapping[str, Any]], name: str, last: bool = True) -> tuple[float, int] | None:
+    """Mean of a column over the last episodes of a training, or over the first ones.
+
+    Args:
+        lines: the lines of progress.jsonl, in order, each with ``episodes`` and the column.
+        name: the column, such as ``reward``.
+        last: whether of the last episodes.
+
+    Returns:
+        The mean, and of how many episodes: of at least :data:`RECENT`, if so many ended; None where none ended.
+    """
+    ended = [0, *(line.get("episodes") or 0 for line in lines)]
+    counts = [after - before for before, after in pairwise(ended)]
+    known = [
+        (count, line[name])
+        for count, line in zip(counts, lines, strict=True)
+        if count > 0 and line.get(name) is not None
+    ]
+    total, episodes = 0.0, 0
+    for count, value in reversed(known) if last else known:
+        total, episodes = total + count * value, episodes + count
+        if episodes >= RECENT:
+            break
+    return (total / episodes, episodes) if episodes else None

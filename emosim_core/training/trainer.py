@@ -18,11 +18,10 @@ from emosim_core.hooks import Registry
 from emosim_core.recommenders.recommender import MODEL, need_train, save_recommender
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
 from emosim_core.runs.manifest import begin_job, check_same, make_manifest
-from emosim_core.runs.progress import mean_over
 from emosim_core.runs.records import SUMMARY
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.training.config import MAY_DIFFER, TrainConfig
-from emosim_core.training.curves import PROGRESS, TrainingProgress, read_progress
+from emosim_core.training.curves import PROGRESS, TrainingProgress, mean_over, read_progress
 
 if TYPE_CHECKING:
     from emosim_core.training.callbacks import Progress
@@ -221,7 +220,7 @@ class Training:
 
     def evaluate(self) -> dict[str, float]:
         """Mean return of the recommender of now, by group of users, on episodes that no training meets."""
-        from emosim_core.training.heldout import mean_return
+        from emosim_core.training.callbacks import mean_return
 
         user_splits = ("train", "test") if self.config.user_split == "train" else (self.config.user_split,)
         result = {name: mean_return(self._held_out(name), self.model, self.net, self.config) for name in user_splits}

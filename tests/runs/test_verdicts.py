@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from emosim_core.runs.progress import mean_over
 from emosim_core.runs.words import best_recommender, held_out
+from emosim_core.training.curves import mean_over
 
 
 def measured(rewards: dict[str, float | None], reference: str, differences: dict[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from emosim_core import ConfigurationError
 from emosim_core.hooks.component import load_object
 from emosim_core.recommenders.networks import MASKED
 from emosim_core.training.algorithms import ALGORITHMS, arguments
+from emosim_core.training.callbacks import mean_return
 from emosim_core.training.config import TrainConfig
-from emosim_core.training.heldout import mean_return
 
 ALGOS = tuple(ALGORITHMS)
 

@@ -19,8 +19,7 @@ from emosim_deepseek.cutting import CutPrompts
 from emosim_deepseek.failures import ServiceInfo, failure, failure_in_answer
 from emosim_deepseek.keys import read_key, without_key
 from emosim_deepseek.phrases import PHRASES
-from emosim_deepseek.reading import fault_of_envelope, open_envelope, read_answer
-from emosim_deepseek.usage import usage_of, usage_of_error
+from emosim_deepseek.reading import fault_of_envelope, open_envelope, read_answer, usage_of, usage_of_error
 
 if TYPE_CHECKING:
     from emosim_deepseek.wire import Reply, Wire

@@ -60,9 +60,8 @@ def _as_whole(value: object) -> object:
 
 
 def _as_list(value: object) -> object:
-    """A list without gaps; null is an empty one, and a name or an object a list of one."""
-    entries = value if isinstance(value, list) else [value] if value else []
-    return [entry for entry in entries if entry not in (None, "")]
+    """A list without gaps; null is an empty one."""
+    return [entry for entry in value if entry not in (None, "")] if isinstance(value, list) else value or []
 
 
 class _Named(BaseModel):
@@ -93,7 +92,11 @@ class _Record(BaseModel):
     overview: str | None = None
     genres: _Names = []
     actors: _Names = []
-    director: _Names = []
+    # One or several.
+    director: Annotated[
+        list[_Named],
+        BeforeValidator(lambda value: _as_list([value] if value and not isinstance(value, list) else value)),
+    ] = []
     runtime: _Whole = Field(default=None, ge=0)
     original_language: str | None = None
     release_date: str | None = None
