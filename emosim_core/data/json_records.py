@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Generator
 from typing import Any
 
+from emosim_core.data import json_text
 from emosim_core.data.bounds import MAX_RECORD, max_records, raise_hint
 from emosim_core.data.objects import literal
 from emosim_core.data.places import open_table, read_lines
@@ -100,23 +101,20 @@ class _Document:
     def entries(self) -> Generator[tuple[str | int, Any], None, None]:
         opening = self._next()
         if opening not in ("{", "["):
-            value = self._value("") if opening else None
-            what = f"holds {_kind(value)}" if opening else "is empty"
+            what = f"holds {_kind(self._value(None))}" if opening else "is empty"
             raise DataError(self._path, f"{what}; expected {self._what}")
-        named, number = opening == "{", 0
-        seen: set[str | int] = set()
+        closing, number = "}" if opening == "{" else "]", 0
+        seen: set[str] = set()
         self._at += 1
-        if self._next() == ("}" if named else "]"):
-            self._at += 1
-            self._end()
-            return
-        while True:
+        mark = closing if self._next() == closing else ","
+        self._at += mark == closing
+        while mark == ",":
             number += 1
-            key: str | int = number
-            if named:
+            row: str | int = number
+            if opening == "{":
                 if self._next() != '"':
                     raise self._wrong("Expecting property name enclosed in double quotes")
-                key = self._value("")
+                row = key = self._value(None)
                 if self._next() != ":":
                     raise self._wrong("Expecting ':' delimiter")
                 self._at += 1
@@ -124,17 +122,11 @@ class _Document:
                     raise DataError(self._path, f"the key {key!r} stands twice; expected {self._what}", row=key)
                 seen.add(key)
             self._next()
-            yield key, self._value(key)
+            yield row, self._value(row or None)
             mark = self._next()
-            self._at += 1
-            if mark == ("}" if named else "]"):
-                self._end()
-                return
-            if mark != ",":
-                self._at -= 1
+            if mark not in (",", closing):
                 raise self._wrong("Expecting ',' delimiter")
-
-    def _end(self) -> None:
+            self._at += 1
         if self._next():
             raise self._wrong("Extra data")
 
@@ -170,9 +162,8 @@ class _Document:
             if not self._more():
                 return ""
 
-    def _value(self, row: str | int) -> Any:
+    def _value(self, row: str | int | None) -> Any:
         """The value that begins here."""
-        where = row if row != "" else None
         while True:
             begin = self._at
             try:
@@ -184,11 +175,11 @@ class _Document:
             except json.JSONDecodeError as error:
                 if len(self._text) - self._at > MAX_RECORD:
                     message = f"a value has more than {MAX_RECORD:,} characters; expected {self._what}"
-                    raise DataError(self._path, message, row=where) from error
+                    raise DataError(self._path, message, row=row) from error
                 if not self._more():
                     raise self._wrong(error.msg, self._at + error.pos - begin) from error
             except (_RefusedError, RecursionError) as error:
-                raise DataError(self._path, f"{_worded(error)}; expected {self._what}", row=where) from error
+                raise DataError(self._path, f"{_worded(error)}; expected {self._what}", row=row) from error
 
     def _wrong(self, message: str, place: int | None = None) -> DataError:
         done = self._text[: self._at if place is None else place]
@@ -202,12 +193,10 @@ class _RefusedError(Exception):
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise _RefusedError(f"the key {twice!r} stands twice in one object")
-    return made
+    try:
+        return json_text.unique(pairs)
+    except ValueError as error:
+        raise _RefusedError(f"{error} in one object") from error
 
 
 def _constant(name: str) -> None:

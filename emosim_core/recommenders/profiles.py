@@ -112,11 +112,11 @@ class ProfilePolicy(ScoredPolicy):
             self.ratings[new], self.rated[new], self._observed[new] = 0.0, False, False
             self.meet(new)
             if "user" in observations and len(self.logs.user_numbers):
-                for row, user in zip(new, self.logs.user_numbers[observations["user"][unmet]], strict=True):
-                    if user >= 0:
-                        logged = slice(self._starts[user], self._starts[user + 1])
-                        items = self._logged_items[logged]
-                        self._join(np.full(len(items), row), items, self._logged_ratings[logged])
+                users = self.logs.user_numbers[observations["user"][unmet]]
+                for row, user in zip(new[users >= 0], users[users >= 0], strict=True):
+                    logged = slice(self._starts[user], self._starts[user + 1])
+                    items = self._logged_items[logged]
+                    self._join(np.full(len(items), row), items, self._logged_ratings[logged])
         items = observations["history_items"]
         seen = observations["history_mask"].astype(bool) & ~self._observed[rows[:, None], items]
         r, place = np.nonzero(seen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -246,6 +246,30 @@ def test_engines_that_share_a_world_do_not_disturb_one_another(small_world: Make
         return codes
 
     assert ends(True) == ends(False)
+
+
+# ---------------------------------------------------------------------------------- ratings and noise
+
+
+def test_noise_that_is_written_into_the_request_leaves_the_raters_ratings_as_they_are(small_world: MakeWorld) -> None:
+    class InPlace(Perturbator):
+        def perturb_batch(self, request: Any, draws: Any) -> Any:
+            request.ratings[:] -= 0.6
+            return request.ratings
+
+    (plain,), (noisy,) = (
+        play(begun(small_world(parts=parts)), 3).raw_ratings.tolist() for parts in ({}, {"perturbator": InPlace()})
+    )
+    assert noisy == plain
+    step = play(begun(small_world(parts={"perturbator": InPlace()})), 3)
+    assert step.ratings.tolist() == (step.raw_ratings - 1).clip(1).tolist()
+
+
+def test_noise_of_the_core_is_handed_the_ratings_themselves(small_world: MakeWorld) -> None:
+    world = replace(small_world(), parts={"perturbator": {"name": "none", "provider": "emosim-core 1"}})
+    engine, ratings = begun(world), np.array([[7.0]])
+    request = world.rating_request(np.array([0]), np.array([[3]]), engine.moods, engine.memory.history())
+    assert world.perturb(request, ratings, ratings > 0, engine.policy_draws(ONE)) is ratings
 
 
 # ------------------------------------------------------------------------------- the order of a step

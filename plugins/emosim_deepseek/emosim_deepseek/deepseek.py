@@ -1,8 +1,13 @@
-"""DeepSeek: the backend of DeepSeek's service, with its models and their prices as data."""
+"""DeepSeek: the backend of DeepSeek's service, with its models and their prices, as ``models.json`` has them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import resources
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -10,13 +15,55 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from emosim_core.llm import ChatRequest, Price
 from emosim_deepseek.addresses import address, base_url
 from emosim_deepseek.keys import is_variable, keys_of_environment
-from emosim_deepseek.models import Tariff, find_model, known_models
 from emosim_deepseek.service import ChatService
 
 _NAMES = ("api_key_env", "base_url_env")
 
 SERVICE = "https://api.deepseek.com"
 BASE_URL_VARIABLE = "DEEPSEEK_BASE_URL"
+
+
+Tariff = Literal["peak", "off-peak"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A name of a model that the service accepts, or used to accept.
+
+    Attributes:
+        name: name in the option ``model``.
+        served_name: name that is sent to the service.
+        thinking: whether it thinks by default; None if unknown.
+        retired: date on which the name was retired; empty if it is in use.
+        prices: prices by tariff; empty if unknown.
+    """
+
+    name: str
+    served_name: str
+    thinking: bool | None = None
+    retired: str = ""
+    prices: Mapping[Tariff, Price] = field(default_factory=dict)
+
+
+@lru_cache(maxsize=1)
+def known_models() -> Mapping[str, Model]:
+    """The models in the data, by name."""
+    data = json.loads(resources.files("emosim_deepseek").joinpath("models.json").read_text("utf-8"))
+    as_of, source, currency = data["as_of"], data["source"], data["currency"]
+    models = {}
+    for name, entry in data["models"].items():
+        served_name = entry.get("now", name)
+        prices = {
+            tariff: Price(**cost, as_of=as_of, source=f"{source}, {tariff} hours", currency=currency)
+            for tariff, cost in data["models"][served_name].get("prices", {}).items()
+        }
+        models[name] = Model(name, served_name, entry.get("thinking"), entry.get("retired", ""), prices)
+    return MappingProxyType(models)
+
+
+def find_model(name: str) -> Model:
+    """The model of this name; an unknown name is sent as it is."""
+    return known_models().get(name) or Model(name, name)
 
 
 class DeepSeekOptions(BaseModel):
