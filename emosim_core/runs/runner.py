@@ -66,7 +66,13 @@ class Run:
         with self.world.blaming("policy"):
             shown = index(self.policy.history_length)
         self.engine = Engine(self.world, self._batch, shared_memory=True, history_length=shown)
-        self._check_observed_parts()
+        parts = self.engine.observation_parts
+        if missing := [part for part in self.policy.observes if part not in parts]:
+            raise ConfigurationError(
+                f"{self.world.label('policy')} reads {missing[0]!r}, which the "
+                f"{self.world.label('observation')} leaves out; it has {', '.join(parts)}. Choose another with "
+                "--observation, such as full"
+            )
         with self.world.blaming("policy"):
             self.policy.start(
                 PolicySetting(
@@ -84,17 +90,6 @@ class Run:
         self._playing: dict[int, Episode] = {}
         self._begun = 0
         self._put_off: deque[tuple[int, int]] = deque()
-
-    def _check_observed_parts(self) -> None:
-        """Check that observations have the parts that the policy reads."""
-        parts = self.engine.observation_parts
-        missing = [part for part in self.policy.observes if part not in parts]
-        if missing:
-            raise ConfigurationError(
-                f"{self.world.label('policy')} reads {missing[0]!r}, which the "
-                f"{self.world.label('observation')} leaves out; it has {', '.join(parts)}. Choose another with "
-                "--observation, such as full"
-            )
 
     def run(self, on_episode: Callable[[Episode], None] = lambda episode: None) -> dict[str, Any]:
         """Simulate all episodes.
@@ -196,16 +191,13 @@ class Run:
             request = RecommendationRequest(rows=rows, observations=self.engine.observe(rows))
             actions = self.policy.recommend_batch(request, self.engine.policy_draws(rows))
             actions = np.asarray(actions, dtype=np.intp)
-        if actions.shape != (len(rows), self.config.slate):
-            raise PluginError(
-                f"{self.world.label('policy')} recommended an array of the shape {actions.shape}; "
-                f"expected {(len(rows), self.config.slate)}"
-            )
-        if (actions >= len(self.world.catalog)).any():
-            raise PluginError(
-                f"{self.world.label('policy')} recommended the item {int(actions.max())}; "
-                f"the catalog has {len(self.world.catalog)}, from 0 on"
-            )
+        expected, items, strange = (len(rows), self.config.slate), len(self.world.catalog), ""
+        if actions.shape != expected:
+            strange = f"an array of the shape {actions.shape}; expected {expected}"
+        elif (actions >= items).any():
+            strange = f"the item {int(actions.max())}; the catalog has {items}, from 0 on"
+        if strange:
+            raise PluginError(f"{self.world.label('policy')} recommended {strange}")
         going = (actions >= 0).all(axis=1)
         records = [self._out_of_items(row) for row in rows[~going].tolist()]
         ended = rows[~going].tolist()
@@ -254,15 +246,8 @@ class Run:
     def _out_of_items(self, slot: int) -> dict[str, Any]:
         episode = self._playing[slot]
         episode.end_reason = OUT_OF_ITEMS
-        record = {
-            "episode": episode.number,
-            "step": episode.steps + 1,
-            "user": episode.user,
-            "recommended": [],
-            "reward": 0,
-            "mood": list(episode.mood),
-            "end_reason": OUT_OF_ITEMS,
-        }
+        record = {"episode": episode.number, "step": episode.steps + 1, "user": episode.user, "recommended": []}
+        record |= {"reward": 0, "mood": list(episode.mood), "end_reason": OUT_OF_ITEMS}
         return self._with_profile(episode, record)
 
     def _with_profile(self, episode: Episode, record: dict[str, Any]) -> dict[str, Any]:

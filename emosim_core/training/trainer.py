@@ -145,7 +145,9 @@ class Training:
             begun = self._load_last()
 
         begin_job(self.job, self.manifest, (TrainConfig,), self.world.registry, check)
-        self._trim_progress(begun)
+        if (self.directory / PROGRESS).exists():  # lines beyond the checkpoint are trained, and told, again
+            lines = [line for line in read_progress(self.directory) if line["timesteps"] <= begun]
+            self.job.write(PROGRESS, b"".join(json_text.dumps(line).encode() + b"\n" for line in lines))
         seed = np.random.SeedSequence([self.config.seed, begun]).generate_state(2, np.uint32)
         self.model.set_random_seed(int(seed[0]))
         self.env.seed(int(seed[1]) << 20)
@@ -163,13 +165,6 @@ class Training:
         self.env.episodes = counters["episodes"]
         self.end_reasons = Counter(counters["end_reasons"])
         return int(counters["timesteps"])
-
-    def _trim_progress(self, begun: int) -> None:
-        """Lines beyond the checkpoint are trained, and told, again."""
-        path = self.directory / PROGRESS
-        if path.exists():
-            lines = [line for line in read_progress(self.directory) if line["timesteps"] <= begun]
-            self.job.write(PROGRESS, b"".join(json_text.dumps(line).encode() + b"\n" for line in lines))
 
     def checkpoint(self) -> None:
         """Write all that is needed to go on from here; older checkpoints, and half-written ones, are removed."""

@@ -151,11 +151,8 @@ def _book(number: int, cells: Mapping[str, str], separators: Mapping[str, str], 
 
 
 def _year(text: str, path: str, row: int) -> int | None:
-    if not known_text(text):
-        return None
     match = _YEAR.fullmatch(text)
-    if match is None:
-        raise DataError(
-            path, f"expected a year or a date like 2004-05-12, got {shortened(text)}", row=row, field="published_year"
-        )
-    return int(match[1])
+    if match is None and known_text(text):
+        problem = f"expected a year or a date like 2004-05-12, got {shortened(text)}"
+        raise DataError(path, problem, row=row, field="published_year")
+    return int(match[1]) if match else None

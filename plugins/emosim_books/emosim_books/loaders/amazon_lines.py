@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from array import array
+from collections import Counter, defaultdict
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from typing import Any
@@ -130,16 +132,11 @@ def _rated(table: TablePlace, new: bool) -> Generator[tuple[int, str, str, float
             time: Any = values.get(of_time)
             for name in (of_user, of_item):
                 if not isinstance(values.get(name), str) or not values[name]:
-                    raise DataError(
-                        str(table), f"expected a text, got {shortened(values.get(name))}", row=row, field=name
-                    )
+                    problem = f"expected a text, got {shortened(values.get(name))}"
+                    raise DataError(str(table), problem, row=row, field=name)
             if type(stars) not in (int, float) or not _LOWEST <= stars <= _HIGHEST:
-                raise DataError(
-                    str(table),
-                    f"expected a rating of {_LOWEST:g} to {_HIGHEST:g}, got {shortened(stars)}",
-                    row=row,
-                    field=of_stars,
-                )
+                problem = f"expected a rating of {_LOWEST:g} to {_HIGHEST:g}, got {shortened(stars)}"
+                raise DataError(str(table), problem, row=row, field=of_stars)
             if type(time) not in (int, float):
                 raise DataError(str(table), f"expected a number, got {shortened(time)}", row=row, field=of_time)
             yield row, values[of_user], values[of_item], float(stars), time / 1000 if new else float(time)
@@ -147,21 +144,15 @@ def _rated(table: TablePlace, new: bool) -> Generator[tuple[int, str, str, float
 
 def _public_ratings(table: TablePlace, new: bool, prior_count: float) -> dict[str, tuple[float, int]]:
     """Public rating on 1 to 5 and number of reviews, by book."""
-    sums: dict[str, float] = {}
-    counts: dict[str, int] = {}
+    sums: defaultdict[str, float] = defaultdict(float)
+    counts: Counter[str] = Counter()
     with closing(_rated(table, new)) as reviews:
         for _, _, asin, stars, _ in reviews:
-            sums[asin] = sums.get(asin, 0.0) + stars
-            counts[asin] = counts.get(asin, 0) + 1
-    total = sum(counts.values())
-    mean = sum(sums.values()) / total if total else 0.0
-    return {
-        asin: (
-            min(max(round((sums[asin] + prior_count * mean) / (count + prior_count), 6), _LOWEST), _HIGHEST),
-            count,
-        )
-        for asin, count in counts.items()
-    }
+            sums[asin] += stars
+            counts[asin] += 1
+    mean = sum(sums.values()) / max(counts.total(), 1)
+    damped = {asin: (sums[asin] + prior_count * mean) / (count + prior_count) for asin, count in counts.items()}
+    return {asin: (min(max(round(damped[asin], 6), _LOWEST), _HIGHEST), count) for asin, count in counts.items()}
 
 
 def load_ratings(release: Release, items: Sequence[Item]) -> LoadedRatings:
@@ -173,9 +164,7 @@ def load_ratings(release: Release, items: Sequence[Item]) -> LoadedRatings:
         )
     index = {item.id.removeprefix("amazon-"): place for place, item in enumerate(items)}
     users: list[str] = []
-    places: list[int] = []
-    values: list[float] = []
-    times: list[float] = []
+    places, values, times = array("q"), array("d"), array("d")
     with closing(_rated(table, release.format is AMAZON_2023)) as reviews:
         for _, user, asin, stars, time in reviews:
             if asin in index:
@@ -185,9 +174,7 @@ def load_ratings(release: Release, items: Sequence[Item]) -> LoadedRatings:
                 times.append(time)
     if not users:
         raise DataError(str(table), "nobody reviewed any of the books")
-    return LoadedRatings(
-        users, np.array(places, dtype=np.intp), np.array(values, dtype=np.float64), np.array(times, dtype=np.float64)
-    )
+    return LoadedRatings(users, np.array(places, dtype=np.intp), np.array(values), np.array(times))
 
 
 # ----------------------------------------------------------------------------------- what is read of a book

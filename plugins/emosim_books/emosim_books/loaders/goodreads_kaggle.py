@@ -40,11 +40,7 @@ def read(release: Release) -> tuple[list[Book], list[str]]:
     def fit(row: int, cells: list[str], width: int) -> list[str] | None:
         nonlocal joined
         extra = len(cells) - width
-        if (
-            extra <= 0
-            or not _is_rating(cells[_RATING + extra])
-            or any(map(_is_rating, cells[_RATING : _RATING + extra]))
-        ):
+        if extra <= 0 or list(map(_is_rating, cells[_RATING : _RATING + extra + 1])) != [False] * extra + [True]:
             return None
         joined += 1
         return [*cells[:_AUTHORS], ", ".join(cells[_AUTHORS : _RATING + extra]), *cells[_RATING + extra :]]
@@ -67,21 +63,15 @@ def _is_rating(text: str) -> bool:
 
 
 def _book(number: int, cells: Mapping[str, str], path: str, row: int) -> Book:
+    published = known_text(cells.get("publication_date", ""))
+    date = _DATE.fullmatch(published)
+    if published and date is None:
+        problem = f"expected a date like 9/16/2006, got {shortened(published)}"
+        raise DataError(path, problem, row=row, field="publication_date")
     fields = {
-        "year": _year(known_text(cells.get("publication_date", "")), path, row),
+        "year": int(date[1]) if date else None,
         "authors": [" ".join(name.split()) for name in plain_text(cells["authors"]).split("/")],
         "publisher": plain_text(known_text(cells.get("publisher", ""))) or None,
         **goodreads_fields(cells, path, row),
     }
     return goodreads_book(number, plain_text(cells["title"]), fields, path, row, _COLUMNS)
-
-
-def _year(text: str, path: str, row: int) -> int | None:
-    if not text:
-        return None
-    match = _DATE.fullmatch(text)
-    if match is None:
-        raise DataError(
-            path, f"expected a date like 9/16/2006, got {shortened(text)}", row=row, field="publication_date"
-        )
-    return int(match[1])

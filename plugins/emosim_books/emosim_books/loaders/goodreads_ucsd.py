@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
 from emosim_books.book import Book
 from emosim_books.loaders.cells import categories_of, goodreads_book, language, rating_and_count, sound_isbn
@@ -36,16 +37,12 @@ _COLUMNS = {
 _OLDEST, _NEWEST = -3000, 2200
 
 
-class _Shelf(BaseModel):
-    model_config = ConfigDict(strict=True)
-
+class _Shelf(TypedDict):
     name: str
     count: str | int
 
 
-class _Author(BaseModel):
-    model_config = ConfigDict(strict=True)
-
+class _Author(TypedDict):
     author_id: str | int
 
 
@@ -94,7 +91,9 @@ def read(release: Release, min_ratings: int) -> tuple[list[Book], list[str]]:
             number = whole_number(_text(record.book_id), path, row, "book_id")
             ids.add(number, row)
             records.append((row, number, record))
-    names = _author_names(release, {_text(author.author_id) for _, _, record in records for author in record.authors})
+    names = _author_names(
+        release, {_text(author["author_id"]) for _, _, record in records for author in record.authors}
+    )
     genres = _genres(release, {number for _, number, _ in records})
     books = []
     for row, number, record in records:
@@ -161,12 +160,12 @@ def _book(
     text = _text(record.publication_year)
     year = whole_number(text, path, row, "publication_year") if text else None
     dated = year is None or _OLDEST <= year <= _NEWEST
-    shelves = sorted(record.popular_shelves, key=lambda shelf: -whole_number(_text(shelf.count), path, row, "count"))
-    authors = [(names or {}).get(_text(author.author_id), "") for author in record.authors]
+    shelves = sorted(record.popular_shelves, key=lambda shelf: -whole_number(_text(shelf["count"]), path, row, "count"))
+    authors = [(names or {}).get(_text(author["author_id"]), "") for author in record.authors]
     public = {name: _text(getattr(record, name)) for name in ("average_rating", "ratings_count")}
     fields: dict[str, Any] = {
         "year": year if dated else None,
-        "categories": categories_of([shelf.name for shelf in shelves]) or genres.get(number, ()),
+        "categories": categories_of([shelf["name"] for shelf in shelves]) or genres.get(number, ()),
         "description": web_text(record.description or ""),
         "authors": authors,
         "publisher": _text(record.publisher) or None,
