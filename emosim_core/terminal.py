@@ -38,7 +38,7 @@ def clean(text: str) -> str:
 
     The escapes are those of Python, such as ``\x1b``, ``\u202e`` or ``\U000e0041``. Line breaks (``\n``) stay.
     """
-    return _UNSAFE.sub(_escaped, text)
+    return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def one_line(text: object) -> str:
@@ -92,16 +92,12 @@ def fitted(text: str, width: int) -> str:
 
 def clean_json(text: str) -> str:
     r"""JSON text with the same characters as JSON escapes, such as ``\u001b``; it stands for the same value."""
-    return _UNSAFE.sub(lambda match: "".join(f"\\u{unit:04x}" for unit in _utf16(match[0])), text)
 
+    def escaped(match: re.Match[str]) -> str:
+        encoded = match[0].encode("utf-16-be", "surrogatepass")
+        return "".join(f"\\u{encoded[place : place + 2].hex()}" for place in range(0, len(encoded), 2))
 
-def _escaped(match: re.Match[str]) -> str:
-    return match[0].encode("unicode_escape").decode("ascii")
-
-
-def _utf16(character: str) -> Iterator[int]:
-    encoded = character.encode("utf-16-be", "surrogatepass")
-    return (int.from_bytes(encoded[place : place + 2], "big") for place in range(0, len(encoded), 2))
+    return _UNSAFE.sub(escaped, text)
 
 
 class Stream(io.TextIOBase):
@@ -223,8 +219,15 @@ def standard_streams() -> Iterator[Streams]:
 
     A standard stream that was closed before the process began becomes the null device.
     """
-    _open_closed()
-    _mend_columns()
+    for number in range(3):  # no file that is opened later gets the number of a standard stream
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    # A COLUMNS that is no number of columns is left out, and one in which no table can be laid out is widened.
+    columns = os.environ.pop("COLUMNS", "")[:6]
+    if columns.isascii() and columns.isdigit() and int(columns):
+        os.environ["COLUMNS"] = str(max(_NARROWEST, int(columns)))
     before = sys.stdin, sys.stdout, sys.stderr
     streams = Streams(*(Stream(one or open(os.devnull, "w", encoding="utf-8")) for one in before[1:]))  # noqa: SIM115
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115  (for the rest of the process)
@@ -235,19 +238,3 @@ def standard_streams() -> Iterator[Streams]:
         for stream in streams:
             stream.flush()
         sys.stdin, sys.stdout, sys.stderr = before
-
-
-def _open_closed() -> None:
-    """See that no file that is opened later gets the number of a standard stream."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
-
-
-def _mend_columns() -> None:
-    """Leave out a ``COLUMNS`` that is no number of columns, and widen one in which no table can be laid out."""
-    columns = os.environ.pop("COLUMNS", "")[:6]
-    if columns.isascii() and columns.isdigit() and int(columns):
-        os.environ["COLUMNS"] = str(max(_NARROWEST, int(columns)))

@@ -109,7 +109,7 @@ def write_minari(
     try:
         for run in runs:
             _check_world(run, world)
-        with _staged(out, dataset_id) as folder, _datasets_in(folder):
+        with _staged(out, dataset_id):
             counts = _write(runs, env, dataset_id)
     finally:
         world.close()
@@ -298,23 +298,18 @@ class Rebuilt:
 
 
 @contextmanager
-def _datasets_in(folder: Path) -> Iterator[None]:
-    before = os.environ.get(DATASETS_PATH)
-    os.environ[DATASETS_PATH] = str(folder.absolute())
-    try:
-        yield
-    finally:
-        del os.environ[DATASETS_PATH]
-        if before is not None:
-            os.environ[DATASETS_PATH] = before
-
-
-@contextmanager
-def _staged(out: Path, dataset_id: str) -> Iterator[Path]:
-    """A folder of data sets beside ``out``; what was written to it goes to ``out`` when all went well."""
+def _staged(out: Path, dataset_id: str) -> Iterator[None]:
+    """Minari writes to a folder of data sets beside ``out``; what is there goes to ``out`` when all went well."""
     with scratch(out) as folder:
         folder.mkdir()
-        yield folder
+        before = os.environ.get(DATASETS_PATH)
+        os.environ[DATASETS_PATH] = str(folder.absolute())
+        try:
+            yield
+        finally:
+            del os.environ[DATASETS_PATH]
+            if before is not None:
+                os.environ[DATASETS_PATH] = before
         if not out.exists():
             os.rename(folder, out)
             return

@@ -77,7 +77,7 @@ class Catalog:
     @cached_property
     def categories(self) -> Flags:
         """Which item is in which category; multi-hot, shape ``(N, C)``."""
-        return multi_hot((item.categories for item in self.items), self.category_names, len(self.items))
+        return multi_hot([item.categories for item in self.items], self.category_names)
 
     @cached_property
     def public_ratings(self) -> Floats:
@@ -124,14 +124,12 @@ def _rounded(cosines: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.clip(np.round(cosines, 5), -1.0, 1.0)
 
 
-def multi_hot(rows: object, names: Sequence[str], count: int) -> Flags:
-    """Lists of names as flags, shape ``(count, len(names))``; a name that is none of ``names`` is left out."""
+def multi_hot(rows: Sequence[Sequence[str]], names: Sequence[str]) -> Flags:
+    """Lists of names as flags, shape ``(len(rows), len(names))``; a name that is none of ``names`` is left out."""
     column = {name: j for j, name in enumerate(names)}
-    table = np.zeros((count, len(names)), dtype=np.bool_)
-    for i, row in enumerate(rows):  # type: ignore[arg-type, var-annotated]
-        for name in row:
-            if (j := column.get(name)) is not None:
-                table[i, j] = True
+    table = np.zeros((len(rows), len(names)), dtype=np.bool_)
+    for i, row in enumerate(rows):
+        table[i, [column[name] for name in row if name in column]] = True
     return table
 
 

@@ -44,8 +44,8 @@ class Population:
 
     def liked(self, category_names: Sequence[str]) -> Flags:
         """Who likes which category; shape ``(U, len(category_names))``."""
-        return multi_hot((user.liked for user in self.users), category_names, len(self.users))
+        return multi_hot([user.liked for user in self.users], category_names)
 
     def disliked(self, category_names: Sequence[str]) -> Flags:
         """Who dislikes which category; shape ``(U, len(category_names))``."""
-        return multi_hot((user.disliked for user in self.users), category_names, len(self.users))
+        return multi_hot([user.disliked for user in self.users], category_names)

@@ -165,11 +165,9 @@ class Recommender:
         self, past: list[tuple[str, float | None]], user: str | None, traits: Sequence[int], mood: tuple[float, float]
     ) -> dict[str, NDArray]:
         length = self.options.history_length
-        recent = [(item, rating) for item, rating in past if rating is not None][-length:][::-1]
-        empty = [0] * (length - len(recent))
-        items = np.array([[*(self._index[item] for item, _ in recent), *empty]], dtype=np.int64)
-        ratings = np.array([[rating for _, rating in recent] + [self.options.low for _ in empty]], dtype=np.float32)
-        mask = np.array([[1] * len(recent) + empty], dtype=np.int8)
+        recent = [(self._index[item], rating) for item, rating in past if rating is not None][-length:][::-1]
+        shown = [*recent, *[(0, self.options.low)] * (length - len(recent))]
+        mask = np.arange(length)[None] < len(recent)
         consumed = np.zeros((1, len(self.items)), dtype=np.int8)
         consumed[0, [self._index[item] for item, _ in past]] = 1
         return {
@@ -177,9 +175,9 @@ class Recommender:
             "traits": np.array([traits], dtype=np.int64),
             "mood": np.array([mood], dtype=np.float32),
             "step": np.array([[min(len(past), self.options.max_steps)]], dtype=np.int64),
-            "history_items": items,
-            "history_ratings": ratings,
-            "history_mask": mask,
+            "history_items": np.array([[item for item, _ in shown]], dtype=np.int64),
+            "history_ratings": np.array([[rating for _, rating in shown]], dtype=np.float32),
+            "history_mask": mask.astype(np.int8),
             "consumed": consumed,
         }
 

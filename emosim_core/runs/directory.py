@@ -107,10 +107,10 @@ class RunDirectory:
             RunError: it cannot be written, or the run is complete and the file has more than its steps.
         """
         more = b""
-        if summary["complete"] and self._old is not None and self._new is None:
-            more = self._old.read(1)
         if self._new is not None:
             os.fsync(self._new.fileno())  # before a summary says that all is there
+        elif summary["complete"] and self._old is not None:
+            more = self._old.read(1)
         self.close()
         if more:
             raise RunError(

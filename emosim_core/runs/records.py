@@ -271,16 +271,16 @@ def newest_of(folder: Path, command: str) -> Path | None:
     begun = sorted(
         folder.glob(f"*/{_BEGUN.get(command, MANIFEST)}"), key=lambda path: path.stat().st_mtime, reverse=True
     )
-    return next((path.parent for path in begun if _made_by(path, command)), None)
-
-
-def _made_by(begun: Path, command: str) -> bool:
-    """Whether a command has written a file at the beginning of its job."""
-    begun_by = read_json(begun)
-    if command in _FIELD_OF_ITS_OWN:
-        config = begun_by.get("config")
-        return isinstance(config, dict) and _FIELD_OF_ITS_OWN[command] in config
-    return command in _BEGUN or begun_by.get("kind") == _KINDS[command]
+    for path in begun:
+        manifest = read_json(path)
+        config = manifest.get("config")
+        if command in _FIELD_OF_ITS_OWN:
+            made = isinstance(config, dict) and _FIELD_OF_ITS_OWN[command] in config
+        else:
+            made = command in _BEGUN or manifest.get("kind") == _KINDS[command]
+        if made:
+            return path.parent
+    return None
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -88,8 +88,7 @@ class Progress(BaseCallback):
                 self._end_reasons[info["end_reason"]] += 1
         return True
 
-    def _on_rollout_start(self) -> None:
-        """Between two updates: all that was seen so far has been learned."""
+    def _on_rollout_start(self) -> None:  # between two updates: all that was seen so far has been learned
         self._look()
 
     def _on_training_end(self) -> None:
