@@ -49,11 +49,7 @@ def failure(status: int, headers: Mapping[str, str], fault: Fault, info: Service
     if status < 400:
         location = shown(headers.get("location", ""), key) or "it does not say where"
         return LLMRequestError(f"{answers}. It points elsewhere ({location}); give that as the base URL")
-    if (
-        status == 402
-        or any(map(PHRASES.no_balance_code.search, fault.codes))
-        or PHRASES.no_balance_text.search(fault.text)
-    ):
+    if status == 402 or PHRASES.no_balance.of(fault):
         return LLMRequestError(f"{answers}. The account has no balance left; top it up with the service")
     if status in (413, 451) or (status in (400, 403, 422) and PHRASES.refusal.of(fault)):
         return LLMRefusedError(f"{answers}. It refuses this request")
