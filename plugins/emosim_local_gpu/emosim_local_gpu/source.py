@@ -14,7 +14,6 @@ WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
 _READ = (".json", ".jinja", ".txt", ".model", ".py")
 _LARGEST_READ = 64 * 2**20
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def local_folder(model: str) -> Path | None:
@@ -43,14 +42,10 @@ def downloaded_models() -> list[str]:
 
 def downloaded(name: str, revision: str | None) -> Path | None:
     """The folder of a downloaded model of the Hub, named after the commit; None if it is not downloaded."""
-    folder = hub_cache() / f"models--{name.replace('/', '--')}"
-    wanted = revision or "main"
-    try:
-        commit = wanted if _COMMIT.fullmatch(wanted) else (folder / "refs" / wanted).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
-        return None
-    snapshot = folder / "snapshots" / commit
-    return snapshot if (snapshot / "config.json").exists() else None
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(name, "config.json", cache_dir=hub_cache(), revision=revision)
+    return Path(config).parent if isinstance(config, str) else None
 
 
 def identity(model: str, revision: str | None) -> str:

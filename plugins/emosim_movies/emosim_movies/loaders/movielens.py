@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core import DataError
-from emosim_core.loading import checked, known_text, open_format, plain_text
+from emosim_core.loading import checked, open_format, plain_text
 from emosim_core.plugins import Item, ItemLoader, LoadedItems, LoadedRatings
 from emosim_movies.loaders.formats import MOVIELENS
 from emosim_movies.loaders.movielens_files import Film, MovieLensFiles
@@ -74,7 +74,7 @@ class MovieLens(ItemLoader):
         with open_format(options.path, MOVIELENS, _WHAT) as release:
             files = MovieLensFiles(release, _WHAT)
             films = files.films()
-            links = _links(files)
+            links = files.links()
             public = _public_ratings(files, options.prior_count)
             tags = _frequent_tags(files, options.tags)
             movies = [
@@ -110,22 +110,6 @@ class MovieLens(ItemLoader):
             times=times.astype(np.float64),
             user_written_fields=("description",),
         )
-
-
-def _links(files: MovieLensFiles) -> dict[int, tuple[str | None, int | None]]:
-    """IMDb and TMDB identifiers by movie."""
-    found: dict[int, tuple[str | None, int | None]] = {}
-    table, rows = files.links()
-    if table is None or rows is None:
-        return found
-    with closing(rows):
-        for row, values in rows:
-            values["imdbId"] = values["imdbId"].removeprefix("tt")
-            found[files.number(values, "movieId", table, row)] = (
-                f"tt{files.number(values, 'imdbId', table, row):07d}" if known_text(values["imdbId"]) else None,
-                files.number(values, "tmdbId", table, row) if known_text(values["tmdbId"]) else None,
-            )
-    return found
 
 
 def _public_ratings(files: MovieLensFiles, prior_count: float) -> dict[int, tuple[float, int]]:
