@@ -115,8 +115,7 @@ class _Tables:
             total += np.where(sizes == 0, 1.0, 2.0 * common / np.maximum(sizes, 1))
         for common in shared:
             total += common > 0
-        mean: Floats = np.round(total / (1 + len(overlaps) + len(shared)), _DECIMALS)
-        return mean
+        return np.round(total / (1 + len(overlaps) + len(shared)), _DECIMALS)
 
 
 def _numbered(rows: Sequence[Sequence[str]]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

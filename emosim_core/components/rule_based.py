@@ -473,8 +473,7 @@ class RuleBased(Rater):
 def _decided(stated: Flags) -> Flags:
     """Who has an opinion of nearly every category of the catalog, and of many; from flags ``(U, C)``."""
     number = stated.sum(axis=1)
-    decided: Flags = (number >= _DECIDED_FROM) & (number >= _DECIDED_SHARE * stated.shape[1])
-    return decided
+    return (number >= _DECIDED_FROM) & (number >= _DECIDED_SHARE * stated.shape[1])
 
 
 def _cutpoints_of(shares: Floats, shift: float, scale: RatingScale) -> Floats:
@@ -515,8 +514,7 @@ def _cutpoints(scale: RatingScale) -> Floats:
 
 
 def _carried(on_ten: Floats, scale: RatingScale) -> Floats:
-    carried: Floats = scale.low + (on_ten - 1.0) / 9.0 * scale.span
-    return carried
+    return scale.low + (on_ten - 1.0) / 9.0 * scale.span
 
 
 def _series(catalog: Catalog) -> Ints:

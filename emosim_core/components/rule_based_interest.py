@@ -118,5 +118,4 @@ def _smoothed(values: Floats, steps: Floats, width: float) -> Floats:
     """Each value spread over steps by a normal curve; rows sum to 1, shape ``(N, steps)``."""
     spread = np.exp(-(((values[:, None] - steps) / width) ** 2) / 2)
     total = spread.sum(axis=1, keepdims=True)
-    smooth: Floats = np.divide(spread, total, out=np.zeros_like(spread), where=total > 0)
-    return smooth
+    return np.divide(spread, total, out=np.zeros_like(spread), where=total > 0)

@@ -245,8 +245,7 @@ def _hashed_counts(rows: Iterable[list[str]], count: int, dimension: int) -> NDA
 
 def _unit_rows(table: NDArray[np.floating]) -> NDArray[np.floating]:
     norms = np.linalg.norm(table, axis=1, keepdims=True)
-    scaled: NDArray[np.floating] = table / np.where(norms == 0, 1.0, norms)
-    return scaled
+    return table / np.where(norms == 0, 1.0, norms)
 
 
 # ---------------------------------------------------------------------------------------------- cache

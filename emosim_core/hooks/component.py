@@ -135,8 +135,7 @@ def load_object(path: str) -> Any:
 def core_module() -> ModuleType:
     """The module of the built-in components."""
     (entry,) = metadata.distribution("emosim-core").entry_points.select(group=CORE_GROUP)
-    module: ModuleType = entry.load()
-    return module
+    return entry.load()
 
 
 def core_component(kind: str, name: str) -> Component:

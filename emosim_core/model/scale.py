@@ -50,8 +50,7 @@ class RatingScale(BaseModel):
         return self._snap(np.floor(steps + 1e-9))
 
     def _snap(self, steps: Floats) -> Floats:
-        value: Floats = np.minimum(np.maximum(self.low + self.step * steps, self.low), self.high)
-        return value
+        return np.minimum(np.maximum(self.low + self.step * steps, self.low), self.high)
 
     def contains(self, value: float) -> bool:
         """Whether ``value`` is one of the levels."""
@@ -67,8 +66,7 @@ class RatingScale(BaseModel):
     def convert(self, values: ArrayLike, to: RatingScale) -> Floats:
         """Map ratings affinely to another scale, end on end; whole numbers come out exact, as from 0-9 to 1-10."""
         above = np.asarray(values, dtype=np.float64) - self.low
-        converted: Floats = to.low + above * to.span / self.span
-        return converted
+        return to.low + above * to.span / self.span
 
     def format(self, value: float) -> str:
         """A rating as a user writes it: ``7`` rather than ``7.0``."""

@@ -87,8 +87,7 @@ def baseline_moods(count: int, rng: np.random.Generator) -> Floats:
     """Valence and arousal where moods rest, truncated normal, with two decimals; shape ``(count, 2)``."""
     valence = _truncated_normal(count, *BASELINE_VALENCE, -1.0, 1.0, rng)
     arousal = _truncated_normal(count, *BASELINE_AROUSAL, 0.0, 1.0, rng)
-    moods: Floats = np.stack([valence, arousal], axis=1).round(2)
-    return moods
+    return np.stack([valence, arousal], axis=1).round(2)
 
 
 def generate_users(count: int, seed: int, profile: PopulationProfile, kind: PopulationKind = "sampled") -> list[User]:

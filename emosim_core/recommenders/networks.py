@@ -240,8 +240,7 @@ class Actor(nn.Module):
         self.extractor, self.torso, self.head = extractor, torso, head
 
     def forward(self, observation: dict[str, torch.Tensor]) -> torch.Tensor:
-        scores: torch.Tensor = self.head(self.torso.forward_actor(self.extractor(observation)))
-        return scores
+        return self.head(self.torso.forward_actor(self.extractor(observation)))
 
     def weights(self) -> dict[str, torch.Tensor]:
         """All that :meth:`load_state_dict` needs; what belongs to a critic is left out."""
@@ -299,5 +298,4 @@ def public_ratings(catalog: Catalog) -> Floats:
 
 def _standardised(values: NDArray) -> Floats:
     spread = float(values.std())
-    made: Floats = (values - values.mean()) / (spread if spread > 1e-9 else 1.0)
-    return made
+    return (values - values.mean()) / (spread if spread > 1e-9 else 1.0)

@@ -145,8 +145,7 @@ def read_line(where: str, line: bytes, schema: TypeAdapter[Any]) -> dict[str, An
         RunError: it is no JSON, or a field is not what the schema says.
     """
     try:
-        read: dict[str, Any] = schema.validate_json(line)
-        return read
+        return schema.validate_json(line)
     except ValidationError as error:
         if _SURROGATE.search(line):
             payload = parse(where, line)

@@ -103,8 +103,7 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         return ~self.engine.memory.consumed(self._slot)[0].view(np.bool_)
 
     def _observation(self) -> dict[str, Any]:
-        observation: dict[str, Any] = {key: value[0] for key, value in self.engine.observe().items()}
-        return observation
+        return {key: value[0] for key, value in self.engine.observe().items()}
 
     def close(self) -> None:
         """Let go of what the world holds on to, unless it was given to more than this environment."""
