@@ -43,7 +43,12 @@ def read_json_lines(
             if most and count > most:
                 raise DataError(str(path), f"has more than {most:,} records; {raise_hint()}", row=number)
             try:
-                value = _decoded(line.decode("utf-8-sig" if number == 1 else "utf-8"), literals)
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                try:
+                    value = _DECODER.decode(text)
+                except json.JSONDecodeError:
+                    if (value := literal(text.strip()) if literals else None) is None:
+                        raise
                 if not isinstance(value, dict):
                     raise _RefusedError(f"expected an object, got {_kind(value)}")
             except UnicodeDecodeError as error:
@@ -55,16 +60,6 @@ def read_json_lines(
             except (_RefusedError, RecursionError) as error:
                 raise DataError(str(path), f"{_worded(error)}; expected {what}", row=number) from error
             yield number, value
-
-
-def _decoded(text: str, literals: bool) -> Any:
-    try:
-        return _DECODER.decode(text)
-    except json.JSONDecodeError:
-        value = literal(text.strip()) if literals else None
-        if value is None:
-            raise
-        return value
 
 
 def read_json_entries(

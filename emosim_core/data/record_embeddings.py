@@ -59,8 +59,12 @@ class RecordEmbeddings:
             return
         if not values:
             raise self._wrong(f"expected a list of numbers, got {shortened(values)}", row)
-        vector = _vector(values)
-        if vector is None:
+        try:
+            with np.errstate(over="ignore"):
+                vector = np.array(values, dtype=np.float32)
+        except OverflowError:  # a whole number of JSON has as many digits as it likes
+            vector = np.array([np.inf], dtype=np.float32)
+        if not np.isfinite(vector).all():
             raise self._wrong("a value is not a finite number", row)
         self._width = self._width or len(vector)
         if len(vector) != self._width:
@@ -84,13 +88,3 @@ class RecordEmbeddings:
 
     def _wrong(self, message: str, row: int | str) -> DataError:
         return DataError(self._path, message, row=row, field=self._field)
-
-
-def _vector(values: Sequence[float]) -> NDArray[np.float32] | None:
-    """The numbers as float32; None where one is not finite."""
-    try:
-        with np.errstate(over="ignore"):
-            vector = np.array(values, dtype=np.float32)
-    except OverflowError:  # a whole number of JSON has as many digits as it likes
-        return None
-    return vector if np.isfinite(vector).all() else None

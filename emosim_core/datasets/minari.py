@@ -104,8 +104,14 @@ def write_minari(
     check_dataset(out, dataset_id)
     # Observations hold nothing of who rates, so the rater need not be there.
     world = assemble(configs[0].model_copy(update={"rater": RunConfig.model_fields["rater"].default}), registry)
-    env = EmoSimEnv(world=world)
-    env.spec = _env_spec(configs[0])
+    env, first = EmoSimEnv(world=world), configs[0]
+    # How Gymnasium makes the environment again, its language model included.
+    env.spec = EnvSpec(
+        id=f"EmoSim/{first.plugin.title().replace('_', '')}-v0",
+        entry_point="emosim_core.simulation.env:EmoSimEnv",
+        vector_entry_point="emosim_core.simulation.vector_env:EmoSimVectorEnv",
+        kwargs={**_environment(first, exclude_defaults=True), "on_failed_rating": first.on_failed_rating},
+    )
     try:
         for run in runs:
             _check_world(run, world)
@@ -151,16 +157,6 @@ def _check_world(run: LoggedRun, world: World) -> None:
                 f"configuration brings now ({kind}: {world.parts[part]['name']!r} of {world.parts[part]['provider']}); "
                 "observations cannot be rebuilt. Bring back what it was made with, or export a table"
             )
-
-
-def _env_spec(config: RunConfig) -> EnvSpec:
-    """How Gymnasium makes the environment again, its language model included."""
-    return EnvSpec(
-        id=f"EmoSim/{config.plugin.title().replace('_', '')}-v0",
-        entry_point="emosim_core.simulation.env:EmoSimEnv",
-        vector_entry_point="emosim_core.simulation.vector_env:EmoSimVectorEnv",
-        kwargs={**_environment(config, exclude_defaults=True), "on_failed_rating": config.on_failed_rating},
-    )
 
 
 def _policy(runs: Sequence[LoggedRun]) -> str:

@@ -282,7 +282,13 @@ class Registry:
             record.status, record.cause = "broken", _cause(error)
             return
         record.status = "ok"
-        self._note_conflicts(record)
+        others = [(other, theirs) for other in self._records if other is not record for theirs in other.components]
+        for component in record.components:
+            for other, theirs in others:
+                if other.status == "ok" and (clash := _clash(component, theirs)):
+                    note = f"{KIND_TITLES[component.kind]} {clash!r} is provided by {{}} too"
+                    record.conflicts.append(note.format(other.label))
+                    other.conflicts.append(note.format(record.label))
         for caller in self._manager.get_hookcallers(plugin) or ():
             if caller.spec and (deprecation := deprecation_of(caller.spec.function)):
                 record.warn_once(f"the hook {caller.name}", deprecation)
@@ -301,15 +307,6 @@ class Registry:
                             raise NameConflictError(f"it provides the {KIND_TITLES[kind]} {name!r} twice")
                         seen.add(key)
                     yield component
-
-    def _note_conflicts(self, record: PluginRecord) -> None:
-        for component in record.components:
-            for other in self._records:
-                for theirs in other.components if other is not record and other.status == "ok" else ():
-                    if clash := _clash(component, theirs):
-                        note = f"{KIND_TITLES[component.kind]} {clash!r} is provided by {{}} too"
-                        record.conflicts.append(note.format(other.label))
-                        other.conflicts.append(note.format(record.label))
 
     def components(self, kind: str, domain: str | None = None) -> list[tuple[Component, PluginRecord]]:
         """Components of a kind that can be used in a domain, of all plugins that are loaded."""

@@ -165,9 +165,7 @@ class LinUCB(_LinearBandit):
     features); see :class:`_LinearBandit` for x.
     """
 
-    def __init__(self, options: LinUCBOptions) -> None:
-        super().__init__(options)
-        self._alpha = options.alpha
+    options: LinUCBOptions
 
     def estimates(self, rows: Ints, episode_x: Floats, draws: Draws) -> Floats:
         cut = self._item_x.shape[1]
@@ -175,7 +173,7 @@ class LinUCB(_LinearBandit):
         inner, across, outer = self._inverse[:cut, :cut], self._inverse[:cut, cut:], self._inverse[cut:, cut:]
         spread = ((self._item_x @ inner) * self._item_x).sum(axis=1)
         spread = spread + (episode_x * (2.0 * self._item_x @ across + episode_x @ outer)).sum(axis=2)
-        return scores + self._alpha * np.sqrt(np.maximum(spread, 0.0))
+        return scores + self.options.alpha * np.sqrt(np.maximum(spread, 0.0))
 
 
 class Thompson(_LinearBandit):
@@ -185,13 +183,11 @@ class Thompson(_LinearBandit):
     each user draws a model of its own. See :class:`_LinearBandit` for x.
     """
 
-    def __init__(self, options: ThompsonOptions) -> None:
-        super().__init__(options)
-        self._scale = options.scale
+    options: ThompsonOptions
 
     def estimates(self, rows: Ints, episode_x: Floats, draws: Draws) -> Floats:
         cut = self._item_x.shape[1]
         root = np.linalg.cholesky(self._inverse)
         normal = np.stack([draws.generator(r).standard_normal(len(root)) for r in range(len(rows))])
-        drawn = self._weights + self._scale * normal @ root.T
+        drawn = self._weights + self.options.scale * normal @ root.T
         return drawn[:, :cut] @ self._item_x.T + np.einsum("rnf,rf->rn", episode_x, drawn[:, cut:])

@@ -48,8 +48,7 @@ class MatrixFactorization(ProfilePolicy):
     has b_i = 0 and q_i = 0.
     """
 
-    def __init__(self, options: FactorOptions) -> None:
-        self.options: FactorOptions = options
+    options: FactorOptions
 
     def algorithm(self) -> Any:
         """What fits the factors, not fitted yet."""

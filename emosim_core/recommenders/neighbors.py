@@ -87,8 +87,7 @@ class ItemKNN(_Baselined):
     (Koren, 2010, section 2.2); negative ones count as 0.
     """
 
-    def __init__(self, options: ItemKNNOptions) -> None:
-        self.options: ItemKNNOptions = options
+    options: ItemKNNOptions
 
     def fit(self) -> None:
         from scipy import sparse
@@ -123,8 +122,7 @@ class UserKNN(_Baselined):
     (Herlocker, Konstan, Borchers & Riedl, 1999, doi 10.1145/312624.312682).
     """
 
-    def __init__(self, options: UserKNNOptions) -> None:
-        self.options: UserKNNOptions = options
+    options: UserKNNOptions
 
     def scores(self, rows: Ints) -> Floats:
         near = self.nearness(rows).T

@@ -38,10 +38,12 @@ class ProfilePolicy(ScoredPolicy):
 
     observes = ("user", "history_items", "history_ratings", "history_mask")
 
-    options: LogOptions
     logs: Interactions
     ratings: Floats
     rated: Flags
+
+    def __init__(self, options: LogOptions) -> None:
+        self.options = options
 
     def start(self, setting: PolicySetting) -> None:
         super().start(setting)

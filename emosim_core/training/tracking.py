@@ -19,19 +19,16 @@ def trackers(config: TrainConfig, directory: Path) -> list[KVWriter]:
         ConfigurationError: Weights & Biases is not logged in.
         MissingDependencyError: a package is missing.
     """
-    return [
-        _tensorboard(directory) if name == "tensorboard" else _WandbWriter(config, directory, name == "wandb-offline")
-        for name in dict.fromkeys(config.track)
-    ]
-
-
-def _tensorboard(directory: Path) -> KVWriter:
-    try:
-        return TensorBoardOutputFormat(str(directory / "tensorboard"))
-    except (AssertionError, ImportError) as error:
-        raise MissingDependencyError(
-            "--track tensorboard", "tensorboard", 'pip install "emosim-core[train]"'
-        ) from error
+    writers: list[KVWriter] = []
+    for name in dict.fromkeys(config.track):
+        if name != "tensorboard":
+            writers.append(_WandbWriter(config, directory, name == "wandb-offline"))
+            continue
+        try:
+            writers.append(TensorBoardOutputFormat(str(directory / name)))
+        except (AssertionError, ImportError) as error:
+            raise MissingDependencyError(f"--track {name}", name, 'pip install "emosim-core[train]"') from error
+    return writers
 
 
 class _WandbWriter(KVWriter):

@@ -65,18 +65,15 @@ class LabelTree:
         for i, token in enumerate(path):
             steps.append(Step(node, token))
             if i + 1 < len(path) or self.ended:
-                node = self._child(node, token)
+                if token not in self._children[node]:
+                    self._children[node][token] = len(self.parents)
+                    self.parents.append(node)
+                    self.tokens.append(token)
+                    self._children.append({})
+                node = self._children[node][token]
         if self.ended:
             steps.append(Step(node, None))
         return steps
-
-    def _child(self, node: int, token: int) -> int:
-        if token not in self._children[node]:
-            self._children[node][token] = len(self.parents)
-            self.parents.append(node)
-            self.tokens.append(token)
-            self._children.append({})
-        return self._children[node][token]
 
     def __len__(self) -> int:
         """Number of nodes that need the model's distribution; 1 if one pass over the prompt is enough."""
