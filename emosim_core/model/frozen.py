@@ -18,5 +18,7 @@ class Frozen(BaseModel):
 def option(default: Any, description: str, **more: Any) -> Any:
     """A field with its description, its constraints (``ge``, ``gt``, ``le``, ``lt``, ``min_length``), and all else that
     is said of it, such as its unit; see :mod:`emosim_core.hooks.fields`."""
-    constraints = {name: more.pop(name) for name in _CONSTRAINTS if name in more}
-    return Field(default=default, description=description, json_schema_extra=more or None, **constraints)
+    said: dict[str, Any] = {name: more.pop(name) for name in _CONSTRAINTS if name in more}
+    if more:  # what the type says of itself stays where nothing is given
+        said["json_schema_extra"] = more
+    return Field(default=default, description=description, **said)
