@@ -43,7 +43,6 @@ _ROWS_AT_ONCE = 65_536
 
 
 def columns(runs: Sequence[LoggedRun]) -> dict[str, tuple[str, str]]:
-    """The columns of a table of these runs."""
     return {**COLUMNS, "run": RUN_COLUMN} if len(runs) > 1 else COLUMNS
 
 
@@ -92,7 +91,6 @@ class _Counts:
     rows: int = 0
 
     def rows_of(self, runs: Sequence[LoggedRun]) -> Iterator[tuple[Any, ...]]:
-        """All rows of some runs."""
         for run in runs:
             extra = (run.name,) if len(runs) > 1 else ()
             for episode in logged_episodes(run):

@@ -82,15 +82,12 @@ class Net:
 
     @property
     def extractor(self) -> type[UserFeatures] | type[HistoryFeatures]:
-        """The class of the features extractor."""
         return UserFeatures if self.options.kind == "cf" else HistoryFeatures
 
     def torso(self, critic: bool = True) -> Torso:
-        """The hidden layers."""
         return Torso(self.options, critic)
 
     def head(self) -> ItemScores:
-        """The last layer of an actor."""
         return ItemScores(self)
 
 

@@ -74,7 +74,6 @@ def noted(directory: Path, values: Values) -> set[str]:
 
 
 def _folder() -> Path:
-    """The folder of the secret and the notes."""
     folder = state_directory()
     if not folder.is_absolute():  # one that depends on the current folder could be anybody's
         raise OSError(f"{folder} is no absolute path; give one in {STATE_VARIABLE}")

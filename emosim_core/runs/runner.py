@@ -135,7 +135,6 @@ class Run:
         return summary
 
     def _notify(self, hook: str, **what: Any) -> None:
-        """Tell the observers."""
         try:
             getattr(self.world.registry.hook, hook)(**what)
         except EmoSimError:

@@ -72,19 +72,16 @@ class Tally:
         self.steps = 0
 
     def consumed(self, item: int, rating: float) -> None:
-        """An item was consumed and rated."""
         self._levels[rating] += 1
         self._count[item] += 1
         self._total[item] += rating
 
     def ended(self, episode: Episode) -> None:
-        """An episode ended."""
         self._episodes.append((episode.steps, episode.reward, *episode.mood))
         self._end_reasons[episode.end_reason] += 1
         self._users.add(episode.user_index)
 
     def summary(self, seconds: float, complete: bool) -> dict[str, Any]:
-        """The summary, as summary.json holds it."""
         rated = sum(self._levels.values())
         table = np.array(self._episodes, dtype=np.float64).reshape(-1, 4)
         lengths, rewards, valences, arousals = (column if len(table) else np.array([np.nan]) for column in table.T)

@@ -129,7 +129,6 @@ class Progress(BaseCallback):
         self._good = copy.deepcopy(self.model.get_parameters()), counts
 
     def go_back(self) -> None:
-        """Put the last good state back."""
         state: Any = self._good[0]
         self.at_rest, self._episodes_at_rest, self._end_reasons_at_rest = self._good[1]
         self.model.set_parameters(state, exact_match=True, device=self.model.device)
@@ -168,7 +167,6 @@ class Progress(BaseCallback):
         self._on_progress(progress)
 
     def close(self) -> None:
-        """Close what was opened."""
         for writer in self._writers:
             writer.close()
         if hasattr(self, "_stream"):

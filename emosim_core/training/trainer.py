@@ -125,7 +125,6 @@ class Training:
 
     @property
     def directory(self) -> Path:
-        """Where it is written."""
         return self.job.path
 
     @property

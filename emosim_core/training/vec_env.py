@@ -181,12 +181,10 @@ class Slot:
 
     @property
     def observation_space(self) -> spaces.Space:
-        """The observation space of one slot."""
         return self._env.single_observation_space
 
     @property
     def action_space(self) -> spaces.Space:
-        """The action space of one slot."""
         return self._env.single_action_space
 
     @property
@@ -199,7 +197,6 @@ class Slot:
         return getattr(self, name)
 
     def has_wrapper_attr(self, name: str) -> bool:
-        """Whether there is such an attribute."""
         return hasattr(self, name)
 
     def action_masks(self) -> Flags:
@@ -207,11 +204,9 @@ class Slot:
         return self._env.action_masks()[self._slot]
 
     def render(self) -> str | NDArray[np.uint8] | None:
-        """The last step, as ``render_mode`` says."""
         return self._env.render_slot(self._slot)
 
     def describe(self) -> dict[str, Any]:
-        """The last step in names and words."""
         return self._env.describe(self._slot)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:

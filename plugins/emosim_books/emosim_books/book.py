@@ -58,5 +58,4 @@ class Book(Item):
 
     @property
     def creators(self) -> tuple[str, ...]:
-        """The authors."""
         return self.authors

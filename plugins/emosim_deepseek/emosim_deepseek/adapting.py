@@ -124,7 +124,6 @@ class Adaptation:
 
     @property
     def count(self) -> int:
-        """Number of changes."""
         return len(self._made)
 
     def adapted(self, body: Body) -> Body:

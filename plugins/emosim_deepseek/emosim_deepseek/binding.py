@@ -31,7 +31,6 @@ class Binding:
         self._seen: dict[str, tuple[int, int]] = {}
 
     def name(self) -> str:
-        """A new request id."""
         return f"emosim-{uuid.uuid4().hex}"
 
     def check(self, name: str, request: bytes, headers: Mapping[str, str], body: bytes, answer_id: object) -> None:

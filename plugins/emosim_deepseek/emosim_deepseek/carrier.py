@@ -123,6 +123,5 @@ class Carrier(httpx2.AsyncBaseTransport):
         return LLMMalformedError(f"{self._service} answers with more than {self._limit} bytes, the limit of an answer")
 
     async def aclose(self) -> None:
-        """Close all connections."""
         await self._session.close()
         await asyncio.sleep(0)  # connections end in the next turn of the loop

@@ -82,7 +82,6 @@ class ChatService(LLMBackend):
         return f"<{type(self).__name__} {self.identity}>"
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
-        """The body of a request."""
         raise NotImplementedError(f"{type(self).__name__} does not implement body")
 
     def secrets(self) -> Sequence[str]:

@@ -154,7 +154,6 @@ class Wire:
 
     @property
     def _secure(self) -> str:
-        """The base URL with TLS."""
         return str(self._url.with_scheme("https"))
 
     def _untrusted(self, cause: Exception) -> LLMRequestError:
@@ -173,5 +172,4 @@ class Wire:
         return LLMTransientError(f"no answer from {self._service}: it does not send HTTP ({message})")
 
     async def close(self) -> None:
-        """Close all connections."""
         await self._client.close()

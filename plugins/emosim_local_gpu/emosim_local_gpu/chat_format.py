@@ -57,7 +57,6 @@ class ChatFormat:
         self.ends = {*ends, *(token for token in self.encode(after.lstrip())[:1] if token in marks(tokenizer))}
 
     def encode(self, text: str, special: bool = False) -> list[int]:
-        """The tokens of a text."""
         return list(self.tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"])
 
     def prompt(self, request: ChatRequest, thinking: bool = False) -> list[int]:

@@ -169,7 +169,6 @@ class Engine:
         read.lengths = read.lengths + 1
 
     def keep_rows(self, read: Read, rows: Sequence[int]) -> None:
-        """Drop all rows except these."""
         import torch
 
         indices = torch.tensor(rows, device=self.device)

@@ -92,5 +92,4 @@ class LabelTree:
         return nodes[::-1]
 
     def leaves(self) -> list[int]:
-        """The nodes without children."""
         return [node for node, children in enumerate(self._children) if not children]

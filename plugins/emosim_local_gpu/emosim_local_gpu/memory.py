@@ -44,7 +44,6 @@ def available(device: torch.device) -> int | None:
 
 
 def free(device: torch.device) -> None:
-    """Release unused memory."""
     import torch
 
     gc.collect()

@@ -62,7 +62,6 @@ class TextWriter:
 
     @property
     def parts(self) -> tuple[str, str]:
-        """The thoughts and the answer."""
         text = self._tokenizer.decode(self._tokens, skip_special_tokens=True).strip()
         thoughts, closed, answer = text.partition(CLOSE)
         begun = self._thinks or text.startswith(OPEN)

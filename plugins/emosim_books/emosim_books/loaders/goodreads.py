@@ -45,7 +45,6 @@ class Goodreads(ItemLoader):
         self.options = options
 
     def load(self) -> LoadedItems:
-        """Read the books."""
         path, least = self.options.path, self.options.min_ratings
         with open_format(path, formats.GOODREADS, _WHAT) as release:
             if release.format is formats.UCSD_GOODREADS:

@@ -38,7 +38,6 @@ class Letterboxd(ItemLoader):
         self.options = options
 
     def load(self) -> LoadedItems:
-        """Read the films."""
         movies: dict[str, Movie] = {}
         with open_format(self.options.path, formats.LETTERBOXD, _WHAT) as release:
             tables = [release.table]
