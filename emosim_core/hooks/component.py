@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import importlib
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cache
 from importlib import metadata
 from types import ModuleType
@@ -79,13 +78,7 @@ class Component:
     domain: str | None = None
     aliases: tuple[str, ...] = ()
     formats: str | None = None
-    kind: str = field(default="", init=False)
-
-    def of_kind(self, kind: str) -> Component:
-        """The same component, of the kind of the hook that yielded it."""
-        same = copy.copy(self)
-        object.__setattr__(same, "kind", kind)
-        return same
+    kind: str = ""
 
     @property
     def title(self) -> str:
@@ -140,4 +133,4 @@ def core_module() -> ModuleType:
 
 def core_component(kind: str, name: str) -> Component:
     """A built-in component by its name."""
-    return next(one.of_kind(kind) for one in getattr(core_module(), KINDS[kind])() if one.name == name)
+    return next(replace(one, kind=kind) for one in getattr(core_module(), KINDS[kind])() if one.name == name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from types import ModuleType
 from typing import Any, Literal
@@ -300,7 +300,7 @@ class Registry:
                 for described in implementation.function() if implementation.plugin is plugin else ():
                     if not isinstance(described, Component):
                         raise PluginError(f"{hook} must yield components, not {described!r}")
-                    component = described.of_kind(kind)
+                    component = replace(described, kind=kind)
                     for name in component.names:
                         key = (kind, name, component.domain)
                         if key in seen:

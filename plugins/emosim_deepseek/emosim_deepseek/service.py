@@ -14,7 +14,7 @@ from emosim_core.llm import ChatAnswer, ChatRequest, LLMAuthenticationError, LLM
 from emosim_deepseek.adapting import Adaptation
 from emosim_deepseek.addresses import Address, hidden_parts
 from emosim_deepseek.binding import Binding
-from emosim_deepseek.bodies import Fault, fault_in
+from emosim_deepseek.bodies import fault_in
 from emosim_deepseek.cutting import CutPrompts
 from emosim_deepseek.failures import ServiceInfo, failure, failure_in_answer
 from emosim_deepseek.keys import read_key, without_key
@@ -86,7 +86,7 @@ class ChatService(LLMBackend):
 
     def secrets(self) -> Sequence[str]:
         """The key, and the secret parts of a base URL from an environment variable."""
-        secrets = [part for part in hidden_parts(self._address) if part]
+        secrets = hidden_parts(self._address)
         with contextlib.suppress(LLMError):
             secrets.append(read_key(self._key_variable))
         return [secret for secret in secrets if secret]
@@ -114,17 +114,13 @@ class ChatService(LLMBackend):
             if reply.status in (400, 422, 501) and not PHRASES.refusal.of(fault):
                 if self._adaptation.count > changes or self._adaptation.learn(body, fault):
                     continue
-                error = self._failure(reply, fault, key)
-                if advice := self._adaptation.advice(body, fault):
-                    usage, error = error.usage, LLMRequestError(f"{error}{advice}")
-                    error.usage = usage
-                raise error
-            raise self._failure(reply, fault, key)
-
-    def _failure(self, reply: Reply, fault: Fault, key: str) -> LLMError:
-        error = failure(reply.status, reply.headers, fault, self._info, key)
-        error.usage = usage_of_error(reply.body)
-        return error
+                advice = self._adaptation.advice(body, fault)
+            else:
+                advice = ""
+            error = failure(reply.status, reply.headers, fault, self._info, key)
+            error = LLMRequestError(f"{error}{advice}") if advice else error
+            error.usage = usage_of_error(reply.body)
+            raise error
 
     def _read(self, reply: Reply, body: Mapping[str, Any], name: str, sent: bytes, key: str) -> ChatAnswer:
         usage = None
