@@ -18,6 +18,9 @@ POSITIVE, NEGATIVE, BOTH = "positive", "negative", "both"
 SIDES = (POSITIVE, NEGATIVE, "")
 """What the side of a trial may be; empty where a study has none."""
 
+_CLOSE = 1e-9
+"""Ratings this near to a bound lie on it."""
+
 
 @dataclass(frozen=True)
 class StudySetting:
@@ -105,6 +108,22 @@ class RatedTrials:
     def answered(self) -> NDArray[np.bool_]:
         """Where there is a rating, shape ``(n,)``."""
         return ~np.isnan(self.ratings)
+
+
+def rated_trials(records: Sequence[Mapping[str, Any]], scale: RatingScale, facts: Mapping[str, Any]) -> RatedTrials:
+    """What came of trials, from the fields of their records."""
+
+    def numbers(name: str) -> NDArray[np.float64]:
+        return np.array([np.nan if one[name] is None else one[name] for one in records], dtype=np.float64)
+
+    def texts(name: str) -> NDArray[np.str_]:
+        return np.array([one[name] for one in records], dtype=np.str_)
+
+    ratings, least, most = numbers("rating"), numbers("at_least"), numbers("at_most")
+    bounded = ~(np.isnan(least) & np.isnan(most)) & ~np.isnan(ratings)
+    inside = ~(ratings < least - _CLOSE) & ~(ratings > most + _CLOSE)
+    succeeded = np.where(bounded, inside, np.nan)
+    return RatedTrials(ratings, succeeded, texts("side"), texts("group"), texts("cluster"), scale, facts)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from emosim_core.hooks.component import KIND_TITLES
 from emosim_core.model import Domain
 from emosim_core.testing.contract import BrokenRuleError, hold
 from emosim_core.testing.requests import arrays_of
-from emosim_core.testing.worlds import FIVE, TEN, SmallWorld, small_world
+from emosim_core.testing.worlds import FIVE, TEN, SmallWorld, made_up_domain, small_world
 
 Made = TypeVar("Made")
 
@@ -67,6 +67,10 @@ class ComponentConformance:
             return
         yield small_world(TEN)
         yield small_world(FIVE)
+
+    def domain_of(self, world: SmallWorld) -> Domain:
+        """The domain of a world: :attr:`domain`, or a made-up one."""
+        return made_up_domain(world) if self.domain is None else domain_named(self.domain)
 
     # ------------------------------------------------------------------------------------------ checks
 

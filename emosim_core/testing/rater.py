@@ -125,8 +125,6 @@ def request(
         times=history.times_before(items),
         moods=moods,
         history=history,
-        catalog=world.catalog,
-        population=world.population,
-        scale=world.scale,
+        **world.items_and_users,
         words=world.words,
     )

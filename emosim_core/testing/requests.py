@@ -92,9 +92,7 @@ def selection_request(
         times=np.zeros(items.shape, dtype=np.intp),
         moods=world.population.baselines[users],
         history=world.remembered(len(users), longest=0).history(),
-        catalog=world.catalog,
-        population=world.population,
-        scale=world.scale,
+        **world.items_and_users,
     )
 
 
@@ -117,9 +115,7 @@ def perturbation_request(
         ratings=ratings,
         consumed=~np.isnan(ratings),
         moods=world.population.baselines[users],
-        catalog=world.catalog,
-        population=world.population,
-        scale=world.scale,
+        **world.items_and_users,
     )
 
 
@@ -162,9 +158,7 @@ def shaping_request(
         since=np.array(np.broadcast_to(since, shape), dtype=np.intp),
         steps=np.array(np.broadcast_to(steps, (count,)), dtype=np.intp),
         traits=np.array(np.broadcast_to(traits, (count, 3)), dtype=np.int64),
-        catalog=world.catalog,
-        population=world.population,
-        scale=world.scale,
+        **world.items_and_users,
     )
 
 
