@@ -173,8 +173,7 @@ def ablate(plugin: str, out: str | Path, *, resume: bool = False, jobs: int = 1,
         options["rater"] = choices(options["rater"])
     values = by_field(AblationConfig, by_field(EnvironmentConfig, {"plugin": plugin, **options}))
     if resume:
-        gateway = values.pop("gateway", {})
-        ablation = resumed(Path(out), registry, None, gateway, given_again(values))
+        ablation = resumed(Path(out), registry, given=given_again(values))
     else:
         ablation = Ablation(read_grid(values), Path(out), registry)
     return ablation.run(InThisProcess(ablation.worlds) if jobs == 1 else Processes(jobs))

@@ -204,8 +204,7 @@ class Ablation:
 def resumed(
     directory: Path | JobDirectory,
     registry: Registry,
-    only: Collection[str] | None,
-    gateway: Mapping[str, Any],
+    only: Collection[str] | None = None,
     given: Mapping[str, Any] | None = None,
     again: CommandHint | None = None,
 ) -> Ablation:
@@ -213,8 +212,8 @@ def resumed(
 
     Args:
         directory, registry, only: as of :class:`Ablation`.
-        gateway: what to change in how a language model is called.
-        given: values of the grid and of its environment that the user gives again.
+        given: values of the grid and of its environment that the user gives again; how a language model is called
+            (``gateway``) may be another way.
         again: how values are given again.
 
     Raises:
@@ -224,15 +223,16 @@ def resumed(
     path = directory.path if isinstance(directory, JobDirectory) else directory
     config = checked_options(AblationConfig, _manifest(path)["config"], str(path / MANIFEST))
     own_files(path)
-    if gateway:
+    own = dict(given or {})
+    if gateway := own.get("gateway"):
         shared = {**config.environment, "gateway": {**config.environment.get("gateway", {}), **gateway}}
         config = config.model_copy(update={"environment": shared})
-    stored, own = config.flat(), {**(given or {}), **({"gateway": gateway} if gateway else {})}
+    stored = config.flat()
     again = again or CommandHint(typed("ablate", "--resume", path))
     confirmed(path, stored, own, stored, _MODELS, registry, again)
     domain = registry.resolve_domain(stored["plugin"]).component.name
-    for name, value in (given or {}).items():
-        kept = stored.get(name)
+    for name, value in own.items():
+        kept = stored.get(name) if name != "gateway" else value
         if value != kept and not same_component(name, value, kept, _MODELS, registry, domain):
             raise ConfigurationError(
                 f"--resume goes on with the grid of {path}, which has another {name}; leave it out"
