@@ -27,8 +27,6 @@ class StudySetting:
     """What a study chooses its trials from.
 
     Attributes:
-        domain: the domain.
-        catalog: the items.
         population: the users that the plugin or the user brought.
         user_indices: indices in ``population`` of those that may be asked, rising.
         rng: all randomness of the choice; made from the seed and the study's name, so that every variant
@@ -89,10 +87,7 @@ class RatedTrials:
     Attributes:
         ratings: the ratings, shape ``(n,)``; NaN where it failed.
         succeeded: 1 or 0, shape ``(n,)``; NaN where the rating failed or the trial has no bound.
-        sides: the sides, shape ``(n,)``.
-        groups: the groups, shape ``(n,)``.
-        clusters: the clusters, shape ``(n,)``.
-        scale: the domain's scale.
+        sides, groups, clusters: those of the trials, each of shape ``(n,)``.
         facts: the study's facts.
     """
 

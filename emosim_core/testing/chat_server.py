@@ -90,13 +90,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Call:
-    """A request that the server got.
+    """A request that the server got: ``"POST"`` and ``"/v1/chat/completions"``, headers by names in lower case.
 
-    Attributes:
-        method: such as ``"POST"``.
-        path: such as ``"/v1/chat/completions"``.
-        headers: by their names in lower case.
-        body: the parsed body; empty for a request without one.
+    The body is parsed; it is empty for a request without one.
     """
 
     method: str

@@ -13,11 +13,7 @@ DOCUMENTATION = "docs/hooks"
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule.
-
-    Attributes:
-        page: the page that it is written on, in :data:`DOCUMENTATION`.
-    """
+    """One rule, and the page of :data:`DOCUMENTATION` that it is written on."""
 
     page: str
     text: str
@@ -36,14 +32,7 @@ class BrokenRuleError(AssertionError):
 
 
 def hold(rule: str, condition: bool, detail: str) -> None:
-    """Hold a component to a rule.
-
-    Args:
-        rule: the name of the rule, one of :data:`RULES`.
-
-    Raises:
-        BrokenRuleError: it is not kept.
-    """
+    """Hold a component to a rule, by its name among :data:`RULES`; a BrokenRuleError says that it is not kept."""
     __tracebackhide__ = True
     if not condition:
         raise BrokenRuleError(rule, detail)

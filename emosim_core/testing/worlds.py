@@ -109,11 +109,9 @@ def columns(history: History) -> dict[str, NDArray[Any]]:
 
 
 def small_world(scale: RatingScale = TEN, items: int = 40, num_users: int = 18) -> SmallWorld:
-    """A made-up world; the same arguments give the same world.
+    """A made-up world of at least one item and user; the same arguments give the same world.
 
-    Args:
-        items: number of items, at least 1.
-        num_users: number of users, at least 1. Among 18, all traits take all levels.
+    Among 18 users, all traits take all levels.
     """
     rng = np.random.default_rng(7)
     made = [
@@ -177,10 +175,7 @@ def made_up_domain(world: SmallWorld) -> Domain:
 def draws(rows: NDArray[np.intp] | int, stage: Stage = Stage.RATE, seed: int = 0) -> Draws:
     """Draws as the engine hands them to components: user p's are those of the seed ``seed + p``.
 
-    Args:
-        rows: which users, shape ``(R,)``, or how many from 0 on.
-        stage: what the draws are for.
-        seed: seed of user 0.
+    ``rows`` are which users, shape ``(R,)``, or how many from 0 on.
     """
     who = np.arange(rows) if isinstance(rows, int) else np.asarray(rows)
     streams = Streams(len(who))

@@ -259,14 +259,10 @@ def _see_studies(
 
 
 def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """All results of an ablation, computed from its records.
+    """What results.json holds of an ablation, computed from its records.
 
-    ``given`` are values that the user gives again, of those that the directory names.
-
-    Returns:
-        What results.json holds: ``plugin``, ``title``, ``scale``, ``uses_llm``, the ``studies``; ``jobs``,
-        ``pooled`` and ``differences`` as :func:`~emosim_core.studies.ablation.metrics.compute_metrics` makes them;
-        ``missing``, the jobs that are not done; ``intervals``, how they are made.
+    ``given`` are values that the user gives again, of those that the directory names; ``jobs``, ``pooled`` and
+    ``differences`` are as :func:`~emosim_core.studies.ablation.metrics.compute_metrics` makes them.
 
     Raises:
         EmoSimError: there is no ablation, a record is damaged, or a study of it is not installed any more or must be
