@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from emosim_core.data.tables import write_csv
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
-from emosim_core.hooks.names import checked_options, spelled
+from emosim_core.hooks.names import spelled
 from emosim_core.runs.job import JobDirectory, job_directory, write_file
 from emosim_core.runs.manifest import begin_job, check_same, data_of, now, versions_of
 from emosim_core.runs.plain import child, own_files
@@ -196,7 +196,7 @@ class Ablation:
             check_same(self.directory, _comparable(stored), _comparable(manifest))
 
         def flat(one: Mapping[str, Any]) -> dict[str, Any]:
-            return checked_options(AblationConfig, one["config"], str(self.directory / MANIFEST)).flat()
+            return AblationConfig.of(self.directory, one).flat()
 
         begin_job(self.job_directory, manifest, _MODELS, self.worlds.registry, check, _manifest, flat)
 
@@ -221,7 +221,7 @@ def resumed(
             it names cannot be made any more.
     """
     path = directory.path if isinstance(directory, JobDirectory) else directory
-    config = checked_options(AblationConfig, _manifest(path)["config"], str(path / MANIFEST))
+    config = AblationConfig.of(path, _manifest(path))
     own_files(path)
     own = dict(given or {})
     if gateway := own.get("gateway"):
