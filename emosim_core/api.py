@@ -37,14 +37,9 @@ def make_vec(plugin: str, num_envs: int = 1, **options: Any) -> EmoSimVectorEnv:
 def run(plugin: str, out: str | Path, *, resume: bool = False, **options: Any) -> dict[str, Any]:
     """Simulate episodes of a recommender with simulated users, as ``emosim run`` does.
 
-    Args:
-        plugin: the domain, such as ``"movies"``.
-        out: the directory of the run.
-        resume: whether to continue the run that is there.
-        options: fields of :class:`~emosim_core.simulation.config.RunConfig`.
-
-    Returns:
-        The summary, as written to summary.json.
+    ``plugin`` is the domain, such as ``"movies"``; ``out`` the directory of the run, which is continued with
+    ``resume``; ``options`` are fields of :class:`~emosim_core.simulation.config.RunConfig`. Returns what summary.json
+    holds.
 
     Raises:
         EmoSimError: something that the options name is wrong or missing, or the run cannot be written.
@@ -56,16 +51,10 @@ def run(plugin: str, out: str | Path, *, resume: bool = False, **options: Any) -
 
 
 def train(plugin: str, out: str | Path, *, resume: bool = False, **options: Any) -> dict[str, Any]:
-    """Train a recommender on simulated users, as ``emosim train`` does.
+    """Train a recommender on simulated users, as ``emosim train`` does; arguments as of :func:`run`.
 
-    Args:
-        plugin: the domain, such as ``"movies"``.
-        out: the directory of the training.
-        resume: whether to continue the training that is there.
-        options: fields of :class:`~emosim_core.training.config.TrainConfig`, such as ``algo="ppo"``.
-
-    Returns:
-        The summary, as written to summary.json.
+    ``options`` are fields of :class:`~emosim_core.training.config.TrainConfig`, such as ``algo="ppo"``. Returns what
+    summary.json holds.
 
     Raises:
         EmoSimError: something that the options name is wrong or missing, or the training cannot be written.
@@ -80,12 +69,9 @@ def train(plugin: str, out: str | Path, *, resume: bool = False, **options: Any)
 def evaluate(
     plugin: str, out: str | Path, *, resume: bool = False, charts: bool = True, **options: Any
 ) -> dict[str, Any]:
-    """Compare recommenders on the same users and seeds, as ``emosim evaluate`` does.
+    """Compare recommenders on the same users and seeds, as ``emosim evaluate`` does; arguments as of :func:`run`.
 
     Args:
-        plugin: the domain, such as ``"movies"``.
-        out: the directory of the evaluation.
-        resume: whether to continue the evaluation in ``out``.
         charts: whether to draw charts, which needs matplotlib.
         options: fields of :class:`~emosim_core.EvaluationConfig`, such as ``policies=["random", "popular"]`` or
             ``recommenders=["runs/a"]``. The environment of the first of ``recommenders`` is the default.
@@ -105,21 +91,15 @@ def evaluate(
 
 
 def validate(plugin: str, out: str | Path, *, ratings: str, resume: bool = False, **options: Any) -> dict[str, Any]:
-    """Measure how close simulated users are to real ones, as ``emosim validate`` does.
+    """Measure how close simulated users are to real ones, as ``emosim validate`` does; arguments as of :func:`run`.
 
     A language model, where one is named, is called without further confirmation; ``gateway={"max_cost": ...}`` bounds
-    what it may cost.
+    what it may cost. Returns what validation.json holds.
 
     Args:
-        plugin: the domain, such as ``"movies"``.
-        out: the directory of the validation.
         ratings: ratings of real users, such as ``"movielens:ml-latest-small"``.
-        resume: whether to continue the validation in ``out``, which was begun with the same options.
         options: ``max_users``, ``negatives``, ``max_positives``, ``max_heldout``, ``seed``, and the fields of
             :class:`~emosim_core.EnvironmentConfig` that say who rates, such as ``rater``.
-
-    Returns:
-        What results.json holds.
 
     Raises:
         EmoSimError: an option is wrong, the ratings cannot be read or are of too few users, or the directory cannot be
@@ -143,20 +123,15 @@ def ablate(plugin: str, out: str | Path, *, resume: bool = False, jobs: int = 1,
     """Run ablation studies over raters, prompts, retrieval strategies and noise, as ``emosim ablate`` does.
 
     A language model, where one is named, is called without further confirmation; ``gateway={"max_cost": ...}`` bounds
-    what it may cost.
+    what it may cost. Arguments are as of :func:`run`. Returns what results.json holds.
 
     Args:
-        plugin: the domain, such as ``"movies"``.
-        out: the directory of the ablation.
         resume: whether to continue the ablation in ``out``; the grid is then the stored one, and an option that is
             given must equal it.
         jobs: processes.
         options: the axes of the grid, ``rater``, ``llm_model``, ``llm_rater``, ``items_retrieval`` and ``perturbator``,
             each one component or a list; ``studies``, one or a list; ``seed`` and ``num_seeds``; and fields of
             :class:`~emosim_core.EnvironmentConfig` that all variants share.
-
-    Returns:
-        What results.json holds.
 
     Raises:
         EmoSimError: an option is wrong, or the directory cannot be used. Jobs that were done are kept.
@@ -173,8 +148,7 @@ def ablate(plugin: str, out: str | Path, *, resume: bool = False, jobs: int = 1,
         options["rater"] = choices(options["rater"])
     values = by_field(AblationConfig, by_field(EnvironmentConfig, {"plugin": plugin, **options}))
     if resume:
-        gateway = values.pop("gateway", {})
-        ablation = resumed(Path(out), registry, None, gateway, given_again(values))
+        ablation = resumed(Path(out), registry, given=given_again(values))
     else:
         ablation = Ablation(read_grid(values), Path(out), registry)
     return ablation.run(InThisProcess(ablation.worlds) if jobs == 1 else Processes(jobs))

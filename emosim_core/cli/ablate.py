@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from emosim_core.cli.options import (
     keyboard,
     need_plugin,
     place_options,
+    read_written,
 )
 from emosim_core.cli.places import new_job, nothing_begun, resumed_job
 from emosim_core.cli.printing import print_json, print_short
@@ -29,12 +31,6 @@ if TYPE_CHECKING:
     from emosim_core.cli.output import Screen
     from emosim_core.studies.ablation.ablation import Ablation
     from emosim_core.studies.ablation.executor import Executor
-
-_GIVEN_AGAIN = (
-    *("items", "user_dataset", "embeddings"),
-    *("rater", "llm_model", "llm_rater", "items_retrieval", "perturbator"),
-)
-"""Fields that may be given again, as they were, when an ablation is resumed."""
 
 
 @click.group(cls=SectionedGroup, invoke_without_command=True)
@@ -62,12 +58,12 @@ def ablate(ctx: click.Context, /, **given: Any) -> None:
     emosim ablate --plugin books --retrieval last_3,decay_emotion_3 --num-seeds 3
     emosim ablate report DIR      the metrics again, from the records alone
     """
-    if ctx.invoked_subcommand is not None:
-        wrong = _given(ctx)
-        if wrong:
-            raise ConfigurationError(f"emosim ablate {ctx.invoked_subcommand} takes no {_spelled(wrong[0])}")
-        return
-    _ablate(ctx, given)
+    if ctx.invoked_subcommand is None:
+        return _ablate(ctx.obj, given)
+    for param in ctx.command.params:
+        if param.name and ctx.get_parameter_source(param.name) == click.core.ParameterSource.COMMANDLINE:
+            spelling = param.spelling if isinstance(param, FieldOption) else param.opts[0]
+            raise ConfigurationError(f"emosim ablate {ctx.invoked_subcommand} takes no {spelling}")
 
 
 @ablate.command()
@@ -92,44 +88,32 @@ def report(obj: dict[str, Any], /, directory: Path, study: str | None, as_json: 
     print_ablation(console(), outcome, directory)
 
 
-def _given(ctx: click.Context) -> list[click.Parameter]:
-    """The parameters that were given on the command line."""
-    source = click.core.ParameterSource.COMMANDLINE
-    return [one for one in ctx.command.params if one.name and ctx.get_parameter_source(one.name) == source]
-
-
-def _spelled(param: click.Parameter) -> str:
-    return param.spelling if isinstance(param, FieldOption) else param.opts[0]
-
-
-def _ablate(ctx: click.Context, given: dict[str, Any]) -> None:
+def _ablate(obj: dict[str, Any], given: dict[str, Any]) -> None:
     from emosim_core.cli.output import console
     from emosim_core.hooks import Registry
+    from emosim_core.hooks.fields import by_field
     from emosim_core.simulation.config import EnvironmentConfig
     from emosim_core.studies.ablation.ablation import Ablation, resumed
-    from emosim_core.studies.ablation.grid import VARIANT_OPTIONS, choices, given_again, read_grid
+    from emosim_core.studies.ablation.grid import VARIANT_OPTIONS, AblationConfig, choices, given_again, read_grid
 
-    only = ctx.obj["only"]
+    only = obj["only"]
     registry = Registry(only=only)
     as_json, quiet, yes, jobs = (given.pop(name) for name in ("as_json", "quiet", "yes", "jobs"))
     out, resume, config = (given.pop(name) for name in ("out", "resume", "config"))
+    written = by_field(AblationConfig, read_written(EnvironmentConfig, config), str(config))
     if given["rater"] is not None:
         given["rater"] = choices(given["rater"])
     job = resumed_job("ablate", out, resume)
     if job is not None and job.resume:
-        allowed = {"out", "resume", "yes", "jobs", "as_json", "quiet", "config", "studies", *_GIVEN_AGAIN}
-        for param in _given(ctx):
-            if param.name not in allowed and not str(param.name).startswith("gateway."):
-                raise ConfigurationError(f"--resume goes on with the grid of {job.path}; leave {_spelled(param)} out")
-        own = given_again(keyboard(EnvironmentConfig, given, _written(config)))
-        hint = command_hint(ctx.obj, config)
+        own = given_again(keyboard(EnvironmentConfig, given, written))
+        hint = command_hint(obj, config)
         axes = {axis: hint.options[option] for axis, option in VARIANT_OPTIONS.items()}
         hint = replace(hint, options={**hint.options, **axes}, keys=VARIANT_OPTIONS)
-        ablation = resumed(job, registry, only, own.pop("gateway", {}), own, hint)
+        ablation = resumed(job, registry, only, own, hint)
     elif job is not None and given["plugin"] is None and config is None:
         raise nothing_begun(job.path)
     else:
-        values = configured(EnvironmentConfig, given, _written(config))
+        values = configured(EnvironmentConfig, given, written)
         need_plugin(values, registry)
         grid = read_grid(values)
         job = job or new_job("ablate", f"ablation-{grid.environment['plugin']}", out)
@@ -144,15 +128,6 @@ def _ablate(ctx: click.Context, given: dict[str, Any]) -> None:
         print_ablation(console(), outcome, ablation.directory)
 
 
-def _written(config: Path | None) -> dict[str, Any]:
-    """What the file says, under the names of the fields: those of the environment and those of the grid."""
-    from emosim_core.hooks.fields import by_field
-    from emosim_core.simulation.config import EnvironmentConfig, read_config_file
-    from emosim_core.studies.ablation.grid import AblationConfig
-
-    return {} if config is None else by_field(AblationConfig, read_config_file(EnvironmentConfig, config), str(config))
-
-
 def _executor(ablation: Ablation, jobs: int | None) -> Executor:
     """Where jobs are done.
 
@@ -163,16 +138,11 @@ def _executor(ablation: Ablation, jobs: int | None) -> Executor:
 
     remaining = ablation.plan.remaining
     if jobs is None:
-        jobs = 1 if ablation.plan.estimates else min(_cores(), len(remaining))
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        jobs = 1 if ablation.plan.estimates else min(cores, len(remaining))
     if jobs > 1 and ablation.config.environment.get("gateway", {}).get("max_cost") is not None:
         raise ConfigurationError("--max-cost holds for one process; give --jobs 1 with it")
     return InThisProcess(ablation.worlds) if jobs == 1 or len(remaining) < 2 else Processes(jobs)
-
-
-def _cores() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 # ---------------------------------------------------------------------------------------- before it starts

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,7 +34,7 @@ def evaluate(obj: dict[str, Any], /, **given: Any) -> None:
     emosim evaluate --plugin movies --policies random,popular,top_rated
     emosim evaluate --recommenders runs/a,runs/b --policies random,item_knn
     """
-    from emosim_core.evaluation import evaluate as evaluation
+    from emosim_core.evaluation.evaluate import base
     from emosim_core.evaluation.plan import EvaluationConfig, with_user_splits
     from emosim_core.evaluation.results import RESULTS
     from emosim_core.hooks import Registry
@@ -45,12 +43,11 @@ def evaluate(obj: dict[str, Any], /, **given: Any) -> None:
     as_json, quiet, no_charts = (given.pop(name) for name in ("as_json", "quiet", "no_charts"))
     registry, out = Registry(only=obj["only"]), given["out"]
 
-    def base(own: Mapping[str, Any], resumed: Path | None) -> tuple[Path | None, dict[str, Any]]:
-        where = (own, resumed or Path(), resumed is not None)
-        return evaluation.base_directory(*where), evaluation.base_values(*where)
-
     values, job, _ = chosen_job(
-        "evaluate", EvaluationConfig, obj, given, registry, base=base, renamed=with_user_splits, begun=RESULTS
+        *("evaluate", EvaluationConfig, obj, given, registry),
+        base=base,
+        renamed=with_user_splits,
+        begun=RESULTS,
     )
     job = job or new_job("evaluate", f"evaluation-{values['plugin']}", out, RESULTS)
     options: dict[str, Any] = {"draw": drawing(not no_charts), "registry": registry}

@@ -45,10 +45,7 @@ def descriptions(model: str) -> dict[str, dict[str, Any]]:
 class FieldOption(click.Option):
     """An option that gives the value of a field, by its path such as ``gateway.max_cost`` and its description.
 
-    Attributes:
-        about: its description.
-        section: heading in the help.
-        rare: whether only ``--help-all`` shows it.
+    ``section`` is its heading in the help, ``rare`` whether only ``--help-all`` shows it.
     """
 
     def __init__(self, path: str, about: Mapping[str, Any]) -> None:
@@ -99,13 +96,10 @@ def field_options(
     without: Collection[str] = (),
     defaults: Mapping[str, Any] | None = None,
 ) -> Callable[[_Command], _Command]:
-    """Give a command the options of a configuration.
+    """Give a command the options of a configuration, by the name of its class.
 
-    Args:
-        model: name of the configuration's class.
-        only: names of the fields to take; all where None. A name of a table stands for all of its fields.
-        without: names of the fields to leave out.
-        defaults: defaults that differ from those of the configuration, by field.
+    Of its fields those in ``only``, all where None, but for those in ``without``; the name of a table stands for all of
+    its fields. ``defaults`` by field differ from those of the configuration.
     """
 
     def chosen(path: str) -> bool:

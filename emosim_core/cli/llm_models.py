@@ -49,20 +49,13 @@ def llm_models(obj: dict[str, Any], as_json: bool) -> None:
 
 def _backend(registry: Registry, component: Component) -> dict[str, Any]:
     """One backend and its models. A backend is made with any name at all to be asked which it knows."""
-    names = _made(registry, component, "any").models()
     listed = []
-    for name in names:
+    for name in _made(registry, component, "any").models():
         backend = _made(registry, component, name)
         price = backend.price()
-        listed.append(
-            {
-                "name": name,
-                "price": None
-                if price is None
-                else {key: getattr(price, key) for key in ("prompt", "cached", "completion", "currency", "as_of")},
-                "notes": list(backend.announcements()),
-            }
-        )
+        keys = () if price is None else ("prompt", "cached", "completion", "currency", "as_of")
+        known = {key: getattr(price, key) for key in keys}
+        listed.append({"name": name, "price": known or None, "notes": list(backend.announcements())})
     return {"name": component.name, "usage": component.usage(), "summary": component.summary, "models": listed}
 
 

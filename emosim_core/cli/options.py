@@ -86,16 +86,9 @@ def keyboard(model: type[BaseModel], given: Mapping[str, Any], written: Mapping[
 def configured(
     model: type[BaseModel], given: Mapping[str, Any], written: Mapping[str, Any], base: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Values of a configuration: options of the command line over a TOML file over those of an earlier job.
+    """Values of a configuration by field: ``given`` options of the command line over a TOML file over ``base``.
 
-    Args:
-        model: the configuration.
-        given: options by the path of their field; None where not given.
-        written: what the file says, under the names of the fields.
-        base: what holds where neither says anything.
-
-    Returns:
-        Values by field.
+    Options are by the path of their field, None where not given; what is ``written`` in the file by names of fields.
 
     Raises:
         ConfigurationError: an option is about a component that is not chosen, such as a language model.
@@ -145,14 +138,11 @@ def chosen_job(
     renamed: Callable[[Mapping[str, Any]], dict[str, Any]] = dict,
     begun: str = MANIFEST,
 ) -> tuple[dict[str, Any], JobDirectory | None, dict[str, Any]]:
-    """Resolve the configuration from options, configuration file and resumed job.
+    """Resolve the configuration ``model`` of a command from options, configuration file and resumed job.
 
     Args:
-        command: the command.
-        model: its configuration.
         obj: the context's object.
         given: the command's options; ``config``, ``out`` and ``resume`` are taken out.
-        registry: the plugins.
         defaults: what holds where nothing else says anything.
         base: what holds before ``defaults``; the job that is resumed, if not given.
         models: the models of all fields; ``model`` if not given.

@@ -161,14 +161,10 @@ class Live:
         self.update()
 
     def update(self, *lines: str, done: int | None = None, total: int | None = None, advance: int = 0) -> None:
-        """Say how far it is.
+        """Say how far it is: how many are ``done`` of how many, or how many more.
 
-        Args:
-            lines: what else to say, the most important first; what does not fit the width is left out. What was said
-                before stays by default.
-            done: how many are done.
-            total: how many there are.
-            advance: how many more are done.
+        ``lines`` are what else to say, the most important first; what does not fit the width is left out. What was said
+        before stays by default.
         """
         self._details = lines or self._details
         self._total = self._total if total is None else total

@@ -83,15 +83,9 @@ def _options(component: Any) -> list[str]:
 
 def _record(record: Any) -> dict[str, Any]:
     names = ("name", "distribution", "version", "status", "cause", "conflicts")
+    of_component = ("kind", "name", "usage", "aliases", "domain", "summary")
     components = [
-        {
-            "kind": component.kind,
-            "name": component.name,
-            "usage": component.usage(),
-            "aliases": list(component.aliases),
-            "domain": component.domain,
-            "summary": component.summary,
-        }
-        for component in record.components
+        {name: one.usage() if name == "usage" else getattr(one, name) for name in of_component}
+        for one in record.components
     ]
     return {**{name: getattr(record, name) for name in names}, "components": components}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ from emosim_core.cli.output import Screen, Table, print_notes, show_table
 from emosim_core.evaluation.metrics import METRICS, Estimate, Metric
 from emosim_core.evaluation.results import CHARTS
 from emosim_core.reports.ablation_report import better_of, counted, grid_of, read_ablation, side_of
+from emosim_core.reports.chart import Table as ReportTable
 from emosim_core.reports.evaluation_report import read_evaluation
-from emosim_core.reports.validation_report import holds, read_validation
+from emosim_core.reports.validation_report import read_validation, tables_of, targets_table
 from emosim_core.reports.written_report import written_report
 from emosim_core.runs.reading import damaged, read_object
 from emosim_core.runs.records import MANIFEST, SUMMARY, read_manifest
@@ -21,8 +22,6 @@ from emosim_core.studies.ablation.ablation import usage
 from emosim_core.training.algorithms import ALGORITHMS
 from emosim_core.training.curves import SUMMARY as TRAINED
 from emosim_core.training.curves import read_progress
-
-_APART = "How users differ, in stars of 5"
 
 
 def print_directory(kind: str, screen: Screen, directory: Path) -> None:
@@ -230,85 +229,18 @@ def print_validation(screen: Screen, outcome: Mapping[str, Any], directory: Path
             + (f", {metrics['failed_ratings']:,} failed" if metrics["failed_ratings"] else "")
             + ". Intervals are 95 %, over users."
         )
-        for table in _tables(metrics):
-            screen.print()
-            show_table(screen, table)
-            if table.title == _APART:
-                for what in ("means", "spreads"):
-                    distance, correlation = (
-                        _bare(metrics["between_users"][f"{key}_of_{what}"]) for key in ("wasserstein", "correlation")
-                    )
-                    screen.print_line(f"{what}: Wasserstein {distance}, correlation {correlation}")
-    rows = [
-        (one["target"], one["user_split"], _cell(one), f"{one['side']} {one['bound']:.2f}", holds(one))
-        for one in outcome["targets"]
-    ]
-    screen.print()
-    show_table(screen, Table("", "users", "reached", "target", "", rows=rows, title="Targets"))
+        for table in tables_of(metrics):
+            _print_table(screen, table)
+    _print_table(screen, targets_table(outcome))
     screen.print_line(f"Records and results are in {directory}.")
 
 
-def _cell(estimated: Mapping[str, Any] | None, digits: int = 3) -> str:
-    """An estimate with its interval."""
-    if estimated is None or estimated["estimate"] is None:
-        return "-"
-    text = f"{estimated['estimate']:.{digits}f}"
-    return (
-        text if estimated["low"] is None else f"{text} [{estimated['low']:.{digits}f}, {estimated['high']:.{digits}f}]"
-    )
-
-
-def _bare(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _tables(metrics: Mapping[str, Any]) -> Iterator[Table]:
-    """What is measured with one user split."""
-    rows: list[tuple[str, ...]]
-    rows = [(name, _cell(errors["rmse"]), _cell(errors["mae"])) for name, errors in metrics["ratings"].items()]
-    title = "Held-out ratings, in stars of 5"
-    yield Table("", "root mean squared error", "mean absolute error", rows=rows, title=title)
-    for test, variants in metrics["choices"].items():
-        title = f"Telling what was chosen from other items, {test}"
-        if test == "matched":
-            title = "Telling what was chosen from as many items matched in popularity"
-        table = Table("", "accuracy", "precision", "recall", "F1", "area under the curve", title=title)
-        for name, values in variants.items():
-            if "auc" not in values:
-                table.add_row(name, _bare(values["accuracy"]))
-                continue
-            short = (f"{values[one]['estimate'] or 0:.3f}" for one in ("precision", "recall"))
-            table.add_row(name, _cell(values["accuracy"]), *short, _cell(values["f1"]), _cell(values["auc"]))
-        yield table
-    distances = ("total_variation", "wasserstein")
-    rows = [
-        (
-            *(name, *(_cell(values[one]) for one in distances)),
-            *(f"{values[f'{one}_per_user']['estimate']:.3f}" for one in distances),
-        )
-        for name, values in metrics["distribution"]["variants"].items()
-    ]
-    title = "Distance of the distribution of ratings from the real one (total variation; Wasserstein in stars)"
-    yield Table("", "total variation", "Wasserstein", "per user", "Wasserstein per user", rows=rows, title=title)
-    rows = [
-        (
-            *(name, _cell(values["mean_of_means"]), _bare(values["spread_of_means"])),
-            *(_cell(values["mean_of_spreads"]), _bare(values["spread_of_spreads"])),
-        )
-        for name, values in metrics["between_users"].items()
-        if isinstance(values, dict)
-    ]
-    yield Table("", "mean of means", "spread of means", "mean of spreads", "spread of spreads", rows=rows, title=_APART)
-    earned, activity = metrics["recommenders"], metrics["activity"]
-    lengths = earned["episode_length"]
-    rows = [(name, _cell(mean, 2), _cell(lengths[name], 1)) for name, mean in earned["mean_rating"].items()]
-    rows += [(f"{one['better']} - {one['than']}", _cell(one["difference"], 2)) for one in earned["differences"]]
-    rows += [
-        ("random < popular < matrix factorization", holds(earned)),
-        ("raised activity moves the mean by, of 10", _cell(activity["shift"])),
-        ("  at most 0.5", holds(activity)),
-    ]
-    yield Table("", "mean rating", "episode length", rows=rows, title="Recommenders: the first items of each")
+def _print_table(screen: Screen, table: ReportTable) -> None:
+    """Print a table of a report after a blank line, and what it says beside."""
+    screen.print()
+    show_table(screen, Table(*table.columns, rows=table.rows, title=table.title))
+    if table.caption:
+        screen.print_line(table.caption)
 
 
 _RESULTS: dict[str, tuple[Callable[[Path], Mapping[str, Any]], Callable[[Screen, Mapping[str, Any], Path], None]]] = {

@@ -96,10 +96,10 @@ def _written(
         raise print_interrupted("Received answers are cached; give the same command again to go on.") from None
     except EmoSimError as error:
         message = f"{str(error).removesuffix('.')}. {len(written)} of {len(users)} users were written"
-        if not isinstance(error, LLMCacheError) and not gateway.options.replay:
-            message += " and all received answers are cached"
-        if isinstance(error, LLMCacheError) or not gateway.options.replay:
+        if isinstance(error, LLMCacheError):
             message += ": give the same command again to go on"
+        elif not gateway.options.replay:
+            message += " and all received answers are cached: give the same command again to go on"
         error.args = (f"{message}; there is no file yet.",)
         raise
     finally:

@@ -71,28 +71,17 @@ def evaluate(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     draw: Callable[[Mapping[str, Any], Path], object] = lambda results, directory: None,
 ) -> dict[str, Any]:
-    """Compare recommenders, as ``emosim evaluate`` does.
+    """Compare recommenders, as ``emosim evaluate`` does; returns and errors as of :func:`emosim_core.evaluate`.
 
     Each recommender meets each user split in a run of its own, ``OUT/runs/SPLIT/NAME``; all metrics are computed from
-    the records of these runs.
+    the records of these runs. ``values`` are fields of :class:`~emosim_core.evaluation.plan.EvaluationConfig`.
 
     Args:
-        values: fields of :class:`~emosim_core.evaluation.plan.EvaluationConfig`, such as
-            ``{"plugin": "movies", "policies": ["random", "popular"]}``. The environment of the first of
-            ``recommenders``, or that of the evaluation that is resumed, is the default.
-        out: the directory of the evaluation.
-        resume: whether to continue the evaluation that is there; a job directory knows.
+        resume: whether to continue the evaluation that is in ``out``; a job directory knows.
         registry: plugins to use; found anew if not given.
         on_message: called with each message for whoever runs this, a sentence.
         on_progress: called when an episode has ended.
         draw: called with the results and the directory for charts.
-
-    Returns:
-        What evaluation.json holds.
-
-    Raises:
-        EmoSimError: something that is named is wrong or missing, or the directory cannot be used. Completed episodes
-            are kept, here and at a KeyboardInterrupt.
     """
     evaluation = Evaluation(values, out, resume, registry or Registry())
     with evaluation.job as job:
@@ -102,41 +91,21 @@ def evaluate(
     return results
 
 
-def base_directory(values: Mapping[str, Any], out: Path, resume: bool) -> Path | None:
-    """The directory that says what an evaluation is made with by default; None where there is none."""
-    if resume:
-        return out
-    recommenders = values.get("recommenders") or ()
-    names = split_names(recommenders) if isinstance(recommenders, str) else list(recommenders)
-    return Path(names[0]) if names else None
+def base(values: Mapping[str, Any], resumed: Path | None) -> tuple[Path | None, dict[str, Any]]:
+    """The directory that says what an evaluation is made with by default, and what it says.
 
-
-def base_values(values: Mapping[str, Any], out: Path, resume: bool) -> dict[str, Any]:
-    """What an evaluation is made with by default: as before, or the environment of its first model.
+    It is the one that is ``resumed``, or the first trained recommender of ``values``; None where there is none.
 
     Raises:
-        RunError: there is nothing to resume, or the first model is none.
+        RunError: there is nothing to resume, or the first recommender is none.
     """
-    if resume:
-        stored = stored_evaluation(out)["config"]
-        own_files(out)
-        return dict(stored)
-    model = base_directory(values, out, resume)
-    return {} if model is None else model_environment(str(model))
-
-
-def confirmed_values(
-    values: Mapping[str, Any], given: Mapping[str, Any], out: Path, resume: bool, registry: Registry, again: CommandHint
-) -> dict[str, Any]:
-    """The values of an evaluation, once those that a directory brought along reach no further than they may.
-
-    ``values`` are those that are ``given`` over what the directory says; see :func:`emosim_core.runs.trust.confirmed`.
-    """
-    source = base_directory(given, out, resume)
-    if source is None:
-        return dict(values)
-    stored = base_values(given, out, resume)
-    return confirmed(source, values, given, stored, (EvaluationConfig,), registry, again)
+    if resumed is not None:
+        stored = stored_evaluation(resumed)["config"]
+        own_files(resumed)
+        return resumed, dict(stored)
+    recommenders = values.get("recommenders") or ()
+    names = split_names(recommenders) if isinstance(recommenders, str) else list(recommenders)
+    return (Path(names[0]), model_environment(names[0])) if names else (None, {})
 
 
 class Evaluation:
@@ -149,12 +118,16 @@ class Evaluation:
         self._registry = registry
         own = by_field(EvaluationConfig, with_user_splits(values), "evaluation")
         place, resume = self.job.path, self.job.resume and not holds_remains(self.job.path)
-        recommenders = ",".join(own.get("recommenders") or ())
-        command: list[str | Path] = ["--resume", place] if resume else ["--recommenders", recommenders, "--out", place]
-        again = CommandHint(typed("evaluate", *command))
-        values = over(EvaluationConfig, own, base_values(own, place, resume))
-        given = confirmed_values(values, own, place, resume, registry, again)
-        self.config: EvaluationConfig = read_config(EvaluationConfig, given, "evaluation")
+        source, stored = base(own, place if resume else None)
+        values = over(EvaluationConfig, own, stored)
+        if source is not None:
+            recommenders = ",".join(own.get("recommenders") or ())
+            command: list[str | Path] = (
+                ["--resume", place] if resume else ["--recommenders", recommenders, "--out", place]
+            )
+            hint = CommandHint(typed("evaluate", *command))
+            values = confirmed(source, values, own, stored, (EvaluationConfig,), registry, hint)
+        self.config: EvaluationConfig = read_config(EvaluationConfig, values, "evaluation")
         self.recommenders = recommenders_of(self.config, registry)
         self.notes = notes_on(self.config)
         self._must_log = not self.config.logs and any(one.needs_logs for one in self.recommenders)
@@ -173,8 +146,8 @@ class Evaluation:
 
     def _check_same(self, stored: Mapping[str, Any]) -> None:
         """See that the evaluation which is resumed has the same configuration."""
-        old, new = {"config": stored["config"]}, {"config": self.config.stored()}
-        check_same(self.out, old, new, _MAY_CHANGE, EvaluationConfig)
+        new = {"config": self.config.stored()}
+        check_same(self.out, {"config": stored["config"]}, new, _MAY_CHANGE, EvaluationConfig)
 
     # ----------------------------------------------------------------------------------------- playing
 

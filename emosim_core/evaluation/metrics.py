@@ -28,13 +28,10 @@ class Metric:
     """One metric: tables, files, reports and docs show what stands here.
 
     Attributes:
-        name: what it is called in files.
-        title: what it is called on the screen, where there is little room.
-        label: what it is called in reports and charts.
+        name: in files; ``title`` is its name on the screen, where there is little room, ``label`` in reports.
         help: its definition, in one line. E is the number of episodes.
         better: ``higher`` or ``lower``; empty where neither is better.
         unit: of its values; ``%`` for a share, which is shown in per cent.
-        decimals: decimals that are shown.
         signed: whether it can be negative.
         of_lists: whether it is about the lists that are recommended, not about what users get from them.
         chart: whether the report has a chart of it.

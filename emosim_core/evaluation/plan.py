@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, field_validator
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import all_fields, by_field
-from emosim_core.hooks.names import Request, spelled
+from emosim_core.hooks.names import spelled
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import MANIFEST, read_manifest, run_manifest
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, RunConfig, read_config
@@ -173,15 +173,9 @@ def with_logs(policy: ComponentChoice, logs: Sequence[str]) -> dict[str, Any]:
 
 
 def _needs_logs(policy: ComponentChoice, domain: str, registry: Registry) -> bool:
-    component, _ = registry.describe("policy", policy, domain)
+    component, _, written = registry.written("policy", policy, domain)
     model = component.options_model()
-    if model is None or "logs" not in model.model_fields:
-        return False
-    request = Request.read(policy)
-    text = request.text or ""
-    first = re.match(r"\s*(\w+)\s*=", text)
-    value = text and component.value == "logs" and not (first and first[1] in model.model_fields)
-    return not (value or re.search(r"(^|,)\s*logs\s*=", text) or "logs" in (request.options or {}))
+    return model is not None and "logs" in model.model_fields and "logs" not in written
 
 
 def _shortest_distinct(path: Path, paths: Iterable[Path]) -> str:

@@ -19,12 +19,9 @@ from emosim_core.simulation.config import RunConfig
 
 @dataclass
 class Background:
-    """What plugins know.
+    """What plugins know: the domain, None where its plugin is not there, and the items by their ids.
 
-    Attributes:
-        domain: the run's domain; None where its plugin is not there.
-        items: the items by their ids; empty where they cannot be loaded, or are not those of the run.
-        notes: what is missing and why, in sentences.
+    There are no items where they cannot be loaded, or are not those of the run; ``notes`` say what is missing and why.
     """
 
     domain: Domain | None = None

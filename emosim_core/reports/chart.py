@@ -28,14 +28,12 @@ BANDS = 3
 
 @dataclass(frozen=True)
 class Series:
-    """One sequence of values.
+    """One sequence of values, named as the legend has it.
 
     Attributes:
-        name: as the legend has it.
         y: the values, None where there is none. Of a path in a plane, arousal.
         x: where they stand, for ``lines`` and paths (then valence).
-        low: lower ends of their 95 % intervals.
-        high: upper ends.
+        low: lower ends of their 95 % intervals; ``high`` are the upper ones.
         counts: of how many each is.
     """
 
@@ -56,17 +54,11 @@ class Chart:
 
     Attributes:
         id: unique in a report, lower case with dashes; the name of its file.
-        kind: how it is drawn.
         title: what it shows, in a few words.
         caption: what a reader sees in it, in a sentence or two; the text alternative.
-        x: what the horizontal axis is.
-        y: what the vertical axis is.
-        series: the values.
-        names: the categories of ``bars`` and ``rows``, or the columns of ``heat``.
-        rows: the rows of ``heat``.
-        cells: values by row and column, of ``heat`` and ``plane``.
-        cells_are: what the colours mean.
-        form: how the values are written.
+        x: what the horizontal axis is; ``y`` is the vertical one.
+        names: the categories of ``bars`` and ``rows``, or the columns of ``heat``; ``rows`` are its rows.
+        cells: values by row and column, of ``heat`` and ``plane``; ``cells_are`` what the colours mean.
         y_range: ends of the axis of the values, where it must not follow them.
         edges: of a plane, the edges of its cells, first valence, then arousal.
 
@@ -117,14 +109,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Table:
-    """One table.
-
-    Attributes:
-        title: what it holds.
-        columns: headings.
-        rows: cells, as text; the first of a row is its heading.
-        caption: a sentence or two to read before it.
-    """
+    """One table: cells as text, of which the first of a row is its heading; the caption is a sentence or two."""
 
     title: str
     columns: Sequence[str]

@@ -23,21 +23,12 @@ _METRICS = ("mean_rating", "share_liked", "mean_reward", "episode_length", "vale
 
 _ENDED = "ended: "
 
-_NO_DIFFERENCE = ("gateway.",)
-"""Beginnings of options that change no rating."""
-
 
 @dataclass(frozen=True)
 class Metric:
-    """One measure of one run.
+    """One measure of one run and what it is above the first run, None for the first, with their 95 % intervals.
 
-    Attributes:
-        mean: over all that was counted; None where nothing was.
-        low: lower end of its 95 % interval; None where fewer than two users were counted.
-        high: upper end.
-        difference: what it is above the first run; None for the first.
-        difference_low: lower end of the 95 % interval of the difference.
-        difference_high: upper end.
+    The mean is over all that was counted, None where nothing was; an end is None where fewer than two users were.
     """
 
     mean: float | None
@@ -53,9 +44,7 @@ class Compared:
     """One run beside others.
 
     Attributes:
-        directory: where it lies.
-        episodes: episodes that ended.
-        users: different users in them.
+        episodes: how many ended; ``users`` is the number of different users in them.
         complete: whether all episodes were simulated.
         paired: whether its differences to the first pair each user with themselves.
         differs_in: option by option, what the first run had and what this one had.
@@ -73,14 +62,9 @@ class Compared:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs side by side.
+    """Runs of one domain side by side, differences to the first, by a bootstrap of ``resamples`` under a seed.
 
-    Attributes:
-        domain: what they simulate.
-        resamples: resamples of the bootstrap.
-        seed: its seed.
-        notes: what a reader must know before believing the differences.
-        runs: the runs; differences are to the first.
+    ``notes`` are what a reader must know before believing the differences.
     """
 
     domain: str
@@ -201,7 +185,7 @@ def _differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str
         before, after = (dict(flat(one)) for one in both)
         for name in {**before, **after}:
             old, new = before.get(name, "none"), after.get(name, "none")
-            if old != new and not name.startswith(_NO_DIFFERENCE):
+            if old != new and not name.startswith("gateway."):
                 differences[name if section == "config" else f"{section}: {name}"] = (old, new)
     # What a choice brings along is no further difference.
     brought = {

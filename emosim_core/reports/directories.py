@@ -116,11 +116,7 @@ def jobs_in(folder: Path) -> list[JobInfo]:
 
 
 def newest(kind: str | None = None, folder: Path = RUNS) -> Path:
-    """The newest directory of a folder.
-
-    Args:
-        kind: the kind it must be of; any if None.
-        folder: where to look.
+    """The newest directory of a folder, of a kind where one is given.
 
     Raises:
         RunError: there is none; says how to name one.

@@ -41,9 +41,7 @@ def write_report(
 ) -> Path:
     """Write the report of a directory; arguments and errors as of :func:`emosim_core.report`.
 
-    Args:
-        registry: plugins to use; found anew if not given.
-        again: how values are given again, for the message.
+    ``registry`` has the plugins to use, found anew if not given; ``again`` is how values are given again.
     """
     from emosim_core.reports.page import page
 

@@ -12,13 +12,7 @@ from emosim_core.runs.words import decimal, usage_rows
 
 @dataclass(frozen=True)
 class Fact:
-    """One number that a reader needs first.
-
-    Attributes:
-        name: what it is.
-        value: as written.
-        aside: what stands below it in small.
-    """
+    """One number that a reader needs first, as written, and what stands below it in small."""
 
     name: str
     value: str

@@ -29,11 +29,7 @@ def packed(value: Any) -> str:
 class Stories:
     """Takes the records of a run in any order of the episodes, and packs each episode when it has ended.
 
-    Attributes:
-        blocks: blocks of episodes, each as :func:`packed` leaves it.
-
-    Args:
-        asked: what was asked and answered, where that is known.
+    ``blocks`` of episodes are as :func:`packed` leaves them; ``exchanges`` is what was asked and answered, where known.
     """
 
     def __init__(self, exchanges: Asked | None = None) -> None:
@@ -110,11 +106,7 @@ class Stories:
         return number
 
     def index(self, run: RunColumns) -> str:
-        """What a page needs to list, search and filter all episodes, as :func:`packed` leaves it.
-
-        Args:
-            run: the run whose records were taken.
-        """
+        """What a page needs to list, search and filter all episodes of the run, as :func:`packed` leaves it."""
         for number in sorted(self._open):
             self._close(number)
         self._pack()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ RESULTS = "validation.json"
 _SIMULATED = "simulated users"
 _REAL = "real"
 _INTERVALS = "Thin lines are 95 % intervals over users."
-_HEADINGS = {"f1": "F1", "auc": "area under the curve"}
 _TESTS = (("accuracy", "Accuracy"), ("f1", "F1"), ("auc", "Area under the curve"))
 
 Variants = Mapping[str, Mapping[str, Any]]
@@ -34,19 +33,15 @@ def report_of_validation(directory: Path) -> Report:
     if targets:
         headline += f" {sum(one['holds'] for one in targets)} of {len(targets)} targets hold."
     report = Report(KIND, str(results["title"]), headline)
-    rows = []
     for one in targets:
-        reached, interval_, wanted = decimal(one["estimate"], 3), interval(one, 3), f"{one['side']} {one['bound']:g}"
-        rows.append((one["target"], one["user_split"], reached, interval_, wanted, holds(one)))
         if one["user_split"] == next(iter(groups)):
-            report.facts.append(Fact(one["target"], reached, f"{wanted}: {holds(one)}; {interval_}"))
+            aside = f"{one['side']} {one['bound']:g}: {holds(one)}; {interval(one, 3)}"
+            report.facts.append(Fact(one["target"], decimal(one["estimate"], 3), aside))
     failed, rated = (sum(one[of] for one in groups.values()) for of in ("failed_ratings", "heldout_ratings"))
     report.facts.append(Fact("failed ratings", f"{failed:,}", f"of {rated:,} held-out ratings"))
-    if rows:
-        columns = ("target", "users", "reached", "interval", "wanted", "result")
+    if targets:
         caption = "Nothing was tuned on the measured users; the test users are measured in the end only."
-        table = Table("What should be reached", columns, rows, caption)
-        report.sections.append(Section("targets", "Targets", tables=[table]))
+        report.sections.append(Section("targets", "Targets", caption, tables=[targets_table(results)]))
     report.sections += [_section(user_split, measured, manifest) for user_split, measured in groups.items()]
     tables = [*usage_tables(manifest.get("usage")), *setup_tables(manifest)]
     caption = f"Made {manifest.get('created')}. Every answer is on record."
@@ -129,46 +124,86 @@ def _section(user_split: str, measured: Mapping[str, Any], manifest: Mapping[str
     ):
         by_name = {name: {x: one} for name, one in measured["recommenders"][key].items()}
         charts.append(rows(key, title, about, x, by_name, {x: x}))
-    tables = [_by_name(f"Telling what was chosen, {test}", of, _HEADINGS) for test, of in choices.items()]
-    caption = "Total variation in shares, Wasserstein in stars of 5; with 95 % intervals over users."
-    headings = {key: key.replace("_", " ") for key in next(iter(distances.values()))}
-    tables.append(_by_name("Distances from the real ratings", distances, headings, caption))
-    tables += [_apart(measured["between_users"]), _activity(measured)]
     caption = f"{measured['users']:,} users, {measured['heldout_ratings']:,} held-out ratings."
-    return Section(identifier("users", user_split), f"{user_split.capitalize()} users", caption, charts, tables)
+    return Section(
+        identifier("users", user_split), f"{user_split.capitalize()} users", caption, charts, tables_of(measured)
+    )
 
 
-def _by_name(title: str, variants: Variants, headings: Mapping[str, str], caption: str = "") -> Table:
-    """What is measured of each variant."""
-    keys = list(dict.fromkeys(key for metrics in variants.values() for key in metrics))
-    rows = [(name, *(_cell(metrics.get(key)) for key in keys)) for name, metrics in variants.items()]
-    return Table(title, ("variant", *(headings.get(key, key) for key in keys)), rows, caption)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, Mapping):
-        text = decimal(value["estimate"], 3)
-        return (
-            text if value.get("low") is None else f"{text} ({decimal(value['low'], 3)} to {decimal(value['high'], 3)})"
-        )
-    return decimal(value, 3) if value is None or isinstance(value, int | float) else str(value)
-
-
-def _apart(spreads: Mapping[str, Any]) -> Table:
-    keys = list(spreads[_REAL])
-    rows = [(name, *(_cell(spreads[name][key]) for key in keys)) for name in (_REAL, _SIMULATED)]
-    rest = [
-        f"{key.replace('_', ' ')} {decimal(value, 3)}"
-        for key, value in spreads.items()
-        if not isinstance(value, Mapping)
+def targets_table(results: Mapping[str, Any]) -> Table:
+    """What should be reached, and what was, on the screen and on the page."""
+    rows = [
+        (one["target"], one["user_split"], _cell(one), f"{one['side']} {one['bound']:.2f}", holds(one))
+        for one in results["targets"]
     ]
-    columns = ("users", *(key.replace("_", " ") for key in keys))
-    return Table("How users differ", columns, rows, f"In stars of 5. {'; '.join(rest)}.")
+    return Table("Targets", ("measure", "users", "reached", "target", "result"), rows)
 
 
-def _activity(measured: Mapping[str, Any]) -> Table:
-    activity, order = measured["activity"], measured["recommenders"]
-    rows = [("activity alone moves the mean rating, points of 10", _cell(activity["shift"]), holds(activity))]
-    for one in order["differences"]:
-        rows.append((f"{one['better']} above {one['than']}", _cell(one["difference"]), holds(order)))
-    return Table("Activity and order", ("what", "difference", "result"), rows)
+def tables_of(measured: Mapping[str, Any]) -> list[Table]:
+    """What is measured with one user split, on the screen and on the page."""
+    rows: list[Sequence[str]]
+    rows = [(name, _cell(errors["rmse"]), _cell(errors["mae"])) for name, errors in measured["ratings"].items()]
+    columns: tuple[str, ...] = ("variant", "root mean squared error", "mean absolute error")
+    tables = [Table("Held-out ratings, in stars of 5", columns, rows)]
+    for test, variants in measured["choices"].items():
+        rows = []
+        for name, values in variants.items():
+            if "auc" in values:
+                short = (f"{values[one]['estimate'] or 0:.3f}" for one in ("precision", "recall"))
+                rows.append((name, _cell(values["accuracy"]), *short, _cell(values["f1"]), _cell(values["auc"])))
+            else:
+                rows.append((name, _bare(values["accuracy"]), *[""] * 4))
+        title = f"Telling what was chosen from other items, {test}"
+        if test == "matched":
+            title = "Telling what was chosen from as many items matched in popularity"
+        tables.append(Table(title, ("variant", "accuracy", "precision", "recall", "F1", "area under the curve"), rows))
+    distances = ("total_variation", "wasserstein")
+    rows = [
+        (
+            *(name, *(_cell(values[one]) for one in distances)),
+            *(f"{values[f'{one}_per_user']['estimate']:.3f}" for one in distances),
+        )
+        for name, values in measured["distribution"]["variants"].items()
+    ]
+    columns = ("variant", "total variation", "Wasserstein", "per user", "Wasserstein per user")
+    title = "Distance of the distribution of ratings from the real one (total variation; Wasserstein in stars)"
+    tables.append(Table(title, columns, rows))
+    between = measured["between_users"]
+    rows = [
+        (
+            *(name, _cell(values["mean_of_means"]), _bare(values["spread_of_means"])),
+            *(_cell(values["mean_of_spreads"]), _bare(values["spread_of_spreads"])),
+        )
+        for name, values in between.items()
+        if isinstance(values, Mapping)
+    ]
+    apart = [
+        f"{what}: Wasserstein {_bare(between[f'wasserstein_of_{what}'])}, "
+        f"correlation {_bare(between[f'correlation_of_{what}'])}"
+        for what in ("means", "spreads")
+    ]
+    columns = ("users", "mean of means", "spread of means", "mean of spreads", "spread of spreads")
+    tables.append(Table("How users differ, in stars of 5", columns, rows, f"{'; '.join(apart)}."))
+    earned, activity = measured["recommenders"], measured["activity"]
+    lengths = earned["episode_length"]
+    rows = [(name, _cell(mean, 2), _cell(lengths[name], 1)) for name, mean in earned["mean_rating"].items()]
+    rows += [(f"{one['better']} - {one['than']}", _cell(one["difference"], 2), "") for one in earned["differences"]]
+    rows += [
+        ("random < popular < matrix factorization", holds(earned), ""),
+        ("raised activity moves the mean by, of 10", _cell(activity["shift"]), ""),
+        ("  at most 0.5", holds(activity), ""),
+    ]
+    columns = ("recommender", "mean rating", "episode length")
+    return [*tables, Table("Recommenders: the first items of each", columns, rows)]
+
+
+def _cell(estimated: Mapping[str, Any], digits: int = 3) -> str:
+    """An estimate with its interval."""
+    text = _bare(estimated["estimate"], digits)
+    if text == "-" or estimated["low"] is None:
+        return text
+    return f"{text} [{estimated['low']:.{digits}f}, {estimated['high']:.{digits}f}]"
+
+
+def _bare(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

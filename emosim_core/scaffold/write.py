@@ -32,13 +32,10 @@ _WORD = re.compile(r"[^\W\d_][\w' -]{0,29}")
 
 
 def write_plugin(kind: str, name: str, target: Path, words: Words = GENERIC) -> Path:
-    """Write a distribution with a plugin that works as it is, and return its folder, ``target``.
+    """Write a distribution with a plugin of one of :data:`KINDS` that works as it is, and return its folder.
 
-    Args:
-        kind: one of :data:`KINDS`.
-        name: what the plugin is called; see :func:`emosim_core.scaffold.names.check_name`.
-        target: the folder to make; its parent must be there.
-        words: the words of a domain, for texts. Its traits and creators are not used.
+    The parent of ``target``, the folder to make, must be there. Of the words of a domain, traits and creators are not
+    used.
 
     Raises:
         ConfigurationError: an unknown kind, a name or a word that cannot be used, or a target that exists.

@@ -1,22 +1,44 @@
-"""Jobs of a study: the records of each, read back line by line, and a beginning that leaves nothing when it fails."""
+"""What studies share: their configuration, records of jobs, and a beginning that leaves nothing when it fails."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from typing_extensions import Self
 
 from emosim_core.errors import RunError
+from emosim_core.hooks.names import checked_options
 from emosim_core.runs.job import MANIFEST, JobDirectory
 from emosim_core.runs.reading import check, check_format, read_lines
 from emosim_core.runs.records import FORMAT
 
 JOBS = "jobs"
 """Folder of a study with the records of its jobs."""
+
+
+class StudyConfig(BaseModel):
+    """Configuration of a study: fields of its own, and the environment that its users live in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    environment: dict[str, Any] = Field(
+        description="Values of an environment: the rater and its components.", json_schema_extra={"option": False}
+    )
+
+    @classmethod
+    def of(cls, directory: Path, manifest: Mapping[str, Any]) -> Self:
+        """The configuration that the manifest of a directory holds; a ConfigurationError says what is wrong with it."""
+        return checked_options(cls, manifest["config"], str(directory / MANIFEST))
+
+    def flat(self) -> dict[str, Any]:
+        """All fields, with those of the environment beside the others, as JSON."""
+        values = self.model_dump(mode="json")
+        return {**values.pop("environment"), **values}
 
 
 @contextmanager

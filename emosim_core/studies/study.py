@@ -18,14 +18,15 @@ POSITIVE, NEGATIVE, BOTH = "positive", "negative", "both"
 SIDES = (POSITIVE, NEGATIVE, "")
 """What the side of a trial may be; empty where a study has none."""
 
+_CLOSE = 1e-9
+"""Ratings this near to a bound lie on it."""
+
 
 @dataclass(frozen=True)
 class StudySetting:
     """What a study chooses its trials from.
 
     Attributes:
-        domain: the domain.
-        catalog: the items.
         population: the users that the plugin or the user brought.
         user_indices: indices in ``population`` of those that may be asked, rising.
         rng: all randomness of the choice; made from the seed and the study's name, so that every variant
@@ -86,10 +87,7 @@ class RatedTrials:
     Attributes:
         ratings: the ratings, shape ``(n,)``; NaN where it failed.
         succeeded: 1 or 0, shape ``(n,)``; NaN where the rating failed or the trial has no bound.
-        sides: the sides, shape ``(n,)``.
-        groups: the groups, shape ``(n,)``.
-        clusters: the clusters, shape ``(n,)``.
-        scale: the domain's scale.
+        sides, groups, clusters: those of the trials, each of shape ``(n,)``.
         facts: the study's facts.
     """
 
@@ -105,6 +103,22 @@ class RatedTrials:
     def answered(self) -> NDArray[np.bool_]:
         """Where there is a rating, shape ``(n,)``."""
         return ~np.isnan(self.ratings)
+
+
+def rated_trials(records: Sequence[Mapping[str, Any]], scale: RatingScale, facts: Mapping[str, Any]) -> RatedTrials:
+    """What came of trials, from the fields of their records."""
+
+    def numbers(name: str) -> NDArray[np.float64]:
+        return np.array([np.nan if one[name] is None else one[name] for one in records], dtype=np.float64)
+
+    def texts(name: str) -> NDArray[np.str_]:
+        return np.array([one[name] for one in records], dtype=np.str_)
+
+    ratings, least, most = numbers("rating"), numbers("at_least"), numbers("at_most")
+    bounded = ~(np.isnan(least) & np.isnan(most)) & ~np.isnan(ratings)
+    inside = ~(ratings < least - _CLOSE) & ~(ratings > most + _CLOSE)
+    succeeded = np.where(bounded, inside, np.nan)
+    return RatedTrials(ratings, succeeded, texts("side"), texts("group"), texts("cluster"), scale, facts)
 
 
 @dataclass(frozen=True)

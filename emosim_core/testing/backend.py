@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 from unittest import SkipTest
+from unittest.mock import patch
 
 from emosim_core.errors import LLMAuthenticationError, LLMError
 from emosim_core.llm.backend import LLMBackend
@@ -122,15 +123,10 @@ class LLMBackendConformance(ComponentConformance):
         if not self.key_variable:
             yield
             return
-        before = os.environ.pop(self.key_variable, None)
-        if value is not None:
-            os.environ[self.key_variable] = value
-        try:
-            yield
-        finally:
+        with patch.dict(os.environ):
             os.environ.pop(self.key_variable, None)
-            if before is not None:
-                os.environ[self.key_variable] = before
+            os.environ.update({} if value is None else {self.key_variable: value})
+            yield
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import json
 import ssl
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import TracebackType
@@ -90,13 +90,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Call:
-    """A request that the server got.
+    """A request that the server got: ``"POST"`` and ``"/v1/chat/completions"``, headers by names in lower case.
 
-    Attributes:
-        method: such as ``"POST"``.
-        path: such as ``"/v1/chat/completions"``.
-        headers: by their names in lower case.
-        body: the parsed body; empty for a request without one.
+    The body is parsed; it is empty for a request without one.
     """
 
     method: str
@@ -155,11 +151,7 @@ class ChatServer:
         self.open = 0
         self._port, self._tls = port, tls
         self._errors: list[Exception] = []
-        self.connections: set[_Connection] = set()
-        self._held: list[Callable[[], None]] = []
-        self._longest: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> ChatServer:
@@ -200,30 +192,88 @@ class ChatServer:
         """Close every connection and listen no more; nothing happens where the server has stopped already."""
         if self._thread is None:
             return
-        if self._loop is not None and self._stop is not None:
+        if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
         self._thread = self._loop = None
 
     async def _serve(self, ready: threading.Event) -> None:
         loop = self._loop = asyncio.get_running_loop()
-        stop = self._stop = asyncio.Event()
+        self._stop, self._enough = asyncio.Event(), asyncio.Event()
+        self._connections: set[asyncio.Task[None]] = set()
         server = await loop.create_server(
-            lambda: _Connection(self, loop), "127.0.0.1", self._port, backlog=2048, ssl=self._tls
+            lambda: _Connection(self.converse), "127.0.0.1", self._port, backlog=2048, ssl=self._tls
         )
         self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
         ready.set()
-        await stop.wait()
+        await self._stop.wait()
         server.close()
-        for connection in tuple(self.connections):
-            connection.abort()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
         await server.wait_closed()
         await asyncio.sleep(0)  # transports tell of their end in the next turn of the loop
 
-    def answer(self, call: Call) -> tuple[Answer, bytes]:
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the requests of one connection in their order, until either side closes it."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+        try:
+            stays = True
+            while stays:
+                call = await _read(reader)
+                self.open += 1
+                try:
+                    stays = await self._reply(call, writer)
+                finally:
+                    self.open -= 1
+            writer.close()
+        except asyncio.IncompleteReadError:
+            writer.close()
+        except asyncio.CancelledError:
+            writer.transport.abort()
+
+    async def _reply(self, call: Call | None, writer: asyncio.StreamWriter) -> bool:
+        """Answer a request; whether the connection stays."""
+        if call is None:
+            writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            return False
+        answer, body = self._answer(call)
+        if self.most_at_once >= self.hold:
+            self._release()
+        else:
+            try:
+                await asyncio.wait_for(self._enough.wait(), 60)
+            except asyncio.TimeoutError:
+                self._release()
+        if answer.delay > 0:
+            await asyncio.sleep(answer.delay)
+        if answer.drop is True:
+            return False
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        named = {name.lower() for name in answer.headers}
+        headers = {name: value for name, value in headers.items() if name.lower() not in named} | dict(answer.headers)
+        head = f"HTTP/1.1 {answer.status} {_PHRASES.get(answer.status, 'Unknown')}\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        whole = f"{head}\r\n".encode("latin-1") + body
+        if answer.drop == "midway":
+            writer.write(whole[: len(whole) - len(body) // 2 - 1])
+            return False
+        piece = -(-len(whole) // 10) if answer.trickle > 0 else len(whole)
+        for start in range(0, len(whole), piece):
+            if start:
+                await asyncio.sleep(answer.trickle / 10)
+            writer.write(whole[start : start + piece])
+        return True
+
+    def _answer(self, call: Call) -> tuple[Answer, bytes]:
         """The answer to a request, and its body."""
+        if not isinstance(call.body, dict):
+            answer = Answer("the body is no JSON object", status=400)
+            return answer, answer.body({})
         self.calls.append(call)
-        self.open += 1
         self.most_at_once = max(self.most_at_once, self.open)
         path = urlsplit(call.path).path.removeprefix("/v1")
         if (call.method, path) == ("GET", "/models"):
@@ -242,140 +292,47 @@ class ChatServer:
             answer = Answer(f"the script raised {type(error).__name__}: {error}", status=500)
             return answer, answer.body(call.body)
 
-    def reply(self, send: Callable[[], None]) -> None:
-        """Send a response now, or hold it until enough requests wait."""
-        assert self._loop is not None
-        if self.most_at_once >= self.hold:
-            self._release()
-            send()
-            return
-        if not self._held:
-            self._longest = self._loop.call_later(60, self._release)
-        self._held.append(send)
-
     def _release(self) -> None:
-        """Send every response that is held, and hold no more."""
-        if self._longest is not None:
-            self._longest.cancel()
-        self.hold, held, self._held = 0, self._held, []
-        for send in held:
-            send()
+        """Let every answer that is held go, and hold no more."""
+        self.hold, enough, self._enough = 0, self._enough, asyncio.Event()
+        enough.set()
 
 
-class _Connection(asyncio.Protocol):
-    """One connection: takes requests apart and answers them in their order."""
+class _Connection(asyncio.StreamReaderProtocol):
+    """A connection whose conversation ends with it, whatever is still to be answered."""
 
-    def __init__(self, server: ChatServer, loop: asyncio.AbstractEventLoop) -> None:
-        self._server, self._loop = server, loop
-        self._transport: asyncio.Transport | None = None
-        self._unread = b""
-        self._waiting: asyncio.TimerHandle | None = None
-        self._busy = False
+    def __init__(
+        self, converse: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
+    ) -> None:
+        super().__init__(asyncio.StreamReader(), self._begin)
+        self._converse = converse
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._server.connections.add(self)
+    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._conversation = asyncio.ensure_future(self._converse(reader, writer))
+
+    def eof_received(self) -> bool:
+        super().eof_received()
+        return False
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._server.connections.discard(self)
-        self._transport = None
-        if self._waiting is not None:
-            self._waiting.cancel()
-        if self._busy:
-            self._busy = False
-            self._server.open -= 1
+        super().connection_lost(error)
+        self._conversation.cancel()
 
-    def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
 
-    def data_received(self, data: bytes) -> None:
-        self._unread += data
-        self._go_on()
-
-    def _go_on(self) -> None:
-        """Answer the requests that have arrived, until one has to wait."""
-        while not self._busy and self._transport is not None:
-            if self._unread and not self._unread[:1].isalpha():  # such as the beginning of TLS
-                self._transport.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                self._transport.close()
-                return
-            end = self._unread.find(b"\r\n\r\n")
-            if end < 0:
-                return
-            first, *lines = self._unread[:end].decode("latin-1").split("\r\n")
-            method, path, _ = first.split(" ", 2)
-            headers = {}
-            for line in lines:
-                name, _, value = line.partition(":")
-                headers[name.lower()] = value.strip()
-            start, length = end + 4, int(headers.get("content-length", 0))
-            if len(self._unread) < start + length:
-                return
-            body, self._unread = self._unread[start : start + length], self._unread[start + length :]
-            self._take(method, path, headers, body)
-
-    def _take(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
-        try:
-            request = json.loads(body) if body else {}
-        except ValueError:
-            request = None
-        self._busy = True
-        if isinstance(request, dict):
-            answer, whole = self._server.answer(Call(method, path, headers, request))
-        else:
-            self._server.open += 1
-            answer = Answer("the body is no JSON object", status=400)
-            whole = answer.body({})
-        self._server.reply(lambda: self._reply(answer, whole))
-
-    def _reply(self, answer: Answer, body: bytes) -> None:
-        if answer.delay > 0:
-            self._waiting = self._loop.call_later(answer.delay, self._send, answer, body)
-        else:
-            self._send(answer, body)
-
-    def _send(self, answer: Answer, body: bytes) -> None:
-        if self._transport is None:
-            return
-        if answer.drop is True:
-            self._done()
-            self._transport.close()
-            return
-        head = f"HTTP/1.1 {answer.status} {_PHRASES.get(answer.status, 'Unknown')}\r\n"
-        named = {name.lower() for name in answer.headers}
-        for name, value in (("Content-Type", "application/json"), ("Content-Length", str(len(body)))):
-            if name.lower() not in named:
-                head += f"{name}: {value}\r\n"
-        for name, value in answer.headers.items():
-            head += f"{name}: {value}\r\n"
-        whole = f"{head}\r\n".encode("latin-1") + body
-        if answer.drop == "midway":
-            self._transport.write(whole[: len(whole) - len(body) // 2 - 1])
-            self._done()
-            self._transport.close()
-        elif answer.trickle > 0:
-            self._trickle(whole, max(1, -(-len(whole) // 10)), answer.trickle / 10)
-        else:
-            self._transport.write(whole)
-            self._done()
-            if self._unread:
-                self._loop.call_soon(self._go_on)
-
-    def _trickle(self, rest: bytes, piece: int, pause: float) -> None:
-        if self._transport is None:
-            return
-        self._transport.write(rest[:piece])
-        if rest := rest[piece:]:
-            self._waiting = self._loop.call_later(pause, self._trickle, rest, piece, pause)
-        else:
-            self._done()
-            self._go_on()
-
-    def _done(self) -> None:
-        self._busy, self._waiting = False, None
-        self._server.open -= 1
+async def _read(reader: asyncio.StreamReader) -> Call | None:
+    """The next request of a connection; None where it is no HTTP, such as the beginning of TLS."""
+    first = await reader.readexactly(1)
+    if not first.isalpha():
+        return None
+    line, *fields = (first + await reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip().split("\r\n")
+    method, path, _ = line.split(" ", 2)
+    headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    try:
+        request: Any = json.loads(body) if body else {}
+    except ValueError:
+        request = None
+    return Call(method, path, headers, request)
 
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}

@@ -10,13 +10,7 @@ from emosim_core.hooks.component import KIND_TITLES
 from emosim_core.hooks.registry import PluginRecord
 from emosim_core.testing.backend import LLMBackendConformance
 from emosim_core.testing.choices import PerturbatorConformance, SelectorConformance
-from emosim_core.testing.conformance import (
-    ComponentConformance,
-    Outcome,
-    forget_plugins,
-    registry,
-    run_suite,
-)
+from emosim_core.testing.conformance import ComponentConformance, Outcome, forget_plugins, registry, run_suite
 from emosim_core.testing.contract import BrokenRuleError
 from emosim_core.testing.domain import DomainConformance
 from emosim_core.testing.emotion_model import EmotionModelConformance
@@ -57,11 +51,7 @@ HEAVY = ("torch", "transformers", "sentence_transformers", "pandas", "stable_bas
 
 @dataclass(frozen=True)
 class Report:
-    """What the checks of one component came to.
-
-    Attributes:
-        subject: what was checked, such as ``"retrieval strategy oldest_K"``.
-    """
+    """What the checks of one component came to; ``subject`` is such as ``"retrieval strategy oldest_K"``."""
 
     subject: str
     outcomes: list[Outcome]
@@ -93,22 +83,17 @@ def check_plugin(name: str) -> Iterator[Report]:
 
 def _alone(record: PluginRecord) -> Outcome:
     """Whether no other plugin answers to a name of this one, with a number or not."""
-    check = "no other plugin provides its names"
-    if record.conflicts:
-        return Outcome(check, error=BrokenRuleError("plugin-names", f"{'; '.join(record.conflicts)}."))
-    return Outcome(check)
+    error = BrokenRuleError("plugin-names", f"{'; '.join(record.conflicts)}.") if record.conflicts else None
+    return Outcome("no other plugin provides its names", error)
 
 
 def _light(record: PluginRecord) -> Outcome:
     """Whether importing the plugin's module imports anything heavy, looked at in a process of its own."""
     code = "import importlib, sys; importlib.import_module(sys.argv[1]); print(*sys.modules)"
     target = record.target.partition(":")[0]
-    done = in_new_process(code, target)
-    check = "importing it imports nothing heavy"
+    done, error = in_new_process(code, target), None
     if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:]
-        return Outcome(check, error=BrokenRuleError("plugin-loads", f"{''.join(last)}."))
-    heavy = sorted(set(done.stdout.split()) & set(HEAVY))
-    if heavy:
-        return Outcome(check, error=BrokenRuleError("plugin-light", f"{', '.join(heavy)}."))
-    return Outcome(check)
+        error = BrokenRuleError("plugin-loads", f"{''.join(done.stderr.strip().splitlines()[-1:])}.")
+    elif heavy := sorted(set(done.stdout.split()) & set(HEAVY)):
+        error = BrokenRuleError("plugin-light", f"{', '.join(heavy)}.")
+    return Outcome("importing it imports nothing heavy", error)

@@ -33,12 +33,10 @@ class Finished:
 
 @dataclass(frozen=True)
 class Emosim:
-    """Runs ``python -m emosim_core`` in a process of its own, as a user meets it; without a network.
+    """Runs ``python -m emosim_core`` in a process of its own, in a folder, as a user meets it; without a network.
 
-    Attributes:
-        folder: the working directory.
-        site: a folder whose distributions and modules the process sees, beside what is installed.
-        variables: further environment variables.
+    The process sees the distributions and modules of the folder ``site`` beside what is installed, and further
+    environment ``variables``.
     """
 
     folder: Path
@@ -48,9 +46,7 @@ class Emosim:
     def __call__(self, *arguments: str | Path, status: int = 0, timeout: float = 60, **more: Any) -> Finished:
         """Run a command that must end with ``status``, without a traceback, and with one message if it is 2.
 
-        Args:
-            status: exit status to expect.
-            more: environment variables (upper case) and arguments of ``subprocess.run``.
+        ``more`` are environment variables (upper case) and arguments of ``subprocess.run``.
         """
         env = self.environment(**{name: more.pop(name) for name in list(more) if name.isupper()})
         command = [sys.executable, "-m", "emosim_core", *map(str, arguments)]

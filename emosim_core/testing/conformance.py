@@ -26,7 +26,7 @@ from emosim_core.hooks.component import KIND_TITLES
 from emosim_core.model import Domain
 from emosim_core.testing.contract import BrokenRuleError, hold
 from emosim_core.testing.requests import arrays_of
-from emosim_core.testing.worlds import FIVE, TEN, SmallWorld, small_world
+from emosim_core.testing.worlds import FIVE, TEN, SmallWorld, made_up_domain, small_world
 
 Made = TypeVar("Made")
 
@@ -67,6 +67,10 @@ class ComponentConformance:
             return
         yield small_world(TEN)
         yield small_world(FIVE)
+
+    def domain_of(self, world: SmallWorld) -> Domain:
+        """The domain of a world: :attr:`domain`, or a made-up one."""
+        return made_up_domain(world) if self.domain is None else domain_named(self.domain)
 
     # ------------------------------------------------------------------------------------------ checks
 
@@ -156,8 +160,7 @@ class BatchConformance(ComponentConformance):
     def request(self, world: SmallWorld, who: NDArray[np.intp], failed: float = 0.0) -> Any:
         """What the component is handed of the users ``who``: the same of a user, whoever else is there.
 
-        Args:
-            failed: share of failed ratings, where ratings are handed over.
+        ``failed`` is the share of failed ratings, where ratings are handed over.
         """
         raise NotImplementedError
 
@@ -261,8 +264,7 @@ def _needed(component: Component) -> str:
 def no_error(rule: str, what: str, other: Mapping[type[EmoSimError], str | None] | None = None) -> Iterator[None]:
     """Words whatever is raised inside as the breaking of a rule; a check of a run names its own.
 
-    Args:
-        other: errors that break another rule than ``rule``, or none (they are passed on).
+    ``other`` are errors that break another rule than ``rule``, or none (they are passed on).
     """
     __tracebackhide__ = True
     try:
@@ -280,11 +282,7 @@ def no_error(rule: str, what: str, other: Mapping[type[EmoSimError], str | None]
 
 @contextmanager
 def untouched(rule: str, arrays: Mapping[str, NDArray[Any]]) -> Iterator[None]:
-    """Checks that nothing is written to arrays inside.
-
-    Raises:
-        BrokenRuleError: one of them changed.
-    """
+    """Checks that nothing is written to arrays inside; a BrokenRuleError says which changed."""
     __tracebackhide__ = True
     before = {name: array.copy() for name, array in arrays.items()}
     yield
@@ -295,13 +293,7 @@ def untouched(rule: str, arrays: Mapping[str, NDArray[Any]]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one check of a suite came to.
-
-    Attributes:
-        check: what was checked, in words.
-        error: what it failed with; None where it passed or was skipped.
-        skipped: why it was skipped; empty otherwise.
-    """
+    """What one check of a suite, in words, came to: what it failed with, if at all, or why it was skipped."""
 
     check: str
     error: Exception | None = None
@@ -309,13 +301,9 @@ class Outcome:
 
 
 def run_suite(suite: type[ComponentConformance], **attributes: Any) -> list[Outcome]:
-    """Run all checks of a suite, without pytest.
+    """Run all checks of a suite, without pytest; one outcome per check, in the order of their names.
 
-    Args:
-        attributes: what to set on it, such as ``component`` and ``domain``.
-
-    Returns:
-        One outcome per check, in the order of their names.
+    ``attributes`` are what to set on it, such as ``component`` and ``domain``.
     """
     checks = type(suite.__name__, (suite,), attributes)
     outcomes = []

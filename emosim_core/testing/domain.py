@@ -9,13 +9,7 @@ from typing import Any
 
 from emosim_core.model import Domain, Emotion, Example, RatingScale, StudyUsers, User, Words
 from emosim_core.model.user import TRAITS
-from emosim_core.testing.conformance import (
-    ComponentConformance,
-    embeddings_of,
-    no_error,
-    registry,
-    run_suite,
-)
+from emosim_core.testing.conformance import ComponentConformance, embeddings_of, no_error, registry, run_suite
 from emosim_core.testing.contract import hold
 from emosim_core.testing.process import in_new_process
 from emosim_core.testing.sources import ItemLoaderConformance, UserLoaderConformance
@@ -51,10 +45,9 @@ class DomainConformance(ComponentConformance):
         hold("domain-name", bool(domain.title), "no title.")
 
     def test_its_plugin_says_that_it_brings_it(self) -> None:
-        provider = self.described()[1]
-        hold(
-            "plugin-declares", self.name in provider.domains, f"{provider.label} names {list(provider.domains)} there."
-        )
+        _, provider = self.described()
+        found = f"{provider.label} names {list(provider.domains)} there."
+        hold("plugin-declares", self.name in provider.domains, found)
 
     def test_it_has_all_words(self) -> None:
         words = self.make().words
@@ -80,11 +73,8 @@ class DomainConformance(ComponentConformance):
         if not shares:
             return
         hold("domain-real-ratings", len(shares) == len(domain.scale.levels), f"{len(shares)} shares.")
-        hold(
-            "domain-real-ratings",
-            min(shares) >= 0 and abs(sum(shares) - 1) < 1e-6,
-            f"shares that sum to {sum(shares)}.",
-        )
+        whole = min(shares) >= 0 and abs(sum(shares) - 1) < 1e-6
+        hold("domain-real-ratings", whole, f"shares that sum to {sum(shares)}.")
         hold("domain-real-ratings", bool(domain.real_ratings_source), "no source.")
 
     def test_its_examples_have_words_and_a_rating_of_the_scale(self) -> None:

@@ -41,9 +41,7 @@ class EmotionModelConformance(BatchConformance):
             codes=self._tag(self.made(world), one)[:, 0],
             moods=one.moods,
             baselines=world.population.baselines[one.users],
-            catalog=world.catalog,
-            population=world.population,
-            scale=world.scale,
+            **world.items_and_users,
         )
         return self._tags(world, who, 3, failed), moods
 
@@ -78,9 +76,7 @@ class EmotionModelConformance(BatchConformance):
             items=np.tile(np.arange(slate) % len(world.catalog), (len(who), 1)),
             ratings=ratings[who],
             moods=moods[who],
-            catalog=world.catalog,
-            population=world.population,
-            scale=world.scale,
+            **world.items_and_users,
         )
 
     def _tag(self, model: EmotionModel, request: TagRequest) -> NDArray[np.intp]:

@@ -39,16 +39,13 @@ def fails(
     row: int | str | None = None,
     field: str = "",
 ) -> None:
-    """Check that loading raises one :class:`~emosim_core.DataError` that names the file, the row and the field.
+    """Check that loading raises one :class:`~emosim_core.DataError`, else raise an AssertionError.
 
     Args:
         file: what the path in the error must contain.
         message: what the message must contain.
         row: the row that it must name; None for none.
         field: the column or key that it must name; empty for none.
-
-    Raises:
-        AssertionError: it raises no DataError, or one that says something else.
     """
     __tracebackhide__ = True
     try:
@@ -67,14 +64,11 @@ def fails(
 
 
 def write_folder(folder: Path, files: Mapping[str, str | bytes], *, gzipped: bool = False) -> Path:
-    """Write files into a folder, which is made where it is not there.
+    """Write files into a folder, which is made where it is not there; returns the folder.
 
     Args:
         files: the content of each file by its path inside the folder, such as ``"set/songs.csv"``; text is UTF-8.
         gzipped: compress each file and add ``.gz`` to its name.
-
-    Returns:
-        The folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
@@ -86,14 +80,9 @@ def write_folder(folder: Path, files: Mapping[str, str | bytes], *, gzipped: boo
 
 
 def write_zip(path: Path, files: Mapping[str, str | bytes], how: int = zipfile.ZIP_DEFLATED) -> Path:
-    """Write files into a zip file.
+    """Write ``files``, by their names in it, into a zip file and return that.
 
-    Args:
-        files: the content of each member by its name, such as ``"set/songs.csv"``.
-        how: ``zipfile.ZIP_DEFLATED`` or ``zipfile.ZIP_STORED``.
-
-    Returns:
-        The zip file.
+    ``how`` is ``zipfile.ZIP_DEFLATED`` or ``zipfile.ZIP_STORED``.
     """
     with zipfile.ZipFile(path, "w", how) as archive:
         for name, content in files.items():

@@ -8,13 +8,9 @@ from typing import Any
 
 
 def block_network(local: bool = True) -> Callable[[], None]:
-    """Refuse every connection of this process that leaves the machine.
+    """Refuse every connection of this process that leaves the machine, and those within it unless ``local``.
 
-    Args:
-        local: whether this machine itself may be reached.
-
-    Returns:
-        What gives sockets back as they were.
+    Returns what gives sockets back as they were.
     """
     originals = {name: getattr(socket.socket, name) for name in ("connect", "connect_ex")}
 

@@ -48,9 +48,7 @@ class ObservationConformance(BatchConformance):
             moods=moods[who],
             history=world.histories(count, who),
             parts=tuple(self.made(world)[1]),
-            catalog=world.catalog,
-            population=world.population,
-            scale=world.scale,
+            **world.items_and_users,
         )
 
     def ask(self, component: _Prepared, request: ObservationRequest, who: NDArray[np.intp]) -> Observations:

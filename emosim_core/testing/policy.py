@@ -7,13 +7,12 @@ from numpy.typing import NDArray
 
 from emosim_core.components.base import (
     BeginRequest,
-    Observations,
     Policy,
     PolicySetting,
     RecommendationOutcome,
     RecommendationRequest,
 )
-from emosim_core.model import History
+from emosim_core.components.observations import ObservationRequest, ObservationSetting, Parts, PartsOptions
 from emosim_core.simulation.streams import Stage, Streams
 from emosim_core.testing.conformance import ComponentConformance, no_error, untouched
 from emosim_core.testing.contract import hold
@@ -69,6 +68,9 @@ class PolicyConformance(ComponentConformance):
         length = policy.history_length
         detail = f"the history_length {length!r} of {self.subject}; it is an integer, known before start()."
         hold("policy-shape", isinstance(length, int) and length >= 0, detail)
+        observed = Parts(PartsOptions())
+        setting = ObservationSetting(**vars(world.setting(slate)), max_steps=_STEPS, history_length=length + _SEEN)
+        parts = tuple(observed.space(setting))
         memory = world.remembered(_USERS, longest=0)
         steps = np.zeros(_USERS, dtype=np.intp)
         playing = np.zeros(_USERS, dtype=np.bool_)
@@ -98,7 +100,16 @@ class PolicyConformance(ComponentConformance):
                 rows = np.flatnonzero(playing)
                 if not len(rows):
                     continue
-                seen = _observations(world, memory.history(rows), rows, steps[rows], length + _SEEN)
+                seen = observed.observe_batch(
+                    ObservationRequest(
+                        users=rows % len(world.population),
+                        steps=steps[rows],
+                        moods=np.zeros((len(rows), 2)),
+                        history=memory.history(rows),
+                        parts=parts,
+                        **world.items_and_users,
+                    )
+                )
                 given = {f"the observation {name!r}": value for name, value in seen.items()} if watch else {}
                 with untouched("policy-reads", given), no_error("policy-shape", self.subject):
                     request = RecommendationRequest(rows=rows, observations=seen)
@@ -123,27 +134,3 @@ class PolicyConformance(ComponentConformance):
                     with untouched("policy-reads", given), no_error("policy-shape", f"learn() of {self.subject}"):
                         policy.learn(outcome)
         return states
-
-
-def _observations(
-    world: SmallWorld, history: History, rows: NDArray[np.intp], steps: NDArray[np.intp], length: int
-) -> Observations:
-    """What is observed of the users, as an environment's observation space has it."""
-    items = np.zeros((len(rows), length), dtype=np.int64)
-    ratings = np.full((len(rows), length), world.scale.low, dtype=np.float32)
-    mask = np.zeros((len(rows), length), dtype=np.int8)
-    for row in range(len(rows)):
-        past = history.interactions(row)[::-1][:length]
-        items[row, : len(past)] = [one.item for one in past]
-        ratings[row, : len(past)] = [one.rating for one in past]
-        mask[row, : len(past)] = 1
-    users = rows % len(world.population)
-    return {
-        "user": users,
-        "traits": world.population.traits[users],
-        "mood": np.zeros((len(rows), 2), dtype=np.float32),
-        "step": steps[:, None].copy(),
-        "history_items": items,
-        "history_ratings": ratings,
-        "history_mask": mask,
-    }

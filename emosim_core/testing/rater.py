@@ -99,12 +99,9 @@ def with_activity(user: User, level: int) -> User:
 def request(
     world: SmallWorld, who: Sequence[int] | None = None, slate: int = _SLATE, memories: int = 3
 ) -> RatingRequest:
-    """What a rater is told of some of :data:`_USERS` users; a user is told the same whoever else is there.
+    """What a rater is told of ``who`` of :data:`_USERS` users, all if None, who look at a slate of items each.
 
-    Args:
-        who: which of the users, all of them if None.
-        slate: how many items each looks at.
-        memories: how many interactions are retrieved for each item.
+    A user is told the same whoever else is there. For each item so many ``memories`` are retrieved.
     """
     rows = np.arange(_USERS) if who is None else np.asarray(who)
     rng = np.random.default_rng(2)
@@ -125,8 +122,6 @@ def request(
         times=history.times_before(items),
         moods=moods,
         history=history,
-        catalog=world.catalog,
-        population=world.population,
-        scale=world.scale,
+        **world.items_and_users,
         words=world.words,
     )

@@ -27,14 +27,10 @@ def retrieval_request(
     population: Population | None = None,
     users: NDArray[np.intp] | None = None,
 ) -> RetrievalRequest:
-    """What a retrieval is handed; moods are where they rest.
+    """What a retrieval is handed: items at hand, shape ``(R, S)``, and what the R users remember.
 
-    Args:
-        items: indices of the items at hand, shape ``(R, S)``.
-        history: what the R users remember.
-        catalog: the items; those of :func:`small_world` if None.
-        population: the users; those of :func:`small_world` if None.
-        users: index of each user, shape ``(R,)``; those from 0 on if None.
+    The catalog and the population are those of :func:`small_world` if not given, ``users`` (indices, shape ``(R,)``)
+    those from 0 on; moods are where they rest.
     """
     catalog = catalog or small_world().catalog
     population = population or small_world().population
@@ -53,13 +49,9 @@ def retrieval_request(
 def retrieval_situation(
     item: int, history: Sequence[Interaction], catalog: Catalog | None = None, user: User | None = None
 ) -> RetrievalSituation:
-    """What the single form of a retrieval is handed; the mood is where it rests.
+    """What the single form of a retrieval is handed; the history is oldest first, the mood is where it rests.
 
-    Args:
-        item: index of the item at hand.
-        history: what the user remembers, oldest first.
-        catalog: the items; those of :func:`small_world` if None.
-        user: the user; the first of :func:`small_world` if None.
+    The catalog is that of :func:`small_world` if not given, the user its first.
     """
     user = user or small_world().population.users[0]
     return RetrievalSituation(
@@ -77,14 +69,10 @@ def selection_request(
 ) -> SelectionRequest:
     """What a selector is handed: users who remember nothing in front of the items 0 to S - 1.
 
-    Args:
-        ratings: the rater's ratings, shape ``(R, S)``.
-        world: the items and users; :func:`small_world` if None.
-        users: index of each user, shape ``(R,)``; those from 0 on if None.
+    ``ratings`` are the rater's, shape ``(R, S)``. The world is :func:`small_world` if not given, ``users`` (indices,
+    shape ``(R,)``) those from 0 on.
     """
-    world = world or small_world()
-    ratings = np.asarray(ratings, dtype=np.float64)
-    users, items = _who_and_what(world, ratings, users)
+    world, ratings, users, items = _completed(ratings, world, users)
     return SelectionRequest(
         users=users,
         items=items,
@@ -92,34 +80,22 @@ def selection_request(
         times=np.zeros(items.shape, dtype=np.intp),
         moods=world.population.baselines[users],
         history=world.remembered(len(users), longest=0).history(),
-        catalog=world.catalog,
-        population=world.population,
-        scale=world.scale,
+        **world.items_and_users,
     )
 
 
 def perturbation_request(
     ratings: ArrayLike, world: SmallWorld | None = None, users: NDArray[np.intp] | None = None
 ) -> PerturbationRequest:
-    """What a perturbator is handed where every rating that did not fail is consumed.
-
-    Args:
-        ratings: the rater's ratings of the items 0 to S - 1, shape ``(R, S)``.
-        world: the items and users; :func:`small_world` if None.
-        users: index of each user, shape ``(R,)``; those from 0 on if None.
-    """
-    world = world or small_world()
-    ratings = np.asarray(ratings, dtype=np.float64)
-    users, items = _who_and_what(world, ratings, users)
+    """What a perturbator is handed where all but failed ratings are consumed; as of :func:`selection_request`."""
+    world, ratings, users, items = _completed(ratings, world, users)
     return PerturbationRequest(
         users=users,
         items=items,
         ratings=ratings,
         consumed=~np.isnan(ratings),
         moods=world.population.baselines[users],
-        catalog=world.catalog,
-        population=world.population,
-        scale=world.scale,
+        **world.items_and_users,
     )
 
 
@@ -138,20 +114,16 @@ def shaping_request(
     """What a reward shaping is handed. A single number stands for all entries of its array.
 
     Args:
-        ratings: perturbed ratings of the items 0 to S - 1, shape ``(R, S)``.
-        world: the items and users; :func:`small_world` if None.
+        ratings: perturbed ratings; ``ratings``, ``world`` and ``users`` are as of :func:`selection_request`.
         rows: slot of each user, shape ``(R,)``; those from 0 on if None.
-        users: index of each user, shape ``(R,)``; those from 0 on if None.
         consumed: which items were consumed, shape ``(R, S)``.
         times: how often the item has been consumed including now, shape ``(R, S)``.
         since: interactions since the item was last consumed, shape ``(R, S)``.
         steps: number of the step in its episode, from 1, shape ``(R,)``.
         traits: activity, conformity, diversity, 1 to 3, shape ``(R, 3)``.
     """
-    world = world or small_world()
-    ratings = np.asarray(ratings, dtype=np.float64)
-    users, items = _who_and_what(world, ratings, users)
-    count, shape = len(ratings), ratings.shape
+    world, ratings, users, items = _completed(ratings, world, users)
+    count, shape = len(items), items.shape
     return ShapingRequest(
         rows=np.arange(count) if rows is None else rows,
         users=users,
@@ -162,9 +134,7 @@ def shaping_request(
         since=np.array(np.broadcast_to(since, shape), dtype=np.intp),
         steps=np.array(np.broadcast_to(steps, (count,)), dtype=np.intp),
         traits=np.array(np.broadcast_to(traits, (count, 3)), dtype=np.int64),
-        catalog=world.catalog,
-        population=world.population,
-        scale=world.scale,
+        **world.items_and_users,
     )
 
 
@@ -175,9 +145,12 @@ def arrays_of(request: Any) -> dict[str, NDArray[Any]]:
     return arrays | (columns(values["history"]) if "history" in values else {})
 
 
-def _who_and_what(
-    world: SmallWorld, ratings: NDArray[np.float64], users: NDArray[np.intp] | None
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    count, slate = ratings.shape
+def _completed(
+    ratings: ArrayLike, world: SmallWorld | None, users: NDArray[np.intp] | None
+) -> tuple[SmallWorld, NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
+    """World, ratings, users and items, the ones that are not given filled in."""
+    world, values = world or small_world(), np.asarray(ratings, dtype=np.float64)
+    count, slate = values.shape
     who = np.arange(count) if users is None else users
-    return who % len(world.population), np.tile(np.arange(slate) % len(world.catalog), (count, 1))
+    items = np.tile(np.arange(slate) % len(world.catalog), (count, 1))
+    return world, values, who % len(world.population), items

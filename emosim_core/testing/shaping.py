@@ -32,9 +32,9 @@ class RewardShapingConformance(ComponentConformance):
     kind = "reward_shaping"
     interface = RewardShaping
 
-    def made(self, size: int, world: SmallWorld) -> RewardShaping:
-        """A new reward shaping that was started for ``size`` slots of a world."""
-        shaping: RewardShaping = self.make()
+    def made(self, size: int, world: SmallWorld, shaping: RewardShaping | None = None) -> RewardShaping:
+        """A reward shaping, a new one if none is given, that was started for ``size`` slots of a world."""
+        shaping = self.make() if shaping is None else shaping
         with no_error("shaping-state", f"start() of {self.subject}"):
             shaping.start(world.shaping_setting(size, _SLATE))
         return shaping
@@ -78,10 +78,7 @@ class RewardShapingConformance(ComponentConformance):
             users = np.arange(_USERS)
             expected = _by_slot(self._steps(self.made(_USERS, world), world, users))
             made: RewardShaping = self.make()
-            one, other = copy.copy(made), copy.copy(made)
-            for shaping in (one, other):
-                with no_error("shaping-state", f"start() of {self.subject}"):
-                    shaping.start(world.shaping_setting(_USERS, _SLATE))
+            one, other = (self.made(_USERS, world, copy.copy(made)) for _ in range(2))
             both = zip(self._steps(one, world, users), self._steps(other, world, users[::-1]), strict=True)
             moments = _by_slot(moment for moment, _ in both)
             hold("shaping-state", moments == expected, "one copy changed what another answers.")
@@ -154,15 +151,6 @@ def _consumption(
         times[row] = rng.integers(1, 4, slate) if step > 2 else 1
         since[row] = np.where(times[row] > 1, rng.integers(1, step + 1 if step > 2 else 2, slate), 0)
     times[~consumed] = since[~consumed] = 0
+    columns = {"consumed": consumed, "times": times, "since": since, "steps": steps + 1}
     traits = world.population.traits[users % len(world.population)]
-    return shaping_request(
-        ratings,
-        world,
-        rows=rows,
-        users=users,
-        consumed=consumed,
-        times=times,
-        since=since,
-        steps=steps + 1,
-        traits=traits,
-    )
+    return shaping_request(ratings, world, rows=rows, users=users, traits=traits, **columns)

@@ -8,11 +8,10 @@ from unittest import SkipTest
 import numpy as np
 
 from emosim_core.errors import ConfigurationError
-from emosim_core.model import Domain, Item, StudyUsers, User
-from emosim_core.studies.study import SIDES, Metric, RatedTrials, Study, StudySetting, Trial, Trials
-from emosim_core.testing.conformance import ComponentConformance, no_error, registry, untouched
+from emosim_core.studies.study import SIDES, Metric, RatedTrials, Study, StudySetting, Trials, rated_trials
+from emosim_core.testing.conformance import ComponentConformance, no_error, untouched
 from emosim_core.testing.contract import hold
-from emosim_core.testing.worlds import CATEGORIES, SmallWorld
+from emosim_core.testing.worlds import SmallWorld
 
 
 class StudyConformance(ComponentConformance):
@@ -70,7 +69,9 @@ class StudyConformance(ComponentConformance):
 
     def _trials(self, world: SmallWorld) -> Trials:
         study: Study = self.make()
-        setting = setting_of(world, self.domain)
+        users = np.arange(len(world.population))
+        domain = replace(self.domain_of(world), scale=world.scale)
+        setting = StudySetting(domain, world.catalog, world.population, users, np.random.default_rng(5))
         with no_error("study-trials", f"trials() of {self.subject}", {ConfigurationError: None}):
             try:
                 made = study.trials(setting)
@@ -99,58 +100,15 @@ class StudyConformance(ComponentConformance):
         return made
 
 
-def setting_of(world: SmallWorld, domain: str | None = None) -> StudySetting:
-    """What a study chooses from in a small world; with ``domain``, as that domain describes it."""
-    described: Domain = made_up_domain(world) if domain is None else registry().resolve_domain(domain).build()
-    described = replace(described, scale=world.scale)
-    users = np.arange(len(world.population))
-    return StudySetting(described, world.catalog, world.population, users, np.random.default_rng(5))
-
-
-def made_up_domain(world: SmallWorld) -> Domain:
-    """A domain of made-up items, with written users and shares of real ratings."""
-    levels = len(world.scale.levels)
-
-    def user(key: str, liked: tuple[str, ...], disliked: tuple[str, ...]) -> User:
-        return User(id=key, name=key.title(), liked=liked, disliked=disliked, conformity=3)
-
-    return Domain(
-        name="small",
-        title="Small",
-        scale=world.scale,
-        words=world.words,
-        item_type=Item,
-        real_ratings=tuple(1 / levels for _ in range(levels)),
-        real_ratings_source="made up",
-        study_users=StudyUsers(
-            lovers={
-                category: [user(f"lover {category}", (category,), tuple(c for c in CATEGORIES if c != category))]
-                for category in CATEGORIES[:2]
-            },
-            generous=[user("generous", CATEGORIES, ())],
-            strict=[user("strict", (), CATEGORIES)],
-        ),
-    )
-
-
 def answers(world: SmallWorld, trials: Trials, failed: float = 0.0) -> RatedTrials:
     """Random ratings of trials, of which about the share ``failed`` failed."""
-    rng = np.random.default_rng(11)
-    ratings = rng.choice(world.scale.levels, len(trials.trials))
-    ratings = np.where(rng.random(len(ratings)) < failed, np.nan, ratings)
-
-    def right(trial: Trial, rating: float) -> float:
-        if rating != rating or (trial.at_least is None and trial.at_most is None):
-            return np.nan
-        low = trial.at_least is None or rating >= trial.at_least
-        return float(low and (trial.at_most is None or rating <= trial.at_most))
-
-    return RatedTrials(
-        ratings=ratings,
-        succeeded=np.array([right(trial, rating) for trial, rating in zip(trials.trials, ratings, strict=True)]),
-        sides=np.array([trial.side for trial in trials.trials]),
-        groups=np.array([trial.group for trial in trials.trials]),
-        clusters=np.array([trial.cluster or trials.users[trial.user].id for trial in trials.trials]),
-        scale=world.scale,
-        facts=dict(trials.facts),
-    )
+    ratings = world.ratings(len(trials.trials), 1, seed=11, failed=failed)[:, 0]
+    records = [
+        {
+            **{name: getattr(trial, name) for name in ("side", "group", "at_least", "at_most")},
+            "cluster": trial.cluster or trials.users[trial.user].id,
+            "rating": None if rating != rating else rating,
+        }
+        for trial, rating in zip(trials.trials, ratings.tolist(), strict=True)
+    ]
+    return rated_trials(records, world.scale, trials.facts)

@@ -9,7 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.components.base import Draws, ShapingSetting, WorldSetting
-from emosim_core.model import Catalog, Emotion, History, Item, Memory, Population, RatingScale, User, Words
+from emosim_core.model import (
+    Catalog,
+    Domain,
+    Emotion,
+    Example,
+    History,
+    Item,
+    Memory,
+    Population,
+    RatingScale,
+    StudyUsers,
+    User,
+    Words,
+)
+from emosim_core.model.user import TRAITS
 from emosim_core.simulation.streams import Stage, Streams
 
 CATEGORIES = ("comedy", "drama", "history", "travel")
@@ -38,11 +52,14 @@ class SmallWorld:
         mine.embeddings = catalog.embeddings.copy()
         return SmallWorld(mine, Population(self.population.users), self.scale, self.words)
 
+    @property
+    def items_and_users(self) -> dict[str, Any]:
+        """The fields of a request that are the same in all of them."""
+        return {"catalog": self.catalog, "population": self.population, "scale": self.scale}
+
     def setting(self, slate: int = 1) -> WorldSetting:
         """What components are prepared with."""
-        return WorldSetting(
-            catalog=self.catalog, population=self.population, scale=self.scale, words=self.words, slate=slate
-        )
+        return WorldSetting(**self.items_and_users, words=self.words, slate=slate)
 
     def shaping_setting(self, batch_size: int, slate: int = 1) -> ShapingSetting:
         """What a reward shaping is started with."""
@@ -92,11 +109,9 @@ def columns(history: History) -> dict[str, NDArray[Any]]:
 
 
 def small_world(scale: RatingScale = TEN, items: int = 40, num_users: int = 18) -> SmallWorld:
-    """A made-up world; the same arguments give the same world.
+    """A made-up world of at least one item and user; the same arguments give the same world.
 
-    Args:
-        items: number of items, at least 1.
-        num_users: number of users, at least 1. Among 18, all traits take all levels.
+    Among 18 users, all traits take all levels.
     """
     rng = np.random.default_rng(7)
     made = [
@@ -133,13 +148,34 @@ def small_world(scale: RatingScale = TEN, items: int = 40, num_users: int = 18) 
     return SmallWorld(Catalog(made, scale, vectors, "made up"), Population(users), scale, Words())
 
 
+def made_up_domain(world: SmallWorld) -> Domain:
+    """A domain of a small world: texts of traits, worked examples, shares of real ratings, users for studies."""
+    scale, levels = world.scale, len(world.scale.levels)
+
+    def user(name: str, liked: tuple[str, ...], disliked: tuple[str, ...]) -> User:
+        return User(id=name, name=name.title(), liked=liked, disliked=disliked, conformity=3)
+
+    lovers = {one: [user(f"lover {one}", (one,), tuple(c for c in CATEGORIES if c != one))] for one in CATEGORIES[:2]}
+    return Domain(
+        "made_up",
+        "Made up",
+        scale,
+        Words(traits={trait: (f"low {trait}", f"middling {trait}", f"high {trait}") for trait in TRAITS}),
+        Item,
+        examples=tuple(
+            Example(f"A user with the number {n}.", f"An item with the number {n}.", rating, "It was to be expected.")
+            for n, rating in enumerate((scale.high, scale.low))
+        ),
+        real_ratings=(1 / levels,) * levels,
+        real_ratings_source="made up",
+        study_users=StudyUsers(lovers, [user("generous", CATEGORIES, ())], [user("strict", (), CATEGORIES)]),
+    )
+
+
 def draws(rows: NDArray[np.intp] | int, stage: Stage = Stage.RATE, seed: int = 0) -> Draws:
     """Draws as the engine hands them to components: user p's are those of the seed ``seed + p``.
 
-    Args:
-        rows: which users, shape ``(R,)``, or how many from 0 on.
-        stage: what the draws are for.
-        seed: seed of user 0.
+    ``rows`` are which users, shape ``(R,)``, or how many from 0 on.
     """
     who = np.arange(rows) if isinstance(rows, int) else np.asarray(rows)
     streams = Streams(len(who))

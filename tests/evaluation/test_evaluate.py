@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from emosim_core import ConfigurationError, EmoSimError, RunError, UnknownNameError, run
-from emosim_core.evaluation.evaluate import base_values, evaluate
+from emosim_core.evaluation.evaluate import base, evaluate
 from emosim_core.evaluation.metrics import METRICS
 from emosim_core.evaluation.plan import (
     EvaluationConfig,
@@ -269,8 +269,8 @@ def test_the_environment_is_that_of_the_first_model_but_for_who_is_met(tmp_path:
     assert not {"user_split", "user_order", "history_length", "observe_consumed", "algo", "seed"} & set(environment)
     assert environment["gateway"] == {"concurrency": 4, "attempts": 5, "cache": None}
     assert (environment["llm_model"], "rater" in environment) == ("m", False)
-    assert base_values({"recommenders": f"{model},other"}, tmp_path, resume=False) == environment
-    assert base_values({"policies": ["random"]}, tmp_path, resume=False) == {}
+    assert base({"recommenders": f"{model},other"}, None) == (Path(model), environment)
+    assert base({"policies": ["random"]}, None) == (None, {})
 
 
 def test_a_model_that_was_trained_elsewhere_is_noted_with_what_differs(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from emosim_core.data.tables import write_csv
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
-from emosim_core.hooks.names import checked_options, spelled
+from emosim_core.hooks.names import spelled
 from emosim_core.runs.job import JobDirectory, job_directory, write_file
 from emosim_core.runs.manifest import begin_job, check_same, data_of, now, versions_of
 from emosim_core.runs.plain import child, own_files
@@ -196,7 +196,7 @@ class Ablation:
             check_same(self.directory, _comparable(stored), _comparable(manifest))
 
         def flat(one: Mapping[str, Any]) -> dict[str, Any]:
-            return checked_options(AblationConfig, one["config"], str(self.directory / MANIFEST)).flat()
+            return AblationConfig.of(self.directory, one).flat()
 
         begin_job(self.job_directory, manifest, _MODELS, self.worlds.registry, check, _manifest, flat)
 
@@ -204,8 +204,7 @@ class Ablation:
 def resumed(
     directory: Path | JobDirectory,
     registry: Registry,
-    only: Collection[str] | None,
-    gateway: Mapping[str, Any],
+    only: Collection[str] | None = None,
     given: Mapping[str, Any] | None = None,
     again: CommandHint | None = None,
 ) -> Ablation:
@@ -213,8 +212,8 @@ def resumed(
 
     Args:
         directory, registry, only: as of :class:`Ablation`.
-        gateway: what to change in how a language model is called.
-        given: values of the grid and of its environment that the user gives again.
+        given: values of the grid and of its environment that the user gives again; how a language model is called
+            (``gateway``) may be another way.
         again: how values are given again.
 
     Raises:
@@ -222,17 +221,18 @@ def resumed(
             it names cannot be made any more.
     """
     path = directory.path if isinstance(directory, JobDirectory) else directory
-    config = checked_options(AblationConfig, _manifest(path)["config"], str(path / MANIFEST))
+    config = AblationConfig.of(path, _manifest(path))
     own_files(path)
-    if gateway:
+    own = dict(given or {})
+    if gateway := own.get("gateway"):
         shared = {**config.environment, "gateway": {**config.environment.get("gateway", {}), **gateway}}
         config = config.model_copy(update={"environment": shared})
-    stored, own = config.flat(), {**(given or {}), **({"gateway": gateway} if gateway else {})}
+    stored = config.flat()
     again = again or CommandHint(typed("ablate", "--resume", path))
     confirmed(path, stored, own, stored, _MODELS, registry, again)
     domain = registry.resolve_domain(stored["plugin"]).component.name
-    for name, value in (given or {}).items():
-        kept = stored.get(name)
+    for name, value in own.items():
+        kept = stored.get(name) if name != "gateway" else value
         if value != kept and not same_component(name, value, kept, _MODELS, registry, domain):
             raise ConfigurationError(
                 f"--resume goes on with the grid of {path}, which has another {name}; leave it out"
@@ -259,14 +259,10 @@ def _see_studies(
 
 
 def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """All results of an ablation, computed from its records.
+    """What results.json holds of an ablation, computed from its records.
 
-    ``given`` are values that the user gives again, of those that the directory names.
-
-    Returns:
-        What results.json holds: ``plugin``, ``title``, ``scale``, ``uses_llm``, the ``studies``; ``jobs``,
-        ``pooled`` and ``differences`` as :func:`~emosim_core.studies.ablation.metrics.compute_metrics` makes them;
-        ``missing``, the jobs that are not done; ``intervals``, how they are made.
+    ``given`` are values that the user gives again, of those that the directory names; ``jobs``, ``pooled`` and
+    ``differences`` are as :func:`~emosim_core.studies.ablation.metrics.compute_metrics` makes them.
 
     Raises:
         EmoSimError: there is no ablation, a record is damaged, or a study of it is not installed any more or must be

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks.fields import over, split_components
@@ -19,7 +19,7 @@ from emosim_core.llm.options import DEFAULT_STRATEGY
 from emosim_core.runs.records import encode
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, read_config
 from emosim_core.studies.ablation.jobs import Job
-from emosim_core.studies.jobs import JOBS
+from emosim_core.studies.jobs import JOBS, StudyConfig
 
 ALL = "all"
 """In the place of studies: all that the domain has material for."""
@@ -39,14 +39,11 @@ OPTIONS = {**VARIANT_OPTIONS, "studies": "studies"}
 _NO_OPTION: dict[str, Any] = {"option": False}
 
 
-class AblationConfig(BaseModel):
-    """Grid of an ablation: variants, studies and seeds."""
+class AblationConfig(StudyConfig):
+    """Grid of an ablation: variants, studies and seeds; all jobs share the environment but for what the grid sets."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", title="Ablation")
+    model_config = ConfigDict(title="Ablation")
 
-    environment: dict[str, Any] = Field(
-        description="Configuration that all jobs share, without what the grid sets.", json_schema_extra=_NO_OPTION
-    )
     raters: list[ComponentChoice] = Field(
         description="Raters that call no language model.", json_schema_extra=_NO_OPTION
     )
@@ -67,11 +64,6 @@ class AblationConfig(BaseModel):
     num_seeds: int = Field(
         default=1, ge=1, description="Number of seeds, from the first on.", json_schema_extra={"unit": "seeds"}
     )
-
-    def flat(self) -> dict[str, Any]:
-        """All fields beside those of the environment, as JSON."""
-        values = self.model_dump(mode="json")
-        return {**values.pop("environment"), **values}
 
 
 @dataclass(frozen=True)

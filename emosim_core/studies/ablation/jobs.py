@@ -24,7 +24,7 @@ from emosim_core.runs.usage import since
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, read_config
 from emosim_core.studies.jobs import read_job_file
-from emosim_core.studies.study import RatedTrials, Study
+from emosim_core.studies.study import RatedTrials, Study, rated_trials
 from emosim_core.studies.trials import draw_trials, run_trials
 
 RECORDS = "records.jsonl"
@@ -68,9 +68,6 @@ class _Record(TypedDict):
 
 
 _HEAD, _RECORD = TypeAdapter(_Head), TypeAdapter(_Record)
-
-_CLOSE = 1e-9
-"""Ratings this near to a bound lie on it."""
 
 
 @dataclass(frozen=True)
@@ -206,23 +203,8 @@ def read_job(directory: Path) -> JobRecords:
         rating = one["rating"]
         if rating is not None and not scale.contains(rating):
             raise RunError(f"{path}, line {number}: {rating!r} is no rating of the scale {scale}")
-    return JobRecords(
-        head, _columns(records, scale, head["facts"]), [(r["trial"], r["user"], r["item"]) for r in records]
-    )
-
-
-def _columns(records: Sequence[Mapping[str, Any]], scale: RatingScale, facts: Mapping[str, Any]) -> RatedTrials:
-    def numbers(name: str) -> np.ndarray:
-        return np.array([np.nan if one[name] is None else one[name] for one in records], dtype=np.float64)
-
-    def texts(name: str) -> np.ndarray:
-        return np.array([one[name] for one in records], dtype=np.str_)
-
-    ratings, least, most = numbers("rating"), numbers("at_least"), numbers("at_most")
-    bounded = ~(np.isnan(least) & np.isnan(most)) & ~np.isnan(ratings)
-    inside = ~(ratings < least - _CLOSE) & ~(ratings > most + _CLOSE)
-    succeeded = np.where(bounded, inside, np.nan)
-    return RatedTrials(ratings, succeeded, texts("side"), texts("group"), texts("cluster"), scale, facts)
+    trials = [(one["trial"], one["user"], one["item"]) for one in records]
+    return JobRecords(head, rated_trials(records, scale, head["facts"]), trials)
 
 
 def together(some: Sequence[RatedTrials]) -> RatedTrials:

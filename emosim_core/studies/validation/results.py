@@ -61,10 +61,10 @@ def compute_results(directory: Path) -> dict[str, Any]:
             "activity": _activity(mine["activity"], levels),
             "recommenders": _recommenders(mine["recommended"]),
         }
-    outcome = {name: about[name] for name in ("kind", "title", "scale", "parts", "uses_llm", "interest")}
-    outcome |= {"config": about["config"], "stars": float(levels[-1]) / 5.0, "user_splits": user_splits}
     return {
-        **outcome,
+        **{name: about[name] for name in ("kind", "title", "scale", "parts", "uses_llm", "interest", "config")},
+        "stars": float(levels[-1]) / 5.0,
+        "user_splits": user_splits,
         "targets": [one for user_split, metrics in user_splits.items() for one in _targets(user_split, metrics)],
     }
 
@@ -119,16 +119,13 @@ def _by_variant(lines: Lines, simulated: str) -> dict[str, Floats]:
     return values | {name: _numbers(line["baselines"][name] for line in lines) for name in lines[0]["baselines"]}
 
 
-def _counts(lines: Lines, levels: Floats) -> dict[str, Floats]:
-    """How often one user uses each level: really, and by each variant."""
-    given = {"real": _numbers(line["real"] for line in lines), **_by_variant(lines, "answer")}
-    return {name: metric.levels_of(values, levels) for name, values in given.items()}
-
-
 def _distribution(ratings: Mapping[Any, Lines], real_users: Lines, levels: Floats) -> dict[str, Any]:
     """Distances of the distributions of ratings from the real one, of all ratings and per user."""
     star, step = float(levels[-1]) / 5.0, float(levels[1] - levels[0])
-    counts = [_counts(lines, levels) for lines in ratings.values()]
+    counts = []  # how often each user uses each level: really, and by each variant
+    for lines in ratings.values():
+        given = {"real": _numbers(line["real"] for line in lines), **_by_variant(lines, "answer")}
+        counts.append({name: metric.levels_of(values, levels) for name, values in given.items()})
     past = {(line["user_split"], line["id"]): np.array(line["past_levels"], dtype=np.float64) for line in real_users}
     for who, one in zip(ratings, counts, strict=True):
         one["their own earlier ratings"] = past[who]
@@ -180,11 +177,6 @@ def _apart(ratings: Mapping[Any, Lines], levels: Floats) -> dict[str, Any]:
 # -------------------------------------------------------------------------------------------- choices
 
 
-def _scores(lines: Lines) -> dict[str, Floats]:
-    # A failed answer chooses nothing.
-    return {name: np.nan_to_num(scores, nan=-np.inf) for name, scores in _by_variant(lines, "score").items()}
-
-
 def _sets(lines: Lines, negatives: Sequence[int]) -> dict[str, NDArray[np.bool_]]:
     """Which lines of one user each test is about."""
     kinds = np.array([line["set"] for line in lines])
@@ -202,9 +194,10 @@ def _tests(
     tests: dict[str, dict[str, list[tuple[Floats, NDArray[np.bool_]]]]] = {}
     for lines in real_users.values():
         truth = np.array([line["set"] == "chosen" for line in lines])
-        scores = _scores(lines)
-        for test, rows in _sets(lines, negatives).items():
-            for name, values in scores.items():
+        sets = _sets(lines, negatives)
+        for name, scores in _by_variant(lines, "score").items():
+            values = np.nan_to_num(scores, nan=-np.inf)  # a failed answer chooses nothing
+            for test, rows in sets.items():
                 tests.setdefault(test, {}).setdefault(name, []).append((values[rows], truth[rows]))
     return tests
 

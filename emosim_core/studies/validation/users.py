@@ -91,10 +91,10 @@ class RealUser:
         return self.values[self.past_count :]
 
 
-def split_real_users(ratings: LoadedRatings, seed: int, share: float = 0.5) -> list[RealUser]:
+def split_real_users(ratings: LoadedRatings, seed: int) -> list[RealUser]:
     """The users of a data set, each split at one point in time, in the order of their :func:`place`.
 
-    The ``seed`` decides the order of ratings of the same second; ``share`` of each user's are remembered.
+    The ``seed`` decides the order of ratings of the same second; half of each user's are remembered.
 
     Raises:
         ConfigurationError: a group that is needed has no users.
@@ -108,7 +108,7 @@ def split_real_users(ratings: LoadedRatings, seed: int, share: float = 0.5) -> l
         # Who rated one item twice meant the last time.
         rows = rows[np.sort(len(rows) - 1 - np.unique(ratings.items[rows][::-1], return_index=True)[1])]
         if len(rows) >= LEAST:
-            count = min(max(int(share * len(rows)), 1), len(rows) - 1)
+            count = len(rows) // 2
             real_users.append(RealUser(name, user_split_of(name), ratings.items[rows], ratings.values[rows], count))
     real_users.sort(key=lambda real_user: place(real_user.id))
     for user_split, _ in USER_SPLITS:
@@ -152,9 +152,8 @@ def trait_metrics_of(real_user: RealUser, catalog: Catalog) -> dict[str, float]:
         ``activity``, how much they rated; ``conformity``, their mean distance from the public rating; and
         ``diversity``, the entropy of the categories that they chose, in nats.
     """
-    apart = np.abs(real_user.past_values - catalog.public_ratings[real_user.past])[
-        catalog.has_public_rating[real_user.past]
-    ]
+    known = catalog.has_public_rating[real_user.past]
+    apart = np.abs(real_user.past_values - catalog.public_ratings[real_user.past])[known]
     flags = catalog.categories[real_user.past].astype(np.float64)
     shares = (flags / np.maximum(flags.sum(axis=1, keepdims=True), 1.0)).sum(axis=0)
     shares = shares[shares > 0] / max(shares.sum(), 1e-9)

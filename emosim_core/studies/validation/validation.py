@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from emosim_core.components.base import Rater
 from emosim_core.components.rule_based import RECORDED_USERS
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field
-from emosim_core.hooks.names import checked_options
 from emosim_core.model import User
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
 from emosim_core.runs.manifest import begin_job, check_same, digest, now, versions_of
@@ -27,7 +26,7 @@ from emosim_core.runs.usage import since, summed
 from emosim_core.simulation.assembly import assemble, load_items, make_catalog
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 from emosim_core.studies.cost import Estimate, estimate
-from emosim_core.studies.jobs import JOBS, claimed
+from emosim_core.studies.jobs import JOBS, StudyConfig, claimed
 from emosim_core.studies.study import Trial, Trials
 from emosim_core.studies.validation import users as real
 from emosim_core.studies.validation.baselines import FACTORS, Baselines
@@ -54,14 +53,11 @@ LISTED = 20
 """Items that each recommender recommends to each user."""
 
 
-class ValidationConfig(BaseModel):
+class ValidationConfig(StudyConfig):
     """Validation configuration: the real ratings, how many of them, and the simulated users' environment."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", title="Validation")
+    model_config = ConfigDict(title="Validation")
 
-    environment: dict[str, Any] = Field(
-        description="Values of an environment: the rater and its components.", json_schema_extra={"option": False}
-    )
     ratings: str = Field(description="Ratings of real users, such as movielens:PATH.")
     max_users: int | None = Field(
         default=None,
@@ -89,11 +85,6 @@ class ValidationConfig(BaseModel):
     )
     seed: int = Field(default=42, ge=0, le=2**63 - 1, description="Seed of all random numbers.")
 
-    def flat(self) -> dict[str, Any]:
-        """All fields, with those of the environment beside the others, as JSON."""
-        values = self.model_dump(mode="json")
-        return {**values.pop("environment"), **values}
-
     @field_validator("environment")
     @classmethod
     def _under_their_names(cls, value: dict[str, Any]) -> dict[str, Any]:
@@ -113,11 +104,7 @@ MODELS = (EnvironmentConfig, ValidationConfig)
 
 def stored_validation(directory: Path) -> dict[str, Any]:
     """The configuration of a validation that is to be resumed, flat."""
-    return _config_of(directory, resumed_manifest(directory)).flat()
-
-
-def _config_of(directory: Path, manifest: Mapping[str, Any]) -> ValidationConfig:
-    return checked_options(ValidationConfig, manifest["config"], str(directory / MANIFEST))
+    return ValidationConfig.of(directory, resumed_manifest(directory)).flat()
 
 
 class Validation:
@@ -210,7 +197,7 @@ class Validation:
         self._check_same(directory, resumed_manifest(directory), self.about())
 
     def _check_same(self, directory: Path, stored: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
-        old, new = ({**one, "config": _config_of(directory, one).flat()} for one in (stored, manifest))
+        old, new = ({**one, "config": ValidationConfig.of(directory, one).flat()} for one in (stored, manifest))
         check_same(directory, old, new, ("gateway",), ValidationConfig)
 
     def _begin(self, job: JobDirectory) -> None:
@@ -221,7 +208,7 @@ class Validation:
             self._check_same(job.path, stored, manifest)
 
         def flat(one: Mapping[str, Any]) -> dict[str, Any]:
-            return _config_of(job.path, one).flat()
+            return ValidationConfig.of(job.path, one).flat()
 
         begin_job(job, manifest, MODELS, self._registry, check, resumed_manifest, flat)
 
@@ -311,10 +298,7 @@ class Validation:
             "liked": world.domain.scale.carry(7.0),
             "items": len(world.catalog),
             "data": {"items_sha256": digest(world.catalog.items), "ratings_sha256": _digest(self.everybody)},
-            "users": {
-                user_split: sum(real_user.user_split == user_split for real_user in self.everybody)
-                for user_split, _ in real.USER_SPLITS
-            },
+            "users": {name: len(real.of_split(self.everybody, name)) for name, _ in real.USER_SPLITS},
             "interest": type(world.rater).interest_batch is not Rater.interest_batch,
             "expectation": type(world.rater).expected_batch is not Rater.expected_batch,
             "versions": versions_of([world.parts]),
@@ -367,11 +351,8 @@ class Validation:
         """For each item whom and what a record is about, and what the baselines say."""
         predicted = predict(real_user, items)
         for n, item in enumerate(items.tolist()):
-            about = {
-                "user_split": real_user.user_split,
-                "user": real_user.id,
-                "item": self.world.catalog.items[item].id,
-            }
+            about = {"user_split": real_user.user_split, "user": real_user.id}
+            about["item"] = self.world.catalog.items[item].id
             yield about, {name: plain(float(values[n])) for name, values in predicted.items()}
 
     def _choices(self, simulator: UserSimulator, row: int, baselines: Baselines) -> list[dict[str, Any]]:
