@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -170,14 +170,17 @@ class AnswerCache:
         """An answer as :meth:`exchange` takes it; ``canonical`` is its request as canonical JSON."""
         return _row(key, identity, int(time.time()), answer, canonical)
 
-    def exchange(self, rows: Sequence[Row], wanted: Sequence[str], owner: claims.Owner) -> Exchange:
-        """Write answers and claim requests in one transaction.
+    def exchange(
+        self, rows: Sequence[Row], wanted: Sequence[str], owner: claims.Owner, released: Collection[str] = ()
+    ) -> Exchange:
+        """Write answers, and release and claim requests, in one transaction.
 
         Args:
             rows: answers, as :meth:`row` returns them; their claims are released.
             wanted: keys of requests to claim. Those that have an answer, and those that another process has claimed,
                 are not claimed.
-            owner: owner of the new claims.
+            owner: owner of the claims; it is alive.
+            released: keys of requests whose claims are released.
 
         Raises:
             LLMCacheError: the file cannot be written.
@@ -191,7 +194,10 @@ class AnswerCache:
                 if connection.executemany(_INSERT, rows).rowcount < len(rows):
                     existing = _look_up(connection, keys)
                 claims.drop(connection, keys)
+            if released:
+                owner.release(connection, released)
             if wanted:
+                owner.register(connection)
                 answered = _look_up(connection, wanted)
                 elsewhere = owner.claim(connection, [key for key in wanted if key not in answered])
         return Exchange(existing, answered, elsewhere)
@@ -205,22 +211,20 @@ class AnswerCache:
         with self._writing() as connection:
             owner.register(connection)
 
-    def release(self, owner: claims.Owner, keys: Sequence[str] | None = None) -> None:
-        """Release claims of an owner: those with the given keys, or all.
+    def release(self, owner: claims.Owner) -> None:
+        """Release all claims of an owner.
 
         Raises:
             LLMCacheError: the file cannot be written.
         """
         with self._writing() as connection:
-            if keys is None:
-                owner.leave(connection)
-            else:
-                owner.release(connection, keys)
+            owner.leave(connection)
 
     def settle(self) -> None:
-        """Checkpoint SQLite's write-ahead log; from any thread, while others read and write."""
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(_connect(self.path)) as connection:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        """Checkpoint SQLite's write-ahead log; while others read and write."""
+        with self._writers, contextlib.suppress(sqlite3.Error):
+            if self._writer is not None:
+                self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
