@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from emosim_core.errors import EmoSimError, LLMError, LLMTransientError
+from emosim_core.errors import LLMError, LLMTransientError
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
-from emosim_core.llm.gateway.budgeted import Budget
+from emosim_core.llm.gateway.budgeted import Budgeted
 from emosim_core.llm.gateway.limited import AdaptiveLimiter
-from emosim_core.llm.gateway.request import PENDING, Caller, PendingRequest
+from emosim_core.llm.gateway.request import PENDING, Caller, PendingRequest, Result, answer_or_raise
 
 _LOOK_SECONDS = 0.2
 """Seconds between two looks whether the thread that computes a batch was interrupted."""
@@ -19,7 +19,7 @@ _LOOK_SECONDS = 0.2
 
 class _Waiting(NamedTuple):
     pending: PendingRequest
-    outcome: asyncio.Future[ChatAnswer | EmoSimError]
+    outcome: asyncio.Future[Result]
 
 
 class Batched(LLMBackend):
@@ -27,19 +27,16 @@ class Batched(LLMBackend):
 
     Args:
         backend: the next link; answers a batch, with an error in the place of a failed request.
-        budget: the most that may be spent.
+        budgeted: says which calls may start.
         limiter: says when no call may start.
     """
 
-    def __init__(self, backend: LLMBackend, budget: Budget, limiter: AdaptiveLimiter) -> None:
-        self._backend = backend
-        self._budget = budget
-        self._limiter = limiter
+    def __init__(self, backend: LLMBackend, budgeted: Budgeted, limiter: AdaptiveLimiter) -> None:
+        self._backend, self._budgeted, self._limiter = backend, budgeted, limiter
         self._waiting: list[_Waiting] = []
         self._sending: asyncio.Task[None] | None = None
 
     async def answer(self, request: ChatRequest) -> ChatAnswer:
-        """The answer to a request, as a part of a batch."""
         loop = asyncio.get_running_loop()
         one = _Waiting(PENDING.get(), loop.create_future())
         self._waiting.append(one)
@@ -47,13 +44,10 @@ class Batched(LLMBackend):
             self._sending = loop.create_task(self._send_all())
         self._limiter.defer()
         try:
-            outcome = await one.outcome
+            return answer_or_raise(await one.outcome)
         finally:
             if not one.pending.calling:
                 self._limiter.resume()
-        if isinstance(outcome, EmoSimError):
-            raise outcome
-        return outcome
 
     async def _send_all(self) -> None:
         while self._waiting:
@@ -71,7 +65,7 @@ class Batched(LLMBackend):
                     self._waiting.append(one)
                 else:
                     try:
-                        self._budget.begin(one.pending)
+                        self._budgeted.begin(one.pending)
                         self._limiter.resume()
                         batch.append(one)
                     except LLMError as error:
@@ -83,7 +77,7 @@ class Batched(LLMBackend):
     async def _send(self, caller: Caller, batch: Sequence[_Waiting]) -> None:
         """Have a batch answered in a thread; requests of which it is interrupted wait for another thread."""
         loop = asyncio.get_running_loop()
-        answers: asyncio.Future[Sequence[ChatAnswer | EmoSimError]] = loop.create_future()
+        answers: asyncio.Future[Sequence[Result]] = loop.create_future()
         requests = [one.pending.request for one in batch]
 
         def run() -> None:

@@ -9,17 +9,21 @@ from emosim_core.llm.gateway.request import PENDING, PendingRequest
 from emosim_core.llm.gateway.usage import UsageTally
 
 
-class Budget:
-    """The most that may be spent.
+class Budgeted(LLMBackend):
+    """Makes a call if the budget allows it.
 
     Args:
+        backend: the next link.
         usage: counts the calls; knows what is spent.
-        max_cost: the most, in the currency of the price; None for no limit.
+        max_cost: the most that may be spent, in the currency of the price; None for no limit.
     """
 
-    def __init__(self, usage: UsageTally, max_cost: float | None) -> None:
-        self._usage = usage
-        self._max_cost = max_cost
+    def __init__(self, backend: LLMBackend, usage: UsageTally, max_cost: float | None) -> None:
+        self._backend, self._usage, self._max_cost = backend, usage, max_cost
+
+    async def answer(self, request: ChatRequest) -> ChatAnswer:
+        self.begin(PENDING.get())
+        return await self._backend.answer(request)
 
     def begin(self, pending: PendingRequest) -> None:
         """Count a call that starts.
@@ -37,21 +41,3 @@ class Budget:
         usage.count_call(again=pending.calls > 0)
         pending.calls += 1
         pending.calling = True
-
-
-class Budgeted(LLMBackend):
-    """Makes a call if the budget allows it.
-
-    Args:
-        backend: the next link.
-        budget: the most that may be spent.
-    """
-
-    def __init__(self, backend: LLMBackend, budget: Budget) -> None:
-        self._backend = backend
-        self._budget = budget
-
-    async def answer(self, request: ChatRequest) -> ChatAnswer:
-        """The answer to a request, unless the budget is spent."""
-        self._budget.begin(PENDING.get())
-        return await self._backend.answer(request)

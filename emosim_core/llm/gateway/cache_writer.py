@@ -9,12 +9,13 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from emosim_core.errors import EmoSimError, LLMCacheError
+from emosim_core.errors import LLMCacheError
 from emosim_core.hooks.faults import fault
 from emosim_core.llm.chat import ChatAnswer
 from emosim_core.llm.gateway.cache import AnswerCache, Exchange, Row
 from emosim_core.llm.gateway.claims import HEARTBEAT, Owner
 from emosim_core.llm.gateway.limited import AdaptiveLimiter
+from emosim_core.llm.gateway.request import PendingRequest, Result
 from emosim_core.llm.gateway.reserve import Reserve
 
 RETRY_SECONDS = 0.1
@@ -27,6 +28,8 @@ _PATIENCE_WITH_LOCK = 60.0
 _SETTLED_AFTER = 200
 """Answers written after which the cache is checkpointed at the next idle moment."""
 
+_BYTES_PER_ANSWER = 64 * 1024
+_MIN_RESERVE = 1024 * 1024
 _POLLED = 500
 _FIRST_POLL, _LONGEST_POLL = 0.05, 0.5
 """Seconds between two looks at requests that other processes have claimed: at first, and at most."""
@@ -34,13 +37,13 @@ _FIRST_POLL, _LONGEST_POLL = 0.05, 0.5
 
 class _Claim(NamedTuple):
     key: str
-    outcome: asyncio.Future[ChatAnswer | EmoSimError | None]
+    outcome: asyncio.Future[Result | None]
 
 
 class _Write(NamedTuple):
     row: Row
     answer: ChatAnswer
-    outcome: asyncio.Future[ChatAnswer | EmoSimError]
+    outcome: asyncio.Future[Result]
 
 
 class CacheWriter:
@@ -54,17 +57,12 @@ class CacheWriter:
         identity: identity of the backend.
         name: name of the backend for messages.
         limiter: tells how many requests to claim; held while the cache cannot be written.
-        reserve: disk space for the answers of running calls.
+        slots: greatest number of running calls, for which disk space is reserved.
     """
 
-    def __init__(
-        self, cache: AnswerCache, identity: str, name: str, limiter: AdaptiveLimiter, reserve: Reserve
-    ) -> None:
-        self._cache = cache
-        self._identity = identity
-        self._name = name
-        self._limiter = limiter
-        self._reserve = reserve
+    def __init__(self, cache: AnswerCache, identity: str, name: str, limiter: AdaptiveLimiter, slots: int) -> None:
+        self._cache, self._identity, self._name, self._limiter = cache, identity, name, limiter
+        self._reserve = Reserve(cache.path.parent, max(_MIN_RESERVE, slots * _BYTES_PER_ANSWER))
         self._owner = Owner()
         self._beat: float | None = None
         self._claims: deque[_Claim] = deque()
@@ -76,24 +74,24 @@ class CacheWriter:
         self._failing_since: float | None = None
         self._unsettled = 0
 
-    def claim(self, key: str) -> asyncio.Future[ChatAnswer | EmoSimError | None]:
+    def claim(self, key: str) -> asyncio.Future[Result | None]:
         """Claim a request; the outcome is None once it is claimed, else its cached answer, or why it has none."""
-        outcome: asyncio.Future[ChatAnswer | EmoSimError | None] = asyncio.get_running_loop().create_future()
+        outcome: asyncio.Future[Result | None] = asyncio.get_running_loop().create_future()
         self._claims.append(_Claim(key, outcome))
         self.flush_soon()
         return outcome
 
-    def write(self, key: str, canonical: str, answer: ChatAnswer) -> asyncio.Future[ChatAnswer | EmoSimError]:
+    def write(self, pending: PendingRequest, answer: ChatAnswer) -> asyncio.Future[Result]:
         """Write an answer; the outcome is the answer in the cache, or why it is not there.
 
         Raises:
             PluginError: it is no valid answer.
         """
         try:
-            row = self._cache.row(key, self._identity, canonical, answer)
+            row = self._cache.row(pending.key, self._identity, pending.canonical, answer)
         except Exception as error:
             raise fault(self._name, error) from error
-        outcome: asyncio.Future[ChatAnswer | EmoSimError] = asyncio.get_running_loop().create_future()
+        outcome: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._writes.append(_Write(row, answer, outcome))
         self.flush_soon()
         return outcome

@@ -1,14 +1,12 @@
-"""Cached and Written: the links that look an answer up in the cache before it is requested, and write it there."""
+"""Cached and Written: the links that look for an answer in the cache before it is requested, and write it there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from emosim_core.errors import EmoSimError
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
 from emosim_core.llm.gateway.cache_writer import CacheWriter
-from emosim_core.llm.gateway.request import PENDING
+from emosim_core.llm.gateway.counted import Counted
+from emosim_core.llm.gateway.request import PENDING, answer_or_raise
 from emosim_core.llm.gateway.usage import UsageTally
 
 
@@ -18,20 +16,14 @@ class Cached(LLMBackend):
     Args:
         backend: the next link; gets the claimed requests.
         writer: reads and writes the cache.
-        clean: removes secrets from a cached answer.
+        counted: removes secrets, which an older cache may hold.
         usage: counts answers of other processes.
     """
 
-    def __init__(
-        self, backend: LLMBackend, writer: CacheWriter, clean: Callable[[ChatAnswer], ChatAnswer], usage: UsageTally
-    ) -> None:
-        self._backend = backend
-        self._writer = writer
-        self._clean = clean
-        self._usage = usage
+    def __init__(self, backend: LLMBackend, writer: CacheWriter, counted: Counted, usage: UsageTally) -> None:
+        self._backend, self._writer, self._counted, self._usage = backend, writer, counted, usage
 
     async def answer(self, request: ChatRequest) -> ChatAnswer:
-        """The cached answer, or else that of the next link."""
         key = PENDING.get().key
         claim = self._writer.claim(key)
         try:
@@ -42,32 +34,26 @@ class Cached(LLMBackend):
             if claim.done() and not claim.cancelled() and claim.result() is None:
                 self._writer.release(key)
             raise
-        if isinstance(cached, EmoSimError):
-            raise cached
+        answer = answer_or_raise(cached)
         self._usage.count_requests(0, 0, 1)
-        return self._clean(cached)
+        return self._counted.clean(answer)
 
 
 class Written(LLMBackend):
-    """Writes each answer to the cache before it is used. Inside the slot of its call, so that a kill loses no more
-    answers than may be under way.
+    """Writes each answer to the cache before it is used, or gives the answer that another process wrote first.
+
+    It works inside the slot of a call, so that a kill loses no more answers than calls may run.
 
     Args:
         backend: the next link.
         writer: writes the cache.
-        clean: removes secrets from a cached answer.
+        counted: removes secrets, which an older cache may hold.
     """
 
-    def __init__(self, backend: LLMBackend, writer: CacheWriter, clean: Callable[[ChatAnswer], ChatAnswer]) -> None:
-        self._backend = backend
-        self._writer = writer
-        self._clean = clean
+    def __init__(self, backend: LLMBackend, writer: CacheWriter, counted: Counted) -> None:
+        self._backend, self._writer, self._counted = backend, writer, counted
 
     async def answer(self, request: ChatRequest) -> ChatAnswer:
-        """The answer of the next link, or that which another process wrote first."""
-        pending = PENDING.get()
         answer = await self._backend.answer(request)
-        written = await self._writer.write(pending.key, pending.canonical, answer)
-        if isinstance(written, EmoSimError):
-            raise written
-        return answer if written is answer else self._clean(written)
+        written = answer_or_raise(await self._writer.write(PENDING.get(), answer))
+        return answer if written is answer else self._counted.clean(written)

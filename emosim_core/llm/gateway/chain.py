@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from queue import Empty
 
 from emosim_core.errors import EmoSimError, LLMTransientError, PluginError
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.gateway.batched import Batched
-from emosim_core.llm.gateway.budgeted import Budget, Budgeted
+from emosim_core.llm.gateway.budgeted import Budgeted
 from emosim_core.llm.gateway.cache import AnswerCache
 from emosim_core.llm.gateway.cache_writer import CacheWriter
 from emosim_core.llm.gateway.cached import Cached, Written
 from emosim_core.llm.gateway.counted import Counted
 from emosim_core.llm.gateway.limited import AdaptiveLimiter, Limited
-from emosim_core.llm.gateway.loop_thread import LoopThread
 from emosim_core.llm.gateway.pending import PendingRequests
 from emosim_core.llm.gateway.request import CLOSED, Caller, PendingRequest
-from emosim_core.llm.gateway.reserve import Reserve
 from emosim_core.llm.gateway.retries import Retries
 from emosim_core.llm.gateway.retrying import Retrying
 from emosim_core.llm.gateway.usage import UsageTally
@@ -28,23 +29,23 @@ from emosim_core.llm.options import GatewayOptions
 _LOOK_SECONDS = 0.5
 """Seconds of one wait; an unlimited one cannot be interrupted on every system."""
 
-_BYTES_PER_ANSWER = 64 * 1024
-_MIN_RESERVE = 1024 * 1024
-
 
 class Chain:
     """Sends requests to a backend: ``cached(retrying(limited(written(budgeted(counted(backend))))))``.
 
-    A slot of the limit is held until the answer is on disk, and not while a failed call waits to be repeated. All links
-    work in one event loop, in a thread of its own; methods are called from the threads that ask.
+    A slot of the limit is held until the answer is on disk, and not while a failed call waits to be repeated. The links
+    work in one event loop, in a daemon thread; methods are called from the threads that ask.
 
     Args:
         backend: the language model.
         counted: the innermost link, around the backend.
         options: concurrency and budget.
-        usage: counts requests, calls and tokens.
+        usage: counts of requests, calls, tokens and cost.
         cache: the cache of answers.
         retries: which calls are repeated, and when.
+
+    Attributes:
+        ended: whether the loop has ended.
     """
 
     def __init__(
@@ -56,34 +57,37 @@ class Chain:
         cache: AnswerCache,
         retries: Retries,
     ) -> None:
-        self._backend = backend
+        self.ended = False
         self._counted = counted
-        reserve = Reserve(cache.path.parent, max(_MIN_RESERVE, options.concurrency * _BYTES_PER_ANSWER))
+        self._error: BaseException | None = None
         limiter = AdaptiveLimiter(sys.maxsize if backend.batched else options.concurrency)
-        budget = Budget(usage, options.max_cost)
-        writer = CacheWriter(cache, backend.identity, counted.name, limiter, reserve)
-        called = Batched(counted, budget, limiter) if backend.batched else Budgeted(counted, budget)
-        limited = Limited(Written(called, writer, counted.clean), limiter, writer.flush_soon)
+        self._writer = CacheWriter(cache, backend.identity, counted.name, limiter, options.concurrency)
+        budgeted = Budgeted(counted, usage, options.max_cost)
+        called = Batched(counted, budgeted, limiter) if backend.batched else budgeted
+        limited = Limited(Written(called, self._writer, counted), limiter, self._writer.flush_soon)
         retrying = Retrying(limited, retries, limiter, together=backend.batched)
-        self._pending = PendingRequests(Cached(retrying, writer, counted.clean, usage), usage, counted.name)
-        self._writer = writer
-        self._closing: asyncio.Task[None] | None = None
-        self._error: EmoSimError | None = None
-        self._thread = LoopThread("emosim-llm")
-        self._thread.call(self._begin)
+        self._pending = PendingRequests(Cached(retrying, self._writer, counted, usage), usage, counted.name)
+        self._started: Future[asyncio.AbstractEventLoop] = Future()
+        self._thread = threading.Thread(target=self._run, name="emosim-llm", daemon=True)
 
-    def submit(self, caller: Caller, requests: Sequence[PendingRequest]) -> None:
+    def start(self) -> None:
+        """Start the thread; all other methods need it."""
+        self._thread.start()
+        self._loop = self._started.result()
+
+    def abandon(self) -> None:
+        """End the thread, whatever became of :meth:`start`, without waiting for it."""
+        self._started.add_done_callback(self._end)
+
+    def submit(self, caller: Caller, requests: list[PendingRequest]) -> None:
         """Send requests for a thread."""
-        self._thread.call(self._pending.submit, caller, requests)
+        self._call(self._pending.submit, caller, requests)
 
     def leave(self, caller: Caller) -> None:
-        """Send nothing more for a thread; its running calls are completed."""
-        self._thread.call(self._pending.leave, caller)
-
-    @property
-    def ended(self) -> bool:
-        """Whether the event loop has ended."""
-        return self._thread.ended
+        """Send nothing more for a thread, and wait until its running calls are completed."""
+        self._call(self._pending.leave, caller)
+        while caller.waits and not self.ended:
+            self.wait(caller)
 
     def wait(self, caller: Caller) -> None:
         """Wait for news of a thread's requests, at most half a second, or run a batch in it."""
@@ -91,7 +95,7 @@ class Chain:
             batch = caller.inbox.get(timeout=_LOOK_SECONDS)
         except Empty:
             self._writer.beat()  # the loop cannot, while a backend blocks it
-            if self.ended:
+            if self.ended and caller.waits:
                 caller.error = caller.error or self._fault()
         else:
             if batch is not None:
@@ -103,33 +107,50 @@ class Chain:
         Raises:
             PluginError: the backend cannot be closed.
         """
-        self._thread.call(self._begin_to_close)
-        while not self._thread.join(_LOOK_SECONDS):
+        self._end(self._started)
+        while self._thread.is_alive():
+            self._thread.join(_LOOK_SECONDS)
             self._writer.beat()
         self._writer.close()
-        if self._error is not None:
+        if isinstance(self._error, EmoSimError):
             raise self._error
 
+    def _call(self, function: Callable[..., object], *arguments: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _end(self, started: Future[asyncio.AbstractEventLoop]) -> None:
+        if not started.exception():
+            with contextlib.suppress(RuntimeError):
+                started.result().call_soon_threadsafe(self._closing.set)
+
     def _fault(self) -> EmoSimError:
-        if self._closing is not None:
+        if self._closing.is_set():
             return LLMTransientError(CLOSED)
-        error = self._thread.error
-        how = "" if error is None else f" by {type(error).__name__}"
+        how = "" if isinstance(self._error, RuntimeError | None) else f" by {type(self._error).__name__}"
         return PluginError(f"{self._counted.name} has ended the event loop in which it works{how}")
 
     # --------------------------------------------------------------------------------- in the loop's thread
 
-    def _begin(self) -> None:
-        self._keeping = asyncio.get_running_loop().create_task(self._writer.keep())
-
-    def _begin_to_close(self) -> None:
-        self._closing = asyncio.get_running_loop().create_task(self._close())
-
-    async def _close(self) -> None:
+    def _run(self) -> None:
         try:
-            await self._pending.close()
-            await self._counted.close()
-        except EmoSimError as error:
+            asyncio.run(self._live())
+        except BaseException as error:  # also of a task that the backend has started, such as SystemExit
             self._error = error
+            if not self._started.done():
+                self._started.set_exception(error)
         finally:
-            asyncio.get_running_loop().stop()
+            self.ended = True
+
+    async def _live(self) -> None:
+        """What the loop does until it is closed."""
+        try:
+            self._closing = asyncio.Event()
+            self._started.set_result(asyncio.get_running_loop())
+            keeping = asyncio.create_task(self._writer.keep())
+            await self._closing.wait()
+            await self._pending.close()
+            keeping.cancel()
+            await self._counted.close()
+        finally:
+            self.ended = True

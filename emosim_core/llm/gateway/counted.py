@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from emosim_core.errors import ConfigurationError, EmoSimError, LLMError, PluginError
-from emosim_core.hooks.faults import fault, named
+from emosim_core.hooks.faults import fault
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Usage, checked
 from emosim_core.llm.gateway.cache_key import request_json
 from emosim_core.llm.gateway.redaction import Redactor
+from emosim_core.llm.gateway.request import Result, answer_or_raise
 from emosim_core.llm.gateway.usage import UsageTally
 
 _FRAME = 64
@@ -59,23 +61,14 @@ class Counted(LLMBackend):
             )
 
     async def answer(self, request: ChatRequest) -> ChatAnswer:
-        """The answer of the backend.
-
-        Raises:
-            LLMError: the request failed.
-            PluginError: the backend raised or returned something else.
-        """
         returned: object
         try:
             returned = await self._backend.answer(request)
         except BaseException as error:  # of any type: the waiting thread must get it
             returned = self._error(error, [request])
-        outcome = returned if isinstance(returned, EmoSimError) else self._answered(request, returned)
-        if isinstance(outcome, EmoSimError):
-            raise outcome
-        return outcome
+        return answer_or_raise(returned if isinstance(returned, EmoSimError) else self._answered(request, returned))
 
-    def answer_batch(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | EmoSimError]:  # type: ignore[override]
+    def answer_batch(self, requests: Sequence[ChatRequest]) -> list[Result]:  # type: ignore[override]
         """The answers of the backend to a batch, with errors in the places of failed ones; raises only interruptions.
 
         An error that several requests have in common is counted once.
@@ -91,7 +84,7 @@ class Counted(LLMBackend):
             what = f"{len(returned)} answers" if isinstance(returned, list | tuple) else f"a {type(returned).__name__}"
             return [PluginError(f"{self.name} returned {what} for {len(requests)} requests")] * len(requests)
         errors: dict[int, EmoSimError] = {}
-        outcomes: list[ChatAnswer | EmoSimError] = []
+        outcomes: list[Result] = []
         for request, one in zip(requests, returned, strict=True):
             if isinstance(one, BaseException):
                 if id(one) not in errors:
@@ -139,13 +132,14 @@ class Counted(LLMBackend):
     @contextlib.contextmanager
     def _worded(self, redactor: Redactor) -> Iterator[None]:
         try:
-            with named(self.name):
-                yield
-        except EmoSimError as error:
-            clean = redactor.error(error)
+            yield
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            clean = redactor.error(error if isinstance(error, EmoSimError) else self._fault(error))
             raise clean from clean.__cause__
 
-    def _answered(self, request: ChatRequest, answer: object) -> ChatAnswer | EmoSimError:
+    def _answered(self, request: ChatRequest, answer: object) -> Result:
         """An answer with a valid usage and without secrets, counted; an error if it is none."""
         if isinstance(answer, ChatAnswer):
             usage = self._count(answer.usage, [request])
@@ -173,7 +167,10 @@ class Counted(LLMBackend):
         return usage
 
     def _fault(self, raised: BaseException) -> PluginError:
-        error = raised if isinstance(raised, Exception) else RuntimeError(f"it raised {type(raised).__name__} {raised}")
+        error = raised
+        if not isinstance(error, Exception):
+            ended = ", or has ended the event loop" if isinstance(raised, asyncio.CancelledError) else ""
+            error = RuntimeError(f"it raised {type(raised).__name__} {raised}".strip() + ended)
         worded = fault(self.name, error)
         worded.__cause__ = error
         return worded

@@ -16,7 +16,7 @@ from emosim_core.llm.chat import ChatAnswer, ChatRequest
 from emosim_core.llm.gateway.cache import AnswerCache, default_cache_path
 from emosim_core.llm.gateway.cache_key import cache_key_of, request_json
 from emosim_core.llm.gateway.counted import Counted
-from emosim_core.llm.gateway.request import CLOSED, Caller, PendingRequest
+from emosim_core.llm.gateway.request import CLOSED, Caller, PendingRequest, Result
 from emosim_core.llm.gateway.retries import Retries
 from emosim_core.llm.gateway.usage import UsageTally
 from emosim_core.llm.options import GatewayOptions as GatewayOptions
@@ -81,7 +81,12 @@ class Gateway:
             PluginError: the backend raised something else than an LLMError.
             DataError: the cache cannot be read or written.
         """
-        return self._current().ask(requests)
+        began = time.perf_counter()
+        caller = Caller()
+        results = self._current().ask(requests, caller)
+        failed = sum(not isinstance(result, ChatAnswer) for result in results)
+        self.usage.count_end(failed, time.perf_counter() - began if len(caller.cached) < len(caller.keys) else 0.0)
+        return [result for result in results if isinstance(result, ChatAnswer | LLMError)]  # others were raised
 
     def charge(self, cost: float) -> None:
         """Count a cost towards the limit on the cost; takes effect when the gateway opens next."""
@@ -121,46 +126,32 @@ class _Session:
     """Connections and the chain of a gateway, from the first request until it is closed."""
 
     def __init__(self, backend: LLMBackend, options: GatewayOptions, usage: UsageTally, retries: Retries) -> None:
-        self._backend = backend
-        self._options = options
-        self._usage = usage
-        self._retries = retries
+        self._backend, self._options, self._usage, self._retries = backend, options, usage, retries
+        path = options.cache or default_cache_path()
+        self._cache = AnswerCache(path, read_only=options.replay, patience=_PATIENCE_WITH_LOCK)
         self._counted = Counted(backend, usage)
-        self._cache = AnswerCache(
-            options.cache or default_cache_path(), read_only=options.replay, patience=_PATIENCE_WITH_LOCK
-        )
         self._lock = threading.Lock()
         self._chain: Chain | None = None
         self._closed = False
 
-    def ask(self, requests: Iterable[ChatRequest]) -> list[ChatAnswer | LLMError]:
-        """The answers in the order of the requests."""
-        began = time.perf_counter()
-        caller = Caller()
+    def ask(self, requests: Iterable[ChatRequest], caller: Caller) -> list[Result]:
+        """The results in the order of the requests."""
         keys: list[str] = []
         try:
             for part in self._parts(requests):
                 keys += [one.key for one in part]
                 self._submit(caller, part)
-                if caller.error is not None:
-                    raise caller.error
+                caller.check()
             while caller.waits:
                 assert self._chain is not None
                 self._chain.wait(caller)
-                if caller.error is not None:
-                    raise caller.error
+                caller.check()
         except BaseException:
             caller.gone = True
             if self._chain is not None:
                 self._chain.leave(caller)
-                while caller.waits and not self._chain.ended:  # until its running calls are completed
-                    self._chain.wait(caller)
             raise
-        results = [caller.results[key] for key in keys]
-        failed = sum(not isinstance(result, ChatAnswer) for result in results)
-        waited = 0.0 if self._chain is None else time.perf_counter() - began
-        self._usage.count_end(failed, waited)
-        return results  # type: ignore[return-value]
+        return [caller.results[key] for key in keys]
 
     def close(self) -> None:
         """Close the chain and the cache."""
@@ -203,18 +194,27 @@ class _Session:
 
     def _send(self, caller: Caller, new: Mapping[str, PendingRequest]) -> None:
         with self._lock:
-            caller.keys.update(new)
             if self._closed:
                 for key in new:
-                    caller.deliver(key, LLMTransientError(CLOSED))
+                    caller.take(key, LLMTransientError(CLOSED))
                 return
             if self._chain is None:
-                from emosim_core.llm.gateway.chain import Chain
-
-                self._chain = Chain(
-                    self._backend, self._counted, self._options, self._usage, self._cache, self._retries
-                )
+                self._start_chain()
+            caller.keys.update(new)
+            assert self._chain is not None
             self._chain.submit(caller, list(new.values()))
+
+    def _start_chain(self) -> None:
+        from emosim_core.llm.gateway.chain import Chain  # an event loop only where a call is made
+
+        chain = Chain(self._backend, self._counted, self._options, self._usage, self._cache, self._retries)
+        self._chain = chain
+        try:
+            chain.start()
+        except BaseException:
+            self._chain = None
+            chain.abandon()
+            raise
 
     def _not_cached(self, key: str) -> LLMReplayError:
         return LLMReplayError(

@@ -101,14 +101,11 @@ class Limited(LLMBackend):
     """
 
     def __init__(self, backend: LLMBackend, limiter: AdaptiveLimiter, idle: Callable[[], None]) -> None:
-        self._backend = backend
-        self._limiter = limiter
-        self._idle = idle
+        self._backend, self._limiter, self._idle = backend, limiter, idle
         self._waiting: deque[asyncio.Future[int]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     async def answer(self, request: ChatRequest) -> ChatAnswer:
-        """The answer to a request, once it has a slot."""
         number = await self._slot()
         try:
             answer = await self._backend.answer(request)

@@ -45,6 +45,11 @@ class Caller:
         """Whether a result is missing."""
         return len(self.results) < len(self.keys)
 
+    def check(self) -> None:
+        """Raise the error that ends its asking, if there is one."""
+        if self.error is not None:
+            raise self.error
+
     def take(self, key: str, result: Result) -> None:
         """Take a result that it need not wait for."""
         self.results[key] = result
@@ -64,10 +69,12 @@ class Caller:
 class PendingRequest:
     """A request without an answer.
 
-    Attributes:
+    Args:
         key: its cache key.
         request: the request.
         canonical: the request as canonical JSON.
+
+    Attributes:
         callers: the threads that wait for it.
         calls: number of calls so far.
         calling: whether a call is running, or its answer being written.
@@ -88,3 +95,10 @@ class PendingRequest:
 
 PENDING: ContextVar[PendingRequest] = ContextVar("PENDING")
 """The pending request that the current task answers."""
+
+
+def answer_or_raise(result: Result) -> ChatAnswer:
+    """The answer of a result; its error is raised."""
+    if isinstance(result, EmoSimError):
+        raise result
+    return result

@@ -29,16 +29,12 @@ class Retrying(LLMBackend):
     """
 
     def __init__(self, backend: LLMBackend, retries: Retries, limiter: AdaptiveLimiter, together: bool) -> None:
-        self._backend = backend
-        self._retries = retries
-        self._limiter = limiter
-        self._together = together
+        self._backend, self._retries, self._limiter, self._together = backend, retries, limiter, together
         self._notice = WaitNotice()
         self._round: asyncio.Event | None = None
         self._longest = 0.0
 
     async def answer(self, request: ChatRequest) -> ChatAnswer:
-        """The answer to a request, or the error of its last call."""
         pending = PENDING.get()
         while True:
             try:

@@ -22,8 +22,8 @@ from emosim_core.errors import ConfigurationError, DataError
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
 from emosim_core.llm.gateway import cache as llm_cache
 from emosim_core.llm.gateway.cache import AnswerCache
-from emosim_core.llm.gateway.cache_key import answer_cache_key, request_json, request_of
-from emosim_core.llm.gateway.cache_lines import CachedAnswer, read_line, write_line
+from emosim_core.llm.gateway.cache_key import answer_cache_key, request_json
+from emosim_core.llm.gateway.cache_lines import CachedAnswer, read_line, request_of, write_line
 
 IDENTITY = "a service a-model thinking=off"
 
@@ -142,12 +142,12 @@ def test_a_schema_that_is_no_json_is_a_clear_error() -> None:
 @given(st.lists(st.tuples(requests(), answers), max_size=5, unique_by=lambda pair: request_json(pair[0])))
 def test_what_is_kept_is_found_as_it_was(pairs: list[tuple[ChatRequest, ChatAnswer]]) -> None:
     cache = AnswerCache(":memory:")
-    cache._reader = cache._writer = cache._open()
+    cache._connection = cache._open()
     keys = [answer_cache_key(IDENTITY, request) for request, _ in pairs]
     assert cache.get_many(keys) == {}
     cache.put_many([(key, IDENTITY, request, answer) for key, (request, answer) in zip(keys, pairs, strict=True)])
     assert cache.get_many(["0" * 64, *keys]) == {key: answer for key, (_, answer) in zip(keys, pairs, strict=True)}
-    cache._writer.close()
+    cache.close()
 
 
 @given(requests(), answers, encodable.filter(bool))

@@ -897,9 +897,9 @@ def fill_disk(monkeypatch: pytest.MonkeyPatch, path: Path, until: Callable[[], b
     original = AnswerCache.exchange
 
     def exchange(self: AnswerCache, *arguments: Any) -> Any:
-        if self._writer is not None:
+        if self._connection is not None:
             pages = 1 if not until() else 2**30
-            self._writer.execute(f"PRAGMA max_page_count = {pages}").fetchall()
+            self._connection.execute(f"PRAGMA max_page_count = {pages}").fetchall()
         return original(self, *arguments)
 
     monkeypatch.setattr(AnswerCache, "exchange", exchange)
