@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from emosim_core.errors import ConfigurationError, EmoSimError, LLMError, PluginError
 from emosim_core.hooks.faults import fault
@@ -17,6 +16,7 @@ from emosim_core.llm.gateway.redaction import Redactor
 from emosim_core.llm.gateway.request import Result, answer_or_raise
 from emosim_core.llm.gateway.usage import UsageTally
 
+_T = TypeVar("_T")
 _FRAME = 64
 """Greatest number of tokens that a chat format adds to a message."""
 
@@ -49,8 +49,7 @@ class Counted(LLMBackend):
             ConfigurationError: a price is needed, and there is none.
             PluginError: the backend raised an error instead.
         """
-        with self.worded():
-            self._usage.price = self._backend.price()
+        self._usage.price = self._called(self._backend.price, self.redactor())
         identity = self._backend.identity
         if self.redactor().text(identity) != identity:
             raise ConfigurationError(f"the identity of {self.name} holds a secret, and would be written into files")
@@ -118,26 +117,24 @@ class Counted(LLMBackend):
         Raises:
             PluginError: the backend raised an error instead of naming its secrets.
         """
-        with self._worded(self._redactor):
-            secrets = self._backend.secrets()
-            known = self._secrets.union((secrets,) if isinstance(secrets, str) else secrets)
-            if known != self._secrets:
-                self._secrets, self._redactor = known, Redactor(known)
+        known = self._called(self._known_secrets, self._redactor)
+        if known != self._secrets:
+            self._secrets, self._redactor = known, Redactor(known)
         return self._redactor
 
-    def worded(self) -> AbstractContextManager[None]:
-        """A context in which what the backend raises becomes a :class:`PluginError` that names it, without secrets."""
-        return self._worded(self.redactor())
+    def _known_secrets(self) -> frozenset[str]:
+        secrets = self._backend.secrets()
+        return self._secrets.union((secrets,) if isinstance(secrets, str) else secrets)
 
-    @contextlib.contextmanager
-    def _worded(self, redactor: Redactor) -> Iterator[None]:
+    def _called(self, method: Callable[[], _T], redactor: Redactor) -> _T:
+        """What a method of the backend returns; what it raises becomes a :class:`PluginError` without secrets."""
         try:
-            yield
+            return method()
         except KeyboardInterrupt:
             raise
-        except BaseException as error:
-            clean = redactor.error(error if isinstance(error, EmoSimError) else self._fault(error))
-            raise clean from clean.__cause__
+        except BaseException as raised:
+            error = redactor.error(raised if isinstance(raised, EmoSimError) else self._fault(raised))
+        raise error from error.__cause__
 
     def _answered(self, request: ChatRequest, answer: object) -> Result:
         """An answer with a valid usage and without secrets, counted; an error if it is none."""

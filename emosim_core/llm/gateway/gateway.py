@@ -208,9 +208,9 @@ class _Session:
         from emosim_core.llm.gateway.chain import Chain  # an event loop only where a call is made
 
         chain = Chain(self._backend, self._counted, self._options, self._usage, self._cache, self._retries)
-        self._chain = chain
         try:
             chain.start()
+            self._chain = chain
         except BaseException:
             self._chain = None
             chain.abandon()

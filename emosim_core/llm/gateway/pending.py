@@ -42,8 +42,8 @@ class PendingRequests:
         """Ask requests for a thread; those that are pending already are joined."""
         shared = 0
         for new in requests:
-            if self._stopped is not None:
-                caller.deliver(new.key, self._stopped)
+            if refusal := self._stopped or caller.error:
+                caller.deliver(new.key, refusal)
                 continue
             pending = self._table.setdefault(new.key, new)
             pending.ending = None
@@ -58,14 +58,15 @@ class PendingRequests:
 
     def leave(self, caller: Caller) -> None:
         """End the requests that only this thread waits for; their running calls are completed."""
-        for pending in list(self._table.values()):
-            if caller in pending.callers:
-                withdrawn = LLMTransientError("the request was withdrawn before it was sent")
-                if len(pending.callers) == 1:
-                    self._end(pending, withdrawn)
-                else:
+        withdrawn = LLMTransientError("the request was withdrawn before it was sent")
+        for key in caller.keys - caller.results.keys():
+            pending = self._table.get(key)
+            if pending is not None and pending.callers == [caller]:
+                self._end(pending, withdrawn)
+            else:  # others wait for it, or the thread was interrupted before it could submit it
+                if pending is not None and caller in pending.callers:
                     pending.callers.remove(caller)
-                    caller.deliver(pending.key, withdrawn)
+                caller.deliver(key, withdrawn)
 
     async def close(self) -> None:
         """Ask no further request, and wait for the running calls."""
@@ -104,9 +105,11 @@ class PendingRequests:
     def _settle(self, pending: PendingRequest, result: Result) -> None:
         if self._table.get(pending.key) is pending:
             del self._table[pending.key]
-        for caller in pending.callers:
+        callers, pending.callers = pending.callers, []
+        for caller in callers:
             caller.deliver(pending.key, result)
-        pending.callers.clear()
+            if result is caller.error:  # the end of its asking
+                self.leave(caller)
 
 
 def _concerns_all(error: EmoSimError) -> bool:
