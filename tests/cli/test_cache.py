@@ -109,7 +109,10 @@ def test_a_malformed_line_is_one_error_that_names_it_and_nothing_is_imported(qui
     lines[20] = lines[20].replace('"max_tokens":512', '"max_tokens":"many"')
     Path("out.jsonl").write_text("\n".join(lines))
     message = quick("cache", "import", "out.jsonl", status=2).err
-    assert message == "Error: out.jsonl, row 21: is not a cached answer: 'max_tokens' is a whole number\n"
+    assert (
+        message
+        == "Error: out.jsonl, row 21: is not a cached answer: request.max_tokens: Input should be a valid integer\n"
+    )
     assert json.loads(quick("cache", "stats", "--json").out)["answers"] == 0
     assert "none.jsonl: no such file" in quick("cache", "import", "none.jsonl", status=2).err
 

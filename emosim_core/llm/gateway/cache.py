@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,8 +18,8 @@ from emosim_core.data.places import open_table, read_lines
 from emosim_core.errors import ConfigurationError, DataError, LLMCacheError
 from emosim_core.llm.chat import LARGEST_COUNT, ChatAnswer, ChatRequest, Usage, checked
 from emosim_core.llm.gateway import claims
-from emosim_core.llm.gateway.cache_key import cache_key_of, request_json, request_of
-from emosim_core.llm.gateway.cache_lines import CachedAnswer, answer_json, answer_of, read_line, write_line
+from emosim_core.llm.gateway.cache_key import cache_key_of, request_json
+from emosim_core.llm.gateway.cache_lines import CachedAnswer, answer_json, answer_of, read_line, request_of, write_line
 from emosim_core.paths import cache_directory
 
 _APPLICATION = 0x454D4F53
@@ -29,7 +29,6 @@ _VERSION = 2
 """Format of the file. A file of format 1, which had no claims, is upgraded when it is opened for writing."""
 
 _BUSY_SECONDS = 60.0
-_AT_ONCE = 500
 _MIB = 1024 * 1024
 
 _LARGEST_LOG = 8000
@@ -52,8 +51,19 @@ CREATE TABLE IF NOT EXISTS answers (
 """
 # A file written by another program may hold numbers that EmoSim never writes.
 _IS_COUNT = f"(typeof({{0}}) = 'integer' AND {{0}} BETWEEN 0 AND {LARGEST_COUNT})"
+_COUNTS = ("prompt", "cached", "completion", "reasoning")
+_DAY = "CASE WHEN typeof(created) = 'integer' AND created BETWEEN 0 AND 253402300799 THEN created END"
+_STATISTICS = (
+    "SELECT CAST(identity AS TEXT), count(*), "
+    + ", ".join(f"total(CASE WHEN {_IS_COUNT.format(name)} THEN {name} END)" for name in _COUNTS)
+    + f", total(NOT ({' AND '.join(_IS_COUNT.format(name) for name in _COUNTS)})), min({_DAY}), max({_DAY}) "
+    "FROM answers GROUP BY identity ORDER BY count(*) DESC, identity"
+)
+_NEXT_ROWS = (
+    "SELECT id, identity, created, prompt, cached, completion, reasoning, answer, request "
+    "FROM answers WHERE id > ? ORDER BY id LIMIT 500"
+)
 _UNKNOWN = -1
-_LAST_SECOND = 253402300799
 
 _PASSING = ("full", "disk I/O", "locked", "readonly", "unable to open")
 """Texts in SQLite's messages for errors that may be temporary."""
@@ -118,10 +128,8 @@ class AnswerCache:
         self.path = Path(path).expanduser()
         self._read_only = read_only
         self._patience = patience
-        # One connection for reads, which never wait, and one for writes.
-        self._readers, self._writers = threading.Lock(), threading.Lock()
-        self._reader: sqlite3.Connection | None = None
-        self._writer: sqlite3.Connection | None = None
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
 
     # -------------------------------------------------------------------------------- reading and writing
 
@@ -162,36 +170,39 @@ class AnswerCache:
         """
         rows = [self.row(key, identity, request_json(request), answer) for key, identity, request, answer in answers]
         with self._writing() as connection:
-            added = connection.executemany(_INSERT, rows).rowcount
-        return {} if added == len(rows) else self.get_many([key for key, *_ in answers])
+            return _insert(connection, rows)
 
     @staticmethod
     def row(key: str, identity: str, canonical: str, answer: ChatAnswer) -> Row:
         """An answer as :meth:`exchange` takes it; ``canonical`` is its request as canonical JSON."""
         return _row(key, identity, int(time.time()), answer, canonical)
 
-    def exchange(self, rows: Sequence[Row], wanted: Sequence[str], owner: claims.Owner) -> Exchange:
-        """Write answers and claim requests in one transaction.
+    def exchange(
+        self, rows: Sequence[Row], wanted: Sequence[str], owner: claims.Owner, released: Collection[str] = ()
+    ) -> Exchange:
+        """Write answers, and release and claim requests, in one transaction.
 
         Args:
             rows: answers, as :meth:`row` returns them; their claims are released.
             wanted: keys of requests to claim. Those that have an answer, and those that another process has claimed,
                 are not claimed.
-            owner: owner of the new claims.
+            owner: owner of the claims; it is alive.
+            released: keys of requests whose claims are released.
 
         Raises:
             LLMCacheError: the file cannot be written.
         """
-        keys = [str(row[0]) for row in rows]
         existing: dict[str, ChatAnswer] = {}
         answered: dict[str, ChatAnswer] = {}
         elsewhere: set[str] = set()
         with self._writing() as connection:
             if rows:
-                if connection.executemany(_INSERT, rows).rowcount < len(rows):
-                    existing = _look_up(connection, keys)
-                claims.drop(connection, keys)
+                existing = _insert(connection, rows)
+                claims.drop(connection, [str(row[0]) for row in rows])
+            if released:
+                owner.release(connection, released)
             if wanted:
+                owner.register(connection)
                 answered = _look_up(connection, wanted)
                 elsewhere = owner.claim(connection, [key for key in wanted if key not in answered])
         return Exchange(existing, answered, elsewhere)
@@ -205,30 +216,27 @@ class AnswerCache:
         with self._writing() as connection:
             owner.register(connection)
 
-    def release(self, owner: claims.Owner, keys: Sequence[str] | None = None) -> None:
-        """Release claims of an owner: those with the given keys, or all.
+    def release(self, owner: claims.Owner) -> None:
+        """Release all claims of an owner.
 
         Raises:
             LLMCacheError: the file cannot be written.
         """
         with self._writing() as connection:
-            if keys is None:
-                owner.leave(connection)
-            else:
-                owner.release(connection, keys)
+            owner.leave(connection)
 
     def settle(self) -> None:
-        """Checkpoint SQLite's write-ahead log; from any thread, while others read and write."""
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(_connect(self.path)) as connection:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        """Checkpoint SQLite's write-ahead log; while others read and write."""
+        with self._lock, contextlib.suppress(sqlite3.Error):
+            if self._connection is not None:
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
-        with self._readers, self._writers:
-            for connection in (self._reader, self._writer):
-                if connection is not None:
-                    connection.close()
-            self._reader = self._writer = None
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
 
     # ---------------------------------------------------------------------------------------- maintenance
 
@@ -238,22 +246,21 @@ class AnswerCache:
         Raises:
             DataError: the file cannot be read or is no cache of answers.
         """
-        models: list[dict[str, Any]] = []
-        columns = ("prompt", "cached", "completion", "reasoning")
-        sums = ", ".join(f"total(CASE WHEN {_IS_COUNT.format(name)} THEN {name} END)" for name in columns)
-        known = " AND ".join(_IS_COUNT.format(name) for name in columns)
-        day = f"CASE WHEN typeof(created) = 'integer' AND created BETWEEN 0 AND {_LAST_SECOND} THEN created END"
+        rows: list[tuple[Any, ...]] = []
         if self.path.exists():
             with self._reading() as connection:
                 assert connection is not None
-                rows = connection.execute(
-                    f"SELECT CAST(identity AS TEXT), count(*), {sums}, total(NOT ({known})), min({day}), max({day}) "
-                    "FROM answers GROUP BY identity ORDER BY count(*) DESC, identity"
-                ).fetchall()
-            names = ("answers", "prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens")
-            for identity, *counts, first, last in rows:
-                model = dict(zip((*names, "unknown_usage"), map(int, counts), strict=True))
-                models.append({"identity": identity, **model, "first": _day(first), "last": _day(last)})
+                rows = connection.execute(_STATISTICS).fetchall()
+        names = ("answers", "prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens", "unknown_usage")
+        models = [
+            {
+                "identity": identity,
+                **dict(zip(names, map(int, counts), strict=True)),
+                "first": _day(first),
+                "last": _day(last),
+            }
+            for identity, *counts, first, last in rows
+        ]
         return {
             "path": str(self.path),
             "bytes": self._bytes(),
@@ -293,10 +300,7 @@ class AnswerCache:
             if max_mb is not None:
                 removed += _shrink(connection, int(max_mb * _MIB), condition, parameters)
             (remaining,) = connection.execute("SELECT count(*) FROM answers").fetchone()
-        with (
-            self._writers,
-            contextlib.suppress(sqlite3.OperationalError),
-        ):  # fails beside a reader; the file stays large
+        with self._lock, contextlib.suppress(sqlite3.OperationalError):  # fails beside a reader; the file stays large
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return Pruned(removed, remaining, self._bytes())
@@ -362,16 +366,10 @@ class AnswerCache:
 
     def _all(self) -> Iterator[CachedAnswer]:
         """All answers, in the order in which they were written."""
-        after = 0
-        while True:
+        rows: list[tuple[Any, ...]] = [(0,)]
+        while rows:
             with self._reading() as connection:
-                rows: list[Any] = []
-                if connection is not None:
-                    rows = connection.execute(
-                        "SELECT id, identity, created, prompt, cached, completion, reasoning, answer, request "
-                        f"FROM answers WHERE id > ? ORDER BY id LIMIT {_AT_ONCE}",
-                        (after,),
-                    ).fetchall()
+                rows = [] if connection is None else connection.execute(_NEXT_ROWS, (rows[-1][0],)).fetchall()
                 entries = [
                     CachedAnswer(
                         identity, request_of(json.loads(request)), answer_of(json.loads(answer), _usage(*usage)), when
@@ -379,9 +377,6 @@ class AnswerCache:
                     for _, identity, when, *usage, answer, request in rows
                 ]
             yield from entries
-            if not rows:
-                return
-            after = rows[-1][0]
 
     def _bytes(self) -> int:
         files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
@@ -391,28 +386,24 @@ class AnswerCache:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
-        """The connection for reads; None if there is no file and none may be created."""
-        with self._readers, self._worded("cannot be read"):
-            if self._reader is None and not (self._read_only and not self.path.exists()):
-                self._reader = self._open()
-            yield self._reader
+        """The connection; None if there is no file and none may be created."""
+        with self._lock, self._worded("cannot be read"):
+            yield None if self._read_only and not self.path.exists() else self._opened()
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction: all changes made inside are committed, or none."""
-        with self._writers, self._worded("cannot be written"):
+        with self._lock, self._worded("cannot be written"):
             if self._read_only:
                 raise DataError(self.path, "was opened for reading only")
-            if self._writer is None:
-                self._writer = self._open()
-                self._writer.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
-            self._writer.execute("BEGIN IMMEDIATE")
+            connection = self._opened()
+            connection.execute("BEGIN IMMEDIATE")
             try:
-                yield self._writer
-                self._writer.execute("COMMIT")
+                yield connection
+                connection.execute("COMMIT")
             except BaseException:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
                 raise
 
     @contextlib.contextmanager
@@ -433,9 +424,13 @@ class AnswerCache:
                 self.path, f"{message}. {advice}; answers that are still readable stay in it."
             ) from error
 
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self._open_to_read() if self._read_only else self._open()
+            self._connection.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
+        return self._connection
+
     def _open(self) -> sqlite3.Connection:
-        if self._read_only:
-            return self._open_to_read()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -505,10 +500,17 @@ def _set_up(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
+def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> dict[str, ChatAnswer]:
+    """Insert answers; returns all of these answers by key if another process wrote one of them first."""
+    if connection.executemany(_INSERT, rows).rowcount == len(rows):
+        return {}
+    return _look_up(connection, [str(row[0]) for row in rows])
+
+
 def _look_up(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, ChatAnswer]:
     answers: dict[str, ChatAnswer] = {}
-    for start in range(0, len(keys), _AT_ONCE):
-        batch = keys[start : start + _AT_ONCE]
+    for start in range(0, len(keys), claims.AT_ONCE):
+        batch = keys[start : start + claims.AT_ONCE]
         rows = connection.execute(
             "SELECT key, answer, prompt, cached, completion, reasoning FROM answers "
             f"WHERE key IN ({','.join('?' * len(batch))})",

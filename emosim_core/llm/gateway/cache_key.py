@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from emosim_core.errors import ConfigurationError
-from emosim_core.llm.chat import ChatRequest, Message
+from emosim_core.llm.chat import ChatRequest
 
 FORMAT = 1
 """Changes whenever equal requests get another key than before."""
@@ -60,49 +59,3 @@ def cache_key_of(identity: str, canonical: str) -> str:
 def answer_cache_key(identity: str, request: ChatRequest) -> str:
     """The cache key of a request to the backend with this identity: 64 hexadecimal digits."""
     return cache_key_of(identity, request_json(request))
-
-
-def request_of(payload: Any) -> ChatRequest:
-    """The request that :func:`request_json` wrote.
-
-    Args:
-        payload: the parsed JSON.
-
-    Raises:
-        ValueError: it is not a request; the message says why.
-    """
-    fields = {"messages", "max_tokens", "temperature", "choices", "schema", "sample", "seed"}
-    if not isinstance(payload, dict) or set(payload) != fields:
-        raise ValueError(f"a request has exactly the fields {', '.join(sorted(fields))}")
-    messages, choices, schema, seed = payload["messages"], payload["choices"], payload["schema"], payload["seed"]
-    if not isinstance(messages, list) or not all(
-        isinstance(one, dict)
-        and set(one) == {"role", "content"}
-        and one["role"] in ("system", "user", "assistant")
-        and isinstance(one["content"], str)
-        for one in messages
-    ):
-        raise ValueError("'messages' is a list of objects with a known 'role' and a text as 'content'")
-    if not isinstance(choices, list) or not all(isinstance(choice, str) for choice in choices):
-        raise ValueError("'choices' is a list of texts")
-    if not (schema is None or isinstance(schema, dict)):
-        raise ValueError("'schema' is an object or null")
-    if type(payload["temperature"]) not in (int, float):
-        raise ValueError("'temperature' is a number")
-    for name in ("max_tokens", "sample"):
-        if type(payload[name]) is not int:
-            raise ValueError(f"{name!r} is a whole number")
-    if not (seed is None or type(seed) is int):
-        raise ValueError("'seed' is a whole number or null")
-    try:
-        return ChatRequest(
-            tuple(Message(one["role"], one["content"]) for one in messages),
-            max_tokens=payload["max_tokens"],
-            temperature=payload["temperature"],
-            choices=tuple(choices),
-            schema=schema,
-            sample=payload["sample"],
-            seed=seed,
-        )
-    except ConfigurationError as error:
-        raise ValueError(str(error)) from error

@@ -3,15 +3,71 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from typing import Any, NamedTuple
+from dataclasses import asdict, replace
+from functools import cache
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import ConfigDict, Field, InstanceOf, TypeAdapter, ValidationError, with_config
+from typing_extensions import NotRequired, TypedDict
 
 from emosim_core.data import json_text
-from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
-from emosim_core.llm.gateway.cache_key import request_json, request_of
-from emosim_core.llm.gateway.redaction import Redactor, secrets_of_environment, without_keys
+from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Role, Usage
+from emosim_core.llm.gateway.cache_key import request_json
+from emosim_core.llm.gateway.redaction import Redactor, secrets_of_environment, with_texts, without_keys
+from emosim_core.runs.reading import first_fault
 
-_USAGE = ("prompt", "cached", "completion", "reasoning")
+_LARGEST_INTEGER = 2**63 - 1
+_EXACT = with_config(ConfigDict(extra="forbid", strict=True))
+_Text = Annotated[str, InstanceOf]  # also with a lone surrogate, which models do send
+_Tokens = Annotated[int, Field(ge=0)] | None
+
+
+@_EXACT
+class _Message(TypedDict):
+    role: Role
+    content: _Text
+
+
+@_EXACT
+class _Request(TypedDict):
+    messages: list[_Message]
+    max_tokens: int
+    temperature: float
+    choices: list[_Text]
+    schema: dict[_Text, Any] | None
+    sample: int
+    seed: int | None
+
+
+@_EXACT
+class _Answer(TypedDict):
+    text: _Text
+    reasoning: NotRequired[_Text]
+    model: NotRequired[_Text]
+    probabilities: NotRequired[dict[_Text, float]]
+    finished: NotRequired[bool]
+
+
+@_EXACT
+class _Usage(TypedDict):
+    prompt: _Tokens
+    cached: _Tokens
+    completion: _Tokens
+    reasoning: _Tokens
+
+
+@_EXACT
+class _Line(TypedDict):
+    identity: Annotated[str, Field(min_length=1)]
+    created: Annotated[int, Field(ge=0, le=_LARGEST_INTEGER)]
+    request: _Request
+    answer: _Answer
+    usage: _Usage
+
+
+@cache
+def _schema() -> TypeAdapter[_Line]:
+    return TypeAdapter(_Line)
 
 
 class CachedAnswer(NamedTuple):
@@ -42,28 +98,22 @@ class Cleaner:
         self.changed = 0
 
     def __call__(self, entry: CachedAnswer) -> CachedAnswer:
-        answer, request = entry.answer, entry.request
-        clean = CachedAnswer(
-            self._text(entry.identity),
-            replace(request, messages=tuple(Message(one.role, self._text(one.content)) for one in request.messages)),
-            replace(
-                answer,
-                text=self._text(answer.text),
-                reasoning=self._text(answer.reasoning),
-                model=self._text(answer.model),
-                probabilities={self._text(label): share for label, share in answer.probabilities.items()},
-            ),
+        request, clean = entry.request, self._text
+        cleaned = CachedAnswer(
+            clean(entry.identity),
+            replace(request, messages=tuple(Message(one.role, clean(one.content)) for one in request.messages)),
+            with_texts(entry.answer, clean),
             entry.created,
         )
-        self.changed += clean != entry
-        return clean
+        self.changed += cleaned != entry
+        return cleaned
 
     def _text(self, text: str) -> str:
         return without_keys(text, self._redactor)
 
 
 def answer_json(answer: ChatAnswer) -> str:
-    """An answer as JSON without its usage; in ASCII."""
+    """An answer as JSON without its usage; in ASCII. What has its default is left out."""
     payload: dict[str, Any] = {"text": answer.text}
     if answer.reasoning:
         payload["reasoning"] = answer.reasoning
@@ -76,27 +126,26 @@ def answer_json(answer: ChatAnswer) -> str:
     return json.dumps(payload, separators=(",", ":"))
 
 
-def answer_of(payload: dict[str, Any], usage: Usage) -> ChatAnswer:
+def answer_of(payload: Any, usage: Usage) -> ChatAnswer:
     """The answer that :func:`answer_json` wrote, from the parsed JSON."""
-    return ChatAnswer(
-        payload["text"],
-        payload.get("reasoning", ""),
-        payload.get("model", ""),
-        usage,
-        payload.get("probabilities", {}),
-        payload.get("finished", True),
-    )
+    return ChatAnswer(**payload, usage=usage)
+
+
+def request_of(payload: Any) -> ChatRequest:
+    """The request that :func:`~emosim_core.llm.gateway.cache_key.request_json` wrote, from the parsed JSON."""
+    messages = tuple(Message(**message) for message in payload["messages"])
+    return ChatRequest(**{**payload, "messages": messages, "choices": tuple(payload["choices"])})
 
 
 def write_line(entry: CachedAnswer) -> str:
     """The line of a cached answer, in ASCII, with its line end."""
-    tokens = {name: getattr(entry.answer.usage, name) for name in _USAGE}
-    if not entry.answer.usage.known:
+    tokens = asdict(entry.answer.usage)
+    if not tokens.pop("known"):
         tokens = {name: count or None for name, count in tokens.items()}
-    usage = json.dumps(tokens)
     return (
         f'{{"identity": {json.dumps(entry.identity)}, "created": {entry.created}, '
-        f'"request": {request_json(entry.request)}, "answer": {answer_json(entry.answer)}, "usage": {usage}}}\n'
+        f'"request": {request_json(entry.request)}, "answer": {answer_json(entry.answer)}, '
+        f'"usage": {json.dumps(tokens)}}}\n'
     )
 
 
@@ -104,40 +153,17 @@ def read_line(line: str) -> CachedAnswer:
     """The cached answer of a line.
 
     Raises:
-        ValueError: the line is not of the form that :func:`write_line` writes; the message says why.
+        ValueError: the line is not of the form that :func:`write_line` writes; names the field.
     """
     try:
-        payload = json_text.loads(line)
+        payload = _schema().validate_python(json_text.loads(line))
     except RecursionError as error:
         raise ValueError("the JSON is nested too deeply") from error
-    fields = {"identity", "created", "request", "answer", "usage"}
-    if not isinstance(payload, dict) or set(payload) != fields:
-        raise ValueError(f"a line is an object with exactly the fields {', '.join(sorted(fields))}")
-    if not isinstance(payload["identity"], str) or not payload["identity"]:
-        raise ValueError("'identity' is a text")
-    if not _is_count(payload["created"]):
-        raise ValueError("'created' is a whole number of seconds")
-    usage, answer = payload["usage"], payload["answer"]
-    if (
-        not isinstance(usage, dict)
-        or set(usage) != set(_USAGE)
-        or not all(count is None or (type(count) is int and count >= 0) for count in usage.values())
-    ):
-        raise ValueError(f"'usage' has exactly the fields {', '.join(_USAGE)}, whole numbers of at least 0 or null")
-    types = {"text": str, "reasoning": str, "model": str, "probabilities": dict, "finished": bool}
-    if (
-        not isinstance(answer, dict)
-        or "text" not in answer
-        or not all(name in types and isinstance(value, types[name]) for name, value in answer.items())
-        or not all(type(share) in (int, float) for share in answer.get("probabilities", {}).values())
-    ):
-        raise ValueError("'answer' has a text as 'text', and may have reasoning, model, probabilities and finished")
+    except ValidationError as error:
+        raise ValueError(first_fault(error)) from error
+    usage = payload["usage"]
     tokens = Usage.reported(**{name: count or 0 for name, count in usage.items()})
     tokens = replace(tokens, known=tokens.known and None not in usage.values())
     return CachedAnswer(
-        payload["identity"], request_of(payload["request"]), answer_of(answer, tokens), payload["created"]
+        payload["identity"], request_of(payload["request"]), answer_of(payload["answer"], tokens), payload["created"]
     )
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and 0 <= value < 2**63

@@ -1,18 +1,21 @@
-"""CacheWriter: writes answers to the cache, delivers them, claims the next requests, and reports failed writes."""
+"""CacheWriter: writes answers and claims requests in few transactions, and says what could not be written."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from emosim_core.errors import EmoSimError, LLMCacheError
+from emosim_core.errors import LLMCacheError
 from emosim_core.hooks.faults import fault
 from emosim_core.llm.chat import ChatAnswer
-from emosim_core.llm.gateway.cache import AnswerCache, Row
-from emosim_core.llm.gateway.claims import Heartbeat, Owner
-from emosim_core.llm.gateway.pending import PendingRequest, PendingRequests
+from emosim_core.llm.gateway.cache import AnswerCache, Exchange, Row
+from emosim_core.llm.gateway.claims import HEARTBEAT, Owner
+from emosim_core.llm.gateway.limited import AdaptiveLimiter
+from emosim_core.llm.gateway.request import PendingRequest, Result
 from emosim_core.llm.gateway.reserve import Reserve
 
 RETRY_SECONDS = 0.1
@@ -27,214 +30,246 @@ _SETTLED_AFTER = 200
 
 _BYTES_PER_ANSWER = 64 * 1024
 _MIN_RESERVE = 1024 * 1024
+_POLLED = 500
+_FIRST_POLL, _LONGEST_POLL = 0.05, 0.5
+"""Seconds between two looks at requests that other processes have claimed: at first, and at most."""
 
-Answered = tuple[PendingRequest, ChatAnswer]
+
+class _Claim(NamedTuple):
+    key: str
+    outcome: asyncio.Future[Result | None]
+
+
+class _Write(NamedTuple):
+    row: Row
+    answer: ChatAnswer
+    outcome: asyncio.Future[Result]
 
 
 class CacheWriter:
-    """Writes answers and claims requests. For one thread at a time.
+    """Writes answers, claims requests and releases claims: all of one turn of the loop in one transaction.
+
+    That transaction claims requests for all slots that are free after it, and as many beyond, so that few transactions
+    are needed. :meth:`beat` and :meth:`close` may run in any thread, all else in the event loop.
 
     Args:
         cache: the cache.
         identity: identity of the backend.
-        pending: table in which requests are settled.
-        broken: called with the error when the cache cannot be written.
-        found: called with an answer of another process; returns the answer to deliver.
-        slots: greatest number of concurrent calls.
+        name: name of the backend for messages.
+        limiter: tells how many requests to claim; held while the cache cannot be written.
+        slots: greatest number of running calls, for which disk space is reserved.
     """
 
-    def __init__(
-        self,
-        cache: AnswerCache,
-        identity: str,
-        pending: PendingRequests,
-        broken: Callable[[EmoSimError], None],
-        found: Callable[[ChatAnswer], ChatAnswer],
-        slots: int,
-    ) -> None:
-        self._cache = cache
-        self._identity = identity
-        self._pending = pending
-        self._broken = broken
-        self._found = found
-        self._owner = Owner()
-        self._heartbeat = Heartbeat(self._beat)
+    def __init__(self, cache: AnswerCache, identity: str, name: str, limiter: AdaptiveLimiter, slots: int) -> None:
+        self._cache, self._identity, self._name, self._limiter = cache, identity, name, limiter
         self._reserve = Reserve(cache.path.parent, max(_MIN_RESERVE, slots * _BYTES_PER_ANSWER))
+        self._owner = Owner()
+        self._beat: float | None = None
+        self._claims: deque[_Claim] = deque()
+        self._writes: list[_Write] = []
+        self._released: set[str] = set()
+        self._elsewhere: list[_Claim] = []
+        self._pause = _FIRST_POLL
+        self._polling = self._flushing = False
         self._failing_since: float | None = None
-        self._registered = False
-        self._unreleased: set[str] = set()
         self._unsettled = 0
-        self._releasing = threading.Lock()
 
-    @property
-    def failing(self) -> bool:
-        """Whether the cache could not be written, so that no further call is made."""
-        return self._failing_since is not None
+    def claim(self, key: str) -> asyncio.Future[Result | None]:
+        """Claim a request; the outcome is None once it is claimed, else its cached answer, or why it has none."""
+        outcome: asyncio.Future[Result | None] = asyncio.get_running_loop().create_future()
+        self._claims.append(_Claim(key, outcome))
+        self.flush_soon()
+        return outcome
 
-    def exchange(
-        self, answered: Sequence[Answered], wanted: Sequence[PendingRequest] = ()
-    ) -> tuple[list[PendingRequest], list[PendingRequest]]:
-        """Write and deliver answers; claim requests, and settle those that have a cached answer by now.
-
-        Args:
-            answered: requests with their answers.
-            wanted: requests to claim.
-
-        Returns:
-            The requests that are claimed now, and those that another process has claimed.
+    def write(self, pending: PendingRequest, answer: ChatAnswer) -> asyncio.Future[Result]:
+        """Write an answer; the outcome is the answer in the cache, or why it is not there.
 
         Raises:
-            LLMCacheError: the cache cannot be written; nothing was changed.
+            PluginError: it is no valid answer.
         """
-        pairs = list(self._rows(answered))
         try:
-            if wanted:
-                self._prepare()
-                with self._releasing:
-                    self._unreleased.difference_update(one.key for one in wanted)
+            row = self._cache.row(pending.key, self._identity, pending.canonical, answer)
+        except Exception as error:
+            raise fault(self._name, error) from error
+        outcome: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._writes.append(_Write(row, answer, outcome))
+        self.flush_soon()
+        return outcome
+
+    def release(self, key: str) -> None:
+        """Release the claim on a request."""
+        self._released.add(key)
+        self.flush_soon()
+
+    def flush_soon(self) -> None:
+        """Begin a transaction at the end of this turn of the loop, if there is anything to do."""
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    async def keep(self) -> None:
+        """Give signs of life, and checkpoint the cache while no answers come."""
+        before = 0
+        while True:
+            await asyncio.sleep(1.0)
+            self.beat()
+            if self._unsettled == before >= _SETTLED_AFTER:
+                self._unsettled = 0
+                self._cache.settle()
+            before = self._unsettled
+
+    def beat(self) -> None:
+        """Give a sign of life if it is due."""
+        now = time.monotonic()
+        if self._beat is not None and now - self._beat >= HEARTBEAT:
+            self._beat = now
+            with contextlib.suppress(LLMCacheError):  # the next one may come through
+                self._cache.sign_of_life(self._owner)
+
+    def close(self) -> None:
+        """Release all claims and the reserved disk space, after the loop has ended."""
+        self._reserve.release()
+        give_up = time.monotonic() + PATIENCE
+        while self._beat is not None:
             try:
-                done = self._cache.exchange([row for _, row in pairs], [one.key for one in wanted], self._owner)
-            except LLMCacheError:
-                if not self._reserve.release():
-                    raise
-                done = self._cache.exchange([row for _, row in pairs], [one.key for one in wanted], self._owner)
-        except LLMCacheError:
-            self._failing_since = self._failing_since or time.monotonic()
-            raise
+                self._cache.release(self._owner)
+                self._beat = None
+            except LLMCacheError as error:  # claims that cannot be released end with this process
+                if "locked" not in str(error) or time.monotonic() > give_up:
+                    return
+
+    # ------------------------------------------------------------------------------------------- transactions
+
+    def _flush(self) -> None:
+        self._flushing = False
+        claims = self._next_claims()
+        if not (claims or self._writes or self._released):
+            return
+        try:
+            done = self._exchange(self._writes, claims)
+        except LLMCacheError as error:
+            self._claims.extendleft(reversed(claims))
+            if claims or self._writes:
+                self._failed(error)
+            return
         self._failing_since = None
-        self._unsettled += len(pairs)
-        for (entry, answer), _ in pairs:
-            self._pending.settle(entry, self._existing(done.existing, entry) or answer)
-        for entry in wanted:
-            if (cached := self._existing(done.answered, entry)) is not None:
-                self._pending.settle(entry, cached)
-        open_ones = [entry for entry in wanted if entry.key not in done.answered]
-        return (
-            [entry for entry in open_ones if entry.key not in done.elsewhere],
-            [entry for entry in open_ones if entry.key in done.elsewhere],
+        self._released.clear()
+        self._deliver(self._writes, done)
+        self._writes = []
+        for claim in claims:
+            if claim.key in done.elsewhere:
+                self._elsewhere.append(claim)
+            else:
+                claim.outcome.set_result(done.answered.get(claim.key))
+        if self._claims and len(done.elsewhere) + len(done.answered) == len(claims) > 0:
+            self.flush_soon()  # none is to be sent
+        self._poll_later()
+
+    def _next_claims(self) -> list[_Claim]:
+        """The requests to claim for the slots that are free after the next transaction, if too few are claimed."""
+        limiter = self._limiter
+        free = limiter.limit - limiter.running + len(self._writes) - limiter.waiting
+        claims: list[_Claim] = []
+        while self._claims and free > 0 and len(claims) < free + limiter.limit:
+            claim = self._claims.popleft()
+            if not claim.outcome.done():
+                claims.append(claim)
+        return claims
+
+    def _exchange(self, writes: Sequence[_Write], claims: Sequence[_Claim] = ()) -> Exchange:
+        rows, keys = [one.row for one in writes], [one.key for one in claims]
+        if claims:
+            try:
+                self._reserve.hold()
+            except OSError as problem:
+                error = LLMCacheError(
+                    self._cache.path,
+                    f"the cache of answers has no room left: {problem.strerror}. Make room on its disk.",
+                )
+                error.passing = True
+                raise error from problem
+            self._beat = time.monotonic()
+        try:
+            return self._cache.exchange(rows, keys, self._owner, self._released)
+        except LLMCacheError:
+            if not self._reserve.release():
+                raise
+            return self._cache.exchange(rows, keys, self._owner, self._released)
+
+    def _deliver(self, writes: Sequence[_Write], done: Exchange) -> None:
+        self._unsettled += len(writes)
+        for one in writes:
+            if not one.outcome.done():  # a backend may have cancelled the task that waits for it
+                one.outcome.set_result(done.existing.get(str(one.row[0]), one.answer))
+
+    def _failed(self, error: LLMCacheError) -> None:
+        """Try again later, and start no call until then; or give up."""
+        # Running calls are completed first, so that the error can count the lost answers.
+        if self._is_patient(error) or self._limiter.running > len(self._writes):
+            self._limiter.hold(2 * RETRY_SECONDS)
+            self._flushing = True
+            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._flush)
+        else:
+            self._give_up(error)
+
+    def _is_patient(self, error: LLMCacheError) -> bool:
+        now = time.monotonic()
+        if self._failing_since is None:
+            self._failing_since = now
+        return error.passing and now - self._failing_since < (
+            _PATIENCE_WITH_LOCK if "locked" in str(error) else PATIENCE
         )
 
-    def should_retry(self, error: LLMCacheError) -> bool:
-        """Whether to try a failed write again, after :data:`RETRY_SECONDS`."""
-        patience = _PATIENCE_WITH_LOCK if "locked" in str(error) else PATIENCE
-        return error.passing and time.monotonic() - (self._failing_since or 0.0) < patience
-
-    def give_up(self, answered: Sequence[Answered], error: LLMCacheError) -> None:
-        """Write what can be written, settle the rest with an error that counts lost answers, and stop calling."""
-        lost: list[PendingRequest] = []
-        for one in answered:
+    def _give_up(self, error: LLMCacheError) -> None:
+        """Write what can be written, and end the rest with an error that counts the lost answers."""
+        lost: list[_Write] = []
+        for one in self._writes:
             try:
-                self.exchange([one])
+                self._deliver([one], self._exchange([one]))
             except LLMCacheError:
-                lost.append(one[0])
+                lost.append(one)
         outcome = "No further call was made, and every answer that was received is in the cache."
         if lost:
             count = "1 answer" if len(lost) == 1 else f"{len(lost)} answers"
             outcome = f"No further call was made; {count} could not be written and will be requested again."
         error.args = (f"{error} {outcome}",)
-        self._broken(error)
-        for entry in lost:
-            self._pending.settle(entry, error)
+        outcomes: list[asyncio.Future[Any]] = [one.outcome for one in lost]
+        outcomes += [one.outcome for one in (*self._claims, *self._elsewhere)]
+        for unfinished in outcomes:
+            if not unfinished.done():
+                unfinished.set_result(error)
+        self._failing_since = None
+        self._writes = []
+        self._claims.clear()
+        self._elsewhere.clear()
 
-    def write(self, answered: Sequence[Answered]) -> None:
-        """Write and deliver answers, with retries, or give up."""
-        while True:
-            try:
-                self.exchange(answered)
-                return
-            except LLMCacheError as error:
-                if not self.should_retry(error):
-                    self.give_up(answered, error)
-                    return
-            time.sleep(RETRY_SECONDS)
+    # ------------------------------------------------------------------------------------------ other processes
 
-    def poll(self, entries: Sequence[PendingRequest]) -> tuple[list[PendingRequest], list[PendingRequest]]:
-        """Settle those of these requests, which other processes have claimed, that are answered by now.
+    def _poll_later(self) -> None:
+        if self._elsewhere and not self._polling:
+            self._polling = True
+            asyncio.get_running_loop().call_later(self._pause, self._poll)
 
-        Returns:
-            The requests that are still claimed, and those that were released without an answer.
-
-        Raises:
-            LLMCacheError: the cache cannot be read.
-        """
-        answered, claimed = self._cache.progress([entry.key for entry in entries], self._owner)
-        for entry in entries:
-            if entry.key in answered:
-                self._pending.settle(entry, self._found(answered[entry.key]))
-        rest = [entry for entry in entries if entry.key not in answered]
-        return [one for one in rest if one.key in claimed], [one for one in rest if one.key not in claimed]
-
-    def release(self, entries: Sequence[PendingRequest]) -> None:
-        """Release the claims on these requests."""
-        if entries and self._registered:
-            with self._releasing:
-                self._unreleased.update(entry.key for entry in entries)
-            self._release_claims()
-
-    def idle(self) -> None:
-        """Called when no call is running; checkpoints the cache in another thread if it is due."""
-        if self._unsettled >= _SETTLED_AFTER:
-            self._heartbeat.soon()
-
-    def close(self) -> None:
-        """Release all claims and the reserved disk space."""
-        self._heartbeat.stop()
-        self._heartbeat = Heartbeat(self._beat)
-        self._reserve.release()
-        give_up = time.monotonic() + PATIENCE
-        while self._registered:
-            try:
-                self._cache.release(self._owner)
-                self._registered = False
-            except LLMCacheError as error:
-                # Claims that cannot be released end with this process.
-                self._registered = "locked" in str(error) and time.monotonic() < give_up
-
-    def _prepare(self) -> None:
-        """Reserve disk space for the running calls, and register the owner of the claims."""
+    def _poll(self) -> None:
+        """Take over what other processes have answered, or have released."""
+        self._polling = False
+        waiting = [one for one in self._elsewhere if not one.outcome.done()]
+        batch, rest = waiting[:_POLLED], waiting[_POLLED:]
+        self._elsewhere = waiting
         try:
-            self._reserve.hold()
-        except OSError as problem:
-            error = LLMCacheError(
-                self._cache.path,
-                f"the cache of answers has no room left: {problem.strerror}. Make room on its disk.",
-            )
-            error.passing = True
-            raise error from problem
-        if not self._registered:
-            self._cache.sign_of_life(self._owner)
-            self._registered = True
-            self._heartbeat.start()
-
-    def _beat(self) -> None:
-        with contextlib.suppress(LLMCacheError):  # the next sign of life may come through
-            self._cache.sign_of_life(self._owner)
-        self._release_claims()
-        if self._unsettled >= _SETTLED_AFTER:
-            self._unsettled = 0
-            self._cache.settle()
-
-    def _release_claims(self) -> None:
-        """Release claims; those that cannot be released now are released at the next sign of life."""
-        with self._releasing, contextlib.suppress(LLMCacheError):
-            if self._unreleased:
-                self._cache.release(self._owner, list(self._unreleased))
-                self._unreleased.clear()
-
-    def _existing(self, answers: object, entry: PendingRequest) -> ChatAnswer | None:
-        answer = answers.get(entry.key)  # type: ignore[attr-defined]
-        return None if answer is None else self._found(answer)
-
-    def _rows(self, answered: Sequence[Answered]) -> list[tuple[Answered, Row]]:
-        """Rows of answers; an answer that is no valid ChatAnswer is an error that stops all further calls."""
-        rows = []
-        for entry, answer in answered:
-            try:
-                row = self._cache.row(entry.key, self._identity, entry.canonical, answer)
-            except Exception as raised:
-                error = fault(f"language-model backend {self._identity!r}", raised)
-                self._broken(error)
-                self._pending.settle(entry, error)
-            else:
-                rows.append(((entry, answer), row))
-        return rows
+            answered, claimed = self._cache.progress([one.key for one in batch], self._owner)
+        except LLMCacheError as error:
+            if not self._is_patient(error):
+                self._give_up(error)
+            self._poll_later()
+            return
+        still = [one for one in batch if one.key in claimed]
+        for one in batch:
+            if one.key in answered:
+                one.outcome.set_result(answered[one.key])
+            elif one.key not in claimed:
+                self._claims.appendleft(one)
+        self._pause = _FIRST_POLL if len(still) < len(batch) else min(2 * self._pause, _LONGEST_POLL)
+        self._elsewhere = [*rest, *still] if len(still) == len(batch) else [*still, *rest]
+        self.flush_soon()
+        self._poll_later()

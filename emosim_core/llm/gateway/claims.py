@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
-import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 
 EXPIRY = 60.0
 """Seconds without a sign of life after which the claims of an owner expire."""
@@ -57,7 +56,7 @@ class Owner:
         connection.executemany("INSERT OR IGNORE INTO claims VALUES (?, ?)", mine)
         return elsewhere
 
-    def release(self, connection: sqlite3.Connection, keys: Sequence[str]) -> None:
+    def release(self, connection: sqlite3.Connection, keys: Collection[str]) -> None:
         """Release claims; in a transaction."""
         connection.executemany("DELETE FROM claims WHERE key = ? AND owner = ?", [(key, self.id) for key in keys])
 
@@ -65,41 +64,6 @@ class Owner:
         """Release all claims of this owner; in a transaction."""
         connection.execute("DELETE FROM claims WHERE owner = ?", (self.id,))
         connection.execute("DELETE FROM owners WHERE id = ?", (self.id,))
-
-
-class Heartbeat:
-    """Calls a function every :data:`HEARTBEAT` seconds, in a thread, from :meth:`start` to :meth:`stop`."""
-
-    def __init__(self, beat: Callable[[], None]) -> None:
-        self._beat = beat
-        self._wake = threading.Event()
-        self._stopping = False
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Start the thread, unless it runs."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="emosim-llm-claims", daemon=True)
-            self._thread.start()
-
-    def soon(self) -> None:
-        """Request a call now, without waiting for it."""
-        self._wake.set()
-
-    def stop(self) -> None:
-        """Stop the thread and wait for its end."""
-        if self._thread is not None:
-            self._stopping = True
-            self._wake.set()
-            self._thread.join()
-
-    def _run(self) -> None:
-        while True:
-            self._wake.wait(HEARTBEAT)
-            self._wake.clear()
-            if self._stopping:
-                return
-            self._beat()
 
 
 def drop(connection: sqlite3.Connection, keys: Sequence[str]) -> None:

@@ -1,155 +1,119 @@
-"""PendingRequests: the requests without an answer, and the threads that wait for each."""
+"""PendingRequests: the table of the requests without an answer, each of which is asked once, whoever waits for it."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Sequence
 
-from emosim_core.errors import EmoSimError
-from emosim_core.llm.chat import ChatAnswer, ChatRequest
-
-Result = ChatAnswer | EmoSimError
-"""Result of a request."""
-
-_LOOK_SECONDS = 0.5
-
-
-class PendingRequest:
-    """A request without an answer.
-
-    Attributes:
-        key: its cache key.
-        request: the request.
-        canonical: the request as canonical JSON.
-        calls: number of calls so far.
-        queued: whether the dispatcher has it.
-        result: its answer or error; None until then.
-        withdrawn: whether no thread waits for it any more.
-    """
-
-    __slots__ = ("calls", "canonical", "key", "queued", "request", "result", "waiting", "withdrawn")
-
-    def __init__(self, key: str, request: ChatRequest) -> None:
-        self.key, self.request = key, request
-        self.canonical = ""
-        self.calls = 0
-        self.queued = False
-        self.result: Result | None = None
-        self.withdrawn = False
-        self.waiting: list[Waiter] = []
-
-
-class Waiter:
-    """A thread that waits for the results of several requests.
-
-    Attributes:
-        entries: the requests.
-        keys: their cache keys.
-    """
-
-    def __init__(self) -> None:
-        self.entries: list[PendingRequest] = []
-        self.keys: set[str] = set()
-        self._open = 0
-        self._done = threading.Event()
-
-    def wait(self) -> None:
-        """Wait until each request has an answer or an error."""
-        # In steps, because an unlimited wait cannot be interrupted on every system; and the results are checked, not
-        # the count, which may be off by one after an interruption.
-        while any(entry.result is None and self in entry.waiting for entry in self.entries):
-            if self._done.wait(_LOOK_SECONDS):
-                self._done.clear()
-
-    def add(self, entry: PendingRequest) -> None:
-        """Wait for one more request; the lock of its table is held."""
-        self._open += 1
-        self.entries.append(entry)
-        self.keys.add(entry.key)
-        entry.waiting.append(self)
-
-    def less(self) -> None:
-        """Wait for one request less; the lock of its table is held."""
-        self._open -= 1
-        if not self._open:
-            self._done.set()
+from emosim_core.errors import (
+    EmoSimError,
+    LLMAuthenticationError,
+    LLMBudgetError,
+    LLMCacheError,
+    LLMError,
+    LLMTransientError,
+    PluginError,
+)
+from emosim_core.hooks.faults import fault
+from emosim_core.llm.backend import LLMBackend
+from emosim_core.llm.gateway.request import CLOSED, PENDING, Caller, PendingRequest, Result
+from emosim_core.llm.gateway.retries import LONGEST_WAIT, asked_wait
+from emosim_core.llm.gateway.usage import UsageTally
 
 
 class PendingRequests:
-    """Table of the requests without an answer, by cache key. Thread-safe."""
+    """Table of the pending requests. All methods run in the event loop.
 
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self._open: dict[str, PendingRequest] = {}
+    Args:
+        backend: the chain of backends through which each request goes, in a task of its own.
+        usage: counts the requests that share the call of another.
+        name: name of the language model for messages.
+    """
 
-    def enter(
-        self,
-        requests: Mapping[str, ChatRequest],
-        look_up: Callable[[Sequence[str]], Mapping[str, ChatAnswer]],
-        before_new: Callable[[], None],
-        waiter: Waiter,
-    ) -> tuple[Mapping[str, ChatAnswer], list[PendingRequest]]:
-        """Look requests up in the cache, join those that are pending, and register the rest.
+    def __init__(self, backend: LLMBackend, usage: UsageTally, name: str) -> None:
+        self._backend = backend
+        self._name = name
+        self._usage = usage
+        self._table: dict[str, PendingRequest] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped: LLMError | None = None
 
-        The lock is held throughout, so that no request is answered and removed between the look-ups.
+    def submit(self, caller: Caller, requests: Sequence[PendingRequest]) -> None:
+        """Ask requests for a thread; those that are pending already are joined."""
+        shared = 0
+        for new in requests:
+            if refusal := self._stopped or caller.error:
+                caller.deliver(new.key, refusal)
+                continue
+            pending = self._table.setdefault(new.key, new)
+            pending.ending = None
+            pending.callers.append(caller)
+            if pending is new:
+                new.task = asyncio.get_running_loop().create_task(self._answer(new))
+                self._tasks.add(new.task)
+                new.task.add_done_callback(self._tasks.discard)
+            else:
+                shared += 1
+        self._usage.count_requests(0, 0, shared)
 
-        Args:
-            requests: the requests by cache key.
-            look_up: finds cached answers.
-            before_new: called before requests are registered, if there are any; may raise.
-            waiter: waits for the requests without an answer.
+    def leave(self, caller: Caller) -> None:
+        """End the requests that only this thread waits for; their running calls are completed."""
+        withdrawn = LLMTransientError("the request was withdrawn before it was sent")
+        for key in caller.keys - caller.results.keys():
+            pending = self._table.get(key)
+            if pending is not None and pending.callers == [caller]:
+                self._end(pending, withdrawn)
+            else:  # others wait for it, or the thread was interrupted before it could submit it
+                if pending is not None and caller in pending.callers:
+                    pending.callers.remove(caller)
+                caller.deliver(key, withdrawn)
 
-        Returns:
-            Cached answers by key, and the new requests, which must be sent.
-        """
-        with self.lock:
-            cached = look_up([key for key in requests if key not in self._open])
-            new = [key for key in requests if key not in cached and key not in self._open]
-            if new:
-                before_new()
-            for key in requests:
-                if key in self._open:
-                    self._open[key].withdrawn = False
-                    waiter.add(self._open[key])
-            registered: list[PendingRequest] = []
-            for key in new:
-                entry = PendingRequest(key, requests[key])
-                waiter.add(entry)
-                registered.append(entry)
-                self._open[key] = entry
-        return cached, registered
+    async def close(self) -> None:
+        """Ask no further request, and wait for the running calls."""
+        self._stop(LLMTransientError(CLOSED), for_good=True)
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
 
-    def settle(self, entry: PendingRequest, result: Result) -> None:
-        """Set the result of a request and wake its waiters; a result that is set is never replaced."""
-        with self.lock:
-            self._settle(entry, result)
+    async def _answer(self, pending: PendingRequest) -> None:
+        PENDING.set(pending)
+        result: Result
+        try:
+            result = await self._backend.answer(pending.request)
+        except asyncio.CancelledError:
+            result = pending.ending or PluginError(f"{self._name} cancelled the task of a request")
+        except EmoSimError as error:
+            result = error
+        except Exception as error:
+            result = fault("the gateway", error)
+        if pending.ending is None and isinstance(result, EmoSimError) and _concerns_all(result):
+            self._stop(result, for_good=isinstance(result, LLMAuthenticationError))
+        self._settle(pending, result)
 
-    def leave(self, waiter: Waiter) -> list[PendingRequest]:
-        """Stop waiting for requests that others wait for too; returns the open ones that no other thread waits for."""
-        with self.lock:
-            alone: list[PendingRequest] = []
-            for entry in waiter.entries:
-                if entry.result is not None or waiter not in entry.waiting:
-                    continue
-                if len(entry.waiting) > 1:
-                    entry.waiting.remove(waiter)
-                    waiter.less()
-                else:
-                    entry.withdrawn = True
-                    alone.append(entry)
-        return alone
+    def _stop(self, error: EmoSimError, for_good: bool) -> None:
+        """End all requests, and further ones too if it is for good, until the gateway is closed and opened anew."""
+        if for_good and isinstance(error, LLMError):
+            self._stopped = self._stopped or error
+        for pending in list(self._table.values()):
+            self._end(pending, error)
 
-    def drop(self, entry: PendingRequest, result: Result) -> bool:
-        """Settle a request that was withdrawn; returns whether the request has a result, so that it needs no call."""
-        with self.lock:
-            if entry.withdrawn:
-                self._settle(entry, result)
-            return entry.result is not None
+    def _end(self, pending: PendingRequest, error: EmoSimError) -> None:
+        pending.ending = error
+        if not pending.calling and pending.task is not None:
+            pending.task.cancel()
+            self._settle(pending, error)
 
-    def _settle(self, entry: PendingRequest, result: Result) -> None:
-        if entry.result is None:
-            entry.result = result
-            if self._open.get(entry.key) is entry:
-                del self._open[entry.key]
-            for waiter in entry.waiting:
-                waiter.less()
+    def _settle(self, pending: PendingRequest, result: Result) -> None:
+        if self._table.get(pending.key) is pending:
+            del self._table[pending.key]
+        callers, pending.callers = pending.callers, []
+        for caller in callers:
+            caller.deliver(pending.key, result)
+            if result is caller.error:  # the end of its asking
+                self.leave(caller)
+
+
+def _concerns_all(error: EmoSimError) -> bool:
+    """Whether every other request would meet the same error."""
+    return (
+        isinstance(error, LLMAuthenticationError | LLMBudgetError | LLMCacheError) or asked_wait(error) > LONGEST_WAIT
+    )

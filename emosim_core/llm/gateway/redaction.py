@@ -7,9 +7,9 @@ import contextlib
 import copy
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from emosim_core.errors import EmoSimError, LLMError, PluginError
 from emosim_core.llm.chat import ChatAnswer
@@ -103,15 +103,7 @@ class Redactor:
 
     def answer(self, answer: ChatAnswer) -> ChatAnswer:
         """An answer without a secret; the same object where it has none."""
-        if not self._answers:
-            return answer
-        shares = answer.probabilities
-        if isinstance(shares, Mapping) and any(self.text(label) is not label for label in shares):
-            shares = {self.text(label): share for label, share in shares.items()}
-        text, reasoning, model = map(self.text, (answer.text, answer.reasoning, answer.model))
-        if (text, reasoning, model) == (answer.text, answer.reasoning, answer.model) and shares is answer.probabilities:
-            return answer
-        return replace(answer, text=text, reasoning=reasoning, model=model, probabilities=shares)
+        return with_texts(answer, self.text) if self._answers else answer
 
     def error(self, error: _Error) -> _Error:
         """An error without a secret in its message, its notes and its causes; the same object where it has none.
@@ -144,6 +136,18 @@ class Redactor:
         plain = LLMError(self.message(str(error)))
         plain.usage = error.usage
         return plain
+
+
+def with_texts(answer: ChatAnswer, clean: Callable[[str], str]) -> ChatAnswer:
+    """An answer each text of which is cleaned; the same object where that changes none."""
+    texts: dict[str, Any] = {name: clean(getattr(answer, name)) for name in ("text", "reasoning", "model")}
+    shares = answer.probabilities
+    if isinstance(shares, Mapping) and shares:
+        cleaned = {clean(label): share for label, share in shares.items()}
+        shares = shares if cleaned == shares else cleaned
+    if shares is answer.probabilities and all(text == getattr(answer, name) for name, text in texts.items()):
+        return answer
+    return replace(answer, **texts, probabilities=shares)
 
 
 def looks_like_a_key(text: str) -> bool:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import IO
 
 _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
-_ZEROS = bytes(64 * 1024)
 
 
 class Reserve:
@@ -56,12 +55,7 @@ class Reserve:
 
 def _allocate(file: IO[bytes], size: int) -> None:
     if hasattr(os, "posix_fallocate"):
-        try:
-            os.posix_fallocate(file.fileno(), 0, size)
-            return
-        except OSError as error:
-            if error.errno in _NO_ROOM:
-                raise
-    for _ in range(0, size, len(_ZEROS)):
-        file.write(_ZEROS)
-    file.flush()
+        os.posix_fallocate(file.fileno(), 0, size)
+    else:
+        file.write(bytes(size))
+        file.flush()

@@ -53,8 +53,7 @@ class UsageTally:
 
         An upper bound where tokens of an answer are unknown.
         """
-        with self._lock:
-            return self._known_cost()
+        return None if self._answered and self.price is None else self._cost
 
     def count_requests(self, requests: int, cached: int, shared: int) -> None:
         """Count requests, and those of them that need no call."""
@@ -94,28 +93,16 @@ class UsageTally:
 
     def summary(self) -> dict[str, Any]:
         """All counts, the cost, and the price on which it is based, as JSON values."""
+        price = self.price
         with self._lock:
-            price = self.price
+            counts = {name: value for name, value in vars(self).items() if name[0] != "_" and name != "price"}
             return {
-                "requests": self.requests,
-                "cached": self.cached,
-                "shared": self.shared,
-                "failed": self.failed,
-                "calls": self.calls,
-                "retried": self.retried,
-                "prompt_tokens": self.prompt_tokens,
-                "cached_tokens": self.cached_tokens,
-                "completion_tokens": self.completion_tokens,
-                "reasoning_tokens": self.reasoning_tokens,
-                "unknown_usage": self.unknown_usage,
+                **counts,
                 "seconds": round(self.seconds, 3),
-                "cost": self._known_cost(),
+                "cost": self.cost,
                 "currency": None if price is None else price.currency,
                 "price_as_of": None if price is None else price.as_of,
             }
-
-    def _known_cost(self) -> float | None:
-        return None if self._answered and self.price is None else self._cost
 
 
 def _at_most(usage: Usage, most: Usage) -> Usage:

@@ -22,8 +22,8 @@ from emosim_core.errors import ConfigurationError, DataError
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
 from emosim_core.llm.gateway import cache as llm_cache
 from emosim_core.llm.gateway.cache import AnswerCache
-from emosim_core.llm.gateway.cache_key import answer_cache_key, request_json, request_of
-from emosim_core.llm.gateway.cache_lines import CachedAnswer, read_line, write_line
+from emosim_core.llm.gateway.cache_key import answer_cache_key, request_json
+from emosim_core.llm.gateway.cache_lines import CachedAnswer, read_line, request_of, write_line
 
 IDENTITY = "a service a-model thinking=off"
 
@@ -142,12 +142,12 @@ def test_a_schema_that_is_no_json_is_a_clear_error() -> None:
 @given(st.lists(st.tuples(requests(), answers), max_size=5, unique_by=lambda pair: request_json(pair[0])))
 def test_what_is_kept_is_found_as_it_was(pairs: list[tuple[ChatRequest, ChatAnswer]]) -> None:
     cache = AnswerCache(":memory:")
-    cache._reader = cache._writer = cache._open()
+    cache._connection = cache._open()
     keys = [answer_cache_key(IDENTITY, request) for request, _ in pairs]
     assert cache.get_many(keys) == {}
     cache.put_many([(key, IDENTITY, request, answer) for key, (request, answer) in zip(keys, pairs, strict=True)])
     assert cache.get_many(["0" * 64, *keys]) == {key: answer for key, (_, answer) in zip(keys, pairs, strict=True)}
-    cache._writer.close()
+    cache.close()
 
 
 @given(requests(), answers, encodable.filter(bool))
@@ -380,23 +380,38 @@ GOOD = json.loads(write_line(CachedAnswer(IDENTITY, question(1), ChatAnswer("7")
     [
         ("{", "Expecting property name"),
         ("[" * 100_000, "nested too deeply"),
-        ("[]", "an object with exactly the fields answer, created, identity, request, usage"),
-        ({**GOOD, "more": 1}, "an object with exactly the fields"),
-        ({**GOOD, "identity": ""}, "'identity' is a text"),
-        ({**GOOD, "created": 1.5}, "'created' is a whole number"),
-        ({**GOOD, "usage": {**GOOD["usage"], "prompt": -1}}, "whole numbers of at least 0"),
-        ({**GOOD, "usage": {**GOOD["usage"], "prompt": True}}, "whole numbers of at least 0"),
-        ({**GOOD, "answer": {"text": None}}, "'answer' has a text"),
-        ({**GOOD, "answer": {"text": "x", "probabilities": {"1": "all"}}}, "'answer' has a text"),
+        ("[]", "Input should be a valid dictionary"),
+        ({**GOOD, "more": 1}, "more: Extra inputs are not permitted"),
+        ({**GOOD, "identity": ""}, "identity: String should have at least 1 character"),
+        ({**GOOD, "created": 1.5}, "created: Input should be a valid integer"),
+        (
+            {**GOOD, "usage": {**GOOD["usage"], "prompt": -1}},
+            "usage.prompt.*greater than or equal to 0",
+        ),
+        ({**GOOD, "usage": {**GOOD["usage"], "prompt": True}}, "usage.prompt: Input should be a valid integer"),
+        ({**GOOD, "answer": {"text": None}}, "answer.text.*an instance of str"),
+        (
+            {**GOOD, "answer": {"text": "x", "probabilities": {"1": "all"}}},
+            "answer.probabilities.1.*a valid number",
+        ),
         ({**GOOD, "answer": {"text": "x", "probabilities": {"1": float("nan")}}}, "NaN is no finite number"),
         ({**GOOD, "request": {**GOOD["request"], "messages": []}}, "at least one message"),
-        ({**GOOD, "request": {**GOOD["request"], "messages": [{"role": "god", "content": ""}]}}, "a known 'role'"),
-        ({**GOOD, "request": {**GOOD["request"], "choices": [1]}}, "'choices' is a list of texts"),
-        ({**GOOD, "request": {**GOOD["request"], "schema": []}}, "'schema' is an object or null"),
-        ({**GOOD, "request": {**GOOD["request"], "temperature": "0"}}, "'temperature' is a number"),
+        (
+            {**GOOD, "request": {**GOOD["request"], "messages": [{"role": "god", "content": ""}]}},
+            "messages.0.role",
+        ),
+        (
+            {**GOOD, "request": {**GOOD["request"], "choices": [1]}},
+            "request.choices.0.*an instance of str",
+        ),
+        ({**GOOD, "request": {**GOOD["request"], "schema": []}}, "request.schema: Input should be a valid dictionary"),
+        (
+            {**GOOD, "request": {**GOOD["request"], "temperature": "0"}},
+            "request.temperature.*a valid number",
+        ),
         ({**GOOD, "request": {**GOOD["request"], "temperature": -1}}, "temperature and sample are at least 0"),
-        ({**GOOD, "request": {**GOOD["request"], "seed": 0.5}}, "'seed' is a whole number"),
-        ({**GOOD, "request": {}}, "a request has exactly the fields"),
+        ({**GOOD, "request": {**GOOD["request"], "seed": 0.5}}, "request.seed: Input should be a valid integer"),
+        ({**GOOD, "request": {}}, "request.messages: Field required"),
         (b'\xff{"identity"', "is not UTF-8"),
     ],
 )

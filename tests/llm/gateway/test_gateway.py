@@ -42,9 +42,10 @@ from emosim_core.llm.backend import LLMBackend, Price
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
 from emosim_core.llm.gateway.cache import AnswerCache
 from emosim_core.llm.gateway.cache_key import answer_cache_key
+from emosim_core.llm.gateway.chain import Chain
 from emosim_core.llm.gateway.claims import Owner
 from emosim_core.llm.gateway.gateway import Gateway, GatewayOptions
-from emosim_core.llm.gateway.pending import PendingRequests, Waiter
+from emosim_core.llm.gateway.request import Caller
 from emosim_core.llm.gateway.reserve import Reserve
 from emosim_core.llm.gateway.retries import Retries
 
@@ -318,7 +319,7 @@ def test_closing_ends_the_threads_and_closes_the_backend_and_asking_opens_it_aga
     gateway = made(backend)
     for turn in range(3):
         gateway.ask(questions(turn))
-        assert threading.active_count() == threads + 2
+        assert threading.active_count() == threads + 1
         gateway.close()
         gateway.close()
         assert backend.closed == turn + 1
@@ -786,21 +787,6 @@ def test_after_ctrl_c_a_failed_call_is_not_made_again(path: Path) -> None:
     assert (out, running.returncode) == ("interrupted\n", 0), err
 
 
-def test_a_question_that_is_asked_anew_just_as_it_is_withdrawn_is_asked() -> None:
-    table, first, second = PendingRequests(), Waiter(), Waiter()
-
-    def nothing(keys: Sequence[str]) -> dict[str, ChatAnswer]:
-        return {}
-
-    _, (taken,) = table.enter({"key": question(1)}, nothing, lambda: None, first)
-    assert table.leave(first) == [taken]
-    assert table.enter({"key": question(1)}, nothing, lambda: None, second) == ({}, [])
-    assert not table.drop(taken, LLMTransientError("withdrawn"))
-    table.settle(taken, ChatAnswer("1"))
-    second.wait()
-    assert second.entries[0].result == ChatAnswer("1")
-
-
 def test_a_second_ctrl_c_does_not_wait(path: Path) -> None:
     began = time.monotonic()
     with process(path, INTERRUPTED, "Service", "60") as running:
@@ -825,17 +811,17 @@ def test_ctrl_c_interrupts_a_batched_backend(path: Path) -> None:
 def test_an_interrupted_thread_leaves_what_others_wait_for(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = Service(delay=0.1)
     gateway = made(backend, concurrency=1)
-    original, interrupted = Waiter.wait, threading.Event()
+    original, interrupted = Chain.wait, threading.Event()
 
-    def wait(self: Waiter) -> None:
+    def wait(self: Chain, caller: Caller) -> None:
         if threading.current_thread().name == "interrupted" and not interrupted.is_set():
-            while len(backend.asked) < 1 or not any(len(q.waiting) > 1 for q in self.entries):
+            while not backend.asked or not any(len(one.callers) > 1 for one in self._pending._table.values()):
                 time.sleep(0.005)
             interrupted.set()
             raise KeyboardInterrupt
-        original(self)
+        original(self, caller)
 
-    monkeypatch.setattr(Waiter, "wait", wait)
+    monkeypatch.setattr(Chain, "wait", wait)
     caught: list[str] = []
 
     def first() -> None:
@@ -911,9 +897,9 @@ def fill_disk(monkeypatch: pytest.MonkeyPatch, path: Path, until: Callable[[], b
     original = AnswerCache.exchange
 
     def exchange(self: AnswerCache, *arguments: Any) -> Any:
-        if self._writer is not None:
+        if self._connection is not None:
             pages = 1 if not until() else 2**30
-            self._writer.execute(f"PRAGMA max_page_count = {pages}").fetchall()
+            self._connection.execute(f"PRAGMA max_page_count = {pages}").fetchall()
         return original(self, *arguments)
 
     monkeypatch.setattr(AnswerCache, "exchange", exchange)

@@ -15,7 +15,7 @@ from emosim_core.errors import (
     LLMRequestError,
     LLMTransientError,
 )
-from emosim_core.llm.gateway.limiter import AdaptiveLimiter
+from emosim_core.llm.gateway.limited import AdaptiveLimiter
 from emosim_core.llm.gateway.retries import LONGEST_WAIT, Retries
 
 
@@ -96,11 +96,9 @@ def test_other_failures_change_nothing() -> None:
 def test_no_call_starts_until_the_time_that_the_service_said() -> None:
     clock = Clock()
     limiter = AdaptiveLimiter(4, clock)
-    first, second, third, _ = fill(limiter)
     assert limiter.pause() == 0
-    limiter.refuse(first, 10.0)
-    limiter.refuse(second, 3.0)
-    limiter.refuse(third, -5.0)
+    for seconds in (10.0, 3.0, -5.0):
+        limiter.hold(seconds)
     assert limiter.pause() == 10
     clock.now += 9.5
     assert limiter.pause() == 0.5
