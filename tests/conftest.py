@@ -212,6 +212,31 @@ def strictly_typed() -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
+def _drawings() -> dict[str, bytes]:
+    """Charts of this process that were drawn, as SVG, by all that they show."""
+    return {}
+
+
+@pytest.fixture
+def equal_charts_drawn_once(monkeypatch: pytest.MonkeyPatch, _drawings: dict[str, bytes]) -> None:
+    """Lets a page take a drawing from an earlier page that has the same chart; drawing takes most of a page's time.
+
+    That the same chart is drawn the same each time is tested in ``tests/reports/test_charts.py``.
+    """
+    from emosim_core.reports import drawings
+
+    draw = drawings.svg
+
+    def svg(chart: Any) -> bytes:
+        key = repr(chart)
+        if key not in _drawings:
+            _drawings[key] = draw(chart)
+        return _drawings[key]
+
+    monkeypatch.setattr(drawings, "svg", svg)
+
+
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """Selenium's driver of Debian's Chromium, without a window."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
