@@ -108,11 +108,15 @@ def test_a_policy_of_stable_baselines3_learns_in_it() -> None:
     from stable_baselines3 import PPO
 
     model = PPO("MultiInputPolicy", make("movies", max_steps=5), n_steps=16, batch_size=8, n_epochs=1, seed=0)
+    before = model.policy.action_net.weight.tolist()
     model.learn(16)
+    assert model.num_timesteps == 16
+    assert model.policy.action_net.weight.tolist() != before
     env = make("movies")
     observation, _ = env.reset(seed=0)
     action, _ = model.predict(observation)
-    env.step(action)
+    assert env.action_space.contains(int(action))
+    assert env.step(action)[4]["user_id"]
 
 
 # ----------------------------------------------------------------------------------- observations
