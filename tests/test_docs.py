@@ -353,7 +353,7 @@ def test_the_example_of_an_observer_observes_a_run(hook: str, tmp_path: Path, un
     ids=lambda block: block.label,
 )
 def test_every_program_runs(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of the README as a user runs them; those of other pages in this process, which has imported much already."""
+    """Those of READMEs as a user runs them; those of other pages in this process, which has imported much already."""
     (tmp_path / "program.py").write_text(block.text, encoding="utf-8")
     if block.page.name == "README.md":
         python(tmp_path, "program.py")
