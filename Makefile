@@ -12,32 +12,34 @@ PLUGINS := $(foreach folder,$(patsubst %/pyproject.toml,%,$(wildcard plugins/*/p
 # A run of films needs no torch.
 LIGHT := $(filter-out %/emosim_local_gpu,$(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)))
 
-.PHONY: run test test-suite test-isolated coverage test-lowest mutants lint docs wheels clean
+.PHONY: run test compiled coverage test-others test-isolated test-lowest mutants lint docs wheels clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/emosim run --plugin movies
 
-# Continuous integration runs the two parts at different times.
-test: test-suite test-isolated
+# Continuous integration runs the parts at different times.
+test: coverage test-others test-isolated
 
-# Tests run side by side, so each needs one thread. Hundreds of commands start while they run: none has to compile the
-# packages first, also where Python may write no bytecode.
-test-suite: export OMP_NUM_THREADS := 1
-test-suite: $(VENV)/.test-stamp
+# Hundreds of commands start while tests run: none has to compile the packages first, also where Python may write no
+# bytecode.
+compiled: $(VENV)/.test-stamp
 	$(BIN)/python -m compileall -q emosim_core plugins/*/emosim_*
-	$(BIN)/python -m pytest -n auto --dist worksteal
 
-# Plugins are tested as they are installed, each by itself.
-test-isolated: export OMP_NUM_THREADS := 1
-test-isolated: $(VENV)/.test-stamp
-	$(BIN)/python scripts/test_isolated.py
+# Tests run side by side, so each needs one thread.
+coverage test-others test-isolated: export OMP_NUM_THREADS := 1
 
 # The rooms whose coverage is measured by their own tests, with a threshold; pyproject.toml names them too.
 MEASURED := components hooks model population
 
-coverage: export OMP_NUM_THREADS := 1
-coverage: $(VENV)/.test-stamp
+coverage: compiled
 	$(BIN)/python -m pytest --cov -n auto --dist worksteal $(addprefix tests/,$(MEASURED))
+
+test-others: compiled
+	$(BIN)/python -m pytest -n auto --dist worksteal $(addprefix --ignore=tests/,$(MEASURED))
+
+# Plugins are tested as they are installed, each by itself.
+test-isolated: $(VENV)/.test-stamp
+	$(BIN)/python scripts/test_isolated.py
 
 test-lowest: $(VENV)/.test-stamp
 	$(BIN)/python scripts/test_lowest.py
