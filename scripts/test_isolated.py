@@ -1,6 +1,8 @@
 """Runs each plugin's tests in a fresh virtual environment that has the core and that plugin alone, from wheels.
 
 Run with: python scripts/test_isolated.py [PLUGIN ...]
+
+uv builds the wheels and fills the environments: what one environment has, it links into the next.
 """
 
 from __future__ import annotations
@@ -10,11 +12,11 @@ import os
 import subprocess
 import sys
 import tempfile
-import venv
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+UV = (sys.executable, "-m", "uv")
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
@@ -36,7 +38,7 @@ def run(*command: str | Path, cwd: Path | None = None) -> str:
 
 def wheel(project: Path, folder: Path) -> Path:
     """Build the wheel of a distribution into a folder of its own."""
-    run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, project)
+    run(*UV, "build", "--wheel", "--out-dir", folder, project)
     (built,) = folder.glob("*.whl")
     return built
 
@@ -45,10 +47,11 @@ def alone(project: Path, core: Path, folder: Path) -> str:
     """Run the tests of a plugin in an environment of its own; returns what they print."""
     name = project.name
     built = wheel(project, folder / name)
-    venv.create(folder / "environment" / name)
     python = folder / "environment" / name / "bin" / "python"
-    # What the tests import is compiled when they import it, which is a small part of what is installed.
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-compile", core, f"{built}[test]")
+    run(*UV, "venv", "--python", sys.executable, python.parents[1])
+    found = [part for link in os.environ.get("PIP_FIND_LINKS", "").split() for part in ("--find-links", link)]
+    constraints = ("--constraints", ROOT / "constraints.txt", *found)
+    run(*UV, "pip", "install", "--quiet", "--python", python, *constraints, core, f"{built}[test]")
     # The folder of the plugin must not be importable: what is tested is what the wheel installed.
     tests = run(python, "-P" if sys.version_info >= (3, 11) else "-I", "-m", "pytest", "-c", project / "pyproject.toml",
                 "--rootdir", project, project / "tests", cwd=folder)  # fmt: skip
@@ -60,7 +63,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("plugins", nargs="*", help="names of folders in plugins/; all of them if none is named")
     names = parser.parse_args().plugins
-    plugins = {path.parent.name: path.parent for path in sorted(ROOT.glob("plugins/*/pyproject.toml"))}
+    # In this order the plugin whose tests take longest is among the first.
+    plugins = {path.parent.name: path.parent for path in sorted(ROOT.glob("plugins/*/pyproject.toml"), reverse=True)}
     failed = False
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(os.cpu_count()) as pool:
         try:

@@ -8,6 +8,7 @@ import inspect
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 import typing
@@ -44,17 +45,22 @@ TABLES = ("README.md", *(f"docs/{name}.md" for name in ("running", "training", "
 """Pages with tables of options."""
 
 LOOK = """
-import sys
+import runpy, sys
 from emosim_core.cli.main import main
 from emosim_core.testing import check_plugin
-outcomes = [outcome for name in sys.argv[1:] for report in check_plugin(name) for outcome in report.outcomes]
+outcomes = [outcome for name in sys.argv[2:] for report in check_plugin(name) for outcome in report.outcomes]
 for outcome in outcomes:
     if outcome.error is not None:
         raise outcome.error
 print(len(outcomes))
-main(["plugins", "--json"])
+try:
+    main(["plugins", "--json"])
+except SystemExit as leave:
+    assert not leave.code
+print("Listed.")
+runpy.run_path(sys.argv[1], run_name="__main__")
 """
-"""Checks the plugins that are named, prints how many checks there were, and lists all plugins."""
+"""Checks the plugins that are named, prints how many checks there were, lists all plugins, and runs a program."""
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -299,13 +305,16 @@ def test_the_example_of_a_hook_is_a_plugin_that_keeps_the_contract_and_a_program
     if hook != "emosim_domains":  # what an example is bound to is the domain of that page
         install_example(site, next(one for one in example_plugins() if one.page.stem == "emosim_domains"))
     checked = [name] if kind in SUITES else []
-    checks, _, plugins = python(tmp_path, "-c", LOOK, *checked, site=site).partition("\n")
+    done, _, printed = python(tmp_path, "-c", LOOK, str(site / f"emosim_{name}.py"), *checked, site=site).partition(
+        "\nListed.\n"
+    )
+    checks, _, plugins = done.partition("\n")
     listed = {one["name"]: one for one in json.loads(plugins)}
     assert (listed[name]["status"], listed[name]["conflicts"]) == ("ok", [])
     assert kind in {component["kind"] for component in listed[name]["components"]}
     if kind in SUITES:
         assert int(checks) > 3
-    assert python(tmp_path, str(site / f"emosim_{name}.py"))
+    assert printed
 
 
 OBSERVED = ["-m", "emosim_core", "run", "--plugin", "movies", "--episodes", "9", "--quiet", "--out", "runs/r"]
@@ -343,9 +352,16 @@ def test_the_example_of_an_observer_observes_a_run(hook: str, tmp_path: Path, un
     [block for block in BLOCKS if block.language == "python" and block.comment != "no-run"],
     ids=lambda block: block.label,
 )
-def test_every_program_runs(block: Block, tmp_path: Path) -> None:
+def test_every_program_runs(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of READMEs as a user runs them; those of other pages in this process, which has imported much already."""
     (tmp_path / "program.py").write_text(block.text, encoding="utf-8")
-    python(tmp_path, "program.py")
+    if block.page.name == "README.md":
+        python(tmp_path, "program.py")
+    else:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("EMOSIM_CACHE_DIR", str(tmp_path / "cache"))
+        monkeypatch.delenv("EMOSIM_PLUGINS", raising=False)
+        runpy.run_path("program.py", run_name="__main__")
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_the_wheels_hold_their_data_and_nothing_of_the_tests(tmp_path: Path) -> 
     root = Path(__file__).parents[1]
     for project in ("plugins/emosim_movies", "plugins/emosim_books"):
         subprocess.run(
-            [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path / "w"), str(root / project)],
+            [sys.executable, "-m", "uv", "build", "--wheel", "--out-dir", str(tmp_path / "w"), str(root / project)],
             check=True, capture_output=True,
         )  # fmt: skip
     wheels = list((tmp_path / "w").glob("*.whl"))

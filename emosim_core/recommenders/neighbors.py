@@ -46,10 +46,11 @@ class _Baselined(ProfilePolicy):
     """The mean plus b_i of each item, shape ``(N,)``."""
 
     def fit(self) -> None:
+        table, inner = self.trainset()  # which says what to install
+
         from scipy import sparse
         from surprise import BaselineOnly
 
-        table, inner = self.trainset()
         how = {"method": "als", "reg_i": self.PRIOR_ITEM, "reg_u": self.PRIOR_USER, "n_epochs": 10}
         fitted = BaselineOnly(bsl_options=how, verbose=False).fit(table)
         logged = np.flatnonzero(inner >= 0)
@@ -90,9 +91,10 @@ class ItemKNN(_Baselined):
     options: ItemKNNOptions
 
     def fit(self) -> None:
+        super().fit()
+
         from scipy import sparse
 
-        super().fit()
         blocks = [self._nearest(slice(at, at + _BLOCK)) for at in range(0, len(self.catalog), _BLOCK)]
         self._near = sparse.vstack([sparse.csr_array(block) for block in blocks], format="csr")
 

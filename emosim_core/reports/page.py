@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 from dataclasses import asdict
+from functools import lru_cache
 from importlib import resources
 from typing import Any
 
@@ -48,7 +49,7 @@ def page(report: Report) -> str:
     if report.stories:
         blocks["index"] = report.stories[0]
     blocks["charts"] = packed([asdict(chart) for chart in report.charts])
-    blocks["plotly"] = base64.b64encode(gzip.compress(plotly.encode("utf-8"), 6, mtime=0)).decode("ascii")
+    blocks["plotly"] = _compressed(plotly)
     return template.from_string(_asset("report.html.j2")).render(
         report=report,
         policy=policy,
@@ -66,6 +67,12 @@ def _shown(value: Any) -> Any:
 
 def _asset(name: str) -> str:
     return (resources.files("emosim_core.reports") / "assets" / name).read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=1)
+def _compressed(script: str) -> str:
+    """A script as a page holds it; those of plotly, of five megabytes, are the same in every page of a process."""
+    return base64.b64encode(gzip.compress(script.encode("utf-8"), 6, mtime=0)).decode("ascii")
 
 
 def _digest(script: str) -> str:

@@ -305,6 +305,6 @@ def _place(text: str, path: bool) -> str:
 
 
 def _names_path(annotation: Any) -> bool:
-    if isinstance(annotation, type):
+    if isinstance(annotation, type) and not get_args(annotation):  # in Python 3.10, list[str] is a type too
         return issubclass(annotation, os.PathLike) or annotation is Path
     return any(_names_path(part) for part in get_args(annotation))

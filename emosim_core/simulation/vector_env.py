@@ -47,6 +47,9 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         EmoSimError: something that the configuration names is wrong or missing.
     """
 
+    _owns_world = False
+    """Also where arguments are refused: gymnasium 1.1 closes what was never made."""
+
     def __init__(
         self,
         plugin: str | None = None,

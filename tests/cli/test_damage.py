@@ -20,6 +20,8 @@ from emosim_core.testing import Emosim
 
 pytest.importorskip("torch")
 
+pytestmark = pytest.mark.usefixtures("equal_charts_drawn_once")
+
 ROUNDS = int(os.environ.get("EMOSIM_FUZZ_ROUNDS", "12"))
 """Damages that are tried of each kind of directory; a thousand take some minutes."""
 

@@ -69,7 +69,7 @@ def test_it_can_be_installed_run_checked_and_tested_as_it_is(
         f"pytest {folder.name}",
     ]
 
-    tool("pip", "install", "--quiet", "--no-deps", "--target", emosim.site, folder)
+    tool("uv", "pip", "install", "--quiet", "--no-deps", "--target", emosim.site, folder)
     with (emosim.site / "sitecustomize.py").open("a", encoding="utf-8") as stream:
         stream.write(WITHOUT_MODELS)
     (record,) = [one for one in emosim("plugins", "--json").json if one["name"] == name]
@@ -109,7 +109,7 @@ def test_it_is_well_typed_as_it_is(tmp_path: Path, strictly_typed: Any) -> None:
 
 @pytest.mark.slow
 def test_the_wheel_of_the_core_brings_every_template(tmp_path: Path) -> None:
-    tool("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, ROOT)
+    tool("uv", "build", "--quiet", "--wheel", "--out-dir", tmp_path, ROOT)
     (wheel,) = tmp_path.glob("emosim_core-*.whl")
     brought = {name for name in zipfile.ZipFile(wheel).namelist() if "/templates/" in name}
     ours = (ROOT / "emosim_core" / "scaffold" / "templates").rglob("*.tmpl")

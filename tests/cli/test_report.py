@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("equal_charts_drawn_once")
+
 
 @pytest.fixture
 def run(quick: Any, tmp_path: Path) -> Path:
@@ -61,8 +63,8 @@ def test_mistakes_are_said_in_one_line_and_leave_nothing(
 
 
 @pytest.mark.parametrize("missing", ["plotly", "jinja2", "matplotlib"])
-def test_a_library_that_is_missing_is_named_with_the_extra(emosim: Any, site: Path, missing: str) -> None:
-    emosim("run", "--plugin", "movies", "--episodes", "1", "--max-steps", "3", "--out", "r", "--quiet")
+def test_a_library_that_is_missing_is_named_with_the_extra(emosim: Any, quick: Any, site: Path, missing: str) -> None:
+    quick("run", "--plugin", "movies", "--episodes", "1", "--max-steps", "3", "--out", "r", "--quiet")
     (site / f"{missing}.py").write_text(f"raise ModuleNotFoundError('no {missing}', name={missing!r})\n")
     message = emosim("report", "r", "--charts", "f", status=2).err
     assert repr(missing) in message

@@ -65,6 +65,8 @@ def test_json_is_the_summary_and_nothing_else(quick: Any, tmp_path: Path) -> Non
     payload = done.json
     assert payload.pop("directory") == "r"
     assert payload == json.loads((tmp_path / "r" / "summary.json").read_text())
+    assert sum(payload["rating_counts"].values()) == payload["ratings"] == payload["steps"]
+    assert payload["uses_llm"] is False
     assert quick("run", "--resume", "r", "--json").json["directory"] == "r"
 
 

@@ -36,7 +36,7 @@ def rising(path: Path) -> list[int]:
     return steps
 
 
-def test_a_training_says_what_it_does_and_how_to_measure_it(alone: Emosim) -> None:
+def test_a_training_says_what_it_does_and_how_to_measure_it(alone: Emosim, quick: Any) -> None:
     done = alone(*SHORT, "--timesteps", "200", "--eval-every", "100", "--out", "t")
     assert done.err == ""
     for word in (
@@ -45,12 +45,12 @@ def test_a_training_says_what_it_does_and_how_to_measure_it(alone: Emosim) -> No
         "Trained 200 steps", "Written to t. Measure it with: emosim evaluate --recommenders t",
     ):  # fmt: skip
         assert word in done.out, word
-    again = alone("train", "--resume", "t").out
+    again = quick("train", "--resume", "t").out
     assert "t is complete; nothing was left to do." in again
 
 
-def test_a_line_is_the_mean_of_the_episodes_since_the_line_before(alone: Emosim, tmp_path: Path) -> None:
-    out = alone(*SHORT, "--timesteps", "400", "--eval-every", "200", "--out", "t").out
+def test_a_line_is_the_mean_of_the_episodes_since_the_line_before(quick: Any, tmp_path: Path) -> None:
+    out = quick(*SHORT, "--timesteps", "400", "--eval-every", "200", "--out", "t").out
     printed = [
         (int(steps.replace(",", "")), float(reward), float(length))
         for steps, reward, length in re.findall(r"^ *([\d,]+) steps  reward ([-\d.]+), length ([\d.]+)", out, re.M)
@@ -191,14 +191,14 @@ def started(alone: Emosim, *more: str) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("algo", ["a2c", "dqn"])
-def test_a_training_that_was_killed_goes_on_with_the_same_counters(alone: Emosim, algo: str) -> None:
+def test_a_training_that_was_killed_goes_on_with_the_same_counters(alone: Emosim, quick: Any, algo: str) -> None:
     process = started(alone, "--algo", algo)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     last = sorted((alone.folder / "t" / "checkpoints").glob("*/counters.json"))[-1]
     counters = json.loads(last.read_text())
     steps = counters["timesteps"] + 400
-    payload = alone("train", "--resume", "t", "--timesteps", str(steps), "--json").json
+    payload = quick("train", "--resume", "t", "--timesteps", str(steps), "--json").json
     assert steps <= payload["timesteps"] < steps + 200
     assert payload["episodes"] > counters["episodes"]
     assert sum(payload["end_reasons"].values()) == payload["episodes"]
@@ -207,7 +207,7 @@ def test_a_training_that_was_killed_goes_on_with_the_same_counters(alone: Emosim
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_with_130_and_says_how_to_go_on(alone: Emosim) -> None:
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(alone: Emosim, quick: Any) -> None:
     process = started(alone)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
@@ -216,7 +216,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(alone: Emosim) -> None:
     assert "Traceback" not in out + err
     last = sorted((alone.folder / "t" / "checkpoints").glob("*/counters.json"))[-1]
     counters = json.loads(last.read_text())
-    payload = alone("train", "--resume", "t", "--timesteps", str(counters["timesteps"] + 200), "--json").json
+    payload = quick("train", "--resume", "t", "--timesteps", str(counters["timesteps"] + 200), "--json").json
     assert payload["timesteps"] >= counters["timesteps"] + 200
     assert sum(payload["end_reasons"].values()) == payload["episodes"]
     rising(alone.folder / "t")

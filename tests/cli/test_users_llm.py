@@ -72,9 +72,9 @@ class Writing:
 
 
 @pytest.fixture
-def writing(emosim: Emosim) -> Iterator[Writing]:
+def writing(quick: Emosim) -> Iterator[Writing]:
     with ChatServer(good) as server:
-        yield Writing(emosim, server)
+        yield Writing(quick, server)
 
 
 @pytest.mark.parametrize("plugin", ["movies", "books"])
@@ -210,13 +210,16 @@ def test_what_is_stopped_in_the_middle_goes_on_without_asking_again(writing: Wri
     assert len(first) == 70
 
 
-def test_the_cost_is_said_first_and_without_a_yes_nothing_is_asked(writing: Writing) -> None:
+def test_the_cost_is_said_first_and_without_a_yes_nothing_is_asked(writing: Writing, emosim: Emosim) -> None:
+    writing.emosim = replace(emosim, variables=writing.emosim.variables)  # in processes of its own
     error = writing(status=2, stdin=-3).err
     cost, problem = [line for line in error.splitlines() if not line.startswith("Note: ")]
     assert "12 requests, about " in cost
     assert problem.startswith("Error: this calls a model that may cost money; say --yes to start, --max-cost to set")
     assert writing.server.calls == []
     assert not writing.has("p.csv")
+    assert "calls: 12 for 12 requests" in writing("--yes", stdin=-3).err
+    assert len(writing.rows()) == 12
 
 
 def test_no_more_is_spent_than_may_be_also_where_that_is_nothing(writing: Writing) -> None:

@@ -176,9 +176,10 @@ import resource, sys, time
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 from emosim_core import DataError
 from emosim_core.loading import load_array, read_csv, read_json_entries, read_json_lines
-from emosim_movies.loaders import MovieLens, MovieLensOptions
-import pandas
 how, path = sys.argv[1:]
+if how.endswith(".csv"):
+    from emosim_movies.loaders import MovieLens, MovieLensOptions
+    import pandas
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 start = time.process_time()
 try:

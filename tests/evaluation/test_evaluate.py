@@ -185,6 +185,7 @@ def test_charts_are_drawn_of_the_results_when_all_is_measured(tmp_path: Path) ->
 def test_policies_that_learn_from_logs_are_given_some_of_train_users_and_others_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pytest.importorskip("surprise")
     monkeypatch.setattr("emosim_core.evaluation.evaluate.LOG_EPISODES", 40)
     messages: list[str] = []
     given = {**SMALL, "policies": ["random", "item_knn:k=5"], "user_splits": "test"}
@@ -204,6 +205,7 @@ def test_policies_that_learn_from_logs_are_given_some_of_train_users_and_others_
 def test_logs_of_an_earlier_evaluation_are_used_again_where_they_would_be_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pytest.importorskip("surprise")
     monkeypatch.setattr("emosim_core.evaluation.evaluate.LOG_EPISODES", 10)
     given = {**SMALL, "policies": ["item_knn:k=5"], "user_splits": "test"}
     first = evaluate(given, tmp_path / "first")
@@ -224,6 +226,7 @@ def test_logs_of_an_earlier_evaluation_are_used_again_where_they_would_be_the_sa
 
 
 def test_logs_that_are_named_are_used_and_none_are_made(tmp_path: Path) -> None:
+    pytest.importorskip("surprise")
     run("movies", tmp_path / "logs", user_dataset="sampled:n=20", user_split="train", episodes=10, max_steps=20)
     given = {**SMALL, "policies": ["item_knn"], "user_splits": "test", "logs": str(tmp_path / "logs")}
     results = evaluate(given, tmp_path / "e")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from emosim_core.components.base import (
     RecommendationOutcome,
     RecommendationRequest,
 )
+from emosim_core.errors import MissingDependencyError
 from emosim_core.recommenders.bandits import LinUCB, LinUCBOptions, Thompson, ThompsonOptions
 from emosim_core.recommenders.matrix_factorization import (
     FactorOptions,
@@ -59,6 +61,17 @@ def logs(world: SmallWorld, tmp_path_factory: pytest.TempPathFactory) -> str:
     file = tmp_path_factory.mktemp("logs") / "logs.csv"
     file.write_text("episode,step,user,item,rating\n" + "\n".join(rows) + "\n")
     return str(file)
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_without_scikit_surprise_it_says_what_to_install(
+    world: SmallWorld, logs: str, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    policy = LEARNED[name](logs)
+    for package in ("scipy", "surprise"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingDependencyError, match=r"scikit-surprise(.|\n)*emosim-core\[train\]"):
+        begun(policy, world, 1)
 
 
 def observed(rows: int, user: int = 0) -> dict[str, Any]:

@@ -501,7 +501,8 @@ def test_a_directory_is_its_users_from_its_first_file_on(
 ) -> None:
     films = quick("items", "--plugin", "movies", "--csv").out.replace("item,", "id,", 1)
     (tmp_path / "films.csv").write_text(films.replace(",categories,", ",genres,", 1))
-    begun = [*command.split(), "--plugin", "movies", "--items", "csv:films.csv", "--quiet", "--out", "d"]
+    items = ("--plugin", "movies", "--items", "csv:films.csv", "--embeddings", "lexical")
+    begun = [*command.split(), *items, "--quiet", "--out", "d"]
     killed_after_writing(quick, file, *begun)
     quick(begun[0], "--resume", "d", "--quiet")
 

@@ -54,6 +54,7 @@ def test_gymnasium_finds_no_fault_with_the_environment(slate: int, options: dict
 
 @pytest.mark.parametrize("slate", [1, 3])
 def test_stable_baselines3_finds_no_fault_with_the_environment(slate: int) -> None:
+    pytest.importorskip("stable_baselines3")
     from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
     with warnings.catch_warnings():
@@ -103,14 +104,19 @@ def test_gym_make_vec_answers_the_same_in_both_ways(mode: str) -> None:
 
 
 def test_a_policy_of_stable_baselines3_learns_in_it() -> None:
+    pytest.importorskip("stable_baselines3")
     from stable_baselines3 import PPO
 
     model = PPO("MultiInputPolicy", make("movies", max_steps=5), n_steps=16, batch_size=8, n_epochs=1, seed=0)
+    before = model.policy.action_net.weight.tolist()
     model.learn(16)
+    assert model.num_timesteps == 16
+    assert model.policy.action_net.weight.tolist() != before
     env = make("movies")
     observation, _ = env.reset(seed=0)
     action, _ = model.predict(observation)
-    env.step(action)
+    assert env.action_space.contains(int(action))
+    assert env.step(action)[4]["user_id"]
 
 
 # ----------------------------------------------------------------------------------- observations

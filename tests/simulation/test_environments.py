@@ -28,6 +28,7 @@ def same(left: Any, right: Any) -> None:
 
 @pytest.mark.parametrize("slate", [1, 3])
 def test_gymnasium_and_stable_baselines3_accept_the_environment_without_a_warning(slate: int) -> None:
+    pytest.importorskip("stable_baselines3")
     from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
     env = make("movies", slate=slate, render_mode="ansi")

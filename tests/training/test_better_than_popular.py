@@ -14,8 +14,8 @@ from emosim_core.training.trainer import Training
 TRAININGS = {
     "a2c": ("cf", 25_000),
     "ppo": ("mlp", 10_000),
-    "maskable_ppo": ("mlp", 20_000),
-    "trpo": ("mlp", 3_000),
+    "maskable_ppo": ("mlp", 12_000),
+    "trpo": ("mlp", 2_000),
     "dqn": ("mlp", 10_000),
 }
 """Network and steps of each algorithm, as many as a test has time for; all with the seed 42."""

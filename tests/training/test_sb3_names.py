@@ -53,7 +53,9 @@ NAMED: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("name", NAMED)
 def test_an_algorithm_learns_however_its_environment_is_named(name: str) -> None:
     model = PPO("MultiInputPolicy", NAMED[name](), **SHORT)
+    before = model.policy.action_net.weight.tolist()
     model.learn(8)
+    assert model.policy.action_net.weight.tolist() != before
     env = model.get_env()
     assert env is not None
     assert model.predict(env.reset())[0].shape == (env.num_envs,)
@@ -93,7 +95,10 @@ def test_masks_cross_processes() -> None:
 
 
 def test_a_recurrent_policy_learns() -> None:
-    RecurrentPPO("MultiInputLstmPolicy", ID, **SHORT).learn(8)
+    model = RecurrentPPO("MultiInputLstmPolicy", ID, **SHORT)
+    before = model.policy.action_net.weight.tolist()
+    model.learn(8)
+    assert model.policy.action_net.weight.tolist() != before
 
 
 # ------------------------------------------------------------------------------------------ rendering

@@ -653,7 +653,9 @@ def test_a_wrong_option_is_refused(asked: str, says: str) -> None:
 
 def test_a_schema_is_json() -> None:
     for options in (ShotOptions(reason_field=True), ShotOptions(style="cot_enhanced", scale="one-ten")):
-        json.dumps(asked_of(options).schema)
+        schema = asked_of(options).schema
+        assert schema is not None
+        assert json.loads(json.dumps(schema)) == schema
 
 
 @pytest.mark.parametrize("make", [ShotOptions, lambda: ShotOptions(style="cot_enhanced", shots=2)])
