@@ -62,8 +62,8 @@ def main() -> None:
         if only in (None, what):
             measure: Callable[..., float] = seconds
             measured = [measure(**{what: size}) for size in sizes]
-            shown = ", ".join(f"{1000 * one:.2f}" for one in measured)
-            print(f"| {what} | {', '.join(f'{size:,}' for size in sizes)} | {shown} | {exponent(sizes, measured):.2f} |")
+            columns = (", ".join(f"{size:,}" for size in sizes), ", ".join(f"{1000 * one:.2f}" for one in measured))
+            print(f"| {what} | {' | '.join(columns)} | {exponent(sizes, measured):.2f} |")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"\npeak of memory: {peak:,.0f} MiB")
 

@@ -27,9 +27,7 @@ def environment(folder: Path) -> Path:
     if not python.exists():
         print(f"Installing the peers into {folder}", file=sys.stderr)
         venv.create(folder, with_pip=True)
-    subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--requirement", HERE / "requirements.txt"], check=True
-    )
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", HERE / "requirements.txt"], check=True)
     return python
 
 
@@ -48,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured, by turns")
     parser.add_argument("--seconds", type=float, default=2.0, help="seconds of each measurement")
-    parser.add_argument("--environment", type=Path, help="where the peers are installed; a temporary folder if not given")
+    parser.add_argument("--environment", type=Path, help="where the peers are installed; else a temporary folder")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         peers = environment(given.environment or Path(temporary))
