@@ -112,6 +112,10 @@ class History:
         """1 where a user remembers an item, shape ``(R, N)``; a new array."""
         return self._memory.consumed(self._rows)
 
+    def distinct(self) -> Ints:
+        """How many different items each user remembers, shape ``(R,)``."""
+        return np.count_nonzero(self.latest, axis=1)
+
     def at(self, positions: Ints) -> tuple[Ints, Floats]:
         """Items and ratings at positions, shape ``(R, S, K)``; meaningless where a position is negative."""
         where = positions + self._memory.starts[self._rows][:, None, None]
@@ -154,7 +158,7 @@ class Memory:
         self.codes = np.zeros((batch_size, capacity), dtype=np.intp)
         self.times = np.zeros((batch_size, capacity), dtype=np.intp)
         self.latest = np.zeros((batch_size, capacity), dtype=np.bool_)
-        self._last_position = np.full((batch_size, item_count), -1, dtype=np.int32)
+        self._item_count = item_count
         self._all = np.arange(batch_size)
         self.starts = self._all * capacity
         self._longest = 0
@@ -169,7 +173,6 @@ class Memory:
         self.last_codes[rows] = 4
         self.items[rows] = 0
         self.latest[rows] = False
-        self._last_position[rows] = -1
 
     @property
     def capacity(self) -> int:
@@ -178,44 +181,56 @@ class Memory:
 
     def times_before(self, rows: Rows, items: Ints) -> Ints:
         """How often ``items``, shape ``(R, S)``, were consumed so far; shape ``(R, S)``."""
-        who = self._all[rows][:, None]
-        position = self._last_position.reshape(-1).take(who * self._last_position.shape[1] + items)
-        return self.times.reshape(-1).take(who * self.capacity + position) * (position >= 0)
+        width = self._width(rows)
+        last = self.items[rows, None, :width] == items[:, :, None]
+        last &= self.latest[rows, None, :width]
+        if not np.count_nonzero(last):
+            return np.zeros(items.shape, dtype=np.intp)
+        return np.einsum("rsw,rw->rs", last, self.times[rows, :width])
+
+    def _width(self, rows: Rows) -> int:
+        """The longest history among ``rows``."""
+        lengths = self.lengths[rows]
+        return int(lengths.max()) if len(lengths) else 0
 
     def consumed(self, rows: Rows = ALL_ROWS) -> NDArray[np.int8]:
         """1 where a user remembers an item, shape ``(R, N)``; a new array."""
-        return (self._last_position[rows] >= 0).view(np.int8)
+        width = self._width(rows)
+        remembered = np.zeros((len(self.lengths[rows]), self._item_count), dtype=np.int8)
+        who, position = self.latest[rows, :width].nonzero()
+        remembered[who, self.items[rows, :width][who, position]] = 1
+        return remembered
 
-    def append(self, who: Ints, items: Ints, ratings: Floats, codes: Ints) -> tuple[Ints, Ints]:
-        """Remember one interaction each of the users ``who``, distinct slots; all arrays have the shape ``(R,)``.
+    def append(self, rows: Rows, items: Ints, ratings: Floats, codes: Ints) -> tuple[Ints, Ints]:
+        """Remember one interaction each of the users ``rows``, distinct slots; all arrays have the shape ``(R,)``.
 
         Returns:
             How often each item has been consumed, this time included, and how many interactions ago
             it was consumed before, 0 for a first time; both of shape ``(R,)``.
         """
-        position = self.lengths.take(who)
         self._longest += 1
         if self._longest >= self.capacity:
             self._make_room()
-        of_user = who * self._last_position.shape[1] + items
-        last_position = self._last_position.reshape(-1)
-        before = last_position.take(of_user)
-        again = before >= 0
-        start = self.starts.take(who)
-        earlier = start + before
-        times = self.times.reshape(-1).take(earlier) * again + 1
-        since = (position - before) * again
-        if np.count_nonzero(again):
-            self.latest.reshape(-1)[earlier[again]] = False
+        position = self.lengths[rows]
+        width = int(position.max()) if len(position) else 0
+        last = self.items[rows, :width] == items[:, None]
+        last &= self.latest[rows, :width]
+        times, since = np.ones(len(position), dtype=np.intp), np.zeros(len(position), dtype=np.intp)
+        start = self.starts[rows]
+        if np.count_nonzero(last):
+            again, before = last.nonzero()  # at most one position of each user is the latest of an item
+            earlier = start[again] + before
+            times[again] += self.times.reshape(-1)[earlier]
+            since[again] = position[again] - before
+            self.latest.reshape(-1)[earlier] = False
         here = start + position
         self.items.reshape(-1)[here] = items
         self.ratings.reshape(-1)[here] = ratings
         self.codes.reshape(-1)[here] = codes
         self.times.reshape(-1)[here] = times
         self.latest.reshape(-1)[here] = True
-        last_position[of_user] = position
-        self.last_codes[who] = codes
-        self.lengths[who] = position + 1
+        self.last_codes[rows] = codes
+        self.lengths[rows] = position + 1
         return times, since
 
     def save(self, row: int) -> dict[str, NDArray]:
@@ -235,7 +250,6 @@ class Memory:
         self._longest = max(self._longest, length)
         if length:
             self.last_codes[row] = saved["codes"][-1]
-            self._last_position[row, saved["items"]] = np.arange(length)
 
     def _make_room(self) -> None:
         """``_longest`` is a bound that is cheap to keep; the arrays grow only where it is true."""

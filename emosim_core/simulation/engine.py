@@ -309,7 +309,7 @@ class Engine:
         shaped, ends = answer
         rewards = shaped.sum(axis=1) if all_consumed else np.where(consumed, shaped, 0.0).sum(axis=1)
         if world.config.observe_consumed and history.width + self.slate >= len(world.catalog):
-            nothing_left = self.memory.consumed(rows).all(axis=1) & (ends == 0)
+            nothing_left = (self.memory.history(rows).distinct() == len(world.catalog)) & (ends == 0)
             ends = np.where(nothing_left, len(self.shaping.end_reasons) + 1, ends)
         terminated = ends > 0
         late = steps >= world.config.max_steps
@@ -357,7 +357,7 @@ class Engine:
         self._current_part = "emotion_model"
         codes = self.world.tag(self.users[rows].copy(), actions, ratings, self.moods[rows].copy())
         if self.slate == 1 and consumed is None:
-            times, since = self.memory.append(who, actions[:, 0], ratings[:, 0], codes[:, 0])
+            times, since = self.memory.append(rows, actions[:, 0], ratings[:, 0], codes[:, 0])
             self._feel(who, rows, actions[:, 0], ratings[:, 0], codes[:, 0])
             return codes, times[:, None], since[:, None]
         all_times = np.zeros(actions.shape, dtype=np.intp)
