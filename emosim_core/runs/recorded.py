@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emosim_core.runs.records import SUMMARY, read_records, read_summary, run_manifest
+from emosim_core.runs.transcript import read_transcript
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,18 @@ class RecordedRun:
             RunError: a record is damaged, missing or out of place; names the line.
         """
         return read_records(self.directory)
+
+    def transcript(self) -> Iterator[dict[str, Any]]:
+        """The exchanges with the language model, in the order of ``transcript.jsonl``.
+
+        Each has ``episode``, ``step``, ``user``, ``place`` (in the slate) and ``item``; ``messages``, each with
+        ``role`` and ``text``; ``options`` of the request; ``answer``, None where the request failed; ``usage``;
+        ``cached``; and where there is something to say, ``error``, ``reasoning``, ``model`` and ``finished``.
+
+        Raises:
+            RunError: there is no transcript, or a line is damaged; names the line.
+        """
+        return read_transcript(self.directory)
 
 
 def read_run(directory: str | Path) -> RecordedRun:

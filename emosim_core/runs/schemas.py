@@ -181,6 +181,51 @@ class StepRecord(TypedDict):
     user_profile: NotRequired[dict[str, Any]]
 
 
+@with_config(_STRICT)
+class Shared(TypedDict):
+    """One line of transcript.jsonl that others refer to: a text, or options of requests."""
+
+    id: Name
+    text: NotRequired[str]
+    options: NotRequired[dict[str, Any]]
+
+
+@with_config(_STRICT)
+class Message(TypedDict):
+    """A message of a request."""
+
+    role: Name
+    text: str
+
+
+@with_config(_STRICT)
+class SharedMessage(TypedDict):
+    """A message of a request whose text is in an earlier line, that of ``id``."""
+
+    role: Name
+    id: Name
+
+
+@with_config(_STRICT)
+class Exchange(TypedDict):
+    """One line of transcript.jsonl: a request to a language model and its answer."""
+
+    episode: Count
+    step: Annotated[int, Field(ge=1, le=_MOST)]
+    user: str
+    place: Count
+    item: str
+    messages: list[SharedMessage | Message]
+    options: Name
+    answer: str | None
+    error: NotRequired[str]
+    reasoning: NotRequired[str]
+    model: NotRequired[str]
+    finished: NotRequired[bool]
+    usage: dict[str, Count | None]
+    cached: bool
+
+
 CONSUMED = frozenset({"rating", "times", "valence", "arousal"})
 """Fields of an item that was consumed."""
 
@@ -189,4 +234,6 @@ ENVIRONMENT = TypeAdapter(Environment)
 RUN_CONFIG = TypeAdapter(RunConfig)
 SUMMARY = TypeAdapter(Summary)
 STEP = TypeAdapter(StepRecord)
+SHARED = TypeAdapter(Shared)
+EXCHANGE = TypeAdapter(Exchange)
 USER = TypeAdapter(User)

@@ -126,6 +126,9 @@ class Engine:
         shared_memory: with ``keep_memory``, whether all slots remember the same users (a run) or
             each slot is a world of its own (vector environments).
         history_length: recent interactions that observations show at least; the configuration may say more.
+
+    Attributes:
+        asked: slots of the users of the rater's last batch, those of the last step; empty if it had none.
     """
 
     def __init__(self, world: World, batch_size: int = 1, shared_memory: bool = False, history_length: int = 0) -> None:
@@ -163,6 +166,7 @@ class Engine:
             )
             check_parts(self.observation_parts, world.label("observation"))
         self._current_part = "retrieval"
+        self.asked = self.all_rows[:0]
 
     def user_of(self, seed: int, episode: int) -> int:
         """The user that episode ``episode`` under ``seed`` is about, as ``user_order`` says."""
@@ -224,6 +228,7 @@ class Engine:
             RatingError: the rater failed and ``on_failed_rating`` is ``"raise"``.
         """
         who = self.all_rows if rows is None else rows
+        self.asked = self.all_rows[:0]
         actions = item_indices(actions, len(who), self.slate)
         # As unsigned, a negative number is a large one. For few users, count_nonzero takes a third of the time of any.
         if np.count_nonzero(actions.view(np.uintp) >= len(self.world.catalog)):
@@ -254,6 +259,7 @@ class Engine:
         self._current_part = "retrieval"
         request = world.rating_request(users, actions, moods, history)
         self._current_part = "rater"
+        self.asked = who
         answers = world.rate(request, self._draws(Stage.RATE, who))
         raw = answers.values
         failed = np.isnan(raw)

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -232,12 +233,15 @@ class _Session:
         return results
 
     def _look_up(self, keys: Sequence[str]) -> Mapping[str, ChatAnswer]:
-        return {key: self._retry_policy.clean(answer) for key, answer in self._cache.get_many(keys).items()}
+        return {key: self._cached(answer) for key, answer in self._cache.get_many(keys).items()}
+
+    def _cached(self, answer: ChatAnswer) -> ChatAnswer:
+        return replace(self._retry_policy.clean(answer), cached=True)
 
     def _found(self, answer: ChatAnswer) -> ChatAnswer:
         """Count and clean an answer that another process wrote before the request was sent here."""
         self._usage.count_requests(0, 0, 1)
-        return self._retry_policy.clean(answer)
+        return self._cached(answer)
 
     def _give_up(self, waiter: Waiter) -> None:
         """Withdraw the requests of an interrupted thread, and wait for its running calls."""
