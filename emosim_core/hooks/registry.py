@@ -219,7 +219,7 @@ class Registry:
         """
         matches = [record for record in self._records if record.name == name]
         if not matches:
-            names = [record.name for record in self._records[1:]]
+            names = [record.name for record in self._records]
             raise UnknownNameError("plugin", name, names, nearest(name, names), package_hint("domain", name))
         if len(matches) > 1:
             if len({record.distribution for record in matches}) == 1:

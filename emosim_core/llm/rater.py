@@ -271,7 +271,7 @@ def llm_rater(options: LLMRaterOptions, parts: Mapping[str, Resolved]) -> ModelR
         transcript=options.gateway.transcript,
     )
     rater.language_model = identity
-    rater.answered_by = f"{identity} (language model; prompt strategy {parts['strategy'].component.name})"
+    rater.answered_by = f"{identity} ({backend.kind}; prompt strategy {parts['strategy'].component.name})"
     rater.batch_size = 16 * options.gateway.concurrency
     return rater
 

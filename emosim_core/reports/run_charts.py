@@ -143,7 +143,7 @@ def _moods(run: RunColumns) -> Chart:
     ends = np.array([episode.end_reason for episode in run.episodes])
     stayed = (ends == "max_steps")[run.step_episode]
     paths = []
-    for name, chosen in (("stayed to the last step", stayed), ("ended before", ~stayed)):
+    for name, chosen in ((END_REASONS["max_steps"], stayed), ("ended before", ~stayed)):
         if chosen.any():
             steps, moods = run.step[chosen], run.moods[chosen]
             last = _last_step(steps)

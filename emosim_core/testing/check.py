@@ -93,10 +93,10 @@ def check_plugin(name: str) -> Iterator[Report]:
 
 def _alone(record: PluginRecord) -> Outcome:
     """Whether no other plugin answers to a name of this one, with a number or not."""
-    check = "no other plugin provides its names"
+    check, rules = "no other plugin provides its names", ("plugin-names",)
     if record.conflicts:
-        return Outcome(check, error=BrokenRuleError("plugin-names", f"{'; '.join(record.conflicts)}."))
-    return Outcome(check)
+        return Outcome(check, BrokenRuleError(*rules, f"{'; '.join(record.conflicts)}."), rules=rules)
+    return Outcome(check, rules=rules)
 
 
 def _light(record: PluginRecord) -> Outcome:
@@ -104,11 +104,10 @@ def _light(record: PluginRecord) -> Outcome:
     code = "import importlib, sys; importlib.import_module(sys.argv[1]); print(*sys.modules)"
     target = record.target.partition(":")[0]
     done = in_new_process(code, target)
-    check = "importing it imports nothing heavy"
+    check, rules = "importing it imports nothing heavy", ("plugin-loads", "plugin-light")
+    error = None
     if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:]
-        return Outcome(check, error=BrokenRuleError("plugin-loads", f"{''.join(last)}."))
-    heavy = sorted(set(done.stdout.split()) & set(HEAVY))
-    if heavy:
-        return Outcome(check, error=BrokenRuleError("plugin-light", f"{', '.join(heavy)}."))
-    return Outcome(check)
+        error = BrokenRuleError("plugin-loads", f"{''.join(done.stderr.strip().splitlines()[-1:])}.")
+    elif heavy := sorted(set(done.stdout.split()) & set(HEAVY)):
+        error = BrokenRuleError("plugin-light", f"{', '.join(heavy)}.")
+    return Outcome(check, error, rules=rules)

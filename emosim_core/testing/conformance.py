@@ -24,7 +24,7 @@ from emosim_core.errors import EmoSimError, NameConflictError, UnknownNameError,
 from emosim_core.hooks import Component, PluginRecord, Registry
 from emosim_core.hooks.component import KIND_TITLES
 from emosim_core.model import Domain
-from emosim_core.testing.contract import BrokenRuleError, hold
+from emosim_core.testing.contract import HELD, BrokenRuleError, hold
 from emosim_core.testing.requests import arrays_of
 from emosim_core.testing.worlds import FIVE, TEN, SmallWorld, small_world
 
@@ -265,6 +265,7 @@ def no_error(rule: str, what: str, other: Mapping[type[EmoSimError], str | None]
         other: errors that break another rule than ``rule``, or none (they are passed on).
     """
     __tracebackhide__ = True
+    HELD.get([]).append(rule)
     try:
         yield
     except (BrokenRuleError, SkipTest):
@@ -301,11 +302,13 @@ class Outcome:
         check: what was checked, in words.
         error: what it failed with; None where it passed or was skipped.
         skipped: why it was skipped; empty otherwise.
+        rules: names of the rules that it looked at, in the order of the first look.
     """
 
     check: str
     error: Exception | None = None
     skipped: str = ""
+    rules: tuple[str, ...] = ()
 
 
 def run_suite(suite: type[ComponentConformance], **attributes: Any) -> list[Outcome]:
@@ -322,11 +325,13 @@ def run_suite(suite: type[ComponentConformance], **attributes: Any) -> list[Outc
     for name in sorted(one for one in dir(checks) if one.startswith("test_")):
         words = name.removeprefix("test_").replace("_", " ")
         error, skipped = None, ""
+        held: list[str] = []
+        HELD.set(held)
         try:
             getattr(checks(), name)()
         except SkipTest as skip:
             skipped = str(skip)
         except Exception as raised:
             error = raised
-        outcomes.append(Outcome(words, error, skipped))
+        outcomes.append(Outcome(words, error, skipped, tuple(dict.fromkeys(held))))
     return outcomes

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 DOCUMENTATION = "docs/hooks"
 """The folder of the project's documentation in which each rule stands, on the page of its hook."""
+
+
+HELD: ContextVar[list[str]] = ContextVar("HELD")
+"""Takes the rules that a check holds a component to, for a report."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ def hold(rule: str, condition: bool, detail: str) -> None:
         BrokenRuleError: it is not kept.
     """
     __tracebackhide__ = True
+    HELD.get([]).append(rule)
     if not condition:
         raise BrokenRuleError(rule, detail)
 

@@ -171,12 +171,12 @@ def test_an_answer_that_cannot_be_used_is_asked_again_saying_why(bad: ChatAnswer
 
 
 def test_names_and_descriptions_become_legible_lines() -> None:
-    text = "  Ada\tBerg\n\n" + described("", 40) + " \x1b[31m \ud83d \u202e end."
+    text = "  Ada\tBerg\n\n" + described("", 40) + " \x1b[m \ud83d \u202e end."
     script = Script(lambda asked: answer(" Ada  Berg ", text))
     user = next(UserWriter(DOMAIN, script).write(users(1)))
     assert user.name == "Ada Berg"
     assert user.description.startswith("Ada Berg bakes")
-    assert user.description.endswith("[31m \ufffd end.")
+    assert user.description.endswith("[m \ufffd end.")
     user.description.encode()
 
 

@@ -64,8 +64,8 @@ def test_a_right_plugin_passes_and_everything_is_reported(quick: Any, installed:
     lines = done.out.splitlines()
     assert lines[0] == "plugin 'odd' (emosim-odd 1.2)"
     assert lines[1:3] == [
-        "  ok      importing it imports nothing heavy",
-        "  ok      no other plugin provides its names",
+        "  ok      importing it imports nothing heavy [plugin-loads, plugin-light]",
+        "  ok      no other plugin provides its names [plugin-names]",
     ]
     assert lines[3] == "retrieval strategy x_oldest"
     assert "  ok      a user gets the same alone as among others" in lines
@@ -104,7 +104,8 @@ def test_json_says_the_same_and_nothing_else(quick: Any, installed: Any) -> None
         ]
         checks = [check for one in report["reports"] for check in one["checks"]]
         for check in checks:
-            assert set(check) == {"check", "status", "message"}
+            assert set(check) == {"check", "rules", "status", "message"}
+            assert set(check["rules"]) <= set(RULES)
             assert bool(check["message"]) == (check["status"] != "ok")
         for outcome in ("ok", "failed", "skipped"):
             assert report[outcome] == sum(check["status"] == outcome for check in checks)
