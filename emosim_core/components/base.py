@@ -276,7 +276,7 @@ class Exchange:
 
 @dataclass(frozen=True, kw_only=True)
 class Situation(ItemSituation):
-    """What a rater in its single form is told: one user in front of one item.
+    """What a rater in its single form is handed: one user in front of one item.
 
     ``retrieved`` are the interactions that matter, best first; ``times_consumed`` does not count this time.
     """
@@ -311,7 +311,7 @@ class Rater:
         return ()
 
     def close(self) -> None:
-        """Called at the end of a run; closes connections and files. A rater may be asked again afterwards."""
+        """Called at the end of a run; closes connections and files. A rater may be called again afterwards."""
 
     def usage(self) -> Mapping[str, Any]:
         """Number and cost of the model calls so far, for the summary of a run; empty where none are made.

@@ -84,7 +84,10 @@ class Interest:
                 shape ``(R, C)``.
         """
         return np.array(
-            [self.terms(items[row], past, tastes[row]) @ self._weights for row, past in enumerate(_remembered(history))]
+            [
+                self.terms(items[row], past, tastes[row]) @ self._weights
+                for row, past in enumerate(_consumed_items(history))
+            ]
         ).reshape(items.shape)
 
     def terms(self, items: Ints, past: Ints, taste: Floats) -> Floats:
@@ -110,7 +113,7 @@ class Interest:
         return np.column_stack([shares[:, low:high].sum(axis=1) for low, high in pairwise(self._bounds.tolist())])
 
 
-def _remembered(history: History) -> list[Ints]:
+def _consumed_items(history: History) -> list[Ints]:
     """The items that each user remembers."""
     if not history.width:
         return [np.zeros(0, dtype=np.intp)] * len(history)

@@ -194,7 +194,7 @@ class Registry:
 
     def __reduce__(self) -> tuple[Any, ...]:
         loaded = [record.name for record in self._records[1:] if record.status == "ok"]
-        return _found_anew, (type(self), self._allowed, self._strict, loaded)
+        return _rediscovered, (type(self), self._allowed, self._strict, loaded)
 
     def __deepcopy__(self, memo: Mapping[int, Any]) -> Registry:
         return self
@@ -452,7 +452,7 @@ def _left_out(resolved: Resolved) -> set[str]:
     return {*resolved.parts, *(name for name, one in fields.items() if extra(one).get("recorded") is False)}
 
 
-def _found_anew(kind: type[Registry], only: Collection[str] | None, strict: bool, loaded: list[str]) -> Registry:
+def _rediscovered(kind: type[Registry], only: Collection[str] | None, strict: bool, loaded: list[str]) -> Registry:
     """The registry of this process, with the plugins loaded that were loaded in another."""
     registry = kind(only, strict)
     for name in loaded:

@@ -245,12 +245,12 @@ class Run:
     def _exchanges(self, rows: NDArray[np.intp], actions: NDArray[np.intp]) -> list[bytes]:
         """Lines of the transcript: what the rater requested of a language model in the step under way."""
         slates = dict(zip(rows.tolist(), actions.tolist(), strict=True))
-        asked = self.engine.asked.tolist()
+        rated = self.engine.rated_rows.tolist()
         lines: list[bytes] = []
         with self.world.blaming("rater"):
-            for one in self.world.rater.exchanges() if asked else ():
-                episode = self._playing[asked[one.row]]
-                item = self.world.catalog.items[slates[asked[one.row]][one.place]].id
+            for one in self.world.rater.exchanges() if rated else ():
+                episode = self._playing[rated[one.row]]
+                item = self.world.catalog.items[slates[rated[one.row]][one.place]].id
                 lines += self._transcript.lines(one, episode.number, episode.steps + 1, episode.user, item)
         return lines
 

@@ -109,11 +109,11 @@ def exchanges_of(directory: Path, episode: int | None = None) -> Exchanges:
             f"--prompts: {directory} has no {TRANSCRIPT}; a run writes it when a language model is called, unless it "
             "was made with --no-transcript"
         )
-    found: Exchanges = {}
+    exchanges: Exchanges = {}
     for one in read_transcript(directory):
         if episode in (None, one["episode"]):
-            found.setdefault((one["episode"], one["step"], one["place"]), []).append(one)
-    return found
+            exchanges.setdefault((one["episode"], one["step"], one["place"]), []).append(one)
+    return exchanges
 
 
 def _id(value: str | Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What endings, raters and usage are called in texts for people."""
+"""Words for end reasons, raters, usage, users and numbers."""
 
 from __future__ import annotations
 

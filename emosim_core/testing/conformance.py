@@ -183,8 +183,8 @@ class BatchConformance(ComponentConformance):
             for user in range(0, self.num_users, 3):
                 who = np.array([user])
                 alone = self.of_user(self.ask(self.made(world), self.request(world, who), who), 0)
-                found = f"user {user} gets {_shown(alone)} alone, {_shown(self.of_user(together, user))} with others."
-                hold(f"{self.rules}-alone", _same(alone, self.of_user(together, user)), found)
+                detail = f"user {user} gets {_shown(alone)} alone, {_shown(self.of_user(together, user))} with others."
+                hold(f"{self.rules}-alone", _same(alone, self.of_user(together, user)), detail)
 
     def test_it_repeats_itself(self) -> None:
         for world in self.worlds():

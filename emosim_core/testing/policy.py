@@ -69,7 +69,7 @@ class PolicyConformance(ComponentConformance):
         length = policy.history_length
         detail = f"the history_length {length!r} of {self.subject}; it is an integer, known before start()."
         hold("policy-shape", isinstance(length, int) and length >= 0, detail)
-        memory = world.remembered(_USERS, longest=0)
+        memory = world.memories(_USERS, longest=0)
         steps = np.zeros(_USERS, dtype=np.intp)
         playing = np.zeros(_USERS, dtype=np.bool_)
         rng = np.random.default_rng(3)

@@ -112,18 +112,18 @@ class MovieLens(ItemLoader):
 
 def _links(files: MovieLensFiles) -> dict[int, tuple[str | None, int | None]]:
     """IMDb and TMDB identifiers by movie."""
-    found: dict[int, tuple[str | None, int | None]] = {}
+    details: dict[int, tuple[str | None, int | None]] = {}
     table, rows = files.links()
     if table is None or rows is None:
-        return found
+        return details
     with closing(rows):
         for row, values in rows:
             values["imdbId"] = values["imdbId"].removeprefix("tt")
-            found[files.number(values, "movieId", table, row)] = (
+            details[files.number(values, "movieId", table, row)] = (
                 f"tt{files.number(values, 'imdbId', table, row):07d}" if known_text(values["imdbId"]) else None,
                 files.number(values, "tmdbId", table, row) if known_text(values["tmdbId"]) else None,
             )
-    return found
+    return details
 
 
 def _public_ratings(files: MovieLensFiles, prior_count: float) -> dict[int, tuple[float, int]]:
