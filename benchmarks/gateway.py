@@ -2,7 +2,7 @@
 
 Run with: python benchmarks/gateway.py [--calls 3000] [--repeat 3]
 The model answers after 50 ms, once within the process and once behind a loopback HTTP server. Bare asyncio asks the
-same backend with asyncio.gather under a semaphore, and keeps nothing. Every figure is that of the fastest repetition,
+same backend with asyncio.gather under a semaphore, and keeps nothing. Every number is that of the fastest repetition,
 which is what a noisy machine disturbs least; bare and gateway take turns.
 """
 

@@ -2,7 +2,7 @@
 
 Run with: python benchmarks/local.py [--device cuda] [--model FOLDER]
 Without a model a tiny one with random weights is made. Questions are as long as real ones: about 700 tokens that all
-share (instructions and worked examples) and 250 of their own. Every figure is the best of several repetitions.
+share (instructions and worked examples) and 250 of their own. Every number is the best of several repetitions.
 """
 
 from __future__ import annotations

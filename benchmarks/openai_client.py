@@ -1,7 +1,7 @@
 """What a call costs: the openai client over its two transports, aiohttp by itself, and emosim-deepseek's backend.
 
 Run with: python benchmarks/openai_client.py [--delay 0.05] [--concurrency 16 64 512]
-The server runs in a process of its own; the CPU time is that of the asking process alone. Every figure is the best of
+The server runs in a process of its own; the CPU time is that of the asking process alone. Every number is the best of
 several repetitions, which is what a noisy machine disturbs least.
 """
 

@@ -1,7 +1,7 @@
 """Microseconds that it takes to build one prompt, and to read one answer; prints a table.
 
 Run with: python benchmarks/prompts.py [--plugin books]
-Every figure is the best of several repetitions. "cold" builds the texts of every user and item, "warm" has them.
+Every number is the best of several repetitions. "cold" builds the texts of every user and item, "warm" has them.
 """
 
 from __future__ import annotations

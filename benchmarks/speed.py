@@ -1,7 +1,7 @@
 """Steps per second of the environments, and how long and how big the commands are; prints a table.
 
 Run with: python benchmarks/speed.py [--plugin books]
-Every figure is the best of several repetitions, which is what a noisy machine disturbs least.
+Every number is the best of several repetitions, which is what a noisy machine disturbs least.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     print(f"{given.algo} with the network {given.policy_net} on {given.plugin}; medians of {given.repeats}")
-    print(f"{'environments':>12} {'null steps/s':>13} {'people steps/s':>15} {'ratio':>7} {'middle half':>14}")
+    print(f"{'environments':>12} {'null steps/s':>13} {'users steps/s':>15} {'ratio':>7} {'middle half':>14}")
     for count in (int(number) for number in given.num_envs.split(",")):
         config = TrainConfig(plugin=given.plugin, algo=given.algo, policy_net=given.policy_net, num_envs=count)
         with tempfile.TemporaryDirectory() as folder:

@@ -168,17 +168,15 @@ def report(
         directory: a run, a training, an evaluation, an ablation or a validation, or a directory with a ``page.json``.
         out: the file to write; ``report.html`` in the directory if not given.
         charts: directory for the charts as PNG and SVG; none are written if not given.
-        prompts: whether to show each prompt and raw answer of a run with a language model. The run is simulated again
-            with stored answers; no model is called.
+        prompts: whether to show each prompt and raw answer of a run with a language model, from its transcript.
         given: fields of the configuration that a run from elsewhere may not choose.
 
     Returns:
         The file.
 
     Raises:
-        ConfigurationError: ``prompts`` is set for something else than a run.
+        ConfigurationError: ``prompts`` is set for something else than a run with a transcript.
         MissingDependencyError: a package of the extra ``report`` is not installed.
-        TrustError: a run names what ``given`` must repeat.
         EmoSimError: the directory holds nothing to report or is damaged, or the file cannot be written.
     """
     from emosim_core.reports.make import write_report

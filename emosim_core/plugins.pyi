@@ -4,6 +4,7 @@ from emosim_core.api import register_environment as register_environment
 from emosim_core.components.attributes import AttributeRetrieval as AttributeRetrieval
 from emosim_core.components.base import BeginRequest as BeginRequest
 from emosim_core.components.base import Draws as Draws
+from emosim_core.components.base import Exchange as Exchange
 from emosim_core.components.base import Observations as Observations
 from emosim_core.components.base import PerturbationRequest as PerturbationRequest
 from emosim_core.components.base import PerturbationSituation as PerturbationSituation

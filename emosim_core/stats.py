@@ -27,7 +27,7 @@ _SEED = 20_241_124
 _AT_ONCE = 2_000_000
 """Draws of a block: 16 MB."""
 
-_KEPT = 4_000_000
+_MOST_CACHED = 4_000_000
 """Most draws that are kept for the next metric over as many clusters: 16 MB."""
 
 
@@ -66,7 +66,7 @@ def redrawn(value: Value, clusters: int, resamples: int = RESAMPLES, seed: Seed 
     ``value`` is from how often each of at least one cluster is drawn, ``(B, clusters)``, to values ``(B, ...)``; the
     same seed draws the same of as many clusters. Shape ``(resamples, ...)``.
     """
-    few = clusters * resamples <= _KEPT
+    few = clusters * resamples <= _MOST_CACHED
     blocks: Iterable[Any] = (_cached_weights if few else weights)(clusters, resamples, seed)
     return np.concatenate([value(block) for block in blocks])
 

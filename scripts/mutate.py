@@ -185,14 +185,14 @@ def named(room: str, pattern: str, replacement: str) -> Mutant:
     Raises:
         SystemExit: what is replaced does not stand in the room once.
     """
-    found = [
+    matches = [
         (path, match)
         for path in sorted((ROOT / CORE / room).rglob("*.py"))
         for match in re.finditer(pattern, path.read_text(encoding="utf-8"))
     ]
-    if len(found) != 1:
-        sys.exit(f"scripts/mutate.py: NAMED: {pattern!r} stands {len(found)} times in {CORE}/{room}; it must once")
-    path, match = found[0]
+    if len(matches) != 1:
+        sys.exit(f"scripts/mutate.py: NAMED: {pattern!r} stands {len(matches)} times in {CORE}/{room}; it must once")
+    path, match = matches[0]
     source, new = path.read_text(encoding="utf-8"), match.expand(replacement)
     before, after = match.group().splitlines(), new.splitlines()
     what = f"named: {before[-1].strip()} -> {after[-1].strip()}"

@@ -53,8 +53,8 @@ def install(folder: Path, python: str, extras: str, constraints: list[str]) -> P
     for name in PLUGINS:
         wanted += ["--editable", f"plugins/{name}"]
     wanted += TOOLS.findall((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    found = [part for link in os.environ.get("PIP_FIND_LINKS", "").split() for part in ("--find-links", link)]
-    command = [*uv, "pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), *found]
+    links = [part for link in os.environ.get("PIP_FIND_LINKS", "").split() for part in ("--find-links", link)]
+    command = [*uv, "pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), *links]
     command += ["--resolution", "lowest-direct", "--constraints", str(folder / "constraints.txt"), *wanted]
     subprocess.run(command, cwd=ROOT, check=True)
     return folder / "bin" / "python"

@@ -160,3 +160,15 @@ def test_the_wheels_hold_their_data_and_nothing_of_the_tests(tmp_path: Path) -> 
         for name in ("data/sample.csv", "data/sample.npz", "py.typed"):
             assert f"{package}/{name}" in names
         assert not [name for name in names if "test" in name]
+
+
+@pytest.mark.parametrize("domain", SCALES)
+def test_descriptions_of_users_and_worked_examples_hold_no_rating(domain: str) -> None:
+    """A prompt speaks a scale of its own, on which a rating in a text would mean another one."""
+    for source in ("sampled", "basic", "detailed"):
+        world = make(domain, users=source).world
+        for user in world.population.users:
+            assert set(re.findall(r"\d+", user.description)) <= {str(user.age)}, user.description
+    for example in world.domain.examples:
+        numbers = re.findall(r"\d+", f"{example.user} {example.reason}")
+        assert all(re.search(rf"\b{number}[ -]year", example.user) for number in numbers), example

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("directories", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIRECTORY...")
+@click.argument("directories", nargs=-1, type=click.Path(path_type=Path), metavar="[DIRECTORY]...")
 @click.option("--resamples", default=2000, show_default=True, help="Resamples of the bootstrap.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: bool) -> None:
-    """Put the runs in DIRECTORY... side by side, with differences to the first.
+    """Put the runs in the directories side by side, with differences to the first.
+
+    Without a directory, the two newest runs in runs/, the older one first.
 
     Intervals are 95 % bootstrap intervals over users. Runs with the same seed and users are paired: each user is
     compared with themselves. What the runs differ in is listed.
@@ -30,7 +32,7 @@ def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: b
     from emosim_core.cli.output import console, print_notes, show_table
     from emosim_core.reports import compare as comparing
 
-    comparison = comparing.compare(directories, resamples=resamples, seed=seed)
+    comparison = comparing.compare(directories or _newest_two(), resamples=resamples, seed=seed)
     if as_json:
         print_json(asdict(comparison))
         return
@@ -46,6 +48,21 @@ def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: b
         for name, (old, new) in run.differs_in.items():
             screen.print_line(f"  {name}: {old} there, {new} here")
     print_notes(screen, comparison.notes)
+
+
+def _newest_two() -> list[Path]:
+    """The two newest runs in runs/, the older one first.
+
+    Raises:
+        RunError: there are fewer.
+    """
+    from emosim_core.errors import RunError
+    from emosim_core.reports.directories import RUN, RUNS, jobs_in
+
+    runs = [info.path for info in jobs_in(RUNS) if info.kind == RUN][:2]
+    if len(runs) < 2:
+        raise RunError(f"{RUNS} holds fewer than two runs; name those to compare: emosim compare runs/a runs/b")
+    return runs[::-1]
 
 
 def _table(comparison: Comparison) -> Table:

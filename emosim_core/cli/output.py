@@ -18,7 +18,6 @@ from rich.text import Text
 from emosim_core.model import RatingScale
 from emosim_core.model.emotion import describe_mood
 from emosim_core.runs.words import END_REASONS as END_REASONS
-from emosim_core.runs.words import END_REASONS_SHORT as END_REASONS_SHORT
 from emosim_core.runs.words import signed
 from emosim_core.runs.words import usage_rows as usage_rows
 from emosim_core.runs.words import who_answers as who_answers
@@ -289,7 +288,7 @@ def episode_line(episode: Episode, scale: RatingScale) -> list[tuple[str, str]]:
         (f"{episode.number:>5}  ", "dim"),
         (_cut(one_line(episode.name), 16), "bold"),
         (f" {steps}  {rated:<9}  {describe_mood(*episode.mood):<13}  ", ""),
-        (END_REASONS_SHORT.get(end, end), "green" if end == "max_steps" else "yellow"),
+        (END_REASONS.get(end, end), "green" if end == "max_steps" else "yellow"),
     ]
 
 

@@ -29,6 +29,7 @@ def check(ctx: click.Context, name: str, as_json: bool) -> None:
         results = [
             {
                 "check": outcome.check,
+                "rules": list(outcome.rules),
                 "status": "skipped" if outcome.skipped else "ok" if outcome.error is None else "failed",
                 "message": outcome.skipped or ("" if outcome.error is None else _message(outcome.error)),
             }
@@ -47,13 +48,13 @@ def check(ctx: click.Context, name: str, as_json: bool) -> None:
         ctx.exit(1)
 
 
-def _print(subject: str, results: list[dict[str, str]]) -> None:
+def _print(subject: str, results: list[dict[str, Any]]) -> None:
     print_line(subject, bold=True)
     colours = {"ok": "green", "failed": "red", "skipped": "yellow"}
     first: dict[str, str] = {}
     for one in results:
         print_line(f"  {one['status']:<8}", fg=colours[one["status"]], nl=False)
-        print_line(one["check"])
+        print_line(f"{one['check']} [{', '.join(one['rules'])}]" if one["rules"] else one["check"])
         if one["message"]:
             check = first.setdefault(one["message"], one["check"])
             print_line(f"          {one['message'] if check == one['check'] else f'as in {check!r}'}")

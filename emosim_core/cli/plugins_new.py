@@ -18,7 +18,7 @@ _WORDS = {
     "items": "Several of them.  [the item's word with an s]",
     "consume": "What users do with it, such as 'listen to'.  [try]",
     "consumed": "The same in the past, such as 'listened to'.  [the regular past]",
-    "consumption": "One time of doing it, such as listening.  [time]",
+    "consumption": "One time of doing it, such as listening.  [the verb with -ing]",
     "user": "Who does it, such as listener.  [user]",
 }
 
@@ -78,6 +78,7 @@ def _words(given: dict[str, str]) -> Any:
         words.setdefault("items", f"{words['item']}s")
     if "consume" in words:
         words.setdefault("consumed", _past(words["consume"]))
+        words.setdefault("consumption", _gerund(words["consume"]))
     return replace(GENERIC, **words)
 
 
@@ -86,3 +87,9 @@ def _past(verb: str) -> str:
     first, blank, rest = verb.partition(" ")
     first = re.sub(r"([^aeiou])y$", r"\1i", first)
     return f"{first}{'d' if first.endswith('e') else 'ed'}{blank}{rest}"
+
+
+def _gerund(verb: str) -> str:
+    """The first word of a verb with -ing, such as "listening" of "listen to"."""
+    first = re.sub("ie$", "y", verb.partition(" ")[0])
+    return re.sub("([^eoy])e$", r"\1", first) + "ing"

@@ -1,4 +1,4 @@
-"""``emosim prompt``: what a language model would be asked, to the letter."""
+"""``emosim prompt``: the prompt of a language model, to the letter."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _print(request: ChatRequest) -> None:
         print_line(f"--- {message.role} ---", bold=True)
         click.echo(message.content)
         print_line("")
-    print_line("--- how it is asked ---", bold=True)
+    print_line("--- options of the request ---", bold=True)
     if request.choices:
         print_line(f"answer: one of {', '.join(request.choices)}")
     elif request.schema is not None:

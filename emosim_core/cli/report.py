@@ -19,7 +19,7 @@ from emosim_core.cli.printing import print_line
 @click.option(
     "--prompts",
     is_flag=True,
-    help="Show each prompt and raw answer of a run with a language model; it is simulated again with cached answers.",
+    help="Show each prompt and raw answer of a run with a language model, from its transcript.",
 )
 @click.option(
     "--config",

@@ -17,7 +17,7 @@ from emosim_core.reports.written_report import written_report
 from emosim_core.runs.reading import damaged, read_object
 from emosim_core.runs.records import MANIFEST, SUMMARY, read_manifest
 from emosim_core.runs.typed import continue_with, typed
-from emosim_core.runs.words import END_REASONS_SHORT, best_recommender, decimal, signed, users_of, who_answers
+from emosim_core.runs.words import END_REASONS, best_recommender, decimal, signed, users_of, who_answers
 from emosim_core.studies.ablation.ablation import usage
 from emosim_core.training.algorithms import ALGORITHMS
 from emosim_core.training.curves import SUMMARY as TRAINED
@@ -123,7 +123,7 @@ def _end_reasons_table(by_name: dict[str, Any], names: list[str]) -> Table:
     rows = [
         (name, *(f"{by_name[name]['end_reasons'][reason]['estimate']:.1%}" for reason in reasons)) for name in names
     ]
-    headings = (END_REASONS_SHORT.get(reason, reason) for reason in reasons)
+    headings = (END_REASONS.get(reason, reason) for reason in reasons)
     return Table("recommender", *headings, rows=rows, style="dim")
 
 

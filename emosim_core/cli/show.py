@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.llm.prompts.fencing import legible
 from emosim_core.model.user import User
 from emosim_core.runs.records import SUMMARY, read_records, read_summary, run_manifest
+from emosim_core.runs.transcript import Exchanges, exchanges_of
 from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import mood_words, user_lines, with_article
 from emosim_core.terminal import one_line
@@ -21,7 +24,8 @@ from emosim_core.terminal import one_line
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path), required=False)
 @click.option("--episode", type=int, help="Number of an episode of a run, which is shown as a story.")
-def show(directory: Path | None, episode: int | None) -> None:
+@click.option("--prompts", is_flag=True, help="With --episode: show each prompt and raw answer of a language model.")
+def show(directory: Path | None, episode: int | None, prompts: bool) -> None:
     """Print the results in DIRECTORY: a run, training, evaluation, ablation or validation.
 
     Without DIRECTORY, the newest in runs/. With --episode, one episode of a run is shown as a story: what was
@@ -30,6 +34,8 @@ def show(directory: Path | None, episode: int | None) -> None:
     from emosim_core.reports.directories import RUN, kind_of, newest
 
     screen = console()
+    if prompts and episode is None:
+        raise ConfigurationError("--prompts shows the prompts of one episode; give its number with --episode")
     if directory is None:
         directory = newest(None if episode is None else RUN)
         screen.print_line(f"{directory}:")
@@ -37,7 +43,7 @@ def show(directory: Path | None, episode: int | None) -> None:
     if kind is None:
         raise RunError(f"{directory} is no run, nor anything else that can be shown; list those with: emosim runs")
     if kind == RUN:
-        _print_run(directory, screen) if episode is None else _print_episode(directory, episode, screen)
+        _print_run(directory, screen) if episode is None else _print_episode(directory, episode, screen, prompts)
     elif episode is None:
         from emosim_core.cli.results import print_directory
 
@@ -46,14 +52,15 @@ def show(directory: Path | None, episode: int | None) -> None:
         raise ConfigurationError(f"--episode is for runs; {directory} holds {with_article(kind)}")
 
 
-def _print_episode(directory: Path, episode: int, screen: Screen) -> None:
+def _print_episode(directory: Path, episode: int, screen: Screen, prompts: bool) -> None:
     manifest = run_manifest(directory)
     steps = [record for record in read_records(directory) if record["episode"] == episode]
     if not steps:
         known = sorted({record["episode"] for record in read_records(directory)})
         numbers = f"it has {len(known)} episodes, {known[0]} to {known[-1]}" if known else "it has no steps yet"
         raise ConfigurationError(f"{directory} has no episode {episode}; {numbers}")
-    for line in map(one_line, story(steps, manifest)):
+    exchanges = exchanges_of(directory, episode) if prompts else None
+    for line in map(one_line, story(steps, manifest, exchanges)):
         if screen.is_terminal and line:
             indent = " " * (17 if line.startswith("  ") else 0)
             line = textwrap.fill(line, screen.width, subsequent_indent=indent, break_on_hyphens=False)
@@ -77,13 +84,15 @@ def _print_run(directory: Path, screen: Screen) -> None:
     )
 
 
-def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
+def story(steps: list[dict[str, Any]], manifest: dict[str, Any], exchanges: Exchanges | None = None) -> list[str]:
     """The lines of one episode's story.
 
     Args:
         steps: the episode's records, in order.
         manifest: the run's manifest.
+        exchanges: prompts and raw answers of the episode, where they are to be shown.
     """
+    exchanges = dict(exchanges or {})
     user = User(**steps[0]["user_profile"])
     lines = user_lines(user)
     lines.append(who_answers(manifest["answered_by"]))
@@ -91,7 +100,7 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
         lines.append("")
         if not record["recommended"]:
             continue
-        for item in record["recommended"]:
+        for place, item in enumerate(record["recommended"]):
             lines.append(
                 f"{record['step']:>3}. {item['title']}"
                 + (f", time number {item['times']}" if item.get("times", 1) > 1 else "")
@@ -99,12 +108,15 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
             if item["retrieved"]:
                 past = ", ".join(f"{one['title']} ({one['rating']})" for one in item["retrieved"])
                 lines.append(f"     retrieved   {past}")
+            lines += _exchange_lines(exchanges.pop((record["episode"], record["step"], place), ()))
             lines.append(f"     rating      {_answer(item, record['end_reason'])}")
             if item["reason"]:
                 lines.append(f"     reason      {legible(item['reason'])}")
             if item["consumed"]:
                 lines.append(f"     emotion     {item['valence']}, arousal {item['arousal']}")
         lines.append(f"     mood        {mood_words(*record['mood'])}; reward {record['reward']}")
+    if exchanges:
+        lines += ["", "A step that did not come to its end:", *_exchange_lines(chain.from_iterable(exchanges.values()))]
     end = steps[-1]["end_reason"]
     lines.append("")
     if end is None:
@@ -116,6 +128,19 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
             f"{user.name} {END_REASONS.get(end, f'ended the episode: {end}')}. Total reward {total:g}."
         )
     return lines
+
+
+def _exchange_lines(exchanges: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Prompts and raw answers, line by line."""
+    for one in exchanges:
+        parts = [(message["role"], message["text"]) for message in one["messages"]]
+        if one["answer"] is not None:
+            parts.append(("raw answer", one["answer"]))
+        if error := one.get("error"):
+            parts.append(("no answer" if one["answer"] is None else "cannot be used", error))
+        for title, text in parts:
+            yield f"     --- {title} ---"
+            yield from (f"     {line}" for line in text.split("\n"))
 
 
 def _answer(item: dict[str, Any], end: str | None) -> str:

@@ -242,9 +242,40 @@ def _entry(table: Mapping[tuple[int, int], Any], row: int, place: int) -> Any:
     return table[row, place]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """A request of a rater to a language model and its answer, for the transcript of a run.
+
+    Attributes:
+        row: row in the batch of the user whose rating was requested.
+        place: place in the slate of the item.
+        messages: role and text of each message.
+        options: what else the request says, as JSON values, such as ``max_tokens``.
+        answer: the answer as it came; None where the request failed.
+        error: why there is no answer, or why it could not be parsed; empty otherwise.
+        reasoning: what the model wrote before the answer.
+        model: the model as the service names it.
+        finished: False if the answer was cut off.
+        usage: numbers of tokens by name; None for a number that is not known.
+        cached: whether no call was made for it: the answer was cached, or is that of an equal request of the batch.
+    """
+
+    row: int
+    place: int
+    messages: Sequence[tuple[str, str]]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    answer: str | None = None
+    error: str = ""
+    reasoning: str = ""
+    model: str = ""
+    finished: bool = True
+    usage: Mapping[str, int | None] = field(default_factory=dict)
+    cached: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Situation(ItemSituation):
-    """What a rater in its single form is told: one user in front of one item.
+    """What a rater in its single form is handed: one user in front of one item.
 
     ``retrieved`` are the interactions that matter, best first; ``times_consumed`` does not count this time.
     """
@@ -279,7 +310,7 @@ class Rater:
         return ()
 
     def close(self) -> None:
-        """Called at the end of a run; closes connections and files. A rater may be asked again afterwards."""
+        """Called at the end of a run; closes connections and files. A rater may be called again afterwards."""
 
     def usage(self) -> Mapping[str, Any]:
         """Number and cost of the model calls so far, for the summary of a run; empty where none are made.
@@ -287,6 +318,13 @@ class Rater:
         ``cost`` counts towards the limit of the command, see ``WorldSetting.spent``.
         """
         return {}
+
+    def exchanges(self) -> Sequence[Exchange]:
+        """Requests and answers of the last batch, also of one that raised an error; none by default.
+
+        A run writes them to its transcript. They hold no secret.
+        """
+        return ()
 
     def rate(self, situation: Situation, rng: np.random.Generator) -> float | tuple[float, str]:
         """For one user and item: the rating on ``situation.scale``, or the rating and a reason."""

@@ -144,8 +144,8 @@ class Parts(ObservationModel):
     def _history(self, request: ObservationRequest) -> Observations:
         items, ratings, mask = request.history.recent(self._length)
         np.copyto(ratings, request.scale.low, where=~mask)
-        shown, there = ratings.astype(np.float32), mask.astype(np.int8)
-        return {"history_items": items, "history_ratings": shown, "history_mask": there}
+        shown, present = ratings.astype(np.float32), mask.astype(np.int8)
+        return {"history_items": items, "history_ratings": shown, "history_mask": present}
 
 
 _MAKE: dict[str, Callable[[ObservationRequest], NDArray]] = {

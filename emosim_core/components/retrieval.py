@@ -21,7 +21,7 @@ class DecayEmotionOptions(CountOptions):
     """Options of ``decay_emotion``."""
 
     time_decay: float = option(0.15, "Decay per interaction, lambda of exp(-lambda * age).", ge=0)
-    emotion_bonus: float = option(0.2, "Largest bonus of a memory that felt like the last one.", ge=0)
+    emotion_bonus: float = option(0.2, "Largest bonus of a memory with the emotion of the last one.", ge=0)
     consider_arousal: bool = option(False, "Whether arousal counts too, with half the bonus.")
 
 
@@ -70,7 +70,7 @@ class BestWorst(Retrieval):
 
 
 class DecayEmotion(Retrieval):
-    """Similar, recent interactions that felt like the last one (EmoSim-RL).
+    """Similar, recent interactions with the emotion of the last one (EmoSim-RL).
 
     ``score(h) = sim * exp(-time_decay * age) * (1 + bonus)``, where ``sim`` is the cosine of the
     embeddings cut at 0, ``age`` the number of interactions since, and

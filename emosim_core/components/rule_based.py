@@ -386,23 +386,27 @@ class RuleBased(Rater):
 
     def _reason(self, request: RatingRequest, terms: _Terms, row: int, place: int) -> str:
         """The terms of one rating, largest first, and what they make from where they start."""
-        digits = max(1, 1 - floor(log10(request.scale.step) + 1e-9))
-        start = round(self._start, digits)
-        named = [(text, round(value, digits)) for text, value in self._named(request, terms, row, place)]
         cuts = self._cuts if terms.learned is None else terms.learned.cuts[row]
         latent = terms.latent[row, place]
         at = int(cuts.searchsorted(latent, side="right"))
-        low, high = (round(float(cut), digits) for cut in (-inf if at == 0 else cuts[at - 1], [*cuts, inf][at]))
+        fewest = max(1, 1 - floor(log10(request.scale.step) + 1e-9))
+        for digits in range(fewest, fewest + 6):  # as many as tell the sum from the next rating's
+            low, high = (round(float(cut), digits) for cut in (-inf if at == 0 else cuts[at - 1], [*cuts, inf][at]))
+            if low <= round(float(latent), digits) < high:
+                break
+        start = round(self._start, digits)
+        named = [(text, round(value, digits)) for text, value in self._named(request, terms, row, place)]
         total = round(start + sum(value for _, value in named), digits)
-        if not low <= total <= high:  # the terms are rounded, each by itself
+        if not low <= total < high:  # the terms are rounded, each by itself
             named.append(("rounding", round(float(latent) - total, digits)))
             total = round(float(latent), digits)
         named = sorted((pair for pair in named if pair[1]), key=lambda pair: -abs(pair[1]))
         parts = [f"{text} {value:+.{digits}f}" for text, value in named] or ["nothing moves it"]
-        some = f"from {low:.{digits}f} on" if at == len(cuts) else f"of {low:.{digits}f} to {high:.{digits}f}"
-        sums = some if at else f"below {high:.{digits}f}"
+        bounds = [f"{low:.{digits}f} or more"] if at else []
+        bounds += [f"below {high:.{digits}f}"] if at < len(cuts) else []
         given = request.scale.format(float(self._levels[at]))
-        return f"From {start:.{digits}f}: {'; '.join(parts)}; makes {total:.{digits}f}; a sum {sums} is rated {given}"
+        made = f"From {start:.{digits}f}: {'; '.join(parts)}; makes {total:.{digits}f}"
+        return f"{made}; {' and '.join(bounds)} is rated {given}"
 
     def _named(self, request: RatingRequest, terms: _Terms, row: int, place: int) -> Iterator[tuple[str, float]]:
         """Every term of one rating in words, with its points; zeros included."""

@@ -162,7 +162,7 @@ def _sentence_embeddings(items: Sequence[Item], model: str, options: EmbeddingOp
         )
         return np.ascontiguousarray(vectors, dtype=np.float32)
 
-    return Embedded(_kept(_sentence_path(items, model, options), len(items), encode), model)
+    return Embedded(_cached(_sentence_path(items, model, options), len(items), encode), model)
 
 
 def _sentence_path(items: Sequence[Item], model: str, options: EmbeddingOptions) -> Path | None:
@@ -182,7 +182,7 @@ def _lexical_embeddings(items: Sequence[Item], options: EmbeddingOptions) -> Emb
     if options.cache:
         texts = ["\n".join((one.title, one.description, *one.categories, "", *one.creators)) for one in items]
         path = _cache_path(f"{_LEXICAL_FORMAT}/{options.dimension}", texts)
-    vectors = _kept(path, len(items), lambda: lexical_vectors(items, options.dimension))
+    vectors = _cached(path, len(items), lambda: lexical_vectors(items, options.dimension))
     return Embedded(vectors, f"lexical-{options.dimension}")
 
 
@@ -229,8 +229,8 @@ def _hashed_counts(rows: Iterable[list[str]], count: int, dimension: int) -> NDA
     where = np.repeat(np.arange(count, dtype=np.int64), sizes)
     pairs, counts = np.unique(where * len(number) + np.array(features, dtype=np.int64), return_counts=True)
     row_of, feature_of = np.divmod(pairs, len(number))
-    found_in = np.bincount(feature_of, minlength=len(number))
-    weights = (1.0 + np.log(counts)) * np.log(1.0 + count / found_in)[feature_of]
+    document_counts = np.bincount(feature_of, minlength=len(number))
+    weights = (1.0 + np.log(counts)) * np.log(1.0 + count / document_counts)[feature_of]
     digests = b"".join(
         hashlib.blake2b(f.encode("utf-8", "surrogatepass"), digest_size=4 * _COLUMNS_EACH).digest() for f in number
     )
@@ -264,7 +264,7 @@ def _checksum(texts: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _kept(path: Path | None, count: int, make: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
+def _cached(path: Path | None, count: int, make: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
     """The vectors in a file; else they are made, and kept there."""
     if path is not None and path.is_file() and (vectors := _read(path, count)) is not None:
         return vectors

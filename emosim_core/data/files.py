@@ -78,8 +78,8 @@ def remove_partials(folder: Path, name: str | None = None) -> None:
     Args:
         name: the name that they were to get; None for any, in this folder and in all within it.
     """
-    found_here = folder.rglob(".*.partial-*") if name is None else folder.glob(f".{glob.escape(name)}.partial-*")
-    for path in list(found_here):
+    partials = folder.rglob(".*.partial-*") if name is None else folder.glob(f".{glob.escape(name)}.partial-*")
+    for path in list(partials):
         if (match := _PARTIAL.fullmatch(path.name)) and not _alive(int(match[1])):
             remove_partial(path)
 

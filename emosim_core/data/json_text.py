@@ -36,6 +36,13 @@ def dumps(value: Any, **options: Any) -> str:
     return json.dumps(value, allow_nan=False, **options)
 
 
+def line(value: Any) -> bytes:
+    """A value as one line, always the same bytes for the same value."""
+    text = dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # Half of a surrogate pair, which models do send, has no encoding; within JSON its escape stands for it.
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):

@@ -76,7 +76,9 @@ def open_table(
             absurdly large when it is unpacked.
     """
     with ExitStack() as stack:
-        place = table if isinstance(table, zipfile.Path) else _found(Path(table).expanduser(), table, what, stack)
+        place = (
+            table if isinstance(table, zipfile.Path) else _existing_table(Path(table).expanduser(), table, what, stack)
+        )
         stream = _opened(place, stack)
         if isinstance(place, Path) and stream.peek(4).startswith(_ZIP):
             place = _only_member(stack.enter_context(opened_zip(place, place, what)), place)
@@ -213,7 +215,7 @@ def _opened(place: TablePlace, stack: ExitStack) -> io.BufferedReader:
         raise DataError(str(place), f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _found(existing: Path, path: str | os.PathLike[str], what: str, stack: ExitStack) -> TablePlace:
+def _existing_table(existing: Path, path: str | os.PathLike[str], what: str, stack: ExitStack) -> TablePlace:
     """The file at a path, which may go on into a zip file."""
     if not existing.exists():
         for parent in existing.parents:

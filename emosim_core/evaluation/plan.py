@@ -32,7 +32,7 @@ LOG_EPISODES = 1000
 _NOT_COMPARED = frozenset({"user_split", "user_order", "history_length", "observe_consumed", "gateway"})
 """Fields of an environment in which a training may differ from what it is measured in."""
 
-_KEPT_OF_GATEWAY = ("concurrency", "attempts", "cache")
+_GATEWAY_FIELDS = ("concurrency", "attempts", "cache")
 
 
 class EvaluationConfig(EnvironmentConfig):
@@ -234,7 +234,7 @@ def model_environment(model: str) -> dict[str, Any]:
         if name in config and (name not in _NOT_COMPARED or name == "gateway")
     }
     if isinstance(result.get("gateway"), dict):
-        result["gateway"] = {name: result["gateway"][name] for name in _KEPT_OF_GATEWAY if name in result["gateway"]}
+        result["gateway"] = {name: result["gateway"][name] for name in _GATEWAY_FIELDS if name in result["gateway"]}
     return result
 
 

@@ -201,7 +201,7 @@ class Registry:
 
     def __reduce__(self) -> tuple[Any, ...]:
         loaded = [record.name for record in self._records[1:] if record.status == "ok"]
-        return _found_anew, (type(self), self._allowed, self._strict, loaded)
+        return _rediscovered, (type(self), self._allowed, self._strict, loaded)
 
     def __deepcopy__(self, memo: Mapping[int, Any]) -> Registry:
         return self
@@ -226,7 +226,7 @@ class Registry:
         """
         matches = [record for record in self._records if record.name == name]
         if not matches:
-            names = [record.name for record in self._records[1:]]
+            names = [record.name for record in self._records]
             raise UnknownNameError("plugin", name, names, nearest(name, names), package_hint("domain", name))
         if len({record.distribution for record in matches}) > 1:
             releases = " and ".join(record.release for record in matches)
@@ -442,7 +442,7 @@ class Registry:
             raise UnknownNameError("domain", name, known, close, hint) from None
 
 
-def _found_anew(kind: type[Registry], only: Collection[str] | None, strict: bool, loaded: list[str]) -> Registry:
+def _rediscovered(kind: type[Registry], only: Collection[str] | None, strict: bool, loaded: list[str]) -> Registry:
     """The registry of this process, with the plugins loaded that were loaded in another."""
     registry = kind(only, strict)
     for name in loaded:

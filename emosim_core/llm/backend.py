@@ -45,6 +45,7 @@ class LLMBackend:
     repeats no calls; the gateway does.
 
     Attributes:
+        kind: what answers, in words, as the line about the rater tells it.
         batched: whether the backend implements :meth:`answer_batch` and takes many requests at once.
         identity: service, model and all options that may change an answer, without secrets; part of the cache key,
             such as ``"deepseek deepseek-v4-flash thinking=off"``.
@@ -52,6 +53,7 @@ class LLMBackend:
             upper bound of the cost if a service does not report its tokens.
     """
 
+    kind: ClassVar[str] = "language model"
     batched: ClassVar[bool] = False
     identity: str
     reasoning_tokens: int = 0

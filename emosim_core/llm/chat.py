@@ -131,6 +131,7 @@ class ChatAnswer:
         usage: tokens of the answer; unknown by default.
         probabilities: probability of each of the request's ``choices``, if the backend knows them; they sum to 1.
         finished: False if the answer was cut off at ``max_tokens``.
+        cached: whether it comes from the cache; the gateway sets it, and equality does not regard it.
     """
 
     text: str
@@ -139,3 +140,4 @@ class ChatAnswer:
     usage: Usage = Usage(known=False)
     probabilities: Mapping[str, float] = field(default_factory=dict)
     finished: bool = True
+    cached: bool = field(default=False, compare=False)

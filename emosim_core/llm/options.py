@@ -45,6 +45,11 @@ class GatewayOptions(BaseModel):
         description="Use cached answers only; no model is called.",
         json_schema_extra={"aliases": ["replay"]},
     )
+    transcript: bool = Field(
+        default=True,
+        description="Record each prompt and raw answer of a run in its transcript.jsonl.",
+        json_schema_extra={"aliases": ["transcript"], "rare": True},
+    )
     cache: Path | None = Field(
         default=None,
         description="File with the cached answers of language models.",

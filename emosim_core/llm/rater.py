@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings, WorldSetting
+from emosim_core.components.base import Draws, Exchange, Rater, RatingRequest, Ratings, WorldSetting
 from emosim_core.errors import (
     ConfigurationError,
     EmoSimError,
@@ -26,6 +26,7 @@ from emosim_core.llm.chat import ChatAnswer, ChatRequest
 from emosim_core.llm.gateway.retries import LONGEST_WAIT, asked_wait
 from emosim_core.llm.options import LLMRaterOptions, ModelRaterOptions
 from emosim_core.llm.prompts.prompt_strategy import PromptStrategy, Reply
+from emosim_core.llm.recorder import Recorder
 
 _FATAL = (LLMAuthenticationError, LLMRequestError, LLMBudgetError, LLMReplayError)
 """Errors that every further request would raise too."""
@@ -82,6 +83,8 @@ class ModelRater(Rater):
         options: how answers become ratings.
         label: the prompt strategy and its plugin, for errors that escape from its code.
         announcements: notes for the user of the model.
+        secrets: returns the texts that must not occur in a transcript, such as a key.
+        transcript: whether requests and answers are for a run's transcript.
     """
 
     uses_llm = True
@@ -94,10 +97,13 @@ class ModelRater(Rater):
         *,
         label: str = "the prompt strategy",
         announcements: Sequence[str] = (),
+        secrets: Callable[[], Sequence[str]] = tuple,
+        transcript: bool = True,
     ) -> None:
         self.prompt_strategy, self.gateway = prompt_strategy, gateway
         self.options = options or ModelRaterOptions()
         self._label, self._announcements = label, tuple(announcements)
+        self._recorder, self._transcript = Recorder(secrets), transcript
         self._persistent = False
         self._levels: dict[str, float] = {}
         self._answered = False
@@ -121,6 +127,9 @@ class ModelRater(Rater):
     def usage(self) -> Mapping[str, Any]:
         return self.gateway.usage.summary()
 
+    def exchanges(self) -> Sequence[Exchange]:
+        return self._recorder.exchanges() if self._transcript else ()
+
     def rate_batch(self, request: RatingRequest, draws: Draws) -> Ratings:
         """For a batch: all ratings.
 
@@ -143,6 +152,7 @@ class ModelRater(Rater):
                     raise fault(self._label, error) from error
             return requests[i]
 
+        self._recorder.clear()
         values = np.full(request.items.shape, np.nan)
         reasons: dict[tuple[int, int], str] = {}
         shares: dict[tuple[int, int], Mapping[str, float]] = {}
@@ -153,15 +163,17 @@ class ModelRater(Rater):
             answers = self.gateway.ask(request_for(i) for i in open_ones)
             counts = not self._persistent or self._num_calls() > calls
             attempts += counts
+            records = self._recorder.record([places[i] for i in open_ones], [requests[i] for i in open_ones], answers)
             self._raise_fatal(answers, [int(request.items[places[i]]) for i in open_ones])
             remaining = []
-            for i, answer in zip(open_ones, answers, strict=True):
+            for i, answer, record in zip(open_ones, answers, records, strict=True):
                 if isinstance(answer, LLMError):
                     reasons[places[i]] = _message(answer)
                     continue
                 try:
                     reply = self.prompt_strategy.read(answer)
                 except LLMMalformedError as error:
+                    record.problem = str(error)
                     reasons[places[i]] = f"no answer could be parsed in {max(attempts, 1)} attempts: {error}"
                     with named(self._label):
                         next_request = self.prompt_strategy.ask_again(requests[i], answer, str(error))
@@ -255,9 +267,11 @@ def llm_rater(options: LLMRaterOptions, parts: Mapping[str, Resolved]) -> ModelR
         options,
         label=parts["strategy"].label,
         announcements=announcements,
+        secrets=backend.secrets,
+        transcript=options.gateway.transcript,
     )
     rater.language_model = identity
-    rater.answered_by = f"{identity} (language model; prompt strategy {parts['strategy'].component.name})"
+    rater.answered_by = f"{identity} ({backend.kind}; prompt strategy {parts['strategy'].component.name})"
     rater.batch_size = 16 * options.gateway.concurrency
     return rater
 

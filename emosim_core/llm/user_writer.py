@@ -63,8 +63,8 @@ class UserWriter:
             "The name is a first and a last name from anywhere in the world; it fits the age and is nobody famous.\n"
             f"The description has {WORDS[0]} to {WORDS[1]} words, in English, in the third person, and begins with the "
             "name. It tells of the person's life, character and taste in whole sentences, so that all facts show. It "
-            "adds nothing that contradicts them, gives no ratings, and says nothing that is thought typical of a sex "
-            "or an age.",
+            "adds nothing that contradicts them, tells no rating and no number but the age, and says nothing that is "
+            "thought typical of a sex or an age.",
         )
 
     def request(self, user: User) -> ChatRequest:
@@ -145,6 +145,7 @@ class UserWriter:
                     raise _about(user, answer)
                 try:
                     name, description = self.read(answer, taken)
+                    _refuse_numbers(description, user)
                 except LLMMalformedError as error:
                     problem = f"{user.id}: {error}"
                     requests[user.id] = _next_request(requests[user.id], answer, str(error))
@@ -156,6 +157,17 @@ class UserWriter:
     def _num_calls(self) -> int:
         """Number of calls so far."""
         return int(self._gateway.usage.summary()["calls"])
+
+
+def _refuse_numbers(description: str, user: User) -> None:
+    """See that a description holds no rating: a prompt has a scale of its own, on which it would mean another one.
+
+    Raises:
+        LLMMalformedError: there is a number in it that is not the age.
+    """
+    for number in re.findall(r"\d+", description):
+        if number != str(user.age):
+            raise LLMMalformedError(f"The description holds the number {number}; the only one may be the age.")
 
 
 def _about(user: User, error: LLMError) -> LLMError:

@@ -67,7 +67,7 @@ class History:
 
     @property
     def items(self) -> Ints:
-        """Catalogue indices, shape ``(R, W)``; 0 where unused."""
+        """Catalog indices, shape ``(R, W)``; 0 where unused."""
         return self._column("items")
 
     @property

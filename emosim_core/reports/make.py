@@ -79,10 +79,10 @@ def report_of(
         name, make = _MAKERS[kind]
         with damaged(directory / name):
             return make(directory)
-    from emosim_core.reports.questions import questions
     from emosim_core.reports.run_report import report_of_run
+    from emosim_core.runs.transcript import exchanges_of
 
-    exchanges = questions(directory, registry, given, again) if prompts else None
+    exchanges = exchanges_of(directory) if prompts else None
     return report_of_run(directory, registry, exchanges, given, again)
 
 

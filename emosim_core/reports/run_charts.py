@@ -1,4 +1,4 @@
-"""Charts of a run: ratings, moods, endings, categories, items and users."""
+"""Charts of a run: ratings, moods, end reasons, categories, items and users."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def charts_of_run(run: RunColumns, behind: Background) -> list[Chart]:
     if run.ended:
         charts += [_end_reasons(run), _lengths(run)]
     if any(episode.steps for episode in run.ended):
-        charts.append(_still_there(run))
+        charts.append(_survival(run))
     if len(run.step):
         charts.append(_moods(run))
     return charts
@@ -127,7 +127,7 @@ def _ratings_over_time(run: RunColumns, behind: Background) -> Chart:
     return Chart("ratings-over-time", "lines", "Ratings over time", caption, *axes, series, y_range=behind.scale_ends)
 
 
-def _still_there(run: RunColumns) -> Chart:
+def _survival(run: RunColumns) -> Chart:
     lengths = np.array([episode.steps for episode in run.ended])
     steps = list(range(1, int(lengths.max()) + 1))
     still = [int((lengths >= step).sum()) for step in steps]
@@ -143,7 +143,7 @@ def _moods(run: RunColumns) -> Chart:
     ends = np.array([episode.end_reason for episode in run.episodes])
     stayed = (ends == "max_steps")[run.step_episode]
     paths = []
-    for name, chosen in (("stayed to the last step", stayed), ("ended before", ~stayed)):
+    for name, chosen in ((END_REASONS["max_steps"], stayed), ("ended before", ~stayed)):
         if chosen.any():
             steps, moods = run.step[chosen], run.moods[chosen]
             last = _last_step(steps)

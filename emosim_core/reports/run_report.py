@@ -19,8 +19,9 @@ from emosim_core.reports.background import Background, background
 from emosim_core.reports.chart import Table
 from emosim_core.reports.report import Fact, Report, Section, setup_tables, usage_tables
 from emosim_core.reports.run_charts import charts_of_run
-from emosim_core.reports.stories import Asked, Stories
+from emosim_core.reports.stories import Stories
 from emosim_core.runs.records import INTERACTIONS
+from emosim_core.runs.transcript import TRANSCRIPT, Exchanges
 from emosim_core.runs.trust import CommandHint
 from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import END_REASONS, signed, usage_rows, who_answers
@@ -36,17 +37,15 @@ _MOST = 10
 _ENOUGH = 3
 """Ratings that an item needs to be listed as most or least liked, where ten items have them."""
 
-NO_QUESTIONS = (
-    "The records of a run hold the answers and the reasons (with --explain), not the questions. "
-    "To see each prompt and the raw answer to it here, make the report with --prompts: the run is simulated again, "
-    "answered from the cached answers alone."
+NO_PROMPTS = (
+    f"To see each prompt and the raw answer to it here, make the report with --prompts; they are in {TRANSCRIPT}."
 )
 
 
 def report_of_run(
     directory: Path,
     registry: Registry | None = None,
-    exchanges: Asked | None = None,
+    exchanges: Exchanges | None = None,
     given: Mapping[str, Any] | None = None,
     again: CommandHint | None = None,
 ) -> Report:
@@ -55,7 +54,7 @@ def report_of_run(
     Args:
         directory: the run's directory.
         registry: plugins to use; found anew if not given.
-        exchanges: prompts and raw answers, as :func:`~emosim_core.reports.questions.questions` finds them.
+        exchanges: prompts and raw answers, as :func:`~emosim_core.runs.transcript.exchanges_of` reads them.
         given: values that the user gives again, of those that the directory names.
         again: how they are given again.
 
@@ -78,8 +77,8 @@ def report_of_run(
     report.sections.append(_setup(run))
     if run.episodes:
         report.stories = [stories.index(run), *stories.blocks]
-        if run.manifest["uses_llm"] and not exchanges:
-            report.stories_note = NO_QUESTIONS
+        if exchanges is None and (directory / TRANSCRIPT).exists():
+            report.stories_note = NO_PROMPTS
     return report
 
 

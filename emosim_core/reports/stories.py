@@ -11,13 +11,11 @@ from typing import Any
 from emosim_core.evaluation.columns import Episode, Numbered, RunColumns
 from emosim_core.llm.prompts.fencing import legible
 from emosim_core.model.emotion import AROUSAL_NAMES, VALENCE_NAMES, describe_mood
+from emosim_core.runs.transcript import Exchanges
 from emosim_core.runs.words import END_REASONS, user_lines
 
 _STEPS_OF_A_BLOCK = 2000
 """Steps that are packed together: few enough to unpack in a moment, enough to pack well."""
-
-Asked = Mapping[tuple[int, int, int], list[dict[str, Any]]]
-"""What was asked and answered, by episode, step and place in the slate; see :mod:`emosim_core.reports.questions`."""
 
 
 def packed(value: Any) -> str:
@@ -29,10 +27,10 @@ def packed(value: Any) -> str:
 class Stories:
     """Takes the records of a run in any order of the episodes, and packs each episode when it has ended.
 
-    ``blocks`` of episodes are as :func:`packed` leaves them; ``exchanges`` is what was asked and answered, where known.
+    ``blocks`` of episodes are as :func:`packed` leaves them; ``exchanges`` are prompts and raw answers, where shown.
     """
 
-    def __init__(self, exchanges: Asked | None = None) -> None:
+    def __init__(self, exchanges: Exchanges | None = None) -> None:
         self.blocks: list[str] = []
         self._exchanges = exchanges or {}
         self._items, self._moods = Numbered(), Numbered()
@@ -77,9 +75,15 @@ class Stories:
                 block["feels"].append(self._moods[describe_mood(valence, arousal)])
                 for place, item in enumerate(record["recommended"]):
                     self._add_item(block, item)
-                    exchange = self._exchanges.get((number, record["step"], place))
-                    if exchange:
-                        block["exchanges"][len(block["item"]) - 1] = exchange
+                    if exchanges := self._exchanges.get((number, record["step"], place)):
+                        block["exchanges"][len(block["item"]) - 1] = [
+                            {
+                                "messages": [[one["role"], one["text"]] for one in exchange["messages"]],
+                                "answer": exchange["answer"],
+                                "error": exchange.get("error", ""),
+                            }
+                            for exchange in exchanges
+                        ]
         self.blocks.append(packed(block))
         self._waiting, self._steps = [], 0
 
@@ -134,6 +138,5 @@ class Stories:
                     for end_reason in end_reasons
                 ],
                 "moods": list(self._moods),
-                "questions": bool(self._exchanges),
             }
         )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emosim_core.data import json_text
 from emosim_core.errors import RunError
 from emosim_core.model.emotion import AROUSAL_NAMES, VALENCE_NAMES
 from emosim_core.runs import schemas
 from emosim_core.runs.reading import check, check_format, lines_of, parse, read_line, read_object
+from emosim_core.runs.transcript import read_transcript
 from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import with_article
 from emosim_core.simulation.assembly import World
@@ -100,13 +100,6 @@ def step_records(world: World, step: Step, numbers: Sequence[tuple[int, int]]) -
             }
         )
     return records
-
-
-def encode(record: Mapping[str, Any]) -> bytes:
-    """A record as one line, always the same bytes for the same record."""
-    line = json_text.dumps(record, ensure_ascii=False, separators=(",", ":"))
-    # Half of a surrogate pair, which models do send, has no encoding; within JSON its escape stands for it.
-    return line.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def read_records(directory: Path) -> Iterator[dict[str, Any]]:
@@ -313,6 +306,18 @@ class RecordedRun:
             RunError: a record is damaged, missing or out of place; names the line.
         """
         return read_records(self.directory)
+
+    def transcript(self) -> Iterator[dict[str, Any]]:
+        """The exchanges with the language model, in the order of ``transcript.jsonl``.
+
+        Each has ``episode``, ``step``, ``user``, ``place`` (in the slate) and ``item``; ``messages``, each with
+        ``role`` and ``text``; ``options`` of the request; ``answer``, None where the request failed; ``usage``;
+        ``cached``; and where there is something to say, ``error``, ``reasoning``, ``model`` and ``finished``.
+
+        Raises:
+            RunError: there is no transcript, or a line is damaged; names the line.
+        """
+        return read_transcript(self.directory)
 
 
 def read_run(directory: str | Path) -> RecordedRun:

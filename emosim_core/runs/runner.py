@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emosim_core.components.base import (
     BeginRequest,
@@ -19,14 +20,16 @@ from emosim_core.components.base import (
     RecommendationOutcome,
     RecommendationRequest,
 )
+from emosim_core.data import json_text
 from emosim_core.errors import ConfigurationError, EmoSimError, LLMBudgetError, LLMError, PluginError, RatingError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.faults import fault
 from emosim_core.runs.directory import RunDirectory
 from emosim_core.runs.job import JobDirectory
 from emosim_core.runs.manifest import make_manifest
-from emosim_core.runs.records import encode, step_records
+from emosim_core.runs.records import step_records
 from emosim_core.runs.summary import Episode, Tally
+from emosim_core.runs.transcript import Transcript
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import RunConfig
 from emosim_core.simulation.engine import OUT_OF_ITEMS, Engine, Step
@@ -87,6 +90,7 @@ class Run:
         self.manifest = make_manifest(self.world, config)
         self.directory.begin(self.manifest, RunConfig, self.world.registry)
         self.tally = Tally(self.world)
+        self._transcript = Transcript()
         self._playing: dict[int, Episode] = {}
         self._begun = 0
         self._put_off: deque[tuple[int, int]] = deque()
@@ -199,9 +203,16 @@ class Run:
             raise PluginError(f"{self.world.label('policy')} recommended {strange}")
         going = (actions >= 0).all(axis=1)
         records = [self._out_of_items(row) for row in rows[~going].tolist()]
+        exchanges: list[bytes] = []
         ended = rows[~going].tolist()
         if going.any():
-            step = self.engine.step(actions[going], rows[going])
+            try:
+                step = self.engine.step(actions[going], rows[going])
+            except (LLMError, RatingError):
+                if self.tally.steps:  # else the run leaves nothing behind
+                    self.directory.write([], self._exchanges(rows, actions), whole=False)
+                raise
+            exchanges = self._exchanges(rows, actions)
             over = step.terminated | step.truncated
             with self.world.blaming("policy"):
                 self.policy.learn(
@@ -211,7 +222,7 @@ class Run:
                 )
             records.extend(self._records(step))
             ended.extend(step.rows[over].tolist())
-        self.directory.write([encode(record) for record in records])
+        self.directory.write([json_text.line(record) for record in records], exchanges)
         for record in records:
             self._notify("emosim_step_recorded", record=record)
         self.engine.end(np.array(ended, dtype=np.intp))
@@ -222,6 +233,18 @@ class Run:
         if finished:
             self._fill_slots([slot for slot in range(self._batch) if slot not in self._playing])
         return finished
+
+    def _exchanges(self, rows: NDArray[np.intp], actions: NDArray[np.intp]) -> list[bytes]:
+        """Lines of the transcript: what the rater requested of a language model in the step under way."""
+        slates = dict(zip(rows.tolist(), actions.tolist(), strict=True))
+        rated = self.engine.rated_rows.tolist()
+        lines: list[bytes] = []
+        with self.world.blaming("rater"):
+            for one in self.world.rater.exchanges() if rated else ():
+                episode = self._playing[rated[one.row]]
+                item = self.world.catalog.items[slates[rated[one.row]][one.place]].id
+                lines += self._transcript.lines(one, episode.number, episode.steps + 1, episode.user, item)
+        return lines
 
     def _records(self, step: Step) -> list[dict[str, Any]]:
         episodes = [self._playing[slot] for slot in step.rows.tolist()]

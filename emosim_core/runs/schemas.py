@@ -171,6 +171,47 @@ class StepRecord(Written):
     user_profile: NotRequired[dict[str, Any]]
 
 
+class Shared(Written):
+    """One line of transcript.jsonl that others refer to: a text, or options of requests."""
+
+    id: Name
+    text: NotRequired[str]
+    options: NotRequired[dict[str, Any]]
+
+
+class Message(Written):
+    """A message of a request."""
+
+    role: Name
+    text: str
+
+
+class SharedMessage(Written):
+    """A message of a request whose text is in an earlier line, that of ``id``."""
+
+    role: Name
+    id: Name
+
+
+class Exchange(Written):
+    """One line of transcript.jsonl: a request to a language model and its answer."""
+
+    episode: Count
+    step: Annotated[int, Field(ge=1, le=_MOST)]
+    user: str
+    place: Count
+    item: str
+    messages: list[SharedMessage | Message]
+    options: Name
+    answer: str | None
+    error: NotRequired[str]
+    reasoning: NotRequired[str]
+    model: NotRequired[str]
+    finished: NotRequired[bool]
+    usage: dict[str, Count | None]
+    cached: bool
+
+
 CONSUMED = frozenset({"rating", "times", "valence", "arousal"})
 """Fields of an item that was consumed."""
 
@@ -179,4 +220,6 @@ ENVIRONMENT = TypeAdapter(Environment)
 RUN_CONFIG = TypeAdapter(RunConfig)
 SUMMARY = TypeAdapter(Summary)
 STEP = TypeAdapter(StepRecord)
+SHARED = TypeAdapter(Shared)
+EXCHANGE = TypeAdapter(Exchange)
 USER = TypeAdapter(User)

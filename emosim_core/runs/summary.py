@@ -43,7 +43,7 @@ class Episode:
         return sum(self.ratings) / len(self.ratings) if self.ratings else None
 
     def record(self) -> dict[str, Any]:
-        """What observers are told."""
+        """The episode as observers get it."""
         return {
             "number": self.number,
             "user": self.user,

@@ -1,4 +1,4 @@
-"""What endings, raters and usage are called in texts for people."""
+"""Words for end reasons, raters, usage, users and numbers."""
 
 from __future__ import annotations
 
@@ -10,22 +10,14 @@ from emosim_core.model.emotion import describe_mood
 from emosim_core.model.user import TRAITS, User
 
 END_REASONS = {
-    "max_steps": "stayed to the last step",
-    "low_streak": "left after one or more low ratings in a row",
+    "max_steps": "stayed to the end",
+    "low_streak": "left at low ratings",
     "dissatisfied": "left dissatisfied",
     "interrupted": "was interrupted",
     "repeat": "left at a repeat",
     "out_of_items": "ran out of items",
 }
-"""End reasons of episodes in words; one that a plugin defines is shown as it is named."""
-
-END_REASONS_SHORT = {
-    **END_REASONS,
-    "max_steps": "stayed to the end",
-    "low_streak": "left: low ratings",
-    "interrupted": "interrupted",
-}
-"""The same where a line has room for 17 characters."""
+"""End reasons of episodes in words, 19 characters at most; one that a plugin defines is shown as it is named."""
 
 
 def who_answers(answered_by: str) -> str:

@@ -79,15 +79,15 @@ def check_parts(answer: Any, label: str) -> None:
     """The space of an observation model is a mapping of at least one part to a Gymnasium space."""
     from gymnasium import Space
 
-    rule, found = "observation-space", f"{label}: space()"
+    rule, start = "observation-space", f"{label}: space()"
     if not isinstance(answer, Mapping) or not answer:
         raise WrongAnswerError(
-            f"{found} returned a {type(answer).__name__}; expected a mapping of parts to spaces", rule
+            f"{start} returned a {type(answer).__name__}; expected a mapping of parts to spaces", rule
         )
     for part, space in answer.items():
         if not isinstance(space, Space):
             what = f"a {type(space).__name__} for {part!r}"
-            raise WrongAnswerError(f"{found} has {what}; expected a Gymnasium space", rule)
+            raise WrongAnswerError(f"{start} has {what}; expected a Gymnasium space", rule)
 
 
 def check_observed(answer: Any, parts: Mapping[str, Space[Any]], rows: int, label: str) -> None:
@@ -121,7 +121,9 @@ def check_shaped(answer: Any, consumed: Flags, end_reasons: int, label: str) -> 
     """A reward shaping answers finite rewards of the shape ``(R, S)``, and codes from 0 to ``end_reasons``."""
     rule = "shaping-shape"
     if not isinstance(answer, tuple) or len(answer) != 2:
-        raise WrongAnswerError(f"{label} answered a {type(answer).__name__}, not rewards and codes of endings", rule)
+        raise WrongAnswerError(
+            f"{label} answered a {type(answer).__name__}, not rewards and codes of end reasons", rule
+        )
     rewards, ends = answer
     _check_array(rule, rewards, "fiu", consumed.shape, label)
     _check_array(rule, ends, "iu", consumed.shape[:1], label)
@@ -129,7 +131,7 @@ def check_shaped(answer: Any, consumed: Flags, end_reasons: int, label: str) -> 
         raise WrongAnswerError(f"{label} made a reward that is no finite number", "shaping-finite")
     strange = (ends < 0) | (ends > end_reasons)
     if strange.any():
-        code = f"the code {int(ends[strange][0])}; it names {end_reasons} endings"
+        code = f"the code {int(ends[strange][0])}; it names {end_reasons} end reasons"
         raise WrongAnswerError(f"{label} ended an episode with {code}", "shaping-end-reasons")
 
 

@@ -65,8 +65,8 @@ class Step:
         codes: tags of the ratings, ``3 * (valence + 1) + 2 * arousal``; meaningless where not consumed, shape
             ``(R, S)``.
         times: how often each item has been consumed, this time included, 0 where not consumed, shape ``(R, S)``.
-        retrieved_items: items that were remembered for each recommended one, shape ``(R, S, K)``.
-        retrieved_ratings: how they had been rated, NaN where nothing was remembered, shape ``(R, S, K)``.
+        retrieved_items: items that were retrieved for each recommended one, shape ``(R, S, K)``.
+        retrieved_ratings: how they had been rated, NaN where nothing was retrieved, shape ``(R, S, K)``.
         answers: what the rater answered, for reasons; None where everyone was interrupted.
         answered: row in ``answers`` of each user, -1 for who was interrupted, shape ``(R,)``.
     """
@@ -126,6 +126,9 @@ class Engine:
         shared_memory: with ``keep_memory``, whether all slots remember the same users (a run) or
             each slot is a world of its own (vector environments).
         history_length: recent interactions that observations show at least; the configuration may say more.
+
+    Attributes:
+        rated_rows: slots of the users of the rater's last batch, those of the last step; empty if it had none.
     """
 
     def __init__(self, world: World, batch_size: int = 1, shared_memory: bool = False, history_length: int = 0) -> None:
@@ -163,6 +166,7 @@ class Engine:
             )
             check_parts(self.observation_parts, world.label("observation"))
         self._current_part = "retrieval"
+        self.rated_rows = self.all_rows[:0]
 
     def user_of(self, seed: int, episode: int) -> int:
         """The user that episode ``episode`` under ``seed`` is about, as ``user_order`` says."""
@@ -224,6 +228,7 @@ class Engine:
             RatingError: the rater failed and ``on_failed_rating`` is ``"raise"``.
         """
         who = self.all_rows if rows is None else rows
+        self.rated_rows = self.all_rows[:0]
         actions = item_indices(actions, len(who), self.slate)
         # As unsigned, a negative number is a large one. For few users, count_nonzero takes a third of the time of any.
         if np.count_nonzero(actions.view(np.uintp) >= len(self.world.catalog)):
@@ -254,6 +259,7 @@ class Engine:
         self._current_part = "retrieval"
         request = world.rating_request(users, actions, moods, history)
         self._current_part = "rater"
+        self.rated_rows = who
         answers = world.rate(request, self._draws(Stage.RATE, who))
         raw = answers.values
         failed = np.isnan(raw)
@@ -335,7 +341,7 @@ class Engine:
         )
 
     def replay(self, who: Ints, actions: Ints, ratings: Floats, consumed: Flags) -> Floats:
-        """Live a recorded step again: what was consumed is remembered and felt, and nobody is asked.
+        """Live a recorded step again: what was consumed is remembered and moves the mood; the rater is not called.
 
         Args:
             who: slots of the R users.

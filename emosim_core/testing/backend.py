@@ -23,7 +23,7 @@ _KEY = "sk-conformance-0123456789abcdef"
 class LLMBackendConformance(ComponentConformance):
     """Subclass it and set ``component``; see :class:`~emosim_core.testing.conformance.ComponentConformance`.
 
-    The backend is asked: point it at a server of the test or at a small model.
+    The backend is called: point it at a server of the test or at a small model.
 
     Attributes:
         key_variable: environment variable in which the backend looks for its key; empty if it needs none. The
@@ -66,7 +66,7 @@ class LLMBackendConformance(ComponentConformance):
             hold("backend-answers", all(isinstance(n, int) and n >= 0 for n in counts), f"{usage}.")
             hold("backend-answers", isinstance(answer.text, str), f"the text {answer.text!r}.")
 
-    def test_it_can_be_asked_again_after_it_was_closed(self) -> None:
+    def test_it_can_be_called_again_after_it_was_closed(self) -> None:
         self._skip_without_calls()
         with self._key(_KEY):
             backend: LLMBackend = self.make()
@@ -102,7 +102,7 @@ class LLMBackendConformance(ComponentConformance):
 
     def _skip_without_calls(self) -> None:
         if not self.calls_allowed:
-            raise SkipTest("it is not asked anything here; subclass LLMBackendConformance in a test")
+            raise SkipTest("it is not called here; subclass LLMBackendConformance in a test")
 
     def _ask(self, requests: list[ChatRequest]) -> list[ChatAnswer]:
         self._skip_without_calls()

@@ -114,7 +114,7 @@ class ChatServer:
 
     ::
 
-        with ChatServer(lambda asked: Answer("7", delay=0.05)) as server:
+        with ChatServer(lambda request: Answer("7", delay=0.05)) as server:
             ask(server.url)
         assert len(server.calls) == 1
 

@@ -83,17 +83,18 @@ def check_plugin(name: str) -> Iterator[Report]:
 
 def _alone(record: PluginRecord) -> Outcome:
     """Whether no other plugin answers to a name of this one, with a number or not."""
-    error = BrokenRuleError("plugin-names", f"{'; '.join(record.conflicts)}.") if record.conflicts else None
-    return Outcome("no other plugin provides its names", error)
+    check, rules = "no other plugin provides its names", ("plugin-names",)
+    error = BrokenRuleError(*rules, f"{'; '.join(record.conflicts)}.") if record.conflicts else None
+    return Outcome(check, error, rules=rules)
 
 
 def _light(record: PluginRecord) -> Outcome:
     """Whether importing the plugin's module imports anything heavy, looked at in a process of its own."""
     code = "import importlib, sys; importlib.import_module(sys.argv[1]); print(*sys.modules)"
     target = record.target.partition(":")[0]
-    done, error = in_new_process(code, target), None
+    done, error, rules = in_new_process(code, target), None, ("plugin-loads", "plugin-light")
     if done.returncode:
         error = BrokenRuleError("plugin-loads", f"{''.join(done.stderr.strip().splitlines()[-1:])}.")
     elif heavy := sorted(set(done.stdout.split()) & set(HEAVY)):
         error = BrokenRuleError("plugin-light", f"{', '.join(heavy)}.")
-    return Outcome("importing it imports nothing heavy", error)
+    return Outcome("importing it imports nothing heavy", error, rules=rules)

@@ -24,7 +24,7 @@ from emosim_core.errors import EmoSimError, NameConflictError, UnknownNameError,
 from emosim_core.hooks import Component, PluginRecord, Registry
 from emosim_core.hooks.component import KIND_TITLES
 from emosim_core.model import Domain
-from emosim_core.testing.contract import BrokenRuleError, hold
+from emosim_core.testing.contract import HELD, BrokenRuleError, hold
 from emosim_core.testing.requests import arrays_of
 from emosim_core.testing.worlds import FIVE, TEN, SmallWorld, made_up_domain, small_world
 
@@ -186,8 +186,8 @@ class BatchConformance(ComponentConformance):
             for user in range(0, self.num_users, 3):
                 who = np.array([user])
                 alone = self.of_user(self.ask(self.made(world), self.request(world, who), who), 0)
-                found = f"user {user} gets {_shown(alone)} alone, {_shown(self.of_user(together, user))} with others."
-                hold(f"{self.rules}-alone", _same(alone, self.of_user(together, user)), found)
+                detail = f"user {user} gets {_shown(alone)} alone, {_shown(self.of_user(together, user))} with others."
+                hold(f"{self.rules}-alone", _same(alone, self.of_user(together, user)), detail)
 
     def test_it_repeats_itself(self) -> None:
         for world in self.worlds():
@@ -267,6 +267,7 @@ def no_error(rule: str, what: str, other: Mapping[type[EmoSimError], str | None]
     ``other`` are errors that break another rule than ``rule``, or none (they are passed on).
     """
     __tracebackhide__ = True
+    HELD.get([]).append(rule)
     try:
         yield
     except (BrokenRuleError, SkipTest):
@@ -293,11 +294,15 @@ def untouched(rule: str, arrays: Mapping[str, NDArray[Any]]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one check of a suite, in words, came to: what it failed with, if at all, or why it was skipped."""
+    """What one check of a suite, in words, came to: what it failed with, if at all, or why it was skipped.
+
+    ``rules`` are the names of the rules that it looked at, in the order of the first look.
+    """
 
     check: str
     error: Exception | None = None
     skipped: str = ""
+    rules: tuple[str, ...] = ()
 
 
 def run_suite(suite: type[ComponentConformance], **attributes: Any) -> list[Outcome]:
@@ -310,11 +315,13 @@ def run_suite(suite: type[ComponentConformance], **attributes: Any) -> list[Outc
     for name in sorted(one for one in dir(checks) if one.startswith("test_")):
         words = name.removeprefix("test_").replace("_", " ")
         error, skipped = None, ""
+        held: list[str] = []
+        HELD.set(held)
         try:
             getattr(checks(), name)()
         except SkipTest as skip:
             skipped = str(skip)
         except Exception as raised:
             error = raised
-        outcomes.append(Outcome(words, error, skipped))
+        outcomes.append(Outcome(words, error, skipped, tuple(dict.fromkeys(held))))
     return outcomes

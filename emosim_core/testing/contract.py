@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -9,6 +10,10 @@ from emosim_core.data.toml_files import read_toml
 
 DOCUMENTATION = "docs/hooks"
 """The folder of the project's documentation in which each rule stands, on the page of its hook."""
+
+
+HELD: ContextVar[list[str]] = ContextVar("HELD")
+"""Takes the rules that a check holds a component to, for a report."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class BrokenRuleError(AssertionError):
 def hold(rule: str, condition: bool, detail: str) -> None:
     """Hold a component to a rule, by its name among :data:`RULES`; a BrokenRuleError says that it is not kept."""
     __tracebackhide__ = True
+    HELD.get([]).append(rule)
     if not condition:
         raise BrokenRuleError(rule, detail)
 

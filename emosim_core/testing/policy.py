@@ -71,7 +71,7 @@ class PolicyConformance(ComponentConformance):
         observed = Parts(PartsOptions())
         setting = ObservationSetting(**vars(world.setting(slate)), max_steps=_STEPS, history_length=length + _SEEN)
         parts = tuple(observed.space(setting))
-        memory = world.remembered(_USERS, longest=0)
+        memory = world.memories(_USERS, longest=0)
         steps = np.zeros(_USERS, dtype=np.intp)
         playing = np.zeros(_USERS, dtype=np.bool_)
         rng = np.random.default_rng(3)

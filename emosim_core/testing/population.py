@@ -16,7 +16,7 @@ from emosim_core.testing.conformance import domain_named
 from emosim_core.testing.contract import require
 
 _KINDS: tuple[PopulationKind, ...] = ("sampled", "basic", "detailed")
-_LEFT_OVER = r"[{}\[\]|]|  | [.,;:]|[.,;:][.,;:]"
+_UNFILLED = r"[{}\[\]|]|  | [.,;:]|[.,;:][.,;:]"
 """Slots and choices that were not filled, and spaces and marks that stand where none may."""
 _WRONG_ARTICLE = r"\ba [aeiou](?!ni|ne\b)|\ban (?!hour)[^aeiou\d]"
 _TWICE = r"\b(\w+) \1\b"
@@ -98,7 +98,7 @@ class PopulationProfileConformance:
                 text = user.description
                 require(text.endswith("."), f"no full stop at the end of {text!r}")
                 for what, wrong in (
-                    ("not filled in, or a stray space or mark", _LEFT_OVER),
+                    ("not filled in, or a stray space or mark", _UNFILLED),
                     ("a wrong article", self.wrong_article),
                     ("a word twice", _TWICE),
                 ):

@@ -79,7 +79,7 @@ def selection_request(
         ratings=ratings,
         times=np.zeros(items.shape, dtype=np.intp),
         moods=world.population.baselines[users],
-        history=world.remembered(len(users), longest=0).history(),
+        history=world.memories(len(users), longest=0).history(),
         **world.items_and_users,
     )
 

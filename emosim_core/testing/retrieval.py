@@ -46,6 +46,6 @@ class RetrievalConformance(BatchConformance):
 
     def test_a_history_without_interactions_gives_nothing(self) -> None:
         for world in self.worlds():
-            history = world.remembered(4, longest=0).history()
+            history = world.memories(4, longest=0).history()
             request = retrieval_request(np.zeros((4, _SLATE), dtype=np.intp), history, world.catalog, world.population)
             self.ask(self.make(), request, np.arange(4))

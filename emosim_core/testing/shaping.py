@@ -20,10 +20,10 @@ _USERS, _SLATE, _STEPS = 12, 2, 14
 
 
 _Moment = tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.intp]]
-"""What is answered at once: slots, their rewards (0 where nothing was consumed), their endings."""
+"""What is answered at once: slots, their rewards (0 where nothing was consumed), their end reasons."""
 
 _BySlot = list[list[tuple[list[float], int]]]
-"""Per slot, its steps: the rewards and the code of the ending."""
+"""Per slot, its steps: the rewards and the code of the end reason."""
 
 
 class RewardShapingConformance(ComponentConformance):
@@ -64,8 +64,8 @@ class RewardShapingConformance(ComponentConformance):
             moved = _by_slot(self._steps(self.made(_USERS, world), world, users[::-1], begins=users % 3 * 2))
             for user in users.tolist():
                 same = moved[_USERS - 1 - user] == expected[user]
-                found = f"user {user}'s episode went otherwise in another slot, with others who begin later."
-                hold("shaping-alone", same, found)
+                detail = f"user {user}'s episode went otherwise in another slot, with others who begin later."
+                hold("shaping-alone", same, detail)
 
     def test_begin_forgets_what_went_before(self) -> None:
         for world in self.worlds():
@@ -90,7 +90,7 @@ class RewardShapingConformance(ComponentConformance):
             here, moved = (
                 _by_slot(self._steps(self.made(_USERS, world), world, users, move=move)) for move in (False, True)
             )
-            hold("plugin-pickles", here == moved, "other rewards or endings after pickling.")
+            hold("plugin-pickles", here == moved, "other rewards or end reasons after pickling.")
 
     def test_it_changes_nothing(self) -> None:
         for world in self.worlds():

@@ -73,7 +73,7 @@ class SmallWorld:
             **{f"the users' {name}": getattr(self.population, name) for name in ("traits", "baselines")},
         }
 
-    def remembered(self, users: int, longest: int = 24, seed: int = 0) -> Memory:
+    def memories(self, users: int, longest: int = 24, seed: int = 0) -> Memory:
         """Memories of ``users`` users, of 0 to ``longest`` interactions each, repeats among them.
 
         The first user remembers nothing, the second one interaction.
@@ -91,8 +91,8 @@ class SmallWorld:
         return memory
 
     def histories(self, users: int, who: NDArray[np.intp]) -> History:
-        """What the users ``who`` remember, all or some of those of :meth:`remembered`."""
-        memory = self.remembered(users)
+        """What the users ``who`` remember, all or some of those of :meth:`memories`."""
+        memory = self.memories(users)
         return memory.history() if len(who) == users else memory.history(who)
 
     def ratings(self, users: int, slate: int, seed: int = 0, failed: float = 0.0) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 CHECKPOINTS = "checkpoints"
 BEST = "best"
-_KEPT = 2
+_CHECKPOINTS = 2
 """Checkpoints that are kept, newest first: one may be in the writing when a training is killed."""
 
 
@@ -178,7 +178,7 @@ class Training:
         }
         try:
             save_checkpoint(folder, self.model, counters)
-            existing = checkpoints(self.directory)[-_KEPT:]
+            existing = checkpoints(self.directory)[-_CHECKPOINTS:]
             for other in folder.parent.iterdir():
                 if other.name.isdigit() and other not in existing:
                     shutil.rmtree(other)

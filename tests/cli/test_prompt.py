@@ -23,7 +23,7 @@ def world() -> World:
 def test_it_prints_roles_content_constraint_and_size(quick: Quick, world: World) -> None:
     out = quick("prompt", "--plugin", "books", "--llm-rater", "2Shot_system_our", "--user", "3", "--item", "12").out
     headings = [line for line in out.splitlines() if line.startswith("--- ")]
-    expected = ["system", *["user", "assistant"] * 2, "user", "how it is asked"]
+    expected = ["system", *["user", "assistant"] * 2, "user", "options of the request"]
     assert headings == [f"--- {name} ---" for name in expected]
     assert f"Name: {world.population.users[3].name}\n" in out
     assert f"Title: {world.catalog.items[12].title}\n" in out

@@ -48,7 +48,7 @@ def test_a_second_report_takes_the_place_of_the_first(quick: Any, run: Path) -> 
     [
         (("none",), "none is no directory"),
         (("empty",), "empty holds nothing to report"),
-        (("r", "--prompts"), "no language model was called in r"),
+        (("r", "--prompts"), "r has no transcript.jsonl"),
         (("r", "--out", "r/manifest.json/x"), "cannot be written"),
         (("r", "--charts", "r/manifest.json"), "cannot be written"),
     ],

@@ -171,12 +171,12 @@ def test_an_answer_that_cannot_be_used_is_asked_again_saying_why(bad: ChatAnswer
 
 
 def test_names_and_descriptions_become_legible_lines() -> None:
-    text = "  Ada\tBerg\n\n" + described("", 40) + " \x1b[31m \ud83d \u202e end."
+    text = "  Ada\tBerg\n\n" + described("", 40) + " \x1b[m \ud83d \u202e end."
     script = Script(lambda asked: answer(" Ada  Berg ", text))
     user = next(UserWriter(DOMAIN, script).write(users(1)))
     assert user.name == "Ada Berg"
     assert user.description.startswith("Ada Berg bakes")
-    assert user.description.endswith("[31m \ufffd end.")
+    assert user.description.endswith("[m \ufffd end.")
     user.description.encode()
 
 
@@ -246,3 +246,13 @@ def test_half_a_character_in_an_answer_can_be_sent_back() -> None:
     for message in gateway.batches[1][0].messages:
         message.content.encode()
     assert "</person>" not in gateway.batches[1][0].messages[2].content
+
+
+def test_a_description_with_a_number_that_is_not_the_age_is_refused() -> None:
+    user = users(1)[0]
+    texts = iter([described("Ada Berg") + " She rates it 9.", described("Ada Berg") + " She is 34."])
+    written = list(UserWriter(DOMAIN, Script(lambda request: answer("Ada Berg", next(texts)))).write([user]))
+    assert written[0].description.endswith("She is 34.")
+    script = Script(lambda request: answer("Ada Berg", described("Ada Berg") + " An 8 out of 10."))
+    with pytest.raises(LLMMalformedError, match="holds the number 8; the only one may be the age"):
+        list(UserWriter(DOMAIN, script).write([user]))

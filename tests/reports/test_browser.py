@@ -75,7 +75,7 @@ def test_filters_by_user_end_reason_and_rating_agree_with_the_records(browser: A
     assert browser.episodes_shown == sum(r["step"] == 1 and r["user_profile"]["name"] == name for r in lines)
     browser.fill("user", "")
     choice = browser.js(
-        "[...document.querySelectorAll('#end_reason option')].find((o) => o.text === 'stayed to the last step').value"
+        "[...document.querySelectorAll('#end_reason option')].find((o) => o.text === 'stayed to the end').value"
     )
     browser.fill("end_reason", choice)
     assert browser.episodes_shown == sum(end == "max_steps" for end in ends.values())

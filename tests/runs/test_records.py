@@ -15,9 +15,9 @@ import pytest
 
 import emosim_core
 from emosim_core import RunError
+from emosim_core.data import json_text
 from emosim_core.runs.records import (
     INTERACTIONS,
-    encode,
     newest_of,
     plain,
     read_manifest,
@@ -50,7 +50,7 @@ def records_of(directory: Path) -> list[dict[str, Any]]:
 
 
 def write(directory: Path, records: list[dict[str, Any]]) -> None:
-    (directory / INTERACTIONS).write_bytes(b"".join(map(encode, records)))
+    (directory / INTERACTIONS).write_bytes(b"".join(map(json_text.line, records)))
 
 
 def change(path: Path, **fields: Any) -> None:
@@ -65,8 +65,8 @@ def test_a_number_is_as_short_as_it_may_be(value: float, expected: str) -> None:
 
 
 def test_a_record_is_one_line_in_utf_8_also_with_half_a_character() -> None:
-    assert encode({"b": "é", "a": [1, 2]}) == '{"b":"é","a":[1,2]}\n'.encode()
-    assert json.loads(encode({"a": "\ud83d"})) == {"a": "\ud83d"}
+    assert json_text.line({"b": "é", "a": [1, 2]}) == '{"b":"é","a":[1,2]}\n'.json_text.line()
+    assert json.loads(json_text.line({"a": "\ud83d"})) == {"a": "\ud83d"}
 
 
 def test_a_step_is_recorded_with_what_was_consumed_felt_and_retrieved(

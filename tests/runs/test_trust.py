@@ -423,17 +423,11 @@ def test_a_report_reads_no_items_that_the_directory_names(quick: Callable[..., A
     assert "The items cannot be loaded" in (own / "report.html").read_text(encoding="utf-8")
 
 
-def test_prompts_and_data_sets_of_a_directory_take_no_reach_from_it(quick: Callable[..., Any], own: Path) -> None:
+def test_data_sets_of_a_directory_take_no_reach_from_it(quick: Callable[..., Any], own: Path) -> None:
     edit(own, llm_model="deepseek-chat", llm_rater="0Shot_system_our", gateway={"cache": "/etc/passwd"})
-    path = own / "manifest.json"
-    manifest = json.loads(path.read_text())
-    manifest["uses_llm"] = True
-    path.write_text(json.dumps(manifest))
-    refused = quick("report", "r", "--prompts", status=2).err
-    assert 'llm_model = "deepseek-chat"' in refused
-    assert "emosim report r --prompts --config trusted.toml" in refused
     pytest.importorskip("minari")
     refused = quick("data", "export", "r", "--format", "minari", "--out", "sets", status=2).err
+    assert 'llm_model = "deepseek-chat"' in refused
     assert "emosim data export r --format minari --out sets --config trusted.toml" in refused
 
 

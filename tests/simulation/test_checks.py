@@ -23,7 +23,7 @@ from emosim_core.testing.worlds import TEN, small_world
 Check = Callable[[Any], None]
 
 ITEMS = np.array([[3, 5], [0, 1], [2, 2]])
-HISTORY = small_world().remembered(3, longest=4).history()
+HISTORY = small_world().memories(3, longest=4).history()
 """Of users who remember 0, 1 and some interactions."""
 
 RATED = np.array([[1.0, np.nan], [5.0, 10.0], [7.0, 2.0]])
@@ -177,8 +177,8 @@ def test_an_answer_that_is_what_the_interface_says_passes(check: Check, answer: 
             "observation-shape",
             "it observes 'mood' as a list; its space has float32 ",
         ),
-        (shaped, RATED, "shaping-shape", "it answered a ndarray, not rewards and codes of endings"),
-        (shaped, (RATED, ENDS, ENDS), "shaping-shape", "it answered a tuple, not rewards and codes of endings"),
+        (shaped, RATED, "shaping-shape", "it answered a ndarray, not rewards and codes of end reasons"),
+        (shaped, (RATED, ENDS, ENDS), "shaping-shape", "it answered a tuple, not rewards and codes of end reasons"),
         (
             shaped,
             (RATED[:, 0], ENDS),
@@ -193,8 +193,18 @@ def test_an_answer_that_is_what_the_interface_says_passes(check: Check, answer: 
             "it answered bool of the shape (3,); expected whole numbers of th",
         ),
         (shaped, (changed(RATED, (1, 1), np.nan), ENDS), "shaping-finite", "it made a reward that is no finite number"),
-        (shaped, (RATED, ENDS + 1), "shaping-end-reasons", "it ended an episode with the code 3; it names 2 endings"),
-        (shaped, (RATED, ENDS - 1), "shaping-end-reasons", "it ended an episode with the code -1; it names 2 endings"),
+        (
+            shaped,
+            (RATED, ENDS + 1),
+            "shaping-end-reasons",
+            "it ended an episode with the code 3; it names 2 end reasons",
+        ),
+        (
+            shaped,
+            (RATED, ENDS - 1),
+            "shaping-end-reasons",
+            "it ended an episode with the code -1; it names 2 end reasons",
+        ),
     ],
 )
 def test_an_answer_that_is_something_else_is_refused_with_its_rule(

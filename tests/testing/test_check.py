@@ -64,11 +64,11 @@ def test_a_right_plugin_passes_and_everything_is_reported(quick: Any, installed:
     lines = done.out.splitlines()
     assert lines[0] == "plugin 'odd' (emosim-odd 1.2)"
     assert lines[1:3] == [
-        "  ok      importing it imports nothing heavy",
-        "  ok      no other plugin provides its names",
+        "  ok      importing it imports nothing heavy [plugin-loads, plugin-light]",
+        "  ok      no other plugin provides its names [plugin-names]",
     ]
     assert lines[3] == "retrieval strategy x_oldest"
-    assert "  ok      a user gets the same alone as among others" in lines
+    assert any(line.startswith("  ok      a user gets the same alone as among others [") for line in lines)
     assert lines[-1] == f"{len(lines) - 3} checks passed, 0 failed, 0 skipped"
     assert done.err == ""
 
@@ -76,7 +76,7 @@ def test_a_right_plugin_passes_and_everything_is_reported(quick: Any, installed:
 def test_a_broken_rule_is_reported_and_the_status_is_1(quick: Any, installed: Any) -> None:
     installed("odd", WRONG)
     out = quick("plugins", "check", "odd", status=1).out
-    assert "  failed  it answers positions within each history\n" in out
+    assert "  failed  it answers positions within each history [plugin-makes, retrieval-range]\n" in out
     assert out.count("The rule 'retrieval-range' is broken: ") == 1
     assert RULES["retrieval-range"].text in out
     assert "docs/hooks/emosim_retrievals.md" in out
@@ -104,7 +104,8 @@ def test_json_says_the_same_and_nothing_else(quick: Any, installed: Any) -> None
         ]
         checks = [check for one in report["reports"] for check in one["checks"]]
         for check in checks:
-            assert set(check) == {"check", "status", "message"}
+            assert set(check) == {"check", "rules", "status", "message"}
+            assert set(check["rules"]) <= set(RULES)
             assert bool(check["message"]) == (check["status"] != "ok")
         for outcome in ("ok", "failed", "skipped"):
             assert report[outcome] == sum(check["status"] == outcome for check in checks)
@@ -116,10 +117,10 @@ def test_a_component_that_needs_an_option_is_said_so_and_a_backend_is_not_asked(
     installed("odd", HEAD + BACKEND)
     out = quick("plugins", "check", "odd").out
     assert "\nlanguage-model backend x_plain\n" in out
-    assert "it is not asked anything here; subclass LLMBackendConformance in a test" in out
+    assert "it is not called here; subclass LLMBackendConformance in a test" in out
     of_model = out.partition("language-model backend x_model:MODEL\n")[2]
     assert 'it needs the option model; give it as component = "x_model:model=..."' in of_model
-    assert "  ok      its description is complete\n" in of_model
+    assert "  ok      its description is complete [plugin-names, plugin-options]\n" in of_model
 
 
 def test_an_unknown_a_broken_or_a_blocked_plugin_has_the_status_2(
@@ -196,7 +197,7 @@ def test_what_this_project_brings_passes(emosim: Any, quick: Any, name: str) -> 
                 "it needs the option",
                 "it reads no file",
                 "it brings no embeddings",
-                "not asked anything here",
+                "not called here",
                 "it needs no key",
             )
             assert check["status"] == "ok" or any(words in check["message"] for words in allowed), check

@@ -143,7 +143,7 @@ def test_a_backend_that_may_not_be_asked_is_not_asked() -> None:
     outcomes = by_check(run_suite(LLMBackendConformance, make=make, calls_allowed=False))
     assert made
     assert all(backend.requests == [] for backend in made)
-    assert "not asked anything here" in outcomes["its usage is not negative"].skipped
+    assert "not called here" in outcomes["its usage is not negative"].skipped
     assert "it needs no key" in outcomes["without its key it says where the key is looked for"].skipped
     assert not any(outcome.error for outcome in outcomes.values())
     made.clear()

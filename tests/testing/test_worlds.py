@@ -25,7 +25,7 @@ HALVES = RatingScale(low=0.5, high=5, step=0.5)
 def test_what_users_remember_is_counted_as_a_naive_user_counts(
     scale: RatingScale, items: int, users: int, longest: int, seed: int
 ) -> None:
-    history = small_world(scale, items, 3).remembered(users, longest, seed).history()
+    history = small_world(scale, items, 3).memories(users, longest, seed).history()
     assert len(history) == users
     assert history.lengths.max() <= longest
     assert history.lengths[:2].tolist() == [0, min(1, longest)][:users]
@@ -61,7 +61,7 @@ def test_the_usual_world_holds_what_is_easily_forgotten() -> None:
     assert not world.catalog.embeddings[3].any()
     for trait in world.population.traits.T:
         assert set(trait.tolist()) == {1, 2, 3}
-    history = world.remembered(12).history()
+    history = world.memories(12).history()
     assert any(one.times_consumed > 1 for row in range(12) for one in history.interactions(row))
 
 
@@ -71,7 +71,7 @@ def test_a_copy_shares_no_array() -> None:
     for name, array in world.arrays().items():
         np.testing.assert_array_equal(array, mine.arrays()[name])
         assert not np.shares_memory(array, mine.arrays()[name])
-    history = world.remembered(3).history()
+    history = world.memories(3).history()
     assert set(columns(history)) == {
         f"the history's {name}" for name in ("items", "ratings", "codes", "times_consumed", "latest", "lengths")
     }

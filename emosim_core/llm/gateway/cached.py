@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
 from emosim_core.llm.gateway.cache_writer import CacheWriter
@@ -36,7 +38,7 @@ class Cached(LLMBackend):
             raise
         answer = answer_or_raise(cached)
         self._usage.count_requests(0, 0, 1)
-        return self._counted.clean(answer)
+        return replace(self._counted.clean(answer), cached=True)
 
 
 class Written(LLMBackend):

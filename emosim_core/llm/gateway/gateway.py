@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -180,7 +181,7 @@ class _Session:
         cached = self._cache.get_many(list(new))
         redactor = self._counted.redactor()
         for key, answer in cached.items():
-            caller.take(key, redactor.answer(answer))
+            caller.take(key, replace(redactor.answer(answer), cached=True))
             del new[key]
         hits = sum(one.key in caller.cached for one in part)
         self._usage.count_requests(len(part), hits, 0 if self._options.replay else len(part) - hits - len(new))

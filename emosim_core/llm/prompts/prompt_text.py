@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from emosim_core.components.base import WorldSetting
-from emosim_core.llm.prompts.fencing import cut, one_line
-from emosim_core.llm.prompts.persona_ratings import move_ratings
+from emosim_core.llm.prompts.fencing import one_line
 from emosim_core.llm.prompts.scales import PromptScale
-from emosim_core.model import Item, RatingScale, User
+from emosim_core.model import Item, User
 from emosim_core.model.emotion import describe_mood
 from emosim_core.model.user import TRAITS
 
@@ -44,7 +43,7 @@ class Shown:
     limit: int
 
 
-def user_lines(user: User, setting: WorldSetting, scale: PromptScale, shown: Shown) -> Iterator[str]:
+def user_lines(user: User, setting: WorldSetting, shown: Shown) -> Iterator[str]:
     """The fixed facts about a user, a line each."""
     yield f"Name: {one_line(user.name, SHORT)}"
     if user.age is not None:
@@ -54,7 +53,7 @@ def user_lines(user: User, setting: WorldSetting, scale: PromptScale, shown: Sho
     if shown.hobby and user.hobby:
         yield f"Hobby: {one_line(user.hobby, SHORT)}"
     if shown.description and user.description:
-        yield f"Description: {user_text(user.description, setting.scale, scale, shown.limit)}"
+        yield f"Description: {one_line(user.description, shown.limit)}"
     if shown.tastes is True or (shown.tastes == "auto" and not (shown.description and _tells_tastes(user))):
         if user.liked:
             yield f"Likes: {one_line(', '.join(user.liked), SHORT)}"
@@ -68,11 +67,6 @@ def user_lines(user: User, setting: WorldSetting, scale: PromptScale, shown: Sho
                 yield f"{label}: {user.trait_name(trait)}"
             else:
                 yield f"{label}: someone who {one_line(texts[getattr(user, trait) - 1])}"
-
-
-def user_text(text: str, source: RatingScale, scale: PromptScale, limit: int) -> str:
-    """A text about a user as one line, with its ratings on the scale of the prompt."""
-    return one_line(move_ratings(cut(text, limit), source, scale))
 
 
 def _tells_tastes(user: User) -> bool:

@@ -10,8 +10,7 @@ from emosim_core.model import RatingScale
 
 PromptScaleName = Literal["0-9", "1-10", "one-ten", "1-5"]
 
-NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-"""Words for the numbers 0 to 10."""
+_WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def _in_digits(name: PromptScaleName, low: int, high: int) -> PromptScale:
 PROMPT_SCALES: dict[PromptScaleName, PromptScale] = {
     "0-9": _in_digits("0-9", 0, 9),
     "1-10": _in_digits("1-10", 1, 10),
-    "one-ten": PromptScale("one-ten", 1, NUMBER_WORDS[1:]),
+    "one-ten": PromptScale("one-ten", 1, _WORDS),
     "1-5": _in_digits("1-5", 1, 5),
 }
 """All scales that a prompt may speak."""

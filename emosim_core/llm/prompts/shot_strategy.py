@@ -23,7 +23,7 @@ from emosim_core.llm.prompts.parsing import (
     refuse_unfinished,
 )
 from emosim_core.llm.prompts.prompt_strategy import PromptStrategy, Reply
-from emosim_core.llm.prompts.prompt_text import SHORT, Shown, item_lines, mood_text, times_text, user_lines, user_text
+from emosim_core.llm.prompts.prompt_text import SHORT, Shown, item_lines, mood_text, times_text, user_lines
 from emosim_core.llm.prompts.scales import PROMPT_SCALES, PromptScale, PromptScaleName, default_for
 from emosim_core.model import Example
 
@@ -209,7 +209,7 @@ class ShotPromptStrategy(PromptStrategy):
 
     def _user_text(self, user_index: int) -> str:
         user = self._population.users[user_index]
-        text = fence("person", user_lines(user, self._setting, self._scale, self._shown))
+        text = fence("person", user_lines(user, self._setting, self._shown))
         self._user_texts[user_index] = text
         return text
 
@@ -257,11 +257,9 @@ class ShotPromptStrategy(PromptStrategy):
         return (examples[::-1] if self.options.invert else examples)[:shots]
 
     def _shots(self, examples: list[Example]) -> Iterator[Message]:
-        source, limit = self._setting.scale, self._shown.limit
+        limit = self._shown.limit
         for example in examples:
-            user_part = user_text(example.user, source, self._scale, limit)
-            item = user_text(example.item, source, self._scale, limit)
-            facts = fence("person", [user_part]) + fence("item", [item])
+            facts = fence("person", [one_line(example.user, limit)]) + fence("item", [one_line(example.item, limit)])
             yield Message("user", facts + self._question)
             yield Message("assistant", self._worked(example))
 
@@ -270,7 +268,7 @@ class ShotPromptStrategy(PromptStrategy):
         label = self._scale.to_label(example.rating, self._setting.scale)
         if not self._key:
             return label
-        reason = user_text(example.reason, self._setting.scale, self._scale, self._shown.limit)
+        reason = one_line(example.reason, self._shown.limit)
         rating: Any = label if self._scale.in_words else int(label)
         return json.dumps(
             {self._key: reason if self._key == "reason" else [reason], "rating": rating}, ensure_ascii=False

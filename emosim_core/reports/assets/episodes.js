@@ -176,9 +176,11 @@ function row(name, ...what) {
 }
 
 function exchange(exchanges) {
-  const parts = exchanges.flatMap(({ question, answer }) => [
-    ...question.flatMap(([role, text]) => [element('strong', {}, role), element('pre', {}, text)]),
-    element('strong', {}, 'raw answer'), element('pre', {}, answer),
+  const titled = ([title, text]) => [element('strong', {}, title), element('pre', {}, text)];
+  const parts = exchanges.flatMap(({ messages, answer, error }) => [
+    ...messages.flatMap(titled),
+    ...(answer === null ? [] : titled(['raw answer', answer])),
+    ...(error ? titled([answer === null ? 'no answer' : 'cannot be used', error]) : []),
   ]);
   return element('details', {}, element('summary', {}, 'Prompt and raw answer'), ...parts);
 }

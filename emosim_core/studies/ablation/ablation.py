@@ -100,7 +100,7 @@ class Ablation:
                 raise ConfigurationError(f"'{ALL}' stands for every study; name no other beside it")
             return config, {}
         world = self.worlds.of(variants(config)[0].environment)
-        left_out, kept_studies = {}, []
+        left_out, studies = {}, []
         for component, _ in self.worlds.registry.components("study", world.domain.name):
             study, resolved = study_of(self.worlds.registry, component.name, world.domain.name)
             try:
@@ -108,13 +108,13 @@ class Ablation:
             except ConfigurationError as error:
                 left_out[component.name] = str(error)
             else:
-                kept_studies.append(component.name)
-        if not kept_studies:
+                studies.append(component.name)
+        if not studies:
             raise ConfigurationError(
                 f"the domain {world.domain.name!r} has material for no study:\n  "
                 + "\n  ".join(f"{name}: {reason}" for name, reason in left_out.items())
             )
-        return config.model_copy(update={"studies": kept_studies}), left_out
+        return config.model_copy(update={"studies": studies}), left_out
 
     def _planned(self, left_out: Mapping[str, str]) -> Plan:
         """Counts everything and makes every component once, so that what is wrong is found before anything is asked."""
@@ -232,8 +232,8 @@ def resumed(
     confirmed(path, stored, own, stored, _MODELS, registry, again)
     domain = registry.resolve_domain(stored["plugin"]).component.name
     for name, value in own.items():
-        kept = stored.get(name) if name != "gateway" else value
-        if value != kept and not same_component(name, value, kept, _MODELS, registry, domain):
+        existing = stored.get(name) if name != "gateway" else value
+        if value != existing and not same_component(name, value, existing, _MODELS, registry, domain):
             raise ConfigurationError(
                 f"--resume goes on with the grid of {path}, which has another {name}; leave it out"
             )

@@ -159,7 +159,7 @@ def _run_alone(job: Job) -> tuple[int, str]:
     try:
         try:
             signal.signal(signal.SIGTERM, _stop)
-            return _do(job)
+            return _run_job(job)
         finally:
             if not _stopped:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is under way
@@ -182,7 +182,7 @@ def _end_process() -> None:
 
 
 @standard_streams()
-def _do(job: Job) -> tuple[int, str]:
+def _run_job(job: Job) -> tuple[int, str]:
     only = None if job.only is None else tuple(job.only)
     worlds = _worlds.setdefault(only, Worlds(Registry(only=job.only)))
     done = 0

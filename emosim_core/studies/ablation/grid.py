@@ -12,11 +12,11 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
+from emosim_core.data import json_text
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks.fields import over, split_components
 from emosim_core.hooks.names import checked_options, spelled
 from emosim_core.llm.options import DEFAULT_STRATEGY
-from emosim_core.runs.records import encode
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, read_config
 from emosim_core.studies.ablation.jobs import Job
 from emosim_core.studies.jobs import JOBS, StudyConfig
@@ -171,6 +171,6 @@ def jobs(config: AblationConfig, directory: Path, only: Collection[str] | None =
 def _key(study: str, names: Mapping[str, str], seed: int) -> str:
     """A name for a folder: readable, and different for every job."""
     parts = [study, *filter(None, names.values()), f"seed{seed}"]
-    digest = blake2b(encode({"parts": parts}), digest_size=4).hexdigest()
+    digest = blake2b(json_text.line({"parts": parts}), digest_size=4).hexdigest()
     words = "-".join(re.sub(r"[^A-Za-z0-9._]+", "_", part)[:24].strip("._") for part in parts)
     return f"{words}-{digest}"

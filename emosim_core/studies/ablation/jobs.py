@@ -12,13 +12,14 @@ import numpy as np
 from pydantic import Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
+from emosim_core.data import json_text
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry, Resolved
 from emosim_core.hooks.names import spelled
 from emosim_core.model import RatingScale
 from emosim_core.runs.job import cannot_write, write_file
 from emosim_core.runs.reading import damaged
-from emosim_core.runs.records import FORMAT, encode
+from emosim_core.runs.records import FORMAT
 from emosim_core.runs.schemas import Count, Name, Number
 from emosim_core.runs.usage import since
 from emosim_core.simulation.assembly import World, assemble
@@ -158,11 +159,11 @@ def run_job(job: Job, worlds: Worlds, on_ratings: Callable[[int], None] = lambda
         "facts": dict(trials.facts),
         "users": [user.model_dump(mode="json") for user in brought.values()],
     }
-    lines = [encode(head)]
+    lines = [json_text.line(head)]
     failed = 0
     for one in run_trials(world, trials, job.seed, on_ratings):
         failed += one["rating"] is None
-        lines.append(encode(one))
+        lines.append(json_text.line(one))
     usage = since(before, world.rater.usage())
     done = {
         "ratings": len(lines) - 1,

@@ -10,10 +10,11 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
+from emosim_core.data import json_text
 from emosim_core.errors import RunError
 from emosim_core.runs import reading
 from emosim_core.runs.job import write_file
-from emosim_core.runs.records import FORMAT, MANIFEST, encode
+from emosim_core.runs.records import FORMAT, MANIFEST
 from emosim_core.runs.schemas import Usage
 from emosim_core.studies.jobs import JOBS, read_job_file
 
@@ -83,7 +84,7 @@ class ValidationJob:
 
 def write_lines(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
     """Write records as a file."""
-    write_file(path, b"".join(map(encode, records)))
+    write_file(path, b"".join(map(json_text.line, records)))
 
 
 def read_lines(directory: Path, name: str) -> list[dict[str, Any]]:

@@ -88,7 +88,7 @@ USER = User(
     age=34,
     job="baker",
     hobby="chess",
-    description="Ines, 34, gives dramas 8 to 10 and all else 1 to 3.",
+    description="Ines, 34, lives for dramas.",
     liked=("drama",),
     disliked=("horror", "western"),
 )
@@ -171,7 +171,7 @@ def test_a_question_tells_of_user_mood_past_item_and_times_in_this_order() -> No
         "Age: 34",
         "Job: baker",
         "Hobby: chess",
-        "Description: Ines, 34, gives dramas 7 to 9 and all else 0 to 2.",
+        "Description: Ines, 34, lives for dramas.",
         "Likes: drama",
         "Dislikes: horror, western",
         "When they leave: someone who leaves later",
@@ -285,46 +285,39 @@ def test_changing_the_mood_changes_the_prompt_only_in_its_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scale", "public", "past", "description", "example", "labels"),
+    ("scale", "public", "past", "example", "labels"),
     [
         (
             "0-9",
             "6.5",
             "8",
-            "7 to 9 and all else 0 to 2",
-            ("9", "1", "gives musicals 1"),
+            ("9", "1"),
             "0, 1, 2, 3, 4, 5, 6, 7, 8 or 9",
         ),
         (
             "1-10",
             "7.5",
             "9",
-            "8 to 10 and all else 1 to 3",
-            ("10", "2", "gives musicals 2"),
+            ("10", "2"),
             "1, 2, 3, 4, 5, 6, 7, 8, 9 or 10",
         ),
         (
             "one-ten",
             "7.5",
             "nine",
-            "eight to ten and all else one to three",
-            ("ten", "two", "gives musicals two"),
+            ("ten", "two"),
             "one, two, three, four, five, six, seven, eight, nine or ten",
         ),
-        ("1-5", "3.9", "4.6", "4.1 to 5 and all else 1 to 1.9", ("5", "1", "gives musicals 1.4"), "1, 2, 3, 4 or 5"),
+        ("1-5", "3.9", "4.6", ("5", "1"), "1, 2, 3, 4 or 5"),
     ],
 )
-def test_one_prompt_speaks_one_scale(
-    scale: Any, public: str, past: str, description: str, example: tuple[str, str, str], labels: str
-) -> None:
+def test_one_prompt_speaks_one_scale(scale: Any, public: str, past: str, example: tuple[str, str], labels: str) -> None:
     asked = asked_of(ShotOptions(style="rating", shots=2, scale=scale), past=[(2, 9.0)])
     text = last(asked)
     assert f"\nPublic rating: {public}\n" in text
     assert f"- Gamma (rated {past})\n" in text
-    assert f"Ines, 34, gives dramas {description}." in text
     assert text.endswith(f"Answer with one of {labels} alone, without any other word or sign.")
-    assert (asked.messages[2].content, asked.messages[4].content) == example[:2]
-    assert f"Viktor, 37, {example[2]}." in asked.messages[3].content
+    assert (asked.messages[2].content, asked.messages[4].content) == example
     assert asked.choices == tuple(labels.replace(" or ", ", ").split(", "))
 
 

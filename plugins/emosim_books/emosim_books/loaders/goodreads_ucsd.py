@@ -133,9 +133,9 @@ def _author_names(release: Release, wanted: set[str]) -> dict[str, str] | None:
 def _genres(release: Release, wanted: set[int]) -> dict[int, list[str]]:
     """Categories by book, of the genre that most readers gave it first."""
     table: TablePlace | None = release.beside(_GENRES)
-    found: dict[int, list[str]] = {}
+    kinds: dict[int, list[str]] = {}
     if table is None:
-        return found
+        return kinds
     with closing(read_json_lines(table, f"{_GENRES} of UCSD's Goodreads data set", held=False)) as lines:
         for row, values in lines:
             number = whole_number(_text(values.get("book_id")), str(table), row, "book_id")
@@ -144,8 +144,8 @@ def _genres(release: Release, wanted: set[int]) -> dict[int, list[str]]:
                 raise DataError(str(table), "expected an object of genres and counts", row=row, field="genres")
             if number in wanted:
                 ranked = sorted(counts, key=lambda name: (-counts[name], name))
-                found[number] = [kind for name in ranked for kind in WORDS.goodreads_genres.get(name, (name,))]
-    return found
+                kinds[number] = [kind for name in ranked for kind in WORDS.goodreads_genres.get(name, (name,))]
+    return kinds
 
 
 def _book(
