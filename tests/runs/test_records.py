@@ -65,7 +65,7 @@ def test_a_number_is_as_short_as_it_may_be(value: float, expected: str) -> None:
 
 
 def test_a_record_is_one_line_in_utf_8_also_with_half_a_character() -> None:
-    assert json_text.line({"b": "é", "a": [1, 2]}) == '{"b":"é","a":[1,2]}\n'.json_text.line()
+    assert json_text.line({"b": "é", "a": [1, 2]}) == '{"b":"é","a":[1,2]}\n'.encode()
     assert json.loads(json_text.line({"a": "\ud83d"})) == {"a": "\ud83d"}
 
 
