@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("torch")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 def test_kills_at_random_moments_change_nothing() -> None:
