@@ -406,7 +406,7 @@ class RuleBased(Rater):
         bounds += [f"below {high:.{digits}f}"] if at < len(cuts) else []
         given = request.scale.format(float(self._levels[at]))
         made = f"From {start:.{digits}f}: {'; '.join(parts)}; makes {total:.{digits}f}"
-        return f"{made}; {' and '.join(bounds)} is rated {given}"
+        return f"{made}; a sum {'of ' if at else ''}{' and '.join(bounds)} is rated {given}"
 
     def _named(self, request: RatingRequest, terms: _Terms, row: int, place: int) -> Iterator[tuple[str, float]]:
         """Every term of one rating in words, with its points; zeros included."""

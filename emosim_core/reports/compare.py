@@ -91,7 +91,7 @@ def compare(directories: Sequence[str | Path], *, resamples: int = RESAMPLES, se
         RunError: a directory is no run, or has no episode that ended.
     """
     if len(directories) < 2:
-        raise ConfigurationError("to compare runs, name two directories or more")
+        raise ConfigurationError("to compare runs, name two directories or more: emosim compare runs/a runs/b")
     if resamples < 100:
         raise ConfigurationError(f"resamples must be at least 100, got {resamples}: an interval needs its tails")
     runs = [read_run(Path(directory)) for directory in directories]

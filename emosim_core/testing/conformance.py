@@ -323,5 +323,6 @@ def run_suite(suite: type[ComponentConformance], **attributes: Any) -> list[Outc
             skipped = str(skip)
         except Exception as raised:
             error = raised
+            held += [raised.rule] if isinstance(raised, BrokenRuleError) else []
         outcomes.append(Outcome(words, error, skipped, tuple(dict.fromkeys(held))))
     return outcomes

@@ -63,3 +63,14 @@ def test_mistakes_are_said_in_one_line(quick: Any, runs: Path, arguments: tuple[
 def test_runs_of_different_domains_are_not_compared(quick: Any, runs: Path) -> None:
     quick("run", "--plugin", "books", "--episodes", "1", "--max-steps", "2", "--out", "books", "--quiet")
     assert "of 'movies' and books of 'books'" in quick("compare", "a", "books", status=2).err
+
+
+def test_without_a_directory_the_two_newest_runs_are_compared_the_older_one_first(quick: Any) -> None:
+    assert "Begin with: emosim run" in quick("compare", status=2).err
+    for name, seed in (("oldest", 1), ("older", 2), ("newest", 3)):
+        out = ("--out", f"runs/{name}", "--seed", str(seed))
+        quick("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "3", "--quiet", *out)
+        if name == "oldest":
+            assert "name those to compare: emosim compare runs/a runs/b" in quick("compare", status=2).err
+    runs = quick("compare", "--json", "--resamples", "100").json["runs"]
+    assert [run["directory"] for run in runs] == ["runs/older", "runs/newest"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from emosim_core.cli.plugins_new import _words
 from emosim_core.errors import ConfigurationError
 from emosim_core.scaffold import write
 from emosim_core.scaffold.write import KINDS, write_plugin
@@ -334,3 +335,11 @@ def test_help_is_there_without_anything_heavy(emosim: Any) -> None:
     output = emosim.python(code)
     assert output.startswith("Usage: emosim plugins new [OPTIONS] NAME")
     assert output.endswith("LEFT 0 []\n")
+
+
+def test_words_follow_from_others_where_they_are_not_given() -> None:
+    words = _words({"item": "track", "consume": "listen to"})
+    assert (words.items, words.consumed, words.consumption) == ("tracks", "listened to", "listening")
+    for verb, gerund in (("use", "using"), ("try out", "trying"), ("see", "seeing"), ("lie down", "lying")):
+        assert _words({"consume": verb}).consumption == gerund
+    assert _words({"consume": "listen to", "consumption": "play"}).consumption == "play"

@@ -206,7 +206,7 @@ def test_an_item_and_a_user_of_whom_nothing_is_known_get_the_start() -> None:
     answer = RuleBased(RuleBasedOptions(leniency=0)).rate_batch(request, Noise(1))
     start = f"{fitted.START:.1f}"
     reason = answer.reason(0, 0)
-    assert reason.startswith(f"From {start}: nothing moves it; makes {start}; ")
+    assert reason.startswith(f"From {start}: nothing moves it; makes {start}; a sum of ")
     assert reason.endswith(f" is rated {answer.values[0, 0]:g}")
 
 
@@ -427,9 +427,8 @@ def test_leniency_of_recorded_users_is_learnt_from_what_they_remember() -> None:
 # ------------------------------------------------------------------------------------------- reasons
 
 NUMBER = r"(-?\d+\.\d+)"
-REASON = re.compile(
-    rf"From {NUMBER}: (.*); makes {NUMBER}; (?:{NUMBER} or more)?(?: and )?(?:below {NUMBER})? is rated (\d+)"
-)
+BOUNDS = rf"(?:of {NUMBER} or more)?(?: and )?(?:below {NUMBER})?"
+REASON = re.compile(rf"From {NUMBER}: (.*); makes {NUMBER}; a sum {BOUNDS} is rated (\d+)")
 
 
 def test_reasons_add_up_to_the_sum_that_was_cut_into_the_rating() -> None:
