@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 MODEL = "benchmark"
 WORDS = [
@@ -94,7 +95,8 @@ def prepare(folder: Path, films: int, dimension: int) -> Path:
             )
     vectors = rng.normal(size=(films, dimension)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    embeddings._encode = lambda texts, model, batch_size: vectors
+    model = SimpleNamespace(encode=lambda texts, **how: vectors)
+    embeddings.sentence_models.load = lambda name: model
     embeddings.embed_items(
         load_items("movies", f"csv:{table}").items,
         options=embeddings.EmbeddingOptions(method=f"sentence-transformers:{MODEL}"),

@@ -101,7 +101,7 @@ class LocalBackend(LLMBackend):
             if not requests:
                 return []
             try:
-                loaded = self._loaded = self._loaded or load(self.options)
+                loaded = self._load()
             except LLMError as error:
                 return [error] * len(requests)
             groups: dict[tuple[str, ...], list[_Job]] = {}
@@ -118,6 +118,10 @@ class LocalBackend(LLMBackend):
             return [answer for answer in answers if answer is not None]
 
     # ------------------------------------------------------------------------------------------ inside
+
+    def _load(self) -> Loaded:
+        self._loaded = self._loaded or load(self.options)
+        return self._loaded
 
     def _job(self, loaded: Loaded, place: int, request: ChatRequest) -> _Job:
         choices, longest_answer = request.choices, 1
