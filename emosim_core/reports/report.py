@@ -41,11 +41,8 @@ class Report:
 
     Attributes:
         kind: what the directory holds: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``.
-        title: heading.
-        headline: what came out, in a sentence or two.
-        facts: the numbers of the first screen.
+        headline: what came out, in a sentence or two; ``facts`` are the numbers of the first screen.
         notes: what a reader must know before believing the numbers.
-        sections: in the order of the page.
         stories: the index and the blocks of the episodes, as :class:`~emosim_core.reports.stories.Stories` packs
             them; empty where there are none.
         stories_note: what is not told in them, and how it would be.
