@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,17 +107,12 @@ def validate(plugin: str, out: str | Path, *, ratings: str, resume: bool = False
             used.
     """
     from emosim_core.hooks import Registry
-    from emosim_core.hooks.names import checked_options
     from emosim_core.studies.validation.validation import Validation, ValidationConfig
 
-    own = {name: options.pop(name) for name in list(options) if name in ValidationConfig.model_fields}
-    environment = {"plugin": plugin, **options}
-    config = checked_options(ValidationConfig, {**own, "environment": environment, "ratings": ratings}, "validate")
+    config = ValidationConfig.read({"plugin": plugin, "ratings": ratings, **options}, "validate")
     validation = Validation(config, Registry())
-    try:
+    with closing(validation.world):
         return validation.run(Path(out), resume=resume)
-    finally:
-        validation.world.close()
 
 
 def ablate(plugin: str, out: str | Path, *, resume: bool = False, jobs: int = 1, **options: Any) -> dict[str, Any]:

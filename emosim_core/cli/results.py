@@ -9,10 +9,13 @@ from typing import Any
 from emosim_core.cli.output import Screen, Table, print_notes, show_table
 from emosim_core.evaluation.metrics import METRICS, Estimate, Metric
 from emosim_core.evaluation.results import CHARTS
-from emosim_core.reports.ablation_report import better_of, counted, grid_of, read_ablation, side_of
+from emosim_core.reports.ablation_report import RESULTS as ABLATION_RESULTS
+from emosim_core.reports.ablation_report import better_of, counted, grid_of, side_of
 from emosim_core.reports.chart import Table as ReportTable
 from emosim_core.reports.evaluation_report import read_evaluation
-from emosim_core.reports.validation_report import read_validation, tables_of, targets_table
+from emosim_core.reports.report import read_results
+from emosim_core.reports.validation_report import RESULTS as VALIDATION_RESULTS
+from emosim_core.reports.validation_report import tables_of, targets_table
 from emosim_core.reports.written_report import written_report
 from emosim_core.runs.reading import damaged, read_object
 from emosim_core.runs.records import MANIFEST, SUMMARY, read_manifest
@@ -245,7 +248,7 @@ def _print_table(screen: Screen, table: ReportTable) -> None:
 
 _RESULTS: dict[str, tuple[Callable[[Path], Mapping[str, Any]], Callable[[Screen, Mapping[str, Any], Path], None]]] = {
     "evaluation": (read_evaluation, print_evaluation),
-    "ablation": (lambda directory: read_ablation(directory)[1], print_ablation),
-    "validation": (lambda directory: read_validation(directory)[1], print_validation),
+    "ablation": (lambda directory: read_results(directory, "ablate", ABLATION_RESULTS)[1], print_ablation),
+    "validation": (lambda directory: read_results(directory, "validate", VALIDATION_RESULTS)[1], print_validation),
 }
 """By what a directory holds: what reads the results there, and what prints them."""

@@ -49,7 +49,6 @@ def validate(obj: dict[str, Any], /, **given: Any) -> None:
     from emosim_core.cli.output import console, live_progress
     from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import by_field
-    from emosim_core.hooks.names import checked_options
     from emosim_core.simulation.config import EnvironmentConfig
     from emosim_core.studies.validation.records import RESULTS
     from emosim_core.studies.validation.validation import MODELS, Validation, ValidationConfig, stored_validation
@@ -62,9 +61,7 @@ def validate(obj: dict[str, Any], /, **given: Any) -> None:
         models=MODELS,
         renamed=partial(by_field, ValidationConfig),
     )
-    names = values.keys() & ValidationConfig.model_fields.keys() - {"environment"}
-    own = {name: values.pop(name) for name in names}
-    checked = checked_options(ValidationConfig, {**own, "environment": values}, "validate")
+    checked = ValidationConfig.read(values, "validate")
     job = job or new_job("validate", f"validation-{values['plugin']}", out)
     job.check()
     screen = console(stderr=as_json)

@@ -54,8 +54,6 @@ class RunColumns:
     """A run: one row per episode, one per step, one per item of a slate, one per rating of what was consumed.
 
     Attributes:
-        directory: where it lies.
-        manifest: its manifest.
         summary: its summary; None where it was killed before it wrote one.
         users: the users, in the order of their first episode.
         titles: title by the id of an item, of all that were recommended.

@@ -6,11 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emosim_core.errors import RunError
 from emosim_core.reports.chart import Chart, Table, identifier, with_intervals
-from emosim_core.reports.report import Fact, Report, Section, flat, interval, setup_tables
-from emosim_core.runs.reading import check_format
-from emosim_core.runs.records import FORMAT, MANIFEST, read_json
+from emosim_core.reports.report import Fact, Report, Section, flat, interval, read_results, setup_tables
 from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import decimal
 
@@ -24,8 +21,8 @@ Metrics = Sequence[Mapping[str, Any]]
 
 
 def report_of_ablation(directory: Path) -> Report:
-    """The report of an ablation; errors as of :func:`read_ablation`."""
-    manifest, results = read_ablation(directory)
+    """The report of an ablation; errors as of :func:`read_results`."""
+    manifest, results = read_results(directory, "ablate", RESULTS)
     jobs, differences = results["jobs"], results["differences"]
     rows: Metrics = results["pooled"] or jobs
     varying, same, seeds = grid_of(results)
@@ -56,21 +53,6 @@ def report_of_ablation(directory: Path) -> Report:
         report.sections.append(_section(study, [one for one in rows if one["study"] == study], differences, varying))
     report.sections.append(_setup(manifest, results))
     return report
-
-
-def read_ablation(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The manifest and the results of an ablation.
-
-    Raises:
-        RunError: the directory holds no ablation that has come to results.
-    """
-    manifest = read_json(directory / MANIFEST)
-    check_format(directory / MANIFEST, manifest, FORMAT)
-    if not (directory / RESULTS).exists():
-        raise RunError(f"{directory} has no {RESULTS} yet. {continue_with('ablate', directory)}")
-    results = read_json(directory / RESULTS)
-    check_format(directory / RESULTS, results, FORMAT)
-    return manifest, results
 
 
 def grid_of(results: Mapping[str, Any]) -> tuple[list[str], list[str], list[int]]:

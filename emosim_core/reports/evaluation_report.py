@@ -19,7 +19,6 @@ from emosim_core.runs.records import FORMAT, read_json
 from emosim_core.runs.typed import continue_with, typed
 from emosim_core.runs.words import END_REASONS, best_recommender, usage_rows, who_answers
 
-_USER_SPLITS = {"train": "train users", "test": "test users", "all": "all users"}
 _INTERVALS = "Thin lines are 95 % bootstrap intervals over users."
 _NO_INTERVAL = "Counted over all episodes together; it has no interval."
 _CURVES = {"survival": ("Who is still there", "share of episodes"), "reward": ("Reward by step", "mean reward")}
@@ -116,7 +115,7 @@ def _best_first(of: Recommenders) -> list[str]:
 
 
 def _split(name: str) -> str:
-    return _USER_SPLITS.get(name, name)
+    return f"{name} users"
 
 
 def _title(user_split: str) -> str:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from emosim_core.errors import RunError
 from emosim_core.reports.chart import Chart, Table
+from emosim_core.runs.reading import check_format
+from emosim_core.runs.records import FORMAT, MANIFEST, read_json
+from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import decimal, usage_rows
 
 
@@ -36,11 +41,8 @@ class Report:
 
     Attributes:
         kind: what the directory holds: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``.
-        title: heading.
-        headline: what came out, in a sentence or two.
-        facts: the numbers of the first screen.
+        headline: what came out, in a sentence or two; ``facts`` are the numbers of the first screen.
         notes: what a reader must know before believing the numbers.
-        sections: in the order of the page.
         stories: the index and the blocks of the episodes, as :class:`~emosim_core.reports.stories.Stories` packs
             them; empty where there are none.
         stories_note: what is not told in them, and how it would be.
@@ -61,6 +63,21 @@ class Report:
     def charts(self) -> list[Chart]:
         """All charts, in the order of the page."""
         return [chart for section in self.sections for chart in section.charts]
+
+
+def read_results(directory: Path, command: str, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The manifest and the results of a study that a command made, from manifest.json and the file ``name``.
+
+    Raises:
+        RunError: a file cannot be read, or the study has not come to results; says how to continue.
+    """
+    manifest = read_json(directory / MANIFEST)
+    check_format(directory / MANIFEST, {"format": 1, **manifest}, FORMAT)
+    if not (directory / name).exists():
+        raise RunError(f"{directory} has no {name} yet. {continue_with(command, directory)}")
+    results = read_json(directory / name)
+    check_format(directory / name, {"format": FORMAT, **results}, FORMAT)
+    return manifest, results
 
 
 def setup_tables(manifest: Mapping[str, Any]) -> list[Table]:

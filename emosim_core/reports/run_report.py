@@ -49,14 +49,11 @@ def report_of_run(
     given: Mapping[str, Any] | None = None,
     again: CommandHint | None = None,
 ) -> Report:
-    """The report of a run.
+    """The report of a run; ``registry`` and ``again`` are as of :func:`~emosim_core.reports.make.write_report`.
 
     Args:
-        directory: the run's directory.
-        registry: plugins to use; found anew if not given.
         exchanges: prompts and raw answers, as :func:`~emosim_core.runs.transcript.exchanges_of` reads them.
         given: values that the user gives again, of those that the directory names.
-        again: how they are given again.
 
     Raises:
         RunError: the directory holds no run, or is damaged.

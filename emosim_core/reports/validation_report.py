@@ -6,11 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emosim_core.errors import RunError
 from emosim_core.reports.chart import Chart, Series, Table, identifier, with_intervals
-from emosim_core.reports.report import Fact, Report, Section, interval, setup_tables, usage_tables
-from emosim_core.runs.reading import check_format
-from emosim_core.runs.records import FORMAT, MANIFEST, read_json
+from emosim_core.reports.report import Fact, Report, Section, interval, read_results, setup_tables, usage_tables
 from emosim_core.runs.words import decimal, who_answers
 
 KIND = "validation"
@@ -26,8 +23,8 @@ Variants = Mapping[str, Mapping[str, Any]]
 
 
 def report_of_validation(directory: Path) -> Report:
-    """The report of a validation; errors as of :func:`read_validation`."""
-    manifest, results = read_validation(directory)
+    """The report of a validation; errors as of :func:`read_results`."""
+    manifest, results = read_results(directory, "validate", RESULTS)
     targets, groups = results["targets"], results["user_splits"]
     headline = f"{who_answers(manifest['answered_by'])} Ratings of real users: {results['config']['ratings']}."
     if targets:
@@ -47,22 +44,6 @@ def report_of_validation(directory: Path) -> Report:
     caption = f"Made {manifest.get('created')}. Every answer is on record."
     report.sections.append(Section("setup", "What was run", caption, tables=tables))
     return report
-
-
-def read_validation(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The manifest and the results of a validation.
-
-    Raises:
-        RunError: the directory holds no validation that has come to its end.
-    """
-    manifest = read_json(directory / MANIFEST)
-    check_format(directory / MANIFEST, {"format": 1, **manifest}, FORMAT)
-    if not (directory / RESULTS).exists():
-        raise RunError(
-            f"{directory} has no {RESULTS}: the validation did not come to its end. Give its command again, with "
-            "another --out"
-        )
-    return manifest, read_json(directory / RESULTS)
 
 
 def holds(one: Mapping[str, Any]) -> str:

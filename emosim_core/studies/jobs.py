@@ -35,6 +35,13 @@ class StudyConfig(BaseModel):
         """The configuration that the manifest of a directory holds; a ConfigurationError says what is wrong with it."""
         return checked_options(cls, manifest["config"], str(directory / MANIFEST))
 
+    @classmethod
+    def read(cls, values: Mapping[str, Any], where: str) -> Self:
+        """The configuration of values among which are those of the environment: the reverse of :meth:`flat`."""
+        own = {name: value for name, value in values.items() if name in cls.model_fields}
+        environment = {name: value for name, value in values.items() if name not in own}
+        return checked_options(cls, {**own, "environment": environment}, where)
+
     def flat(self) -> dict[str, Any]:
         """All fields, with those of the environment beside the others, as JSON."""
         values = self.model_dump(mode="json")

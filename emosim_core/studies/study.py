@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.model import Catalog, Domain, Population, RatingScale, User
+from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.stats import ratio
 
 POSITIVE, NEGATIVE, BOTH = "positive", "negative", "both"
@@ -36,7 +37,7 @@ class StudySetting:
     domain: Domain
     catalog: Catalog
     population: Population
-    user_indices: NDArray[np.intp]
+    user_indices: Ints
     rng: np.random.Generator
 
 
@@ -91,8 +92,8 @@ class RatedTrials:
         facts: the study's facts.
     """
 
-    ratings: NDArray[np.float64]
-    succeeded: NDArray[np.float64]
+    ratings: Floats
+    succeeded: Floats
     sides: NDArray[np.str_]
     groups: NDArray[np.str_]
     clusters: NDArray[np.str_]
@@ -100,7 +101,7 @@ class RatedTrials:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def answered(self) -> NDArray[np.bool_]:
+    def answered(self) -> Flags:
         """Where there is a rating, shape ``(n,)``."""
         return ~np.isnan(self.ratings)
 
@@ -108,7 +109,7 @@ class RatedTrials:
 def rated_trials(records: Sequence[Mapping[str, Any]], scale: RatingScale, facts: Mapping[str, Any]) -> RatedTrials:
     """What came of trials, from the fields of their records."""
 
-    def numbers(name: str) -> NDArray[np.float64]:
+    def numbers(name: str) -> Floats:
         return np.array([np.nan if one[name] is None else one[name] for one in records], dtype=np.float64)
 
     def texts(name: str) -> NDArray[np.str_]:
@@ -140,9 +141,9 @@ class Metric:
 
     name: str
     side: str
-    concerned: NDArray[np.bool_]
-    sums: NDArray[np.float64]
-    value: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    concerned: Flags
+    sums: Floats
+    value: Callable[[Floats], Floats]
     better: Literal["higher", "lower"] = "higher"
     share: bool = False
     inflated: bool = False
@@ -174,13 +175,13 @@ def mean_of_both_shares(rated: RatedTrials) -> Metric:
     """The mean of the shares of the positive and the negative side, each counting half."""
     sums = np.concatenate([_counted(rated, rated.sides == side) for side in (POSITIVE, NEGATIVE)], axis=1)
 
-    def value(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    def value(sums: Floats) -> Floats:
         return (ratio(sums[..., :2]) + ratio(sums[..., 2:])) / 2
 
     return Metric("success share", BOTH, np.isin(rated.sides, (POSITIVE, NEGATIVE)), sums, value)
 
 
-def _counted(rated: RatedTrials, concerned: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _counted(rated: RatedTrials, concerned: Flags) -> Floats:
     """Successes and answers, shape ``(n, 2)``."""
     counts = concerned & ~np.isnan(rated.succeeded)
     return np.stack([np.where(counts, rated.succeeded, 0.0), counts.astype(np.float64)], axis=1)

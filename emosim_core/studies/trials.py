@@ -8,11 +8,11 @@ from hashlib import blake2b
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emosim_core.components.base import RatingRequest, Ratings
 from emosim_core.errors import PluginError
 from emosim_core.model import Memory, Population, User
+from emosim_core.model.arrays import Floats, Ints
 from emosim_core.runs.records import plain
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.streams import Stage, Streams
@@ -99,7 +99,7 @@ def run_trials(
         yield from records
 
 
-def trial_request(world: World, trials: Sequence[Trial], moods: NDArray[np.float64] | None = None) -> RatingRequest:
+def trial_request(world: World, trials: Sequence[Trial], moods: Floats | None = None) -> RatingRequest:
     """Trials of a world's users as rating requests: one user in front of one item each.
 
     ``moods`` are valence and arousal of each user, shape ``(R, 2)``; where they rest if not given.
@@ -113,7 +113,7 @@ def trial_request(world: World, trials: Sequence[Trial], moods: NDArray[np.float
         )
 
 
-def memory_of(world: World, users: NDArray[np.intp], memories: Sequence[Sequence[tuple[int, float]]]) -> Memory:
+def memory_of(world: World, users: Ints, memories: Sequence[Sequence[tuple[int, float]]]) -> Memory:
     """Memories of one row each, of items and ratings, oldest first; ``users`` are their indices in the world."""
     longest = max(map(len, memories))
     memory = Memory(len(memories), len(world.catalog), capacity=max(longest, 1))
@@ -132,7 +132,7 @@ def record(
     trial: Trial,
     request: RatingRequest,
     answers: Ratings,
-    ratings: NDArray[np.float64],
+    ratings: Floats,
     row: int,
 ) -> dict[str, Any]:
     """One rating, as a line of records.jsonl holds it.

@@ -61,10 +61,7 @@ def check_plugin(name: str) -> Iterator[Report]:
     """Check an installed plugin and everything that it provides.
 
     A component that cannot be made without options is described and no more. A language-model backend is not asked
-    anything, as that may cost money: its own tests do that.
-
-    Yields:
-        One report for the plugin, then one for each component.
+    anything, as that may cost money: its own tests do that. The first report is that of the plugin itself.
 
     Raises:
         UnknownNameError: no plugin has this name.

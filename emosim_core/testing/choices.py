@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emosim_core.components.base import PerturbationRequest, Perturbator, SelectionRequest, Selector
+from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.simulation.checks import check_consumed, check_perturbed
 from emosim_core.simulation.streams import Stage
 from emosim_core.testing.conformance import BatchConformance, no_error
@@ -22,10 +22,10 @@ class SelectorConformance(BatchConformance):
     kind, rules, num_users = "selector", "selector", 40
     interface, prepares = Selector, "selector-shape"
 
-    def request(self, world: SmallWorld, who: NDArray[np.intp], failed: float = 0.0) -> SelectionRequest:
+    def request(self, world: SmallWorld, who: Ints, failed: float = 0.0) -> SelectionRequest:
         return selection_request(world.ratings(self.num_users, 3, failed=failed)[who], world, who)
 
-    def ask(self, component: Selector, request: SelectionRequest, who: NDArray[np.intp]) -> NDArray[np.bool_]:
+    def ask(self, component: Selector, request: SelectionRequest, who: Ints) -> Flags:
         with no_error("selector-shape", self.subject):
             answer = component.select_batch(request, draws(who, Stage.SELECT))
             check_consumed(answer, request.ratings, self.subject)
@@ -45,10 +45,10 @@ class PerturbatorConformance(BatchConformance):
     kind, rules, num_users = "perturbator", "perturbator", 40
     interface = Perturbator
 
-    def request(self, world: SmallWorld, who: NDArray[np.intp], failed: float = 0.0) -> PerturbationRequest:
+    def request(self, world: SmallWorld, who: Ints, failed: float = 0.0) -> PerturbationRequest:
         return perturbation_request(world.ratings(self.num_users, 3, failed=failed)[who], world, who)
 
-    def ask(self, component: Perturbator, request: PerturbationRequest, who: NDArray[np.intp]) -> NDArray[np.float64]:
+    def ask(self, component: Perturbator, request: PerturbationRequest, who: Ints) -> Floats:
         raw = request.ratings.copy()
         with no_error("perturbator-finite" if np.isnan(raw).any() else "perturbator-shape", self.subject):
             answer = component.perturb_batch(request, draws(who, Stage.PERTURB))

@@ -24,6 +24,7 @@ from emosim_core.errors import EmoSimError, NameConflictError, UnknownNameError,
 from emosim_core.hooks import Component, PluginRecord, Registry
 from emosim_core.hooks.component import KIND_TITLES
 from emosim_core.model import Domain
+from emosim_core.model.arrays import Ints
 from emosim_core.testing.contract import HELD, BrokenRuleError, hold
 from emosim_core.testing.requests import arrays_of
 from emosim_core.testing.worlds import FIVE, TEN, SmallWorld, made_up_domain, small_world
@@ -141,7 +142,7 @@ class BatchConformance(ComponentConformance):
     num_users: ClassVar[int] = 12
 
     @property
-    def everyone(self) -> NDArray[np.intp]:
+    def everyone(self) -> Ints:
         """All users of a batch."""
         return np.arange(self.num_users)
 
@@ -157,14 +158,14 @@ class BatchConformance(ComponentConformance):
         """What the component is prepared with."""
         return world.setting()
 
-    def request(self, world: SmallWorld, who: NDArray[np.intp], failed: float = 0.0) -> Any:
+    def request(self, world: SmallWorld, who: Ints, failed: float = 0.0) -> Any:
         """What the component is handed of the users ``who``: the same of a user, whoever else is there.
 
         ``failed`` is the share of failed ratings, where ratings are handed over.
         """
         raise NotImplementedError
 
-    def ask(self, component: Any, request: Any, who: NDArray[np.intp]) -> Any:
+    def ask(self, component: Any, request: Any, who: Ints) -> Any:
         """What the component answers, checked as in a run.
 
         Raises:

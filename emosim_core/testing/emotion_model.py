@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.components.emotion_models import EmotionModel, EmotionSetting, MoodRequest, TagRequest
+from emosim_core.model.arrays import Floats, Ints
 from emosim_core.simulation.checks import check_codes, check_moods
 from emosim_core.simulation.streams import Stage
 from emosim_core.testing.conformance import BatchConformance, no_error
@@ -18,7 +19,7 @@ _SLATES = (1, 3)
 
 _Requests = tuple[TagRequest, MoodRequest]
 
-_Answers = tuple[NDArray[np.intp], NDArray[np.float64]]
+_Answers = tuple[Ints, Floats]
 """Codes and moods."""
 
 
@@ -31,7 +32,7 @@ class EmotionModelConformance(BatchConformance):
     def setting(self, world: SmallWorld) -> EmotionSetting:
         return EmotionSetting(**vars(world.setting()))
 
-    def request(self, world: SmallWorld, who: NDArray[np.intp], failed: float = 0.0) -> _Requests:
+    def request(self, world: SmallWorld, who: Ints, failed: float = 0.0) -> _Requests:
         """Three ratings of each user to tag, and the mood of each to move after one consumed item."""
         one = self._tags(world, who, 1)
         moods = MoodRequest(
@@ -49,7 +50,7 @@ class EmotionModelConformance(BatchConformance):
         tags, moods = (arrays_of(one) for one in request)
         return {**tags, **{f"{name} to move moods": array for name, array in moods.items()}}
 
-    def ask(self, component: EmotionModel, request: _Requests, who: NDArray[np.intp]) -> _Answers:
+    def ask(self, component: EmotionModel, request: _Requests, who: Ints) -> _Answers:
         tags, moods = request
         return self._tag(component, tags), self._feel(component, moods, who)
 
@@ -67,7 +68,7 @@ class EmotionModelConformance(BatchConformance):
             for _ in range(20):
                 request.moods = self._feel(model, request, self.everyone)
 
-    def _tags(self, world: SmallWorld, who: NDArray[np.intp], slate: int, failed: float = 0.0) -> TagRequest:
+    def _tags(self, world: SmallWorld, who: Ints, slate: int, failed: float = 0.0) -> TagRequest:
         rng = np.random.default_rng(1)
         moods = rng.uniform((-1.0, 0.0), (1.0, 1.0), (self.num_users, 2))  # away from rest
         ratings = world.ratings(self.num_users, slate, failed=failed)
@@ -79,13 +80,13 @@ class EmotionModelConformance(BatchConformance):
             **world.items_and_users,
         )
 
-    def _tag(self, model: EmotionModel, request: TagRequest) -> NDArray[np.intp]:
+    def _tag(self, model: EmotionModel, request: TagRequest) -> Ints:
         with no_error("emotion-tags", self.subject):
             answer = model.tag_batch(request)
             check_codes(answer, request.ratings, self.subject)
         return answer
 
-    def _feel(self, model: EmotionModel, request: MoodRequest, who: NDArray[np.intp]) -> NDArray[np.float64]:
+    def _feel(self, model: EmotionModel, request: MoodRequest, who: Ints) -> Floats:
         with no_error("emotion-moods", self.subject):
             answer = model.feel_batch(request, draws(who, Stage.FEEL))
             check_moods(answer, request.moods, self.subject)

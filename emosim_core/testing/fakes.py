@@ -13,14 +13,9 @@ from emosim_core.llm.chat import ChatAnswer, ChatRequest, Usage
 
 
 class ScriptedRater(Rater):
-    """Rates what a function of user, item and times consumed before says.
+    """Rates what a script says: a function of the user's and the item's index and of the times consumed before.
 
-    Args:
-        script: from the index of the user, the index of the item and the number of times the user consumed it
-            before, to a rating; NaN fails.
-
-    Attributes:
-        requests: every request, in order.
+    NaN fails. ``requests`` are all requests, in order.
     """
 
     def __init__(self, script: Callable[[int, int, int], float]) -> None:
@@ -41,12 +36,8 @@ class ScriptedRater(Rater):
 class ScriptedBackend(LLMBackend):
     """A language model that answers as a script says, and counts a token for each word.
 
-    Args:
-        script: a function of the request, or answers that are given one after the other; an :class:`LLMError`
-            among them is raised.
-
-    Attributes:
-        requests: every request, in order.
+    The script is a function of the request, or answers that are given one after the other; an :class:`LLMError` among
+    them is raised. ``requests`` are all requests, in order.
     """
 
     identity = "scripted"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from emosim_core.components.base import Observations
 from emosim_core.components.observations import ObservationModel, ObservationRequest, ObservationSetting
+from emosim_core.model.arrays import Ints
 from emosim_core.simulation.checks import check_observed, check_parts
 from emosim_core.testing.conformance import BatchConformance, no_error
 from emosim_core.testing.contract import hold
@@ -38,7 +39,7 @@ class ObservationConformance(BatchConformance):
             check_parts(parts, self.subject)
         return model, parts
 
-    def request(self, world: SmallWorld, who: NDArray[np.intp], failed: float = 0.0) -> ObservationRequest:
+    def request(self, world: SmallWorld, who: Ints, failed: float = 0.0) -> ObservationRequest:
         """Users in episodes of different lengths."""
         rng, count = np.random.default_rng(2), self.num_users
         steps, moods = rng.integers(0, _MAX_STEPS + 1, count), rng.uniform((-1.0, 0.0), (1.0, 1.0), (count, 2))
@@ -51,7 +52,7 @@ class ObservationConformance(BatchConformance):
             **world.items_and_users,
         )
 
-    def ask(self, component: _Prepared, request: ObservationRequest, who: NDArray[np.intp]) -> Observations:
+    def ask(self, component: _Prepared, request: ObservationRequest, who: Ints) -> Observations:
         model, parts = component
         with no_error("observation-shape", self.subject):
             seen = model.observe_batch(request)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emosim_core.components.base import (
     BeginRequest,
@@ -13,6 +12,7 @@ from emosim_core.components.base import (
     RecommendationRequest,
 )
 from emosim_core.components.observations import ObservationRequest, ObservationSetting, Parts, PartsOptions
+from emosim_core.model.arrays import Ints
 from emosim_core.simulation.streams import Stage, Streams
 from emosim_core.testing.conformance import ComponentConformance, no_error, untouched
 from emosim_core.testing.contract import hold
@@ -61,7 +61,7 @@ class PolicyConformance(ComponentConformance):
         for world in self.worlds():
             self._play(world, 2, watch=True)
 
-    def _play(self, world: SmallWorld, slate: int, watch: bool = False, move: bool = False) -> list[NDArray[np.intp]]:
+    def _play(self, world: SmallWorld, slate: int, watch: bool = False, move: bool = False) -> list[Ints]:
         """What is recommended in episodes that begin and end at different times; the users rate at random."""
         streams = Streams(_USERS)
         policy: Policy = self.make()
@@ -75,7 +75,7 @@ class PolicyConformance(ComponentConformance):
         steps = np.zeros(_USERS, dtype=np.intp)
         playing = np.zeros(_USERS, dtype=np.bool_)
         rng = np.random.default_rng(3)
-        states: list[NDArray[np.intp]] = []
+        states: list[Ints] = []
         arrays = world.arrays() if watch else {}
         with untouched("policy-reads", arrays):
             with no_error("policy-shape", f"start() of {self.subject}"):

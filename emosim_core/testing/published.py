@@ -20,13 +20,11 @@ from emosim_core.testing.sources import load_items
 
 @dataclass(frozen=True)
 class PublishedDataSet:
-    """A small data set in a published format.
+    """A small data set in a published format, the item loader that reads it, and titles of items that it holds.
 
     Attributes:
-        loader: the item loader that reads it, such as ``"movielens"``.
         files: the content of each file by its path inside the data set, such as ``"ml-100k/u.item"``.
         main: path of one of the files; given alone, it stands for all of them.
-        titles: titles of items that it holds.
     """
 
     loader: str

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from unittest import SkipTest
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emosim_core.components.base import Rater, RatingRequest, Ratings
 from emosim_core.errors import RatingError
 from emosim_core.model import Population, User
+from emosim_core.model.arrays import Floats, Ints
 from emosim_core.simulation.checks import check_ratings
 from emosim_core.simulation.streams import Stage
 from emosim_core.testing.conformance import BatchConformance, no_error
@@ -29,10 +29,10 @@ class RaterConformance(BatchConformance):
     kind, rules, num_users = "rater", "rater", _USERS
     interface, prepares = Rater, "rater-prepares"
 
-    def request(self, world: SmallWorld, who: NDArray[np.intp], failed: float = 0.0) -> RatingRequest:
+    def request(self, world: SmallWorld, who: Ints, failed: float = 0.0) -> RatingRequest:
         return request(world, who.tolist())
 
-    def ask(self, component: Rater, request: RatingRequest, who: NDArray[np.intp]) -> Ratings:
+    def ask(self, component: Rater, request: RatingRequest, who: Ints) -> Ratings:
         with no_error("rater-shape", self.subject, {RatingError: "rater-scale"}):  # what the single form found
             answer = component.rate_batch(request, draws(who, Stage.RATE))
             check_ratings(answer, request.items, request.scale, self.subject)
@@ -40,7 +40,7 @@ class RaterConformance(BatchConformance):
             answer.reason(0, 0)
         return answer
 
-    def of_user(self, answer: Ratings, row: int) -> list[NDArray[np.float64]]:
+    def of_user(self, answer: Ratings, row: int) -> list[Floats]:
         return [answer.values[row]]
 
     def test_it_answers_levels_of_the_scale_or_fails(self) -> None:

@@ -17,6 +17,7 @@ from emosim_core.components.base import (
     ShapingRequest,
 )
 from emosim_core.model import Catalog, History, Interaction, Population, User
+from emosim_core.model.arrays import Floats, Ints
 from emosim_core.testing.worlds import SmallWorld, columns, small_world
 
 
@@ -25,7 +26,7 @@ def retrieval_request(
     history: History,
     catalog: Catalog | None = None,
     population: Population | None = None,
-    users: NDArray[np.intp] | None = None,
+    users: Ints | None = None,
 ) -> RetrievalRequest:
     """What a retrieval is handed: items at hand, shape ``(R, S)``, and what the R users remember.
 
@@ -65,7 +66,7 @@ def retrieval_situation(
 
 
 def selection_request(
-    ratings: ArrayLike, world: SmallWorld | None = None, users: NDArray[np.intp] | None = None
+    ratings: ArrayLike, world: SmallWorld | None = None, users: Ints | None = None
 ) -> SelectionRequest:
     """What a selector is handed: users who remember nothing in front of the items 0 to S - 1.
 
@@ -85,7 +86,7 @@ def selection_request(
 
 
 def perturbation_request(
-    ratings: ArrayLike, world: SmallWorld | None = None, users: NDArray[np.intp] | None = None
+    ratings: ArrayLike, world: SmallWorld | None = None, users: Ints | None = None
 ) -> PerturbationRequest:
     """What a perturbator is handed where all but failed ratings are consumed; as of :func:`selection_request`."""
     world, ratings, users, items = _completed(ratings, world, users)
@@ -103,8 +104,8 @@ def shaping_request(
     ratings: ArrayLike,
     world: SmallWorld | None = None,
     *,
-    rows: NDArray[np.intp] | None = None,
-    users: NDArray[np.intp] | None = None,
+    rows: Ints | None = None,
+    users: Ints | None = None,
     consumed: ArrayLike = True,
     times: ArrayLike = 1,
     since: ArrayLike = 0,
@@ -146,8 +147,8 @@ def arrays_of(request: Any) -> dict[str, NDArray[Any]]:
 
 
 def _completed(
-    ratings: ArrayLike, world: SmallWorld | None, users: NDArray[np.intp] | None
-) -> tuple[SmallWorld, NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
+    ratings: ArrayLike, world: SmallWorld | None, users: Ints | None
+) -> tuple[SmallWorld, Floats, Ints, Ints]:
     """World, ratings, users and items, the ones that are not given filled in."""
     world, values = world or small_world(), np.asarray(ratings, dtype=np.float64)
     count, slate = values.shape

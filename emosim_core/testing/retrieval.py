@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emosim_core.components.base import Retrieval, RetrievalRequest
 from emosim_core.errors import PluginError
+from emosim_core.model.arrays import Ints
 from emosim_core.simulation.checks import check_positions
 from emosim_core.testing.conformance import BatchConformance, no_error
 from emosim_core.testing.contract import hold
@@ -22,18 +22,18 @@ class RetrievalConformance(BatchConformance):
     kind, rules = "retrieval", "retrieval"
     interface = Retrieval
 
-    def request(self, world: SmallWorld, who: NDArray[np.intp], failed: float = 0.0) -> RetrievalRequest:
+    def request(self, world: SmallWorld, who: Ints, failed: float = 0.0) -> RetrievalRequest:
         items = np.random.default_rng(1).integers(0, len(world.catalog), (self.num_users, _SLATE))[who]
         history = world.histories(self.num_users, who)
         return retrieval_request(items, history, world.catalog, world.population, who)
 
-    def ask(self, component: Retrieval, request: RetrievalRequest, who: NDArray[np.intp]) -> NDArray[np.intp]:
+    def ask(self, component: Retrieval, request: RetrievalRequest, who: Ints) -> Ints:
         with no_error("retrieval-shape", self.subject, {PluginError: "retrieval-range"}):  # what the single form found
             answer = component.retrieve_batch(request)
             check_positions(answer, request.items, request.history, self.subject)
         return answer
 
-    def of_user(self, answer: NDArray[np.intp], row: int) -> list[NDArray[np.intp]]:
+    def of_user(self, answer: Ints, row: int) -> list[Ints]:
         return [places[places >= 0] for places in answer[row]]
 
     def test_it_answers_positions_within_each_history(self) -> None:

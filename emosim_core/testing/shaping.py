@@ -6,9 +6,9 @@ import copy
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emosim_core.components.base import BeginRequest, RewardShaping, ShapingRequest
+from emosim_core.model.arrays import Floats, Ints
 from emosim_core.simulation.checks import check_end_reasons, check_shaped
 from emosim_core.simulation.streams import Stage, Streams
 from emosim_core.testing.conformance import ComponentConformance, no_error, untouched
@@ -19,7 +19,7 @@ from emosim_core.testing.worlds import SmallWorld
 _USERS, _SLATE, _STEPS = 12, 2, 14
 
 
-_Moment = tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.intp]]
+_Moment = tuple[Ints, Floats, Ints]
 """What is answered at once: slots, their rewards (0 where nothing was consumed), their end reasons."""
 
 _BySlot = list[list[tuple[list[float], int]]]
@@ -101,8 +101,8 @@ class RewardShapingConformance(ComponentConformance):
         self,
         shaping: RewardShaping,
         world: SmallWorld,
-        users: NDArray[np.intp],
-        begins: NDArray[np.intp] | None = None,
+        users: Ints,
+        begins: Ints | None = None,
         slate: int = _SLATE,
         watch: bool = False,
         move: bool = False,
@@ -136,9 +136,7 @@ def _by_slot(moments: Iterable[_Moment]) -> _BySlot:
     return by_slot
 
 
-def _consumption(
-    world: SmallWorld, rows: NDArray[np.intp], users: NDArray[np.intp], steps: NDArray[np.intp], slate: int
-) -> ShapingRequest:
+def _consumption(world: SmallWorld, rows: Ints, users: Ints, steps: Ints, slate: int) -> ShapingRequest:
     """What each user consumes at a step of their episode, from 0; a user's own, whoever else is there."""
     shape = (len(users), slate)
     ratings, consumed = np.empty(shape), np.empty(shape, dtype=np.bool_)

@@ -23,6 +23,7 @@ from emosim_core.model import (
     User,
     Words,
 )
+from emosim_core.model.arrays import Floats, Ints
 from emosim_core.model.user import TRAITS
 from emosim_core.simulation.streams import Stage, Streams
 
@@ -90,12 +91,12 @@ class SmallWorld:
                 memory.append(who, rng.integers(0, len(self.catalog), len(who)), ratings, emotion.code(ratings))
         return memory
 
-    def histories(self, users: int, who: NDArray[np.intp]) -> History:
+    def histories(self, users: int, who: Ints) -> History:
         """What the users ``who`` remember, all or some of those of :meth:`memories`."""
         memory = self.memories(users)
         return memory.history() if len(who) == users else memory.history(who)
 
-    def ratings(self, users: int, slate: int, seed: int = 0, failed: float = 0.0) -> NDArray[np.float64]:
+    def ratings(self, users: int, slate: int, seed: int = 0, failed: float = 0.0) -> Floats:
         """Random ratings, shape ``(users, slate)``, of which about the share ``failed`` is NaN."""
         rng = np.random.default_rng(seed)
         values = rng.choice(self.scale.levels, (users, slate))
@@ -172,7 +173,7 @@ def made_up_domain(world: SmallWorld) -> Domain:
     )
 
 
-def draws(rows: NDArray[np.intp] | int, stage: Stage = Stage.RATE, seed: int = 0) -> Draws:
+def draws(rows: Ints | int, stage: Stage = Stage.RATE, seed: int = 0) -> Draws:
     """Draws as the engine hands them to components: user p's are those of the seed ``seed + p``.
 
     ``rows`` are which users, shape ``(R,)``, or how many from 0 on.

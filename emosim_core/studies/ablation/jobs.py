@@ -77,10 +77,7 @@ class Job:
 
     Attributes:
         key: its name, and that of its folder ``directory``.
-        study: the study, as it was asked for.
-        seed: seed of the trials and of what is drawn on the way.
-        environment: an environment's configuration as JSON.
-        variant: the rater, the model, the retrieval and the perturbator by name, for tables.
+        environment: an environment's configuration as JSON; ``variant`` has its components by name, for tables.
         only: plugins that may be loaded; None for all.
     """
 

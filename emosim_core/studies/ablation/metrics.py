@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from emosim_core.errors import PluginError
 from emosim_core.hooks.faults import named
+from emosim_core.model.arrays import Floats
 from emosim_core.stats import LEVEL, RESAMPLES, bootstrap, bootstrap_difference, rounded, wilson
 from emosim_core.studies.ablation.jobs import JobRecords, together
 from emosim_core.studies.study import Metric, RatedTrials, Study
@@ -122,7 +123,7 @@ def metric_record(metric: Metric, rated: RatedTrials) -> dict[str, Any]:
     }
 
 
-def summed(sums: NDArray[np.float64], labels: NDArray[np.str_], names: NDArray[np.str_]) -> NDArray[np.float64]:
+def summed(sums: Floats, labels: NDArray[np.str_], names: NDArray[np.str_]) -> Floats:
     """Sums ``(n, d)`` over the trials of each of ``names``, which are sorted, by their labels ``(n,)``; other labels
     are left out. Shape ``(names, d)``."""
     total = np.zeros((len(names), sums.shape[1]))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.errors import ConfigurationError
+from emosim_core.model.arrays import Floats
 from emosim_core.stats import divided
 from emosim_core.studies.study import Metric, RatedTrials, Study, StudySetting, Trial, Trials
 
@@ -54,9 +54,9 @@ class Sampling(Study):
         sums = np.zeros((len(nearest), len(levels)))
         sums[np.flatnonzero(rated.answered), nearest[rated.answered]] = 1.0
 
-        def value(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        def value(sums: Floats) -> Floats:
             shares = divided(sums, sums.sum(axis=-1, keepdims=True))
-            distance: NDArray[np.float64] = np.abs(shares - wanted).sum(axis=-1) / 2
+            distance: Floats = np.abs(shares - wanted).sum(axis=-1) / 2
             return distance
 
         everything = np.ones(len(nearest), dtype=np.bool_)

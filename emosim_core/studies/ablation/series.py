@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.errors import ConfigurationError
+from emosim_core.model.arrays import Ints
 from emosim_core.studies.study import NEGATIVE, POSITIVE, Study, StudySetting, Trial, Trials
 
 LIKED, DISLIKED = 7.0, 5.0
@@ -53,7 +53,7 @@ class Collections(Study):
         return Trials(users, trials)
 
 
-def _series(setting: StudySetting) -> Iterator[tuple[str, list[int], int, NDArray[np.intp]]]:
+def _series(setting: StudySetting) -> Iterator[tuple[str, list[int], int, Ints]]:
     """Each series of at least two parts: its name, the earlier parts in their order, the last one, all other items.
 
     Raises:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.model import RatingScale, User
+from emosim_core.model.arrays import Flags
 from emosim_core.model.domain import StudyUsers
 from emosim_core.studies.study import (
     NEGATIVE,
@@ -126,11 +126,11 @@ def _written(setting: StudySetting) -> StudyUsers:
     return setting.domain.study_users
 
 
-def _of_category(setting: StudySetting, category: str) -> NDArray[np.bool_]:
+def _of_category(setting: StudySetting, category: str) -> Flags:
     """Which items are of a category, shape ``(N,)``. Raises ConfigurationError: none is, or all are."""
     names = setting.catalog.category_names
     if category in names:
-        inside: NDArray[np.bool_] = setting.catalog.categories[:, names.index(category)].copy()
+        inside: Flags = setting.catalog.categories[:, names.index(category)].copy()
         if not inside.all():
             return inside
     words = setting.domain.words
@@ -140,7 +140,7 @@ def _of_category(setting: StudySetting, category: str) -> NDArray[np.bool_]:
     )
 
 
-def _drawn(setting: StudySetting, candidates: NDArray[np.bool_], count: int) -> list[int]:
+def _drawn(setting: StudySetting, candidates: Flags, count: int) -> list[int]:
     """Items drawn without replacement from those that are ``candidates``."""
     indices = np.flatnonzero(candidates)
     drawn: list[int] = setting.rng.choice(indices, min(count, len(indices)), replace=False).tolist()

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emosim_core.errors import MissingDependencyError
 from emosim_core.model import Catalog, RatingScale
+from emosim_core.model.arrays import Floats, Ints
 from emosim_core.studies.validation.users import TRAIN, RealUser, of_split
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 USER_MEAN, ITEM_MEAN, BOTH, FACTORS = "user's mean", "item's mean", "item's mean + user's bias", "matrix factorization"
 """The baselines of ratings."""

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from emosim_core.model.arrays import Ints
 from emosim_core.studies.validation.users import RealUser
-
-Ints = NDArray[np.intp]
 
 
 @dataclass(frozen=True)

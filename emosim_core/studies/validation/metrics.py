@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from emosim_core.model.arrays import Flags, Floats
 from emosim_core.stats import bootstrap, divided, ratio, rounded
 
-Floats = NDArray[np.float64]
 Value = Callable[[Floats], Floats]
 
 
@@ -79,7 +78,7 @@ def mean_of(values: Floats) -> dict[str, float | None]:
     return estimate(np.column_stack([known, np.ones(len(known))]), ratio)
 
 
-def area(scores: Floats, chosen: NDArray[np.bool_]) -> float:
+def area(scores: Floats, chosen: Flags) -> float:
     """Area under the ROC curve: how often what was chosen scores above what was not, ties half (Hanley, 1982)."""
     ones, others = scores[chosen], scores[~chosen]
     if not len(ones) or not len(others):
@@ -89,12 +88,12 @@ def area(scores: Floats, chosen: NDArray[np.bool_]) -> float:
     return float((below + upto).mean() / 2 / len(others))
 
 
-def threshold(scores: Floats, chosen: NDArray[np.bool_]) -> float:
+def threshold(scores: Floats, chosen: Flags) -> float:
     """From which score on as many are called chosen as were."""
     return float(np.quantile(scores, 1.0 - chosen.mean(), method="higher"))
 
 
-def confusion(predicted: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> Floats:
+def confusion(predicted: Flags, chosen: Flags) -> Floats:
     """True positives, false positives, false negatives, true negatives."""
     four = (predicted & chosen, predicted & ~chosen, ~predicted & chosen, ~predicted & ~chosen)
     return np.array([one.sum() for one in four], dtype=np.float64)

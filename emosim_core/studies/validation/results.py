@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from emosim_core.model.arrays import Flags, Floats
 from emosim_core.stats import ratio, rounded
 from emosim_core.studies.validation import metrics as metric
 from emosim_core.studies.validation.records import RECORDS, read_lines, read_manifest
 from emosim_core.studies.validation.users import CALIBRATION, TEST, VALIDATION
 
-Floats = NDArray[np.float64]
 Lines = Sequence[Mapping[str, Any]]
 
 SIMULATED = "simulated users"
@@ -177,7 +176,7 @@ def _apart(ratings: Mapping[Any, Lines], levels: Floats) -> dict[str, Any]:
 # -------------------------------------------------------------------------------------------- choices
 
 
-def _sets(lines: Lines, negatives: Sequence[int]) -> dict[str, NDArray[np.bool_]]:
+def _sets(lines: Lines, negatives: Sequence[int]) -> dict[str, Flags]:
     """Which lines of one user each test is about."""
     kinds = np.array([line["set"] for line in lines])
     places = np.array([line["place"] for line in lines])
@@ -189,9 +188,9 @@ def _sets(lines: Lines, negatives: Sequence[int]) -> dict[str, NDArray[np.bool_]
 
 def _tests(
     real_users: Mapping[Any, Lines], negatives: Sequence[int]
-) -> dict[str, dict[str, list[tuple[Floats, NDArray[np.bool_]]]]]:
+) -> dict[str, dict[str, list[tuple[Floats, Flags]]]]:
     """For each test and each variant, scores and truth of each user."""
-    tests: dict[str, dict[str, list[tuple[Floats, NDArray[np.bool_]]]]] = {}
+    tests: dict[str, dict[str, list[tuple[Floats, Flags]]]] = {}
     for lines in real_users.values():
         truth = np.array([line["set"] == "chosen" for line in lines])
         sets = _sets(lines, negatives)

@@ -6,17 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emosim_core.components.base import BeginRequest, RatingRequest, ShapingRequest, ShapingSetting
 from emosim_core.model import User
+from emosim_core.model.arrays import Floats, Ints
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.streams import SlotDraws, Stage, Streams
 from emosim_core.studies.trials import memory_of, world_of
 from emosim_core.studies.validation.users import RealUser
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 RATE, CHOOSE, RECOMMENDED = 0, 1, 2
 """Streams of draws: each task has its own."""

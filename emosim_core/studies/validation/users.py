@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.model import Catalog, Item, LoadedRatings, RatingScale, User
+from emosim_core.model.arrays import Floats, Ints
 from emosim_core.model.domain import Words
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 TRAIN, CALIBRATION, VALIDATION, TEST = "train", "calibration", "validation", "test"
 """The groups of users: whose ratings make the public knowledge, who set the thresholds, and two that are measured."""
@@ -52,8 +49,6 @@ class RealUser:
     """One user's ratings, oldest first.
 
     Attributes:
-        id: as the ratings name the user.
-        user_split: see :func:`user_split_of`.
         items: indices in the catalog, shape ``(n,)``.
         values: ratings on the domain's scale, shape ``(n,)``.
         past_count: how many of them, from the start, are profile and memory; the others are held out.
@@ -148,9 +143,8 @@ def public_items(
 def trait_metrics_of(real_user: RealUser, catalog: Catalog) -> dict[str, float]:
     """What the levels of a user's traits are read off, from what they remember.
 
-    Returns:
-        ``activity``, how much they rated; ``conformity``, their mean distance from the public rating; and
-        ``diversity``, the entropy of the categories that they chose, in nats.
+    ``activity`` is how much they rated; ``conformity`` their mean distance from the public rating; ``diversity`` the
+    entropy of the categories that they chose, in nats.
     """
     known = catalog.has_public_rating[real_user.past]
     apart = np.abs(real_user.past_values - catalog.public_ratings[real_user.past])[known]

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, field_validator
 
 from emosim_core.components.base import Rater
@@ -19,6 +18,7 @@ from emosim_core.components.rule_based import RECORDED_USERS
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field
 from emosim_core.model import User
+from emosim_core.model.arrays import Ints
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
 from emosim_core.runs.manifest import begin_job, check_same, digest, now, versions_of
 from emosim_core.runs.records import FORMAT, MANIFEST, plain
@@ -34,8 +34,6 @@ from emosim_core.studies.validation.choices import draw_choice_set
 from emosim_core.studies.validation.records import RECORDS, RESULTS, ValidationJob, resumed_manifest, write_lines
 from emosim_core.studies.validation.results import compute_results
 from emosim_core.studies.validation.simulator import CHOOSE, RATE, RECOMMENDED, UserSimulator, episode_lengths
-
-Ints = NDArray[np.intp]
 
 RECOMMENDERS = ("random", "popular", FACTORS)
 """Who recommends, worst first as it should be."""
