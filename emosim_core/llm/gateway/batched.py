@@ -44,7 +44,7 @@ class Batched(LLMBackend):
             self._sending = loop.create_task(self._send_all())
         self._limiter.defer()
         try:
-            return answer_or_raise(await one.outcome)
+            return answer_or_raise(await one.outcome, shared=True)
         finally:
             if not one.pending.calling:
                 self._limiter.resume()

@@ -107,8 +107,9 @@ class PendingRequests:
             del self._table[pending.key]
         callers, pending.callers = pending.callers, []
         for caller in callers:
+            goes_on = caller.error is None
             caller.deliver(pending.key, result)
-            if result is caller.error:  # the end of its asking
+            if goes_on and caller.error is not None:
                 self.leave(caller)
 
 

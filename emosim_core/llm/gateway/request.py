@@ -97,8 +97,12 @@ PENDING: ContextVar[PendingRequest] = ContextVar("PENDING")
 """The pending request that the current task answers."""
 
 
-def answer_or_raise(result: Result) -> ChatAnswer:
-    """The answer of a result; its error is raised."""
+def answer_or_raise(result: Result, shared: bool = False) -> ChatAnswer:
+    """The answer of a result; its error is raised.
+
+    Args:
+        shared: whether other requests have the same error; the traces of all of them would take long to grow.
+    """
     if isinstance(result, EmoSimError):
-        raise result
+        raise result.with_traceback(None) if shared else result
     return result
