@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from emosim_core.cli.printing import on_screen
-from emosim_core.cli.stopping import heeding_signals
+from emosim_core.cli.stopping import heeding_signals, interrupted
 from emosim_core.errors import EmoSimError
 from emosim_core.terminal import Stream, standard_streams
 
@@ -125,9 +125,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         except SystemExit as leave:
             status = leave.code
         except Exception:
-            import traceback
+            if interrupted():
+                click.echo("Interrupted.", err=True)
+            else:
+                import traceback
 
-            traceback.print_exc()
+                traceback.print_exc()
         status = _written(out) or status
     sys.exit(status)  # type: ignore[arg-type]
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 CTRL_C = 130
 """Exit status after Ctrl-C, as shells have it: 128 and the number of the signal."""
 
-_HEEDED = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+_HEEDED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+_UNTOUCHED = (signal.SIG_DFL, signal.default_int_handler)
 
 _AT_ONCE = 2.0
 """Seconds in which a signal that comes again is the same one: a terminal that closes sends several."""
@@ -31,6 +33,9 @@ _AT_ONCE = 2.0
 
 _AGAIN = 0.05
 """Seconds after which a signal that was lost is delivered again."""
+
+_received: list[int] = []
+"""The signals that the command line has received, which is the main program of its process."""
 
 
 class _Stopped(KeyboardInterrupt):
@@ -44,18 +49,21 @@ def heeding_signals(main: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
     """Give the function of a command line, which leaves by SystemExit, an end on SIGTERM and SIGHUP as on Ctrl-C.
 
     The exit status is 128 and the number of the signal. A signal that the process ignores, as under ``nohup``, stays
-    ignored. One that arrives where Python cannot raise, in a callback of C or a ``__del__``, is delivered again.
+    ignored. One that arrives where Python cannot raise, in a callback of C or a ``__del__``, is delivered again. One
+    that a library makes another error of is told by :func:`interrupted`.
     """
 
     @functools.wraps(main)
     def heeding(*arguments: object) -> NoReturn:
-        received: list[int] = []
+        _received.clear()
         last = 0.0
 
         def stop(number: int, frame: FrameType | None) -> None:
             nonlocal last
+            _received.append(number)
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
             before, last = last, time.monotonic()
-            received.append(number)
             if last - before > _AT_ONCE:
                 raise _Stopped
 
@@ -65,29 +73,34 @@ def heeding_signals(main: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
                 before_us(lost)
                 return
             last = 0.0
-            number = received[-1] if issubclass(lost.exc_type, _Stopped) else signal.SIGINT
+            number = _received[-1] if issubclass(lost.exc_type, _Stopped) else signal.SIGINT
             later = threading.Timer(_AGAIN, os.kill, (os.getpid(), number))
             later.daemon = True
             later.start()
 
-        changed = []
+        changed = {}
         before_us, sys.unraisablehook = sys.unraisablehook, unraisable
         if threading.current_thread() is threading.main_thread():
-            changed = [number for number in _HEEDED if signal.getsignal(number) is signal.SIG_DFL]
+            changed = {one: before for one in _HEEDED if (before := signal.getsignal(one)) in _UNTOUCHED}
         for number in changed:
             signal.signal(number, stop)
         try:
             main(*arguments)
         except SystemExit as leaving:
-            if received and leaving.code:  # 130, or what a terminal leads to that is no longer there
-                sys.exit(128 + received[0])
+            if _received and leaving.code:  # 130, or what a terminal leads to that is no longer there
+                sys.exit(128 + _received[0])
             raise
         finally:
             sys.unraisablehook = before_us
-            for number in changed:
-                signal.signal(number, signal.SIG_DFL)
+            for number, before in changed.items():
+                signal.signal(number, before)
 
     return heeding
+
+
+def interrupted() -> bool:
+    """Whether a signal has come to the command line: an unexpected error may be what became of it in a library."""
+    return bool(_received)
 
 
 @contextmanager

@@ -87,6 +87,29 @@ def test_a_signal_where_nothing_can_be_raised_ends_a_command_all_the_same(
     assert program.returncode == 128 + number
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
+def test_a_signal_that_a_library_makes_another_error_of_is_no_traceback(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "program.py").write_text(
+        "import time\n"
+        "from emosim_core.cli import main\n"
+        "def interrupted_in_a_library(**options):\n"
+        "    try:\n"
+        "        print('begun', flush=True)\n"
+        "        time.sleep(20)\n"
+        "    except KeyboardInterrupt:\n"
+        "        raise ValueError('as pydantic does while it makes a model') from None\n"
+        "main.cli.main = interrupted_in_a_library\n"
+        "main.main([])\n"
+    )
+    with subprocess.Popen([sys.executable, tmp_path / "program.py"], stdout=-1, stderr=-1, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "begun\n"
+        program.send_signal(number)
+        _, error = program.communicate(timeout=15)
+    assert error == "Interrupted.\n"
+    assert program.returncode == 128 + number
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_workers_of_an_ablation_end_with_it(emosim: Any, number: signal.Signals) -> None:
