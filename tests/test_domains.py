@@ -171,4 +171,4 @@ def test_descriptions_of_users_and_worked_examples_hold_no_rating(domain: str) -
             assert set(re.findall(r"\d+", user.description)) <= {str(user.age)}, user.description
     for example in world.domain.examples:
         numbers = re.findall(r"\d+", f"{example.user} {example.reason}")
-        assert all(re.search(rf"\b{number}[ -]year", example.user) for number in numbers), example
+        assert all(re.search(rf", {number},|\b{number}[ -]year", example.user) for number in numbers), example

@@ -65,7 +65,7 @@ def test_nothing_over_nothing_is_no_number() -> None:
 def test_few_clusters_are_drawn_as_many_are(monkeypatch: pytest.MonkeyPatch) -> None:
     sums = np.random.default_rng(2).random((30, 3))
     expected = resampled(sums, 200, seed=5)
-    monkeypatch.setattr("emosim_core.stats._KEPT", 0)
+    monkeypatch.setattr("emosim_core.stats._MOST_CACHED", 0)
     monkeypatch.setattr("emosim_core.stats._AT_ONCE", 70)
     np.testing.assert_allclose(resampled(sums, 200, seed=5), expected, rtol=1e-12)
     assert sum(len(block) for block in weights(30, 200, 5)) == 200

@@ -11,13 +11,13 @@ from emosim_core.model.user import TRAITS, User
 
 END_REASONS = {
     "max_steps": "stayed to the end",
-    "low_streak": "left at low ratings",
+    "low_streak": "rated low and left",
     "dissatisfied": "left dissatisfied",
     "interrupted": "was interrupted",
     "repeat": "left at a repeat",
     "out_of_items": "ran out of items",
 }
-"""End reasons of episodes in words, 19 characters at most; one that a plugin defines is shown as it is named."""
+"""End reasons of episodes in words, 18 characters at most; one that a plugin defines is shown as it is named."""
 
 
 def who_answers(answered_by: str) -> str:

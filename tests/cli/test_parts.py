@@ -147,6 +147,7 @@ def step(number: int, end: str | None = None, **item: Any) -> dict[str, Any]:
     }
     user = {"id": "u", "name": "Ann"}
     return {
+        "episode": 0,
         "step": number,
         "user_profile": user,
         "recommended": [shown],

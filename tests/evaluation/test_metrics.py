@@ -249,7 +249,7 @@ def test_the_same_seed_gives_the_same_intervals_and_blocks_change_nothing(monkey
     episodes = users_who_rate([1, 5, 9, 9, 3])
     first = measured(episodes)
     assert measured(episodes) == first
-    monkeypatch.setattr("emosim_core.stats._KEPT", 0)
+    monkeypatch.setattr("emosim_core.stats._MOST_CACHED", 0)
     monkeypatch.setattr("emosim_core.stats._AT_ONCE", 35)
     assert measured(episodes) == first
 
