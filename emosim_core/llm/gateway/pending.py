@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Sequence
 
 from emosim_core.errors import (
@@ -37,12 +39,14 @@ class PendingRequests:
         self._table: dict[str, PendingRequest] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped: LLMError | None = None
+        self._stopped_until = math.inf
 
     def submit(self, caller: Caller, requests: Sequence[PendingRequest]) -> None:
         """Ask requests for a thread; those that are pending already are joined."""
         shared = 0
+        stopped = self._stopped if time.monotonic() < self._stopped_until else None
         for new in requests:
-            if refusal := self._stopped or caller.error:
+            if refusal := stopped or caller.error:
                 caller.deliver(new.key, refusal)
                 continue
             pending = self._table.setdefault(new.key, new)
@@ -70,7 +74,7 @@ class PendingRequests:
 
     async def close(self) -> None:
         """Ask no further request, and wait for the running calls."""
-        self._stop(LLMTransientError(CLOSED), for_good=True)
+        self._stop(LLMTransientError(CLOSED), math.inf)
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 
@@ -85,14 +89,21 @@ class PendingRequests:
             result = error
         except Exception as error:
             result = fault("the gateway", error)
-        if pending.ending is None and isinstance(result, EmoSimError) and _concerns_all(result):
-            self._stop(result, for_good=isinstance(result, LLMAuthenticationError))
+        if pending.ending is None and isinstance(result, EmoSimError):
+            wait = asked_wait(result)
+            if wait > LONGEST_WAIT:
+                self._stop(result, wait)
+            elif isinstance(result, LLMAuthenticationError):
+                self._stop(result, math.inf)
+            elif isinstance(result, LLMBudgetError | LLMCacheError):
+                self._stop(result)
         self._settle(pending, result)
 
-    def _stop(self, error: EmoSimError, for_good: bool) -> None:
-        """End all requests, and further ones too if it is for good, until the gateway is closed and opened anew."""
-        if for_good and isinstance(error, LLMError):
-            self._stopped = self._stopped or error
+    def _stop(self, error: EmoSimError, seconds: float = 0.0) -> None:
+        """End all requests, and those that come within some seconds, until the gateway is closed and opened anew."""
+        until = time.monotonic() + seconds
+        if isinstance(error, LLMError) and seconds and (self._stopped is None or until > self._stopped_until):
+            self._stopped, self._stopped_until = error, until
         for pending in list(self._table.values()):
             self._end(pending, error)
 
@@ -111,9 +122,3 @@ class PendingRequests:
             caller.deliver(pending.key, result)
             if goes_on and caller.error is not None:
                 self.leave(caller)
-
-
-def _concerns_all(error: EmoSimError) -> bool:
-    """Whether every other request would meet the same error."""
-    concerns_all = isinstance(error, LLMAuthenticationError | LLMBudgetError | LLMCacheError)
-    return concerns_all or asked_wait(error) > LONGEST_WAIT
