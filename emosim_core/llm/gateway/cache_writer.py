@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from emosim_core.errors import LLMCacheError
+from emosim_core.errors import DataError, LLMCacheError
 from emosim_core.hooks.faults import fault
 from emosim_core.llm.chat import ChatAnswer
 from emosim_core.llm.gateway.cache import AnswerCache, Exchange, Row
@@ -123,7 +123,7 @@ class CacheWriter:
         now = time.monotonic()
         if self._beat is not None and now - self._beat >= HEARTBEAT:
             self._beat = now
-            with contextlib.suppress(LLMCacheError):  # the next one may come through
+            with contextlib.suppress(DataError):  # the next one may come through
                 self._cache.sign_of_life(self._owner)
 
     def close(self) -> None:
@@ -134,7 +134,7 @@ class CacheWriter:
             try:
                 self._cache.release(self._owner)
                 self._beat = None
-            except LLMCacheError as error:  # claims that cannot be released end with this process
+            except DataError as error:  # claims that cannot be released end with this process
                 if "locked" not in str(error) or time.monotonic() > give_up:
                     return
 
@@ -147,7 +147,7 @@ class CacheWriter:
             return
         try:
             done = self._exchange(self._writes, claims)
-        except LLMCacheError as error:
+        except DataError as error:
             self._claims.extendleft(reversed(claims))
             if claims or self._writes:
                 self._failed(error)
@@ -191,7 +191,7 @@ class CacheWriter:
             self._beat = time.monotonic()
         try:
             return self._cache.exchange(rows, keys, self._owner, self._released)
-        except LLMCacheError:
+        except DataError:
             if not self._reserve.release():
                 raise
             return self._cache.exchange(rows, keys, self._owner, self._released)
@@ -202,7 +202,7 @@ class CacheWriter:
             if not one.outcome.done():  # a backend may have cancelled the task that waits for it
                 one.outcome.set_result(done.existing.get(str(one.row[0]), one.answer))
 
-    def _failed(self, error: LLMCacheError) -> None:
+    def _failed(self, error: DataError) -> None:
         """Try again later, and start no call until then; or give up."""
         # Running calls are completed first, so that the error can count the lost answers.
         if self._is_patient(error) or self._limiter.running > len(self._writes):
@@ -212,21 +212,20 @@ class CacheWriter:
         else:
             self._give_up(error)
 
-    def _is_patient(self, error: LLMCacheError) -> bool:
+    def _is_patient(self, error: DataError) -> bool:
         now = time.monotonic()
         if self._failing_since is None:
             self._failing_since = now
-        return error.passing and now - self._failing_since < (
-            _PATIENCE_WITH_LOCK if "locked" in str(error) else PATIENCE
-        )
+        patience = _PATIENCE_WITH_LOCK if "locked" in str(error) else PATIENCE
+        return isinstance(error, LLMCacheError) and error.passing and now - self._failing_since < patience
 
-    def _give_up(self, error: LLMCacheError) -> None:
+    def _give_up(self, error: DataError) -> None:
         """Write what can be written, and end the rest with an error that counts the lost answers."""
         lost: list[_Write] = []
         for one in self._writes:
             try:
                 self._deliver([one], self._exchange([one]))
-            except LLMCacheError:
+            except DataError:
                 lost.append(one)
         outcome = "No further call was made, and every answer that was received is in the cache."
         if lost:
@@ -258,7 +257,7 @@ class CacheWriter:
         self._elsewhere = waiting
         try:
             answered, claimed = self._cache.progress([one.key for one in batch], self._owner)
-        except LLMCacheError as error:
+        except DataError as error:
             if not self._is_patient(error):
                 self._give_up(error)
             self._poll_later()
@@ -270,6 +269,6 @@ class CacheWriter:
             elif one.key not in claimed:
                 self._claims.appendleft(one)
         self._pause = _FIRST_POLL if len(still) < len(batch) else min(2 * self._pause, _LONGEST_POLL)
-        self._elsewhere = [*rest, *still] if len(still) == len(batch) else [*still, *rest]
+        self._elsewhere = [*rest, *still]
         self.flush_soon()
         self._poll_later()

@@ -115,6 +115,5 @@ class PendingRequests:
 
 def _concerns_all(error: EmoSimError) -> bool:
     """Whether every other request would meet the same error."""
-    return (
-        isinstance(error, LLMAuthenticationError | LLMBudgetError | LLMCacheError) or asked_wait(error) > LONGEST_WAIT
-    )
+    concerns_all = isinstance(error, LLMAuthenticationError | LLMBudgetError | LLMCacheError)
+    return concerns_all or asked_wait(error) > LONGEST_WAIT

@@ -140,7 +140,7 @@ def test_a_schema_that_is_no_json_is_a_clear_error() -> None:
 
 
 @given(st.lists(st.tuples(requests(), answers), max_size=5, unique_by=lambda pair: request_json(pair[0])))
-def test_what_is_kept_is_found_as_it_was(pairs: list[tuple[ChatRequest, ChatAnswer]]) -> None:
+def test_what_is_cached_is_found_as_it_was(pairs: list[tuple[ChatRequest, ChatAnswer]]) -> None:
     cache = AnswerCache(":memory:")
     cache._connection = cache._open()
     keys = [answer_cache_key(IDENTITY, request) for request, _ in pairs]
@@ -151,7 +151,7 @@ def test_what_is_kept_is_found_as_it_was(pairs: list[tuple[ChatRequest, ChatAnsw
 
 
 @given(requests(), answers, encodable.filter(bool))
-def test_a_line_says_all_of_a_kept_answer(request: ChatRequest, answer: ChatAnswer, identity: str) -> None:
+def test_a_line_says_all_of_a_cached_answer(request: ChatRequest, answer: ChatAnswer, identity: str) -> None:
     line = write_line(CachedAnswer(identity, request, answer, 12345))
     assert line.isascii()
     assert line.count("\n") == 1
@@ -165,7 +165,7 @@ def test_many_answers_are_found_in_one_look_up(cache: AnswerCache) -> None:
     assert [found[key].text for key, *_ in entries] == [str(i) for i in range(2500)]
 
 
-def test_the_first_answer_stays_and_is_told(cache: AnswerCache, tmp_path: Path) -> None:
+def test_the_first_answer_stays_and_is_reported(cache: AnswerCache, tmp_path: Path) -> None:
     assert cache.put_many([entry(1, "first")]) == {}
     other = AnswerCache(cache.path)
     there = other.put_many([entry(1, "second"), entry(2, "new")])
@@ -228,15 +228,15 @@ def test_processes_that_make_and_fill_one_file_at_the_same_time_lose_nothing(tmp
     cache.close()
 
 
-def test_what_was_kept_survives_kill_9(tmp_path: Path) -> None:
+def test_what_was_cached_survives_kill_9(tmp_path: Path) -> None:
     path = tmp_path / "killed.sqlite3"
     with start(tmp_path, path, 0, 10**6) as process:
         assert process.stdout is not None
-        kept = [int(process.stdout.readline()) for _ in range(50)]
+        cached = [int(process.stdout.readline()) for _ in range(50)]
         process.kill()
-        kept += [int(line) for line in process.stdout.read().split()]
+        cached += [int(line) for line in process.stdout.read().split()]
     cache = AnswerCache(path)
-    assert len(cache.get_many([entry(i)[0] for i in kept])) == len(kept)
+    assert len(cache.get_many([entry(i)[0] for i in cached])) == len(cached)
     cache.put_many([entry(-1)])
     cache.close()
 
@@ -376,7 +376,7 @@ GOOD = json.loads(write_line(CachedAnswer(IDENTITY, question(1), ChatAnswer("7")
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "outcome"),
     [
         ("{", "Expecting property name"),
         ("[" * 100_000, "nested too deeply"),
@@ -416,16 +416,16 @@ GOOD = json.loads(write_line(CachedAnswer(IDENTITY, question(1), ChatAnswer("7")
     ],
 )
 def test_a_malformed_line_is_one_error_that_names_it(
-    cache: AnswerCache, tmp_path: Path, line: object, said: str
+    cache: AnswerCache, tmp_path: Path, line: object, outcome: str
 ) -> None:
     wrong = line if isinstance(line, bytes) else (line if isinstance(line, str) else json.dumps(line)).encode()
     (tmp_path / "in.jsonl").write_bytes(json.dumps(GOOD).encode() + b"\n\n" + wrong + b"\n")
-    with pytest.raises(DataError, match=rf"in\.jsonl, row 3: .*{said}"):
+    with pytest.raises(DataError, match=rf"in\.jsonl, row 3: .*{outcome}"):
         cache.import_(tmp_path / "in.jsonl")
     assert cache.stats()["answers"] == 0
 
 
-def test_pruning_needs_to_be_told_what(cache: AnswerCache) -> None:
+def test_pruning_needs_to_be_reported_what(cache: AnswerCache) -> None:
     with pytest.raises(ConfigurationError, match="say which answers to remove"):
         cache.prune()
 

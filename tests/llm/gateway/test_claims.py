@@ -1,4 +1,4 @@
-"""Claims: between processes a question under way is asked once, and whoever fails or dies is replaced."""
+"""Claims: between processes a question under way is requested once, and whoever fails or dies is replaced."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def process(
 ) -> subprocess.Popen[str]:
     listed = ",".join(str(number) for number in numbers)
     return subprocess.Popen(
-        [sys.executable, "-c", CODE, str(folder / "llm.sqlite3"), str(folder / "asked"), kind, str(delay), listed],
+        [sys.executable, "-c", CODE, str(folder / "llm.sqlite3"), str(folder / "requested"), kind, str(delay), listed],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -74,8 +74,8 @@ def end(running: subprocess.Popen[str]) -> str:
     return out.strip()
 
 
-def asked(folder: Path) -> Counter[int]:
-    return Counter(int(line) for line in (folder / "asked").read_text().split())
+def requested(folder: Path) -> Counter[int]:
+    return Counter(int(line) for line in (folder / "requested").read_text().split())
 
 
 @pytest.mark.parametrize(("kind", "count"), [("service", 8), ("batched", 3)])
@@ -83,7 +83,7 @@ def test_processes_on_one_new_cache_ask_each_question_once(tmp_path: Path, kind:
     running = [process(tmp_path, range(60), kind) for _ in range(count)]
     expected = str([str(number) for number in range(60)])
     assert [end(one) for one in running] == [expected] * count
-    assert asked(tmp_path) == Counter(range(60))
+    assert requested(tmp_path) == Counter(range(60))
     with sqlite3.connect(tmp_path / "llm.sqlite3") as connection:
         assert connection.execute("SELECT count(*) FROM claims").fetchone() == (0,)
         assert connection.execute("SELECT count(*) FROM owners").fetchone() == (0,)
@@ -95,22 +95,22 @@ def test_processes_that_want_each_others_questions_do_not_wait_for_ever(tmp_path
     running = [process(tmp_path, order) for order in (there, back, there[20:] + there[:20])]
     for one in running:
         end(one)
-    assert asked(tmp_path) == Counter(range(40))
+    assert requested(tmp_path) == Counter(range(40))
 
 
-def test_who_waits_asks_for_itself_where_the_other_was_refused(tmp_path: Path) -> None:
+def test_who_waits_requests_for_itself_where_the_other_was_refused(tmp_path: Path) -> None:
     first = process(tmp_path, [1], "refused", 0.7)
-    while not (tmp_path / "asked").exists():
+    while not (tmp_path / "requested").exists():
         time.sleep(0.01)
     second = process(tmp_path, [1])
     assert end(first) == "['LLMRefusedError']"
     assert end(second) == "['1']"
-    assert asked(tmp_path) == Counter({1: 2})
+    assert requested(tmp_path) == Counter({1: 2})
 
 
-def test_what_a_killed_process_asked_is_taken_over_at_once(tmp_path: Path) -> None:
+def test_what_a_killed_process_requested_is_taken_over_at_once(tmp_path: Path) -> None:
     first = process(tmp_path, [1, 2], delay=60)
-    while not (tmp_path / "asked").exists() or len(asked(tmp_path)) < 2:
+    while not (tmp_path / "requested").exists() or len(requested(tmp_path)) < 2:
         time.sleep(0.01)
     second = process(tmp_path, [1, 2])
     time.sleep(0.5)
@@ -123,7 +123,7 @@ def test_what_a_killed_process_asked_is_taken_over_at_once(tmp_path: Path) -> No
 
 def test_ctrl_c_ends_the_waiting_for_another_process(tmp_path: Path) -> None:
     first = process(tmp_path, [1], delay=5)
-    while not (tmp_path / "asked").exists():
+    while not (tmp_path / "requested").exists():
         time.sleep(0.01)
     second = process(tmp_path, [1])
     time.sleep(3)

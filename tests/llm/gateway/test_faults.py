@@ -180,7 +180,7 @@ def test_signs_of_life_go_on_while_a_backend_blocks_the_loop(
 # -------------------------------------------------------------------------------------------------- threads
 
 
-def test_a_thread_that_is_interrupted_as_the_loop_starts_leaves_no_thread_and_the_next_asks(
+def test_a_thread_that_is_interrupted_as_the_loop_starts_leaves_no_thread_and_the_next_requests(
     made: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start = Chain.start
@@ -220,7 +220,7 @@ def test_a_batch_whose_thread_is_interrupted_is_answered_in_the_thread_of_anothe
     gateway.close()
 
 
-def test_a_wrong_answer_ends_the_asking_of_its_thread_alone_and_later_ones_go_on(made: Any) -> None:
+def test_a_wrong_answer_ends_the_requesting_of_its_thread_alone_and_later_ones_go_on(made: Any) -> None:
     class Odd(Service):
         async def answer(self, request: ChatRequest) -> ChatAnswer:
             answer = await super().answer(request)
@@ -235,7 +235,7 @@ def test_a_wrong_answer_ends_the_asking_of_its_thread_alone_and_later_ones_go_on
 
 
 @pytest.mark.parametrize("backend", [Service(delay=0.3), Local(lambda numbers: time.sleep(0.3))])
-def test_who_asks_while_another_closes_is_answered_or_refused_and_never_hangs(made: Any, backend: LLMBackend) -> None:
+def test_a_thread_that_requests_while_another_closes_never_hangs(made: Any, backend: LLMBackend) -> None:
     gateway = made(backend, concurrency=2)
     one, other, closed = in_threads(
         lambda: texts(gateway, *range(6)), after(0.1, lambda: texts(gateway, *range(4, 9))), after(0.15, gateway.close)
@@ -278,7 +278,7 @@ def test_no_batch_of_another_thread_passes_a_spent_budget_or_a_wrong_key(made: A
     gateway.close()
 
 
-def test_no_batch_of_another_thread_starts_before_the_time_that_the_service_said(made: Any) -> None:
+def test_no_batch_of_another_thread_starts_before_the_time_that_the_service_reported(made: Any) -> None:
     times: list[float] = []
 
     def script(numbers: list[int]) -> Any:
@@ -299,8 +299,8 @@ def test_an_error_of_a_large_batch_is_delivered_at_once(made: Any) -> None:
     gateway = made(Local(lambda numbers: ValueError("no")))
     began = time.process_time()
     with pytest.raises(PluginError, match="ValueError: no"):
-        texts(gateway, *range(8000))
-    assert time.process_time() - began < 20  # it takes 2 s; with quadratic work, minutes
+        texts(gateway, *range(5000))
+    assert time.process_time() - began < 20  # it takes 1 s; with quadratic work, a minute
     gateway.close()
 
 
@@ -308,7 +308,8 @@ def test_an_error_of_a_large_batch_is_delivered_at_once(made: Any) -> None:
 
 
 def test_waiting_for_another_process_survives_read_errors_that_pass(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    progress, failures = AnswerCache.progress, []
+    progress = AnswerCache.progress
+    failures: list[LLMCacheError] = []
 
     def failing(self: AnswerCache, *arguments: Any) -> Any:
         if len(failures) < 3:
@@ -317,9 +318,21 @@ def test_waiting_for_another_process_survives_read_errors_that_pass(made: Any, m
             raise failures[-1]
         return progress(self, *arguments)
 
+    class Slow(Service):
+        async def answer(self, request: ChatRequest) -> ChatAnswer:
+            self.requested.append(number_of(request))
+            while len(failures) < 3:
+                await asyncio.sleep(0.01)
+            return ChatAnswer("1", usage=Usage(1))
+
+    def claimed_elsewhere() -> list[str]:
+        while not one.backend.requested:
+            time.sleep(0.01)
+        return texts(other, 1)
+
     monkeypatch.setattr(AnswerCache, "progress", failing)
-    one, other = made(Service(delay=0.5)), made(Service())
-    assert in_threads(lambda: texts(one, 1), after(0.2, lambda: texts(other, 1))) == [["1"], ["1"]]
+    one, other = made(Slow()), made(Service())
+    assert in_threads(lambda: texts(one, 1), claimed_elsewhere) == [["1"], ["1"]]
     assert len(failures) == 3
     assert other.backend.requested == []
     assert (other.usage.requests, other.usage.shared, other.usage.calls) == (1, 1, 0)

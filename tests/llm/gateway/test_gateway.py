@@ -1,4 +1,4 @@
-"""Gateway: real threads, processes and files; what is asked, kept, shared, asked again, and given up."""
+"""Gateway: real threads, processes and files; what is requested, kept, shared, requested again, and given up."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Service(LLMBackend):
         self, script: Callable[[int, int], Any] = lambda number, calls: None, delay: float = 0.0, price: bool = False
     ) -> None:
         self.script, self.delay, self.priced = script, delay, price
-        self.asked: list[int] = []
+        self.requested: list[int] = []
         self.times: list[float] = []
         self.running = self.most = self.closed = 0
 
@@ -82,18 +82,18 @@ class Service(LLMBackend):
 
     async def answer(self, request: ChatRequest) -> ChatAnswer:
         number = number_of(request)
-        self.asked.append(number)
+        self.requested.append(number)
         self.times.append(time.monotonic())
         self.running += 1
         self.most = max(self.most, self.running)
         try:
-            said = self.script(number, self.asked.count(number))
+            outcome = self.script(number, self.requested.count(number))
             await asyncio.sleep(self.delay)
         finally:
             self.running -= 1
-        if isinstance(said, BaseException):
-            raise said
-        return ChatAnswer(str(number), usage=Usage(prompt=1)) if said is None else said
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return ChatAnswer(str(number), usage=Usage(prompt=1)) if outcome is None else outcome
 
     async def close(self) -> None:
         self.closed += 1
@@ -114,10 +114,10 @@ class Local(LLMBackend):
         numbers = [number_of(request) for request in requests]
         self.batches.append(numbers)
         self.threads.append(threading.current_thread().name)
-        said = self.script(numbers)
-        if isinstance(said, BaseException):
-            raise said
-        return [ChatAnswer(str(number)) for number in numbers] if said is None else said
+        outcome = self.script(numbers)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return [ChatAnswer(str(number)) for number in numbers] if outcome is None else outcome
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def made(path: Path) -> Iterator[Callable[..., Gateway]]:
         gateway.close()
 
 
-def kept_in(path: Path, identity: str, *numbers: int) -> set[int]:
+def cached_in(path: Path, identity: str, *numbers: int) -> set[int]:
     """Which of these questions have an answer in the file."""
     cache = AnswerCache(path)
     found = cache.get_many([answer_cache_key(identity, question(number)) for number in numbers])
@@ -149,7 +149,7 @@ def kept_in(path: Path, identity: str, *numbers: int) -> set[int]:
     return {int(answer.text) for answer in found.values()}
 
 
-def told(answers: list[ChatAnswer | LLMError]) -> list[str]:
+def texts_of(answers: list[ChatAnswer | LLMError]) -> list[str]:
     return [one.text if isinstance(one, ChatAnswer) else type(one).__name__ for one in answers]
 
 
@@ -181,7 +181,7 @@ def test_answers_come_in_the_order_of_the_questions(made: Any) -> None:
     backend = Service(lambda number, calls: time.sleep(0.0005 * (number % 3)))
     gateway = made(backend)
     order = [7, 3, 9, 1, 0, 8, 2]
-    assert told(gateway.ask(questions(*order))) == [str(number) for number in order]
+    assert texts_of(gateway.ask(questions(*order))) == [str(number) for number in order]
     assert gateway.ask([]) == []
 
 
@@ -193,15 +193,15 @@ def test_nothing_is_started_or_written_before_the_first_question(path: Path) -> 
     assert not path.exists()
 
 
-def test_what_was_answered_is_never_asked_again(made: Any, path: Path) -> None:
+def test_what_was_answered_is_never_requested_again(made: Any, path: Path) -> None:
     first, second = Service(), Service()
     gateway = made(first)
     gateway.ask(questions(1, 2, 3))
-    assert told(gateway.ask(questions(3, 4, 1))) == ["3", "4", "1"]
-    assert sorted(first.asked) == [1, 2, 3, 4]
+    assert texts_of(gateway.ask(questions(3, 4, 1))) == ["3", "4", "1"]
+    assert sorted(first.requested) == [1, 2, 3, 4]
     again = made(second)
-    assert told(again.ask(questions(1, 2, 3, 4, 1))) == ["1", "2", "3", "4", "1"]
-    assert second.asked == []
+    assert texts_of(again.ask(questions(1, 2, 3, 4, 1))) == ["1", "2", "3", "4", "1"]
+    assert second.requested == []
     usage = again.usage
     assert (usage.requests, usage.cached, usage.shared, usage.calls) == (5, 5, 0, 0)
     assert usage.cost == 0
@@ -212,10 +212,10 @@ def test_another_model_has_answers_of_its_own(made: Any) -> None:
     other.identity = "another service"
     made(one).ask(questions(1))
     made(other).ask(questions(1))
-    assert one.asked == other.asked == [1]
+    assert one.requested == other.requested == [1]
 
 
-def test_the_first_questions_are_asked_while_the_next_are_made(made: Any) -> None:
+def test_the_first_questions_are_requested_while_the_next_are_made(made: Any) -> None:
     backend, begun = Service(), threading.Event()
     backend.script = lambda number, calls: begun.set()
 
@@ -225,8 +225,8 @@ def test_the_first_questions_are_asked_while_the_next_are_made(made: Any) -> Non
         yield from questions(2, 3, 1)
 
     gateway = made(backend, concurrency=2)
-    assert told(gateway.ask(made_one_by_one())) == ["1", "2", "2", "3", "1"]
-    assert sorted(backend.asked) == [1, 2, 3]
+    assert texts_of(gateway.ask(made_one_by_one())) == ["1", "2", "2", "3", "1"]
+    assert sorted(backend.requested) == [1, 2, 3]
     assert gateway.usage.requests == 5
 
 
@@ -241,23 +241,23 @@ def test_a_question_that_cannot_be_made_leaves_none_under_way(made: Any) -> None
     with pytest.raises(ValueError, match="no third question"):
         gateway.ask(broken())
     assert backend.running == 0
-    assert told(gateway.ask(questions(1, 2, 3))) == ["1", "2", "3"]
+    assert texts_of(gateway.ask(questions(1, 2, 3))) == ["1", "2", "3"]
 
 
-def test_equal_questions_of_one_call_are_asked_once(made: Any) -> None:
+def test_equal_questions_of_one_call_are_requested_once(made: Any) -> None:
     backend = Service()
     gateway = made(backend)
-    assert told(gateway.ask(questions(5, 5, 6, 5))) == ["5", "5", "6", "5"]
-    assert sorted(backend.asked) == [5, 6]
+    assert texts_of(gateway.ask(questions(5, 5, 6, 5))) == ["5", "5", "6", "5"]
+    assert sorted(backend.requested) == [5, 6]
     assert (gateway.usage.requests, gateway.usage.shared, gateway.usage.calls) == (4, 2, 2)
 
 
 def test_questions_in_flight_are_joined_by_other_threads(made: Any) -> None:
     backend = Service(delay=0.2)
     gateway = made(backend)
-    results = in_threads(8, lambda worker: told(gateway.ask(questions(*range(worker, worker + 5)))))
+    results = in_threads(8, lambda worker: texts_of(gateway.ask(questions(*range(worker, worker + 5)))))
     assert results == [[str(number) for number in range(worker, worker + 5)] for worker in range(8)]
-    assert sorted(backend.asked) == list(range(12))
+    assert sorted(backend.requested) == list(range(12))
     usage = gateway.usage
     assert (usage.requests, usage.cached, usage.shared, usage.calls) == (40, 0, 28, 12)
 
@@ -268,12 +268,12 @@ def test_threads_never_pay_twice_however_they_meet(made: Any) -> None:
 
     def work(worker: int) -> bool:
         return all(
-            told(gateway.ask(questions(i, i + 1, i + worker))) == [str(i), str(i + 1), str(i + worker)]
+            texts_of(gateway.ask(questions(i, i + 1, i + worker))) == [str(i), str(i + 1), str(i + worker)]
             for i in range(60)
         )
 
     assert in_threads(6, work) == [True] * 6
-    assert len(backend.asked) == len(set(backend.asked)) == gateway.usage.calls
+    assert len(backend.requested) == len(set(backend.requested)) == gateway.usage.calls
     usage = gateway.usage
     assert usage.requests == 6 * 60 * 3 == usage.cached + usage.shared + usage.calls
     assert usage.failed == 0
@@ -283,18 +283,18 @@ def test_an_answer_is_in_the_file_before_it_is_handed_out(made: Any, path: Path)
     gateway = made(Service())
     for number in range(20):
         gateway.ask(questions(number))
-        assert kept_in(path, "a service", number) == {number}
+        assert cached_in(path, "a service", number) == {number}
 
 
-def test_an_answer_that_was_cut_off_is_kept_like_any_other(made: Any) -> None:
+def test_an_answer_that_was_cut_off_is_cached_like_any_other(made: Any) -> None:
     backend = Service(lambda number, calls: ChatAnswer("cut", finished=False))
     for _ in range(2):
         (answer,) = made(backend).ask(questions(1))
         assert answer == ChatAnswer("cut", finished=False)
-    assert backend.asked == [1]
+    assert backend.requested == [1]
 
 
-def test_two_processes_use_the_answer_that_was_kept_first(made: Any, path: Path) -> None:
+def test_two_processes_use_the_answer_that_was_cached_first(made: Any, path: Path) -> None:
     def elsewhere(number: int, calls: int) -> None:
         other = AnswerCache(path)
         other.put_many(
@@ -302,7 +302,7 @@ def test_two_processes_use_the_answer_that_was_kept_first(made: Any, path: Path)
         )
         other.close()
 
-    assert told(made(Service(elsewhere)).ask(questions(1))) == ["of another"]
+    assert texts_of(made(Service(elsewhere)).ask(questions(1))) == ["of another"]
 
 
 def test_the_default_file_lies_in_the_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,10 +310,10 @@ def test_the_default_file_lies_in_the_cache_folder(tmp_path: Path, monkeypatch: 
     gateway = Gateway(Service())
     gateway.ask(questions(1))
     gateway.close()
-    assert kept_in(tmp_path / "folder" / "llm.sqlite3", "a service", 1) == {1}
+    assert cached_in(tmp_path / "folder" / "llm.sqlite3", "a service", 1) == {1}
 
 
-def test_closing_ends_the_threads_and_closes_the_backend_and_asking_opens_it_again(made: Any) -> None:
+def test_closing_ends_the_threads_and_closes_the_backend_and_requesting_opens_it_again(made: Any) -> None:
     threads = threading.active_count()
     backend = Service()
     gateway = made(backend)
@@ -330,35 +330,35 @@ def test_closing_waits_for_what_is_under_way_and_gives_up_the_rest(made: Any, pa
     backend = Service(delay=0.3)
     gateway = made(backend, concurrency=2)
     answers: list[Any] = []
-    thread = threading.Thread(target=lambda: answers.extend(told(gateway.ask(questions(1, 2, 3, 4)))))
+    thread = threading.Thread(target=lambda: answers.extend(texts_of(gateway.ask(questions(1, 2, 3, 4)))))
     thread.start()
     while backend.running < 2:
         time.sleep(0.005)
     gateway.close()
     thread.join(5)
     assert answers == ["1", "2", "LLMTransientError", "LLMTransientError"]
-    assert kept_in(path, "a service", 1, 2, 3, 4) == {1, 2}
+    assert cached_in(path, "a service", 1, 2, 3, 4) == {1, 2}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_forked_process_asks_for_itself(path: Path) -> None:
+def test_a_forked_process_requests_for_itself(path: Path) -> None:
     answered = Gateway(Service(), GatewayOptions(cache=path))
     answered.ask(questions(1))
     answered.close()
     code = textwrap.dedent(
         """
         import os, sys
-        from test_gateway_backend import Gateway, GatewayOptions, Service, questions, told
+        from test_gateway_backend import Gateway, GatewayOptions, Service, questions, texts_of
         gateway = Gateway(Service(), GatewayOptions(cache=sys.argv[1]))
-        assert told(gateway.ask(questions(1, 2))) == ["1", "2"]
+        assert texts_of(gateway.ask(questions(1, 2))) == ["1", "2"]
         child = os.fork()
         if child == 0:
-            assert told(gateway.ask(questions(2, 3))) == ["2", "3"]
+            assert texts_of(gateway.ask(questions(2, 3))) == ["2", "3"]
             gateway.close()
             os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        assert told(gateway.ask(questions(3, 4))) == ["3", "4"]
-        assert gateway.backend.asked == [2, 4], gateway.backend.asked
+        assert texts_of(gateway.ask(questions(3, 4))) == ["3", "4"]
+        assert gateway.backend.requested == [2, 4], gateway.backend.requested
         gateway.close()
         """
     )
@@ -386,17 +386,17 @@ def test_a_rate_limit_makes_fewer_calls_and_loses_no_question(made: Any) -> None
     backend = Service(delay=0.01)
     backend.script = lambda number, calls: LLMRateLimitError("too many") if backend.running > 4 else None
     gateway = made(backend, concurrency=32, attempts=20)
-    assert told(gateway.ask(questions(*range(100)))) == [str(number) for number in range(100)]
+    assert texts_of(gateway.ask(questions(*range(100)))) == [str(number) for number in range(100)]
     usage = gateway.usage
     assert usage.calls == 100 + usage.retried
     assert usage.failed == 0
     assert 28 <= usage.retried < 80
 
 
-def test_no_call_starts_before_the_time_that_the_service_said(made: Any) -> None:
+def test_no_call_starts_before_the_time_that_the_service_reported(made: Any) -> None:
     backend = Service(lambda number, calls: LLMRateLimitError("wait", 0.3) if number == 0 and calls == 1 else None)
     gateway = made(backend, concurrency=1)
-    assert told(gateway.ask(questions(0, 1, 2))) == ["0", "1", "2"]
+    assert texts_of(gateway.ask(questions(0, 1, 2))) == ["0", "1", "2"]
     first, *later = backend.times
     assert all(0.29 <= at - first < 20 for at in later)
 
@@ -405,9 +405,9 @@ def test_a_service_that_wants_too_long_a_wait_is_not_waited_for(made: Any) -> No
     backend = Service(lambda number, calls: LLMRateLimitError("come back tomorrow", 86400.0))
     gateway = made(backend, concurrency=2)
     began = time.monotonic()
-    assert told(gateway.ask(questions(*range(10)))) == ["LLMRateLimitError"] * 10
+    assert texts_of(gateway.ask(questions(*range(10)))) == ["LLMRateLimitError"] * 10
     assert time.monotonic() - began < 5
-    assert backend.asked == [0, 1]
+    assert backend.requested == [0, 1]
 
 
 # ------------------------------------------------------------------------------------------ failed calls
@@ -431,40 +431,40 @@ def test_a_call_is_made_again_as_often_as_that_may_help(made: Any, path: Path, e
     (answer,) = gateway.ask(questions(1))
     assert type(answer) is type(error)
     assert str(answer) == ("x" if calls == 1 else f"x ({calls} calls)")
-    assert len(backend.asked) == gateway.usage.calls == calls
+    assert len(backend.requested) == gateway.usage.calls == calls
     assert gateway.usage.retried == calls - 1
     assert gateway.usage.failed == 1
-    assert kept_in(path, "a service", 1) == set()
+    assert cached_in(path, "a service", 1) == set()
 
 
-def test_a_question_that_failed_is_asked_anew_by_the_next_who_asks(made: Any) -> None:
+def test_a_question_that_failed_is_requested_anew_by_the_next_who_requests(made: Any) -> None:
     backend = Service(lambda number, calls: LLMRefusedError("no") if calls == 1 else None)
     gateway = made(backend)
-    assert told(gateway.ask(questions(1, 2))) == ["LLMRefusedError"] * 2
-    assert told(gateway.ask(questions(1, 2))) == ["1", "2"]
+    assert texts_of(gateway.ask(questions(1, 2))) == ["LLMRefusedError"] * 2
+    assert texts_of(gateway.ask(questions(1, 2))) == ["1", "2"]
 
 
 def test_one_failed_question_leaves_the_others_alone(made: Any) -> None:
     backend = Service(lambda number, calls: LLMRequestError("too long") if number == 3 else None)
-    assert told(made(backend).ask(questions(*range(6)))) == ["0", "1", "2", "LLMRequestError", "4", "5"]
+    assert texts_of(made(backend).ask(questions(*range(6)))) == ["0", "1", "2", "LLMRequestError", "4", "5"]
 
 
-def test_after_a_wrong_key_nothing_more_is_asked_until_the_gateway_is_closed(made: Any, path: Path) -> None:
+def test_after_a_wrong_key_nothing_more_is_requested_until_the_gateway_is_closed(made: Any, path: Path) -> None:
     backend = Service(lambda number, calls: LLMAuthenticationError("wrong key") if number == 1 else None, delay=0.02)
     gateway = made(backend, concurrency=2)
-    assert told(gateway.ask(questions(0, 1, 2, 3, 4, 5))) in (
+    assert texts_of(gateway.ask(questions(0, 1, 2, 3, 4, 5))) in (
         ["0", *["LLMAuthenticationError"] * 5],
         ["0", "LLMAuthenticationError", "2", *["LLMAuthenticationError"] * 3],
     )
-    asked = len(backend.asked)
-    assert told(gateway.ask(questions(0, 7))) == ["0", "LLMAuthenticationError"]
-    assert len(backend.asked) == asked
+    requested = len(backend.requested)
+    assert texts_of(gateway.ask(questions(0, 7))) == ["0", "LLMAuthenticationError"]
+    assert len(backend.requested) == requested
     gateway.close()
-    assert told(gateway.ask(questions(7))) == ["7"]
+    assert texts_of(gateway.ask(questions(7))) == ["7"]
 
 
 @pytest.mark.parametrize(
-    ("raised", "said"),
+    ("raised", "outcome"),
     [
         (
             ZeroDivisionError("oops"),
@@ -478,15 +478,17 @@ def test_after_a_wrong_key_nothing_more_is_asked_until_the_gateway_is_closed(mad
         (DataError("model.bin", "is damaged"), "model.bin: is damaged"),
     ],
 )
-def test_a_broken_backend_is_named_and_what_was_paid_for_is_kept(made: Any, path: Path, raised: Any, said: str) -> None:
+def test_a_broken_backend_is_named_and_paid_answers_are_cached(
+    made: Any, path: Path, raised: Any, outcome: str
+) -> None:
     backend = Service(delay=0.02)
     backend.script = lambda number, calls: raised if number == 2 else None
     gateway = made(backend, concurrency=4)
-    with pytest.raises(EmoSimError, match=said) as caught:
+    with pytest.raises(EmoSimError, match=outcome) as caught:
         gateway.ask(questions(*range(20)))
     assert isinstance(caught.value, PluginError | DataError)
-    assert kept_in(path, "a service", *range(20)) == set(backend.asked) - {2}
-    assert len(backend.asked) < 20
+    assert cached_in(path, "a service", *range(20)) == set(backend.requested) - {2}
+    assert len(backend.requested) < 20
 
 
 def test_a_backend_that_cannot_be_closed_is_named(made: Any) -> None:
@@ -505,23 +507,23 @@ def test_a_backend_that_cannot_be_closed_is_named(made: Any) -> None:
 # ------------------------------------------------------------------------------------------------- files
 
 
-def test_a_damaged_file_is_an_error_before_anything_is_asked(made: Any, path: Path) -> None:
+def test_a_damaged_file_is_an_error_before_anything_is_requested(made: Any, path: Path) -> None:
     path.write_bytes(b"no database " * 1000)
     backend = Service()
     with pytest.raises(DataError, match="no cache of answers"):
         made(backend).ask(questions(1))
-    assert backend.asked == []
+    assert backend.requested == []
 
 
-def test_a_file_that_can_not_be_made_is_an_error_before_anything_is_asked(made: Any, path: Path) -> None:
+def test_a_file_that_can_not_be_made_is_an_error_before_anything_is_requested(made: Any, path: Path) -> None:
     path.write_text("")
     backend = Service()
     with pytest.raises(DataError, match="its folder cannot be made"):
         made(backend, cache=path / "llm.sqlite3").ask(questions(1))
-    assert backend.asked == []
+    assert backend.requested == []
 
 
-def test_answers_that_cannot_be_kept_are_an_error_and_end_the_asking(made: Any, path: Path) -> None:
+def test_answers_that_cannot_be_cached_are_an_error_and_end_the_requesting(made: Any, path: Path) -> None:
     def break_it(number: int, calls: int) -> None:
         if number == 3:
             with sqlite3.connect(path) as connection:
@@ -533,8 +535,8 @@ def test_answers_that_cannot_be_kept_are_an_error_and_end_the_asking(made: Any, 
     for _ in range(2):
         with pytest.raises(DataError, match=r"cannot be (written|read): no such table"):
             gateway.ask(questions(*range(20)))
-    assert backend.asked[:4] == [0, 1, 2, 3]
-    assert len(backend.asked) < 12  # those that started before it was noticed
+    assert backend.requested[:4] == [0, 1, 2, 3]
+    assert len(backend.requested) < 12  # those that started before it was noticed
 
 
 def test_a_file_that_another_process_writes_to_for_long_is_waited_for(made: Any, path: Path) -> None:
@@ -544,7 +546,7 @@ def test_a_file_that_another_process_writes_to_for_long_is_waited_for(made: Any,
     other.execute("BEGIN IMMEDIATE")
     timer = threading.Timer(0.3, other.execute, ["COMMIT"])
     timer.start()
-    assert told(gateway.ask(questions(2))) == ["2"]
+    assert texts_of(gateway.ask(questions(2))) == ["2"]
     timer.join()
     other.close()
 
@@ -552,44 +554,44 @@ def test_a_file_that_another_process_writes_to_for_long_is_waited_for(made: Any,
 # ------------------------------------------------------------------------------------------------ budget
 
 
-def test_no_call_starts_once_the_most_is_spent_and_what_was_paid_for_is_kept(made: Any, path: Path) -> None:
+def test_no_call_starts_once_the_most_is_spent_and_what_was_paid_for_is_cached(made: Any, path: Path) -> None:
     backend = Service(price=True, delay=0.005)
     gateway = made(backend, concurrency=4, max_cost=10)
     answers = gateway.ask(questions(*range(50)))
-    paid = set(backend.asked)
+    paid = set(backend.requested)
     assert 10 <= len(paid) <= 13
     assert gateway.usage.cost == len(paid)
     assert {number for number, answer in enumerate(answers) if isinstance(answer, ChatAnswer)} == paid
-    assert kept_in(path, "a service", *range(50)) == paid
+    assert cached_in(path, "a service", *range(50)) == paid
     errors = [answer for answer in answers if not isinstance(answer, ChatAnswer)]
     assert {type(error) for error in errors} == {LLMBudgetError}
     assert str(errors[-1]) == (
         f"the budget is spent: {errors[-1].args[0].split(': ')[1].split()[0]} of 10 USD (--max-cost), "
         f"for {len(paid)} calls. Every answer is cached; go on with a higher --max-cost"
     )
-    assert told(gateway.ask(questions(min(paid), 99))) == [str(min(paid)), "LLMBudgetError"]
-    assert told(made(backend, max_cost=100).ask(questions(*range(50)))) == [str(number) for number in range(50)]
-    assert len(backend.asked) == 50
+    assert texts_of(gateway.ask(questions(min(paid), 99))) == [str(min(paid)), "LLMBudgetError"]
+    assert texts_of(made(backend, max_cost=100).ask(questions(*range(50)))) == [str(number) for number in range(50)]
+    assert len(backend.requested) == 50
 
 
-def test_a_budget_of_nothing_still_hands_out_what_is_kept(made: Any) -> None:
+def test_a_budget_of_nothing_still_hands_out_what_is_cached(made: Any) -> None:
     backend = Service(price=True)
     made(backend).ask(questions(1))
-    assert told(made(backend, max_cost=0).ask(questions(1, 2))) == ["1", "LLMBudgetError"]
-    assert backend.asked == [1]
+    assert texts_of(made(backend, max_cost=0).ask(questions(1, 2))) == ["1", "LLMBudgetError"]
+    assert backend.requested == [1]
 
 
 def test_a_budget_without_a_price_is_an_error_before_any_call(made: Any) -> None:
     for backend in (Service(), Local()):
         with pytest.raises(ConfigurationError, match=r"--max-cost\) needs a price, and none is known for 'a "):
             made(backend, max_cost=1).ask(questions(1))
-        assert not getattr(backend, "asked", getattr(backend, "batches", None))
+        assert not getattr(backend, "requested", getattr(backend, "batches", None))
 
 
 # ------------------------------------------------------------------------------------------------ replay
 
 
-def test_a_replay_hands_out_what_is_kept_and_asks_nothing(made: Any, path: Path) -> None:
+def test_a_replay_hands_out_what_is_cached_and_requests_nothing(made: Any, path: Path) -> None:
     made(Service()).ask(questions(1, 2))
 
     class Untouchable(LLMBackend):
@@ -602,7 +604,7 @@ def test_a_replay_hands_out_what_is_kept_and_asks_nothing(made: Any, path: Path)
     gateway = Gateway(Untouchable(), GatewayOptions(cache=path, replay=True))
     threads = threading.active_count()
     answers = gateway.ask(questions(1, 3, 2, 3))
-    assert told(answers) == ["1", "LLMReplayError", "2", "LLMReplayError"]
+    assert texts_of(answers) == ["1", "LLMReplayError", "2", "LLMReplayError"]
     assert isinstance(answers[1], LLMReplayError)
     assert f"no answer of 'a service' to this request (key {answer_cache_key('a service', question(3))[:12]})" in str(
         answers[1]
@@ -614,32 +616,32 @@ def test_a_replay_hands_out_what_is_kept_and_asks_nothing(made: Any, path: Path)
 
 
 def test_a_replay_without_a_file_finds_nothing_and_makes_none(made: Any, path: Path) -> None:
-    assert told(made(Service(), replay=True).ask(questions(1))) == ["LLMReplayError"]
+    assert texts_of(made(Service(), replay=True).ask(questions(1))) == ["LLMReplayError"]
     assert not path.exists()
 
 
 # --------------------------------------------------------------------------------------- batched backends
 
 
-def test_a_batched_backend_gets_all_that_is_left_at_once_in_the_thread_that_asks(made: Any) -> None:
+def test_a_batched_backend_gets_all_that_is_left_at_once_in_the_thread_that_requests(made: Any) -> None:
     backend = Local()
     gateway = made(backend)
     gateway.ask(questions(2))
-    assert told(gateway.ask(questions(1, 2, 3, 3))) == ["1", "2", "3", "3"]
+    assert texts_of(gateway.ask(questions(1, 2, 3, 3))) == ["1", "2", "3", "3"]
     assert backend.batches == [[2], [1, 3]]
     assert set(backend.threads) == {threading.current_thread().name}
     usage = gateway.usage
     assert (usage.requests, usage.cached, usage.shared, usage.calls) == (5, 1, 1, 3)
 
 
-def test_a_batched_backend_is_asked_again_for_what_failed(made: Any, path: Path) -> None:
+def test_a_batched_backend_is_requested_again_for_what_failed(made: Any, path: Path) -> None:
     def script(numbers: list[int]) -> list[Any]:
         failing = {2: LLMTransientError("busy"), 3: LLMRefusedError("no"), 4: LLMMalformedError("half")}
         return [failing.get(number) or ChatAnswer(str(number)) for number in numbers]
 
     backend = Local(script)
     gateway = made(backend, attempts=3)
-    assert told(gateway.ask(questions(1, 2, 3, 4))) == [
+    assert texts_of(gateway.ask(questions(1, 2, 3, 4))) == [
         "1",
         "LLMTransientError",
         "LLMRefusedError",
@@ -647,20 +649,20 @@ def test_a_batched_backend_is_asked_again_for_what_failed(made: Any, path: Path)
     ]
     assert backend.batches == [[1, 2, 3, 4], [2, 4], [2]]
     assert (gateway.usage.calls, gateway.usage.retried, gateway.usage.failed) == (7, 3, 3)
-    assert kept_in(path, "a local model", 1, 2, 3, 4) == {1}
+    assert cached_in(path, "a local model", 1, 2, 3, 4) == {1}
 
 
 def test_threads_share_what_a_batched_backend_answers(made: Any) -> None:
     backend = Local(lambda numbers: time.sleep(0.1))
     gateway = made(backend)
-    assert in_threads(4, lambda worker: told(gateway.ask(questions(1, 2, worker + 3)))) == [
+    assert in_threads(4, lambda worker: texts_of(gateway.ask(questions(1, 2, worker + 3)))) == [
         ["1", "2", str(worker + 3)] for worker in range(4)
     ]
     assert sorted(number for batch in backend.batches for number in batch) == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("outcome", "message"),
     [
         (ZeroDivisionError("oops"), "backend Local failed with ZeroDivisionError: oops"),
         ([ChatAnswer("1")], "backend Local returned 1 answers for 2 requests"),
@@ -668,17 +670,17 @@ def test_threads_share_what_a_batched_backend_answers(made: Any) -> None:
         ([ChatAnswer("1"), None], "backend Local returned a NoneType instead"),
     ],
 )
-def test_a_broken_batched_backend_is_named(made: Any, path: Path, said: Any, message: str) -> None:
-    backend = Local(lambda numbers: said)
+def test_a_broken_batched_backend_is_named(made: Any, path: Path, outcome: Any, message: str) -> None:
+    backend = Local(lambda numbers: outcome)
     with pytest.raises(PluginError, match=message):
         made(backend).ask(questions(1, 2))
-    kept = {1} if isinstance(said, list) and len(said) == 2 else set()
-    assert kept_in(path, "a local model", 1, 2) == kept
+    cached = {1} if isinstance(outcome, list) and len(outcome) == 2 else set()
+    assert cached_in(path, "a local model", 1, 2) == cached
 
 
 def test_an_error_of_a_whole_batch_is_that_of_each_question(made: Any) -> None:
     backend = Local(lambda numbers: LLMRequestError("no such model"))
-    assert told(made(backend).ask(questions(1, 2))) == ["LLMRequestError"] * 2
+    assert texts_of(made(backend).ask(questions(1, 2))) == ["LLMRequestError"] * 2
 
 
 # ------------------------------------------------------------------------------------------- interruptions
@@ -694,18 +696,18 @@ from emosim_core.llm.gateway.gateway import Gateway, GatewayOptions
 def questions(*numbers):
     return [ChatRequest((Message("user", f"How good is film {number}?"),)) for number in numbers]
 
-def told(answers):
+def texts_of(answers):
     return [answer.text for answer in answers]
 
 class Service(LLMBackend):
     identity = "a service"
     delay = 0.0
     def __init__(self):
-        self.asked = []
+        self.requested = []
     async def answer(self, request):
         number = int(request.messages[-1].content.split()[-1][:-1])
-        self.asked.append(number)
-        print("asked", number, flush=True)
+        self.requested.append(number)
+        print("requested", number, flush=True)
         await asyncio.sleep(self.delay)
         return ChatAnswer(str(number))
 
@@ -718,7 +720,7 @@ class Local(LLMBackend):
     identity = "a local model"
     batched = True
     def answer_batch(self, requests):
-        print("asked", len(requests), flush=True)
+        print("requested", len(requests), flush=True)
         time.sleep(30)
 """
 
@@ -732,7 +734,7 @@ try:
     gateway.ask(questions(*range(10)))
 except KeyboardInterrupt:
     print("interrupted", flush=True)
-    gateway.ask(questions(*backend.asked) if "again" in sys.argv else [])
+    gateway.ask(questions(*backend.requested) if "again" in sys.argv else [])
     if "again" in sys.argv:
         gateway.close()
 """
@@ -766,7 +768,7 @@ def process(path: Path, code: str, *arguments: str) -> subprocess.Popen[str]:
 def read_until_asked(running: subprocess.Popen[str], count: int) -> None:
     assert running.stdout is not None
     for _ in range(count):
-        assert running.stdout.readline().startswith("asked ")
+        assert running.stdout.readline().startswith("requested ")
 
 
 def test_ctrl_c_starts_nothing_more_and_keeps_what_is_under_way(path: Path) -> None:
@@ -776,7 +778,7 @@ def test_ctrl_c_starts_nothing_more_and_keeps_what_is_under_way(path: Path) -> N
         out, err = running.communicate(timeout=20)
     assert out == "interrupted\n", out + err
     assert running.returncode == 0, err
-    assert kept_in(path, "a service", *range(10)) == {0, 1, 2}
+    assert cached_in(path, "a service", *range(10)) == {0, 1, 2}
 
 
 def test_after_ctrl_c_a_failed_call_is_not_made_again(path: Path) -> None:
@@ -815,7 +817,7 @@ def test_an_interrupted_thread_leaves_what_others_wait_for(made: Any, monkeypatc
 
     def wait(self: Chain, caller: Caller) -> None:
         if threading.current_thread().name == "interrupted" and not interrupted.is_set():
-            while not backend.asked or not any(len(one.callers) > 1 for one in self._pending._table.values()):
+            while not backend.requested or not any(len(one.callers) > 1 for one in self._pending._table.values()):
                 time.sleep(0.005)
             interrupted.set()
             raise KeyboardInterrupt
@@ -832,13 +834,13 @@ def test_an_interrupted_thread_leaves_what_others_wait_for(made: Any, monkeypatc
 
     thread = threading.Thread(target=first, name="interrupted")
     thread.start()
-    while not backend.asked:
+    while not backend.requested:
         time.sleep(0.005)
-    assert told(gateway.ask(questions(3, 5))) == ["3", "5"]
+    assert texts_of(gateway.ask(questions(3, 5))) == ["3", "5"]
     thread.join(5)
     assert caught == ["interrupted"]
-    assert sorted(backend.asked) == [1, 3, 5]
-    assert told(gateway.ask(questions(1, 2))) == ["1", "2"]
+    assert sorted(backend.requested) == [1, 3, 5]
+    assert texts_of(gateway.ask(questions(1, 2))) == ["1", "2"]
 
 
 def test_kill_9_loses_nothing_that_was_handed_out(path: Path) -> None:
@@ -849,7 +851,7 @@ def test_kill_9_loses_nothing_that_was_handed_out(path: Path) -> None:
         lines += running.stdout.read().splitlines()[:-1]
     handed = {int(line.split()[1]) for line in lines if line.startswith("handed ") and line.strip()}
     assert len(handed) > 50
-    assert kept_in(path, "a service", *handed) == handed
+    assert cached_in(path, "a service", *handed) == handed
 
 
 LOGGED = """
@@ -868,23 +870,23 @@ Gateway(Logged(), GatewayOptions(cache=sys.argv[1], concurrency=8)).ask(question
 
 
 def test_kill_9_loses_no_more_answers_than_were_under_way(path: Path) -> None:
-    log = path.with_name("asked")
+    log = path.with_name("requested")
     with process(path, LOGGED, str(log)) as running:
         assert running.stdout is not None
         running.stdout.readline()
         while not log.exists() or len(log.read_text().splitlines()) < 200:
             time.sleep(0.02)
         running.kill()
-    asked = [int(line) for line in log.read_text().splitlines()]
-    assert len(asked) == len(set(asked))
-    assert len(asked) - len(kept_in(path, "a service", *asked)) <= 8
+    requested = [int(line) for line in log.read_text().splitlines()]
+    assert len(requested) == len(set(requested))
+    assert len(requested) - len(cached_in(path, "a service", *requested)) <= 8
 
 
 def test_a_place_is_given_back_when_its_answer_is_in_the_file(made: Any, path: Path) -> None:
     lost: list[int] = []
 
     def look(number: int, calls: int) -> None:
-        missing = set(backend.asked) - kept_in(path, "a service", *backend.asked)
+        missing = set(backend.requested) - cached_in(path, "a service", *backend.requested)
         lost.append(len(missing))
 
     backend = Service(look)
@@ -905,36 +907,36 @@ def fill_disk(monkeypatch: pytest.MonkeyPatch, path: Path, until: Callable[[], b
     monkeypatch.setattr(AnswerCache, "exchange", exchange)
 
 
-def test_on_a_full_disk_nothing_more_is_sent_and_it_is_said_what_is_lost(
+def test_on_a_full_disk_nothing_more_is_sent_and_it_is_reported_what_is_lost(
     made: Any, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("emosim_core.llm.gateway.cache_writer.PATIENCE", 0.3)
     backend = Service(delay=0.01)
-    fill_disk(monkeypatch, path, lambda: len(backend.asked) < 40)
+    fill_disk(monkeypatch, path, lambda: len(backend.requested) < 40)
     gateway = made(backend, concurrency=4)
     with pytest.raises(LLMCacheError, match=r"is full\. Make room on its disk\. No further call was made") as caught:
         gateway.ask(questions(*range(500)))
-    lost = len(backend.asked) - len(kept_in(path, "a service", *backend.asked))
-    assert len(backend.asked) <= 60  # its last pages have room for a few
+    lost = len(backend.requested) - len(cached_in(path, "a service", *backend.requested))
+    assert len(backend.requested) <= 60  # its last pages have room for a few
     assert lost <= 4
     if lost:
         assert f"{lost} answer" in str(caught.value)
 
 
-def test_what_is_under_way_when_a_disk_is_full_is_kept_when_there_is_room_again(
+def test_what_is_under_way_when_a_disk_is_full_is_cached_when_there_is_room_again(
     made: Any, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = Service(delay=0.01)
     full: list[float] = []
 
     def room() -> bool:
-        if len(backend.asked) >= 40 and not full:
+        if len(backend.requested) >= 40 and not full:
             full.append(time.monotonic())
         return not full or time.monotonic() > full[0] + 0.5
 
     fill_disk(monkeypatch, path, room)
-    assert told(made(backend, concurrency=4).ask(questions(*range(200)))) == [str(n) for n in range(200)]
-    assert sorted(backend.asked) == list(range(200))
+    assert texts_of(made(backend, concurrency=4).ask(questions(*range(200)))) == [str(n) for n in range(200)]
+    assert sorted(backend.requested) == list(range(200))
 
 
 def test_room_is_held_for_what_is_under_way(tmp_path: Path) -> None:
@@ -952,11 +954,11 @@ def test_room_is_held_for_what_is_under_way(tmp_path: Path) -> None:
 def test_an_odd_usage_costs_no_answer_and_the_limit_holds(made: Any, path: Path, count: Any) -> None:
     backend = Service(lambda number, calls: ChatAnswer(str(number), usage=Usage(count)), price=True)
     gateway = made(backend, concurrency=1, max_cost=2000)
-    answers = told(gateway.ask(questions(*range(20))))
+    answers = texts_of(gateway.ask(questions(*range(20))))
     assert answers[0] == "0"
     assert answers[-1] == "LLMBudgetError"
     assert gateway.usage.unknown_usage == gateway.usage.calls < 20
-    assert kept_in(path, "a service", 0) == {0}
+    assert cached_in(path, "a service", 0) == {0}
 
 
 @pytest.mark.parametrize("error", [LLMMalformedError, LLMRefusedError, LLMRequestError, LLMTransientError])
@@ -999,7 +1001,7 @@ def test_a_secret_that_a_backend_names_is_in_no_answer_error_or_file(made: Any, 
     old = AnswerCache(path)
     old.put_many([(answer_cache_key("a service", question(9)), "a service", question(9), ChatAnswer(key))])
     old.close()
-    assert told(made(backend).ask(questions(9))) == ["[key]"]
+    assert texts_of(made(backend).ask(questions(9))) == ["[key]"]
 
 
 @pytest.mark.parametrize("where", ["price", "secrets", "close"])
@@ -1041,7 +1043,7 @@ def test_options_are_checked_and_described() -> None:
     assert json.loads(GatewayOptions().model_dump_json())["concurrency"] == 32
 
 
-def test_few_transactions_claim_what_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_transactions_claim_what_is_requested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     claimed: list[int] = []
     claim = Owner.claim
 
@@ -1053,13 +1055,13 @@ def test_few_transactions_claim_what_is_asked(tmp_path: Path, monkeypatch: pytes
     with closing(
         Gateway(Service(delay=0.002), GatewayOptions(cache=tmp_path / "llm.sqlite3", concurrency=4))
     ) as gateway:
-        assert told(gateway.ask(questions(*range(100)))) == [str(number) for number in range(100)]
+        assert texts_of(gateway.ask(questions(*range(100)))) == [str(number) for number in range(100)]
     assert sum(claimed) == 100
     assert len(claimed) <= 16
     assert max(claimed) <= 8
 
 
-def test_answers_settle_in_the_file_itself_while_nothing_is_asked(tmp_path: Path) -> None:
+def test_answers_settle_in_the_file_itself_while_nothing_is_requested(tmp_path: Path) -> None:
     def settled() -> int:
         shutil.copy(tmp_path / "llm.sqlite3", tmp_path / "copy.sqlite3")
         with closing(sqlite3.connect(f"{(tmp_path / 'copy.sqlite3').as_uri()}?immutable=1", uri=True)) as copy:
@@ -1072,4 +1074,4 @@ def test_answers_settle_in_the_file_itself_while_nothing_is_asked(tmp_path: Path
         while settled() < 250:
             assert time.monotonic() < until
             time.sleep(0.05)
-        assert told(gateway.ask(questions(250, 3))) == ["250", "3"]
+        assert texts_of(gateway.ask(questions(250, 3))) == ["250", "3"]

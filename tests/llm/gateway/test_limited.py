@@ -93,7 +93,7 @@ def test_other_failures_change_nothing() -> None:
     assert (limiter.limit, limiter.running) == (4, 0)
 
 
-def test_no_call_starts_until_the_time_that_the_service_said() -> None:
+def test_no_call_starts_until_the_time_that_the_service_reported() -> None:
     clock = Clock()
     limiter = AdaptiveLimiter(4, clock)
     assert limiter.pause() == 0
@@ -123,17 +123,17 @@ def test_the_number_of_calls_is_bounded() -> None:
     assert Retries(3).wait(LLMTransientError("x"), 3) is None
 
 
-def test_a_malformed_answer_is_asked_for_again_once() -> None:
+def test_a_malformed_answer_is_requested_for_again_once() -> None:
     assert Retries(5).wait(LLMMalformedError("x"), 1) is not None
     assert Retries(5).wait(LLMMalformedError("x"), 2) is None
 
 
 @pytest.mark.parametrize("kind", [LLMAuthenticationError, LLMRequestError, LLMRefusedError, LLMError])
-def test_what_asking_again_cannot_mend_is_not_asked_again(kind: type[LLMError]) -> None:
+def test_what_requesting_again_cannot_mend_is_not_requested_again(kind: type[LLMError]) -> None:
     assert Retries(5).wait(kind("x"), 1) is None
 
 
-def test_a_wait_is_at_least_what_the_service_said_unless_that_is_too_long() -> None:
+def test_a_wait_is_at_least_what_the_service_reported_unless_that_is_too_long() -> None:
     wait = Retries(5).wait(LLMRateLimitError("x", 60.0), 1)
     assert wait is not None
     assert 60 <= wait <= 60.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -111,15 +112,28 @@ def test_retrying_repeats_no_call_that_nobody_waits_for() -> None:
 
 
 def test_calls_of_a_batch_that_fail_together_are_repeated_together() -> None:
-    times: list[float] = []
+    turns = [0]
 
     def script(call: int) -> Any:
-        times.append(asyncio.get_running_loop().time())
+        if call > 5:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(turns.append, call)  # after all calls of this turn
         return LLMTransientError("busy") if call <= 5 else ChatAnswer("7")
 
-    link = Retrying(Budgeted(Scripted(script), UsageTally(), None), Retries(3, 0.2), AdaptiveLimiter(9), together=True)
+    class AtOnce(LLMBackend):
+        calls = itertools.count(1)
+
+        async def answer(self, request: ChatRequest) -> ChatAnswer:
+            outcome = script(next(self.calls))
+            assert turns == [0], "a turn of the loop came between two calls"
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return outcome  # type: ignore[no-any-return]
+
+    limiter = AdaptiveLimiter(9)
+    link = Retrying(Budgeted(AtOnce(), UsageTally(), None), Retries(3, 0.2), limiter, together=True)
     assert outcomes(link, *(pending() for _ in range(5))) == [ChatAnswer("7")] * 5
-    assert max(times[5:]) - min(times[5:]) < 0.02
+    assert turns == [0, 6, 7, 8, 9, 10]
 
 
 def test_budgeted_makes_no_call_once_the_budget_is_spent() -> None:
@@ -202,7 +216,7 @@ def submit(table: PendingRequests, caller: Caller, *keys: str) -> None:
     table.submit(caller, [pending(key) for key in keys])
 
 
-def test_a_request_that_is_asked_anew_just_as_it_is_withdrawn_is_asked() -> None:
+def test_a_request_that_is_requested_anew_just_as_it_is_withdrawn_is_requested() -> None:
     other = Caller()
 
     async def script(table: PendingRequests, caller: Caller) -> None:
@@ -210,7 +224,8 @@ def test_a_request_that_is_asked_anew_just_as_it_is_withdrawn_is_asked() -> None
         await asyncio.sleep(0)
         table.leave(caller)
         submit(table, other, "a")
-        await asyncio.sleep(0.05)
+        while other.waits:
+            await asyncio.sleep(0.001)
 
     results = answered(script, Scripted(lambda call: ChatAnswer("7"), delay=0.01))
     assert {type(result) for result in results.values()} == {LLMTransientError}
@@ -242,7 +257,7 @@ def test_an_error_that_concerns_all_requests_ends_those_that_wait() -> None:
     assert {str(result) for result in results.values()} == {"come back tomorrow"}
 
 
-def test_an_error_that_is_no_answer_ends_the_asking_of_its_thread_alone() -> None:
+def test_an_error_that_is_no_answer_ends_the_requesting_of_its_thread_alone() -> None:
     class Broken(Scripted):
         async def answer(self, request: ChatRequest) -> ChatAnswer:
             await asyncio.sleep(0.01)
@@ -256,7 +271,8 @@ def test_an_error_that_is_no_answer_ends_the_asking_of_its_thread_alone() -> Non
     async def script(table: PendingRequests, caller: Caller) -> None:
         submit(table, caller, "broken", "more")
         submit(table, other, "another")
-        await asyncio.sleep(0.1)
+        while caller.waits or other.waits:
+            await asyncio.sleep(0.001)
 
     results = answered(script, Broken(lambda call: None))
     assert str(results["broken"]) == "broken"

@@ -1,4 +1,4 @@
-"""UsageTally and Price: what was asked, and what it cost."""
+"""UsageTally and Price: what was requested, and what it cost."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def test_a_summary_is_json_and_tells_the_prices_date() -> None:
     tally.count_call(again=True)
     tally.count_answer(Usage(10, 5, 2, 1))
     tally.count_end(failed=1, seconds=0.25)
-    told = tally.summary()
-    assert json.loads(json.dumps(told)) == told
-    assert told == {
+    summary = tally.summary()
+    assert json.loads(json.dumps(summary)) == summary
+    assert summary == {
         "requests": 5,
         "cached": 2,
         "shared": 1,
@@ -89,7 +89,7 @@ fine = st.integers(0, 10_000_000)
 
 
 @given(odd | fine, odd | fine, odd | fine, odd | fine)
-def test_whatever_a_service_reports_is_a_usage_that_can_be_kept(p: Any, c: Any, k: Any, r: Any) -> None:
+def test_whatever_a_service_reports_is_a_usage_that_can_be_cached(p: Any, c: Any, k: Any, r: Any) -> None:
     usage = Usage.reported(p, c, k, r)
     counts = (usage.prompt, usage.completion, usage.cached, usage.reasoning)
     assert all(type(count) is int and 0 <= count <= 10_000_000 for count in counts)
@@ -110,6 +110,6 @@ def test_an_unknown_usage_costs_the_most_that_it_can_be() -> None:
 
 
 @given(fine, fine)
-def test_what_a_service_reports_that_can_be_is_kept_as_it_is(one: int, other: int) -> None:
+def test_what_a_service_reports_that_can_be_is_cached_as_it_is(one: int, other: int) -> None:
     least, most = sorted((one, other))
     assert Usage.reported(most, most, least, least) == Usage(most, least, most, least)

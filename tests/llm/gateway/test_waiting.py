@@ -49,7 +49,9 @@ def test_any_wait_has_words(seconds: float) -> None:
     assert for_how_long(seconds)
 
 
-def test_a_wait_is_said_once_for_an_outage_and_again_when_it_grows_or_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wait_is_reported_once_and_again_when_it_grows_or_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     clock = Clock()
     notice = WaitNotice(clock)
     error = LLMRateLimitError("slow down", 30)
@@ -71,7 +73,7 @@ def test_a_wait_is_said_once_for_an_outage_and_again_when_it_grows_or_goes_on(ca
     assert len(caplog.records) == 3
 
 
-def test_a_start_is_said_however_short_the_wait(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_start_is_reported_however_short_the_wait(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     notice = WaitNotice(clock)
     for second in range(1, 60):
@@ -97,7 +99,7 @@ def test_a_service_that_starts_is_waited_for_for_minutes_whatever_the_attempts()
 
 
 @pytest.mark.parametrize("make", [LLMRateLimitError, LLMTransientError])
-def test_a_service_is_waited_for_as_long_as_it_asks_up_to_a_quarter_of_an_hour(
+def test_a_service_is_waited_for_as_long_as_it_requests_up_to_a_quarter_of_an_hour(
     make: Callable[[str, float], LLMError],
 ) -> None:
     assert Retries(5).wait(make("x", 300.0), 1) >= 300  # type: ignore[operator]
@@ -113,7 +115,7 @@ def test_every_wait_is_bounded(retry_after: float | None, calls: int, starts: bo
 
 
 class Loading(LLMBackend):
-    """Answers when it has been asked some times."""
+    """Answers when it has been requested some times."""
 
     identity = "loading"
 
