@@ -44,7 +44,7 @@ NAMED = (
     ("runs", r"(?m)^ENOUGH = \d+$", "ENOUGH = 4"),
     ("reports", r"(?m)^_ENOUGH = \d+$", "_ENOUGH = 1"),
     ("simulation", r"(?ms)(^def check_perturbed\(.*?\) -> None:\n)", r"\1    return\n"),
-    ("training", r'(?s)("A2C",.*?"gae_lambda": )0\.0', r"\g<1>1.0"),
+    ("training", r"(?s)(\[a2c\].*?gae_lambda = )0\.0", r"\g<1>1.0"),
 )
 """Changes that are always tried: room, what is replaced (it must stand in the room once), and by what."""
 
@@ -187,7 +187,8 @@ def named(room: str, pattern: str, replacement: str) -> Mutant:
     """
     matches = [
         (path, match)
-        for path in sorted((ROOT / CORE / room).rglob("*.py"))
+        for path in sorted((ROOT / CORE / room).rglob("*.*"))
+        if path.suffix in (".py", ".toml")
         for match in re.finditer(pattern, path.read_text(encoding="utf-8"))
     ]
     if len(matches) != 1:
