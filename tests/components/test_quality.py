@@ -46,6 +46,18 @@ def test_a_rating_counts_the_more_users_gave_it_and_whole_where_their_number_is_
     assert (many, unknown) == pytest.approx((2.0, 2.0), abs=0.01)
 
 
+def test_an_item_without_a_year_is_judged_as_one_of_1990() -> None:
+    made = [
+        Item(id=f"i{year}", title="x", year=year, public_rating=4 + (year - 1950) / 20, public_count=1000)
+        for year in range(1950, 2020)
+    ]
+    others = [Item(id=f"x{year}", title="x", year=year, public_count=1000) for year in (1990, None, 2010)]
+    dated = Catalog([*made, *others], SCALE)
+    of_1990, undated, of_2010 = quality(dated, np.nan_to_num(dated.public_ratings, nan=6.0), 6.0)[-3:]
+    assert undated == pytest.approx(of_1990)
+    assert of_2010 > of_1990 + 0.5
+
+
 def test_with_few_ratings_each_is_taken_as_it_is_and_an_unknown_one_is_the_middle() -> None:
     items = [Item(id=f"i{n}", title="x", public_rating=float(1 + n % 9), public_count=9) for n in range(49)]
     made = Catalog([*items, Item(id="x", title="x")], SCALE)

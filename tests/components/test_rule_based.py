@@ -424,6 +424,19 @@ def test_leniency_of_recorded_users_is_learnt_from_what_they_remember() -> None:
     assert "rates higher than most so far +" in rater.rate_batch(request, Noise(3)).reason(0, 0)
 
 
+def test_traits_of_recorded_users_take_no_part() -> None:
+    """They were read off the same ratings as all else that is known of them."""
+    users = [
+        user(f"u{conformity}{diversity}", conformity=conformity, diversity=diversity)
+        for conformity in (1, 2, 3)
+        for diversity in (1, 2, 3)
+    ]
+    films_of_all = ((30, 31, 32),) * len(users)
+    request = ask(CATALOG, Population(users), range(len(users)), films_of_all)
+    expected = RuleBased(RECORDED_USERS).expected_batch(request)
+    np.testing.assert_allclose(expected, np.broadcast_to(expected[0], expected.shape))
+
+
 # ------------------------------------------------------------------------------------------- reasons
 
 NUMBER = r"(-?\d+\.\d+)"

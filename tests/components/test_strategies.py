@@ -254,11 +254,11 @@ def test_similar_to_liked_goes_towards_liked_items_and_away_from_disliked_ones()
     catalog, row = world(), np.array([0])
     for rating, sign in ((10.0, 1), (1.0, -1)):
         policy = policies.SimilarToLiked(policies.SimilarOptions())
-        policy.start(PolicySetting(catalog=catalog, slate=1, batch_size=1))
+        policy.start(PolicySetting(catalog=catalog, batch_size=1))
         policy.begin(BeginRequest(rows=row), draws(1))
-        chosen = int(
-            policy.recommend_batch(RecommendationRequest(rows=row, observations=seen(1, [0], [rating])), draws(1))[0, 0]
-        )
+        ((chosen,),) = policy.recommend_batch(
+            RecommendationRequest(rows=row, observations=seen(1, [0], [rating])), draws(1)
+        ).tolist()
         cosines = catalog.embeddings @ catalog.embeddings[0]
         assert sign * cosines[chosen] > sign * np.median(cosines)
 
