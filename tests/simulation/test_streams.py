@@ -28,6 +28,12 @@ def test_a_slots_draws_do_not_depend_on_the_other_slots_or_stages(counts: list[i
         np.testing.assert_array_equal(together[1], single[0])
 
 
+def test_a_stream_is_numpys_philox_with_a_key_of_the_seed_and_a_counter_of_episode_and_stage() -> None:
+    key = np.random.SeedSequence(7).generate_state(2, np.uint64)
+    generator = np.random.Generator(np.random.Philox(key=key, counter=[0, 2, Stage.USER, 3]))
+    assert Streams(1).once(7, 3, Stage.USER).random(4).tolist() == generator.random(4).tolist()
+
+
 def test_seeds_episodes_and_stages_give_different_draws() -> None:
     draws = begun([1, 1, 2], [0, 1, 0])
     rate, shape = (draws.of(stage, ROWS).uniform(4) for stage in (Stage.RATE, Stage.SHAPE))
