@@ -17,7 +17,6 @@ LIGHT := $(filter-out %/emosim_local_gpu,$(patsubst %/pyproject.toml,%,$(wildcar
 run: $(VENV)/.run-stamp
 	$(BIN)/emosim run --plugin movies
 
-# Continuous integration runs the parts at different times.
 test: coverage test-others test-isolated
 
 # Hundreds of commands start while tests run: none has to compile the packages first, also where Python may write no
