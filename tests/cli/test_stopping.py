@@ -19,7 +19,7 @@ from emosim_core.testing import Answer, ChatServer
 MARK = "EMOSIM_TEST_MARK"
 
 ABLATE = (
-    "ablate", "--plugin", "movies", "--study", "sampling:pairs=4000,high_rating", "--num-seeds", "4", "--jobs", "2",
+    "ablate", "--plugin", "movies", "--study", "sampling:pairs=4000,high_rating", "--num-seeds", "16", "--jobs", "2",
     "--out", "a", "--quiet",
 )  # fmt: skip
 RUN = ("run", "--plugin", "movies", "--episodes", "3000", "--out", "r")
@@ -57,6 +57,16 @@ def in_terminal(emosim: Any, *arguments: str) -> tuple[int, int]:
     return process, terminal
 
 
+def signalled(program: Path, first: str, number: signal.Signals) -> tuple[int, str, str]:
+    """Send a signal to a program after its first line; its exit status, the rest of its output, and its errors."""
+    with subprocess.Popen([sys.executable, program], stdout=-1, stderr=-1, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == first
+        process.send_signal(number)
+        out, error = process.communicate(timeout=15)
+    return process.returncode, out, error
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_a_signal_where_nothing_can_be_raised_ends_a_command_all_the_same(
     tmp_path: Path, number: signal.Signals
@@ -78,13 +88,9 @@ def test_a_signal_where_nothing_can_be_raised_ends_a_command_all_the_same(
         "        sys.exit(130)\n"
         "main()\n"
     )
-    with subprocess.Popen([sys.executable, tmp_path / "program.py"], stdout=-1, stderr=-1, text=True) as program:
-        assert program.stdout is not None
-        assert program.stdout.readline() == "closing\n"
-        program.send_signal(number)
-        out, error = program.communicate(timeout=15)
+    status, out, error = signalled(tmp_path / "program.py", "closing\n", number)
     assert (out, error) == ("not stopped\n", "")  # it went on at first, and was stopped then
-    assert program.returncode == 128 + number
+    assert status == 128 + number
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
@@ -101,13 +107,9 @@ def test_a_signal_that_a_library_makes_another_error_of_is_no_traceback(tmp_path
         "main.cli.main = interrupted_in_a_library\n"
         "main.main([])\n"
     )
-    with subprocess.Popen([sys.executable, tmp_path / "program.py"], stdout=-1, stderr=-1, text=True) as program:
-        assert program.stdout is not None
-        assert program.stdout.readline() == "begun\n"
-        program.send_signal(number)
-        _, error = program.communicate(timeout=15)
+    status, _, error = signalled(tmp_path / "program.py", "begun\n", number)
     assert error == "Interrupted.\n"
-    assert program.returncode == 128 + number
+    assert status == 128 + number
 
 
 @pytest.mark.slow
