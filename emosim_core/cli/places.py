@@ -34,7 +34,7 @@ def new_job(command: str, stem: str, out: Path | None, begun: str = MANIFEST) ->
 def resumed_job(command: str, out: Path | None, resume: str | None, begun: str = MANIFEST) -> JobDirectory | None:
     """The job that ``--resume`` means: the one it names, else that of ``--out``, else the newest in ``runs/``.
 
-    What a beginning left behind that failed is begun again.
+    The remains of a failed start are begun again.
 
     Raises:
         ConfigurationError: the two name different directories, or the command has made nothing in ``runs/``.

@@ -49,8 +49,8 @@ def heeding_signals(main: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
     """Give the function of a command line, which leaves by SystemExit, an end on SIGTERM and SIGHUP as on Ctrl-C.
 
     The exit status is 128 and the number of the signal. A signal that the process ignores, as under ``nohup``, stays
-    ignored. One that arrives where Python cannot raise, in a callback of C or a ``__del__``, is delivered again. One
-    that a library makes another error of is told by :func:`interrupted`.
+    ignored. One that arrives where Python cannot raise, in a callback of C or a ``__del__``, is delivered again. A
+    library may turn one into another error: :func:`interrupted` says whether there was one.
     """
 
     @functools.wraps(main)

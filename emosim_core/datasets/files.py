@@ -13,7 +13,7 @@ from emosim_core.errors import RunError
 
 @contextmanager
 def whole(out: Path) -> Iterator[Path]:
-    """A path to write a file to; it takes the place of ``out`` when all went well.
+    """A path to write a file to; it replaces ``out`` on success.
 
     Raises:
         RunError: it cannot be written; then nothing is left of it.

@@ -295,7 +295,7 @@ class Rebuilt:
 
 @contextmanager
 def _staged(out: Path, dataset_id: str) -> Iterator[None]:
-    """Minari writes to a folder of data sets beside ``out``; what is there goes to ``out`` when all went well."""
+    """Minari writes to a folder of data sets beside ``out``; it is moved to ``out`` on success."""
     with scratch(out) as folder:
         folder.mkdir()
         before = os.environ.get(DATASETS_PATH)

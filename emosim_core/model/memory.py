@@ -110,7 +110,10 @@ class History:
 
     def consumed(self) -> NDArray[np.int8]:
         """1 where a user remembers an item, shape ``(R, N)``; a new array."""
-        return self._memory.consumed(self._rows)
+        remembered = np.zeros((len(self), self._memory.item_count), dtype=np.int8)
+        who, position = self.latest.nonzero()
+        remembered[who, self.items[who, position]] = 1
+        return remembered
 
     def distinct(self) -> Ints:
         """How many different items each user remembers, shape ``(R,)``."""
@@ -123,7 +126,11 @@ class History:
 
     def times_before(self, items: Ints) -> Ints:
         """How often each user has consumed each of ``items``, shape ``(R, S)``, so far; shape ``(R, S)``."""
-        return self._memory.times_before(self._rows, items)
+        last = self.items[:, None, :] == items[:, :, None]
+        last &= self.latest[:, None, :]
+        if not np.count_nonzero(last):
+            return np.zeros(items.shape, dtype=np.intp)
+        return np.einsum("rsw,rw->rs", last, self.times_consumed)
 
     def interactions(self, row: int) -> list[Interaction]:
         """All interactions of one user, oldest first."""
@@ -147,6 +154,7 @@ class Memory:
         capacity: interactions that fit before the arrays grow for the first time.
 
     Attributes:
+        item_count: N, the number of items that there are.
         starts: where each user's interactions begin in the flattened columns, shape ``(B,)``.
     """
 
@@ -158,7 +166,7 @@ class Memory:
         self.codes = np.zeros((batch_size, capacity), dtype=np.intp)
         self.times = np.zeros((batch_size, capacity), dtype=np.intp)
         self.latest = np.zeros((batch_size, capacity), dtype=np.bool_)
-        self._item_count = item_count
+        self.item_count = item_count
         self._all = np.arange(batch_size)
         self.starts = self._all * capacity
         self._longest = 0
@@ -181,25 +189,11 @@ class Memory:
 
     def times_before(self, rows: Rows, items: Ints) -> Ints:
         """How often ``items``, shape ``(R, S)``, were consumed so far; shape ``(R, S)``."""
-        width = self._width(rows)
-        last = self.items[rows, None, :width] == items[:, :, None]
-        last &= self.latest[rows, None, :width]
-        if not np.count_nonzero(last):
-            return np.zeros(items.shape, dtype=np.intp)
-        return np.einsum("rsw,rw->rs", last, self.times[rows, :width])
-
-    def _width(self, rows: Rows) -> int:
-        """The longest history among ``rows``."""
-        lengths = self.lengths[rows]
-        return int(lengths.max()) if len(lengths) else 0
+        return self.history(rows).times_before(items)
 
     def consumed(self, rows: Rows = ALL_ROWS) -> NDArray[np.int8]:
         """1 where a user remembers an item, shape ``(R, N)``; a new array."""
-        width = self._width(rows)
-        remembered = np.zeros((len(self.lengths[rows]), self._item_count), dtype=np.int8)
-        who, position = self.latest[rows, :width].nonzero()
-        remembered[who, self.items[rows, :width][who, position]] = 1
-        return remembered
+        return self.history(rows).consumed()
 
     def append(self, rows: Rows, items: Ints, ratings: Floats, codes: Ints) -> tuple[Ints, Ints]:
         """Remember one interaction each of the users ``rows``, distinct slots; all arrays have the shape ``(R,)``.

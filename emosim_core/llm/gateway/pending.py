@@ -39,7 +39,7 @@ class PendingRequests:
         self._table: dict[str, PendingRequest] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped: LLMError | None = None
-        self._stopped_until = math.inf
+        self._stopped_until = -math.inf
 
     def submit(self, caller: Caller, requests: Sequence[PendingRequest]) -> None:
         """Ask requests for a thread; those that are pending already are joined."""
@@ -102,7 +102,7 @@ class PendingRequests:
     def _stop(self, error: EmoSimError, seconds: float = 0.0) -> None:
         """End all requests, and those that come within some seconds, until the gateway is closed and opened anew."""
         until = time.monotonic() + seconds
-        if isinstance(error, LLMError) and seconds and (self._stopped is None or until > self._stopped_until):
+        if isinstance(error, LLMError) and seconds and until > self._stopped_until:
             self._stopped, self._stopped_until = error, until
         for pending in list(self._table.values()):
             self._end(pending, error)
