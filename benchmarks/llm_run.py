@@ -26,7 +26,7 @@ from statistics import mean
 
 DELAY = 0.05
 STEPS = 10
-USERS = 16
+USERS = 32
 """Users for each question at once, as by default."""
 
 

@@ -272,7 +272,7 @@ def llm_rater(options: LLMRaterOptions, parts: Mapping[str, Resolved]) -> ModelR
     )
     rater.language_model = identity
     rater.answered_by = f"{identity} ({backend.kind}; prompt strategy {parts['strategy'].component.name})"
-    rater.batch_size = 16 * options.gateway.concurrency
+    rater.batch_size = 32 * options.gateway.concurrency
     return rater
 
 

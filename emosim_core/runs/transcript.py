@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,23 +32,25 @@ class Transcript:
 
     def __init__(self) -> None:
         self._ids: set[str] = set()
+        self._options: tuple[Mapping[str, Any], str] | None = None
 
     def lines(self, exchange: Exchange, episode: int, step: int, user: str, item: str) -> list[bytes]:
         """The line of an exchange, after those of what it shares with others and no line holds yet."""
         lines: list[bytes] = []
 
-        def shared(name: str, value: str | Mapping[str, Any]) -> str:
-            identity = _id(value)
+        def shared(name: str, value: str | Mapping[str, Any], identity: str) -> str:
             if identity not in self._ids:
                 self._ids.add(identity)
                 lines.append(json_text.line({"id": identity, name: value}))
             return identity
 
+        if self._options is None or self._options[0] != exchange.options:
+            self._options = dict(exchange.options), _id(exchange.options)
         *before, (role, text) = exchange.messages
         line: dict[str, Any] = {"episode": episode, "step": step, "user": user, "place": exchange.place, "item": item}
-        line["messages"] = [{"role": one, "id": shared("text", content)} for one, content in before]
+        line["messages"] = [{"role": one, "id": shared("text", content, _id_of(content))} for one, content in before]
         line["messages"].append({"role": role, "text": text})
-        line["options"] = shared("options", exchange.options)
+        line["options"] = shared("options", *self._options)
         line["answer"] = exchange.answer
         line |= {name: value for name in ("error", "reasoning", "model") if (value := getattr(exchange, name))}
         if not exchange.finished:
@@ -116,5 +119,9 @@ def exchanges_of(directory: Path, episode: int | None = None) -> Exchanges:
 
 
 def _id(value: str | Mapping[str, Any]) -> str:
-    text = value if isinstance(value, str) else json_text.dumps(value, sort_keys=True)
+    return _id_of(value if isinstance(value, str) else json_text.dumps(value, sort_keys=True))
+
+
+@lru_cache(maxsize=64)
+def _id_of(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -132,7 +132,7 @@ class RunConfig(EnvironmentConfig):
     num_envs: int | None = option(
         None,
         "Episodes that are simulated as one batch; changes the speed alone. With a language model the "
-        "default is 16 times the concurrency.",
+        "default is 32 times the concurrency.",
         ge=1,
         unit="episodes",
         unset="16",

@@ -103,7 +103,7 @@ class CacheWriter:
 
     def flush_soon(self) -> None:
         """Begin a transaction at the end of this turn of the loop, if there is anything to do."""
-        if not self._flushing:
+        if not self._flushing and (self._claims or self._writes or self._released):
             self._flushing = True
             asyncio.get_running_loop().call_soon(self._flush)
 

@@ -109,19 +109,19 @@ class Limited(LLMBackend):
         number = await self._slot()
         try:
             answer = await self._backend.answer(request)
-        except LLMRateLimitError:
-            self._limiter.refuse(number)
-            raise
-        except BaseException:
-            self._limiter.fail()
-            raise
-        else:
-            self._limiter.succeed(number)
-            return answer
-        finally:
-            PENDING.get().calling = False
+        except BaseException as error:
+            if isinstance(error, LLMRateLimitError):
+                self._limiter.refuse(number)
+            else:
+                self._limiter.fail()
             # In the next turn of the loop, as what failed may hold or stop all calls.
             asyncio.get_running_loop().call_soon(self._give_out)
+            raise
+        finally:
+            PENDING.get().calling = False
+        self._limiter.succeed(number)
+        self._give_out()
+        return answer
 
     async def _slot(self) -> int:
         slot: asyncio.Future[int] = asyncio.get_running_loop().create_future()

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Container
+from functools import lru_cache
+from typing import Any
 
 import aiohttp
 import httpx2
@@ -33,6 +35,29 @@ class _Response(aiohttp.ClientResponse):
         """Close the connection at once, without a shutdown handshake."""
         if self.transport is not None:
             self.transport.abort()
+
+
+_parsed = lru_cache(maxsize=16)(httpx2.URL)
+_address = lru_cache(maxsize=16)(lambda url: URL(str(url), encoded=True))
+"""All requests of a service have one URL."""
+
+
+class Client(httpx2.AsyncClient):
+    """Passes the requests of the openai client on as they are: no cookies, redirects, logins or log of addresses.
+
+    Args:
+        carrier: sends the requests.
+    """
+
+    def __init__(self, carrier: Carrier) -> None:
+        super().__init__(transport=carrier, trust_env=False)
+        self._carrier = carrier
+
+    def build_request(self, method: str, url: str, *, headers: Any, content: bytes, **_: object) -> httpx2.Request:  # type: ignore[override]
+        return httpx2.Request(method, _parsed(url), headers=headers, content=content)
+
+    async def send(self, request: httpx2.Request, **_: object) -> httpx2.Response:
+        return await self._carrier.handle_async_request(request)
 
 
 class Carrier(httpx2.AsyncBaseTransport):
@@ -83,7 +108,7 @@ class Carrier(httpx2.AsyncBaseTransport):
         headers = {name: value for name, value in request.headers.items() if self._sent is None or name in self._sent}
         async with self._session.request(
             request.method,
-            URL(str(request.url), encoded=True),
+            _address(request.url),
             data=request.content,
             headers={**headers, **self._login},
             allow_redirects=False,

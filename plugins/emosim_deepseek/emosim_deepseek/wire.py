@@ -6,7 +6,6 @@ import asyncio
 import errno
 import ssl
 from collections.abc import Mapping
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import NamedTuple
 
 import aiohttp
@@ -16,7 +15,7 @@ from yarl import URL
 
 from emosim_core.llm import LLMError, LLMRequestError, LLMTransientError
 from emosim_deepseek.binding import HEADER
-from emosim_deepseek.carrier import Carrier
+from emosim_deepseek.carrier import Carrier, Client
 from emosim_deepseek.surroundings import CERTIFICATES, proxy_for
 
 _HEADERS = {
@@ -71,11 +70,7 @@ class Wire:
             timeout=timeout,
             max_retries=0,  # the gateway decides about retries
             default_headers=headers,
-            http_client=httpx2.AsyncClient(
-                transport=self._carrier,
-                trust_env=False,
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            ),
+            http_client=Client(self._carrier),
         )
 
     async def post(self, body: bytes, name: str) -> Reply:
