@@ -9,7 +9,8 @@ from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 from emosim_core import RunError
-from emosim_core.runs.reading import damaged, lines_of, parse, read_line, read_lines, read_object
+from emosim_core.runs import schemas
+from emosim_core.runs.reading import check, damaged, lines_of, parse, read_line, read_lines, read_object
 
 
 class Entry(TypedDict):
@@ -94,3 +95,11 @@ def test_what_fails_on_the_content_of_a_file_is_damage_and_names_it(path: Path, 
         raise error
     with pytest.raises(OSError, match="disk"), damaged(path):
         raise OSError("disk")
+
+
+def test_a_count_is_at_most_what_json_numbers_hold_exactly() -> None:
+    record = {"episode": 2**53, "step": 1, "user": "u", "recommended": [], "reward": 0, "mood": [0, 0]}
+    record["end_reason"] = "out_of_items"
+    check("there", record, schemas.STEP)
+    with pytest.raises(RunError, match="there is damaged: episode: "):
+        check("there", {**record, "episode": 2**53 + 1}, schemas.STEP)

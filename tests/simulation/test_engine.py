@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from emosim_core.components.base import Perturbator, Rater, Retrieval, RewardShaping, Selector, Situation
 from emosim_core.errors import ConfigurationError, RatingError, WrongAnswerError
 from emosim_core.simulation.assembly import World
-from emosim_core.simulation.engine import Engine, Step
+from emosim_core.simulation.engine import OUT_OF_ITEMS, Engine, Step
 from emosim_core.simulation.streams import Stage, Streams
 
 MakeWorld = Callable[..., World]
@@ -408,6 +408,15 @@ def test_who_leaves_at_the_last_step_is_terminated_and_not_truncated(small_world
     step = play(engine, 1, 1)
     assert (step.terminated.tolist(), step.truncated.tolist(), step.rewards.tolist()) == ([True], [False], [0.0])
     assert engine.end_reasons[step.end_codes[0]] == "repeat"
+
+
+def test_an_episode_ends_when_no_item_remains_where_items_are_recommended_once(small_world: MakeWorld) -> None:
+    """All but one are consumed, then one of them again, then the last."""
+    engine = begun(small_world(observe_consumed=True, reward_shaping="identity"))
+    last = len(engine.world.catalog) - 1
+    steps = [play(engine, item) for item in (*range(last), 0, last)]
+    assert [step.end_reason(0) for step in steps] == [None] * (last + 1) + [OUT_OF_ITEMS]
+    assert [bool(step.terminated[0]) for step in steps] == [False] * (last + 1) + [True]
 
 
 def test_times_consumed_and_interactions_since_count_each_users_interactions(small_world: MakeWorld) -> None:

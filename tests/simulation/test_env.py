@@ -401,6 +401,19 @@ def test_render_tells_the_last_step_of_this_episode_in_words() -> None:
     assert make("movies").render() is None
 
 
+def test_an_image_holds_the_words_of_the_step_black_on_white() -> None:
+    env = make("movies", render_mode="rgb_array", slate=2, max_steps=3)
+    env.reset(seed=0)
+    blank = env.render()
+    env.step([4, 5])
+    image = env.render()
+    assert isinstance(blank, np.ndarray)
+    assert isinstance(image, np.ndarray)
+    assert (image.dtype, image.shape) == (np.uint8, blank.shape)
+    assert (image == 255).mean() > 0.5
+    assert (image < 128).sum() > (blank < 128).sum() > 0
+
+
 def test_the_world_of_one_environment_can_be_used_by_another(small_world: MakeWorld) -> None:
     world = small_world()
     alone = transcript(EmoSimEnv(world=small_world()), [1, 2, 3, 4, 5, 6], seed=1)

@@ -166,6 +166,15 @@ def test_what_was_handed_out_does_not_change_with_later_steps(small_world: MakeW
 # ------------------------------------------------------------------------------- users and seeds
 
 
+def test_action_masks_say_which_items_each_user_does_not_remember(small_world: MakeWorld) -> None:
+    env = EmoSimVectorEnv(world=small_world(reward_shaping="identity", p_interrupt=0.0), num_envs=2)
+    env.reset(seed=1)
+    assert env.action_masks().all()
+    env.step([1, 2])
+    env.step([1, 3])
+    assert [np.flatnonzero(~mask).tolist() for mask in env.action_masks()] == [[1], [2, 3]]
+
+
 def test_users_come_in_order_across_the_slots(small_world: MakeWorld) -> None:
     env = EmoSimVectorEnv(
         world=small_world(max_steps=1, user_order="sequential"), num_envs=3, autoreset_mode=AutoresetMode.SAME_STEP
