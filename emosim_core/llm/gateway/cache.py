@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from emosim_core.data.places import open_table, read_lines
 from emosim_core.errors import ConfigurationError, DataError, LLMCacheError
-from emosim_core.llm.chat import LARGEST_COUNT, ChatAnswer, ChatRequest, Usage, checked
+from emosim_core.llm.chat import LARGEST_COUNT, ChatAnswer, Usage, checked
 from emosim_core.llm.gateway import claims
 from emosim_core.llm.gateway.cache_key import cache_key_of, request_json
 from emosim_core.llm.gateway.cache_lines import CachedAnswer, answer_json, answer_of, read_line, request_of, write_line
@@ -115,7 +115,7 @@ class AnswerCache:
     """Answers by cache key. A cached answer is never replaced.
 
     The file is opened at the first use, and created if it does not exist. Answers survive the death of the process as
-    soon as :meth:`put_many` returns; those of the last moments before a power failure may be lost.
+    soon as :meth:`exchange` returns; those of the last moments before a power failure may be lost.
 
     Args:
         path: the file.
@@ -155,22 +155,6 @@ class AnswerCache:
             answered = _look_up(connection, keys)
             owners = claims.claimed(connection, [key for key in keys if key not in answered], owner.id)
         return answered, {key for key, (_, alive) in owners.items() if alive}
-
-    def put_many(self, answers: Sequence[tuple[str, str, ChatRequest, ChatAnswer]]) -> dict[str, ChatAnswer]:
-        """Write answers, all of them or none.
-
-        Args:
-            answers: of each its cache key, the identity of the backend, the request and the answer.
-
-        Returns:
-            Answers by key that another process wrote first; they are not replaced, and are to be used.
-
-        Raises:
-            DataError: the file cannot be written.
-        """
-        rows = [self.row(key, identity, request_json(request), answer) for key, identity, request, answer in answers]
-        with self._writing() as connection:
-            return _insert(connection, rows)
 
     @staticmethod
     def row(key: str, identity: str, canonical: str, answer: ChatAnswer) -> Row:

@@ -54,8 +54,3 @@ def cache_key_of(identity: str, canonical: str) -> str:
     """
     # The hashed text is a JSON list of the format, the identity and the request.
     return hashlib.sha256(f"[{FORMAT},{json.dumps(identity)},{canonical}]".encode("ascii")).hexdigest()
-
-
-def answer_cache_key(identity: str, request: ChatRequest) -> str:
-    """The cache key of a request to the backend with this identity: 64 hexadecimal digits."""
-    return cache_key_of(identity, request_json(request))
