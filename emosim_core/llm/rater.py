@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ from emosim_core.llm.options import LLMRaterOptions, ModelRaterOptions
 from emosim_core.llm.prompts.prompt_strategy import PromptStrategy, Reply
 from emosim_core.llm.recorder import Recorder
 
+if TYPE_CHECKING:
+    from emosim_core.llm.gateway.gateway import Gateway
+
 _FATAL = (LLMAuthenticationError, LLMRequestError, LLMBudgetError, LLMReplayError)
 """Errors that every further request would raise too."""
 
@@ -36,35 +39,6 @@ _OBJECTIONS = 3
 
 _NEGLIGIBLE = 1e-4
 """Probabilities below this are not recorded."""
-
-
-class Counted(Protocol):
-    """Counts of requests, calls, tokens and cost."""
-
-    def summary(self) -> dict[str, Any]:
-        """The counts, as JSON values."""
-        ...
-
-
-class Asks(Protocol):
-    """Sends requests to a language model; the gateway is one."""
-
-    def ask(self, requests: Iterable[ChatRequest]) -> list[ChatAnswer | LLMError]:
-        """The answers in the order of the requests; in the place of a failed one, its error."""
-        ...
-
-    def close(self) -> None:
-        """Close connections and threads; they are opened again by the next request."""
-        ...
-
-    def charge(self, cost: float) -> None:
-        """Count a cost towards the limit on the cost."""
-        ...
-
-    @property
-    def usage(self) -> Counted:
-        """Counts of the calls so far."""
-        ...
 
 
 class ModelRater(Rater):
@@ -92,7 +66,7 @@ class ModelRater(Rater):
     def __init__(
         self,
         prompt_strategy: PromptStrategy,
-        gateway: Asks,
+        gateway: Gateway,
         options: ModelRaterOptions | None = None,
         *,
         label: str = "the prompt strategy",
@@ -159,9 +133,9 @@ class ModelRater(Rater):
         open_ones = list(range(len(places)))
         attempts = 0
         while open_ones and attempts < self.options.asks:
-            calls = self._num_calls()
+            calls = self.gateway.usage.calls
             answers = self.gateway.ask(request_for(i) for i in open_ones)
-            counts = not self._persistent or self._num_calls() > calls
+            counts = not self._persistent or self.gateway.usage.calls > calls
             attempts += counts
             records = self._recorder.record([places[i] for i in open_ones], [requests[i] for i in open_ones], answers)
             self._raise_fatal(answers, [int(request.items[places[i]]) for i in open_ones])
@@ -215,10 +189,6 @@ class ModelRater(Rater):
                     continue
             if isinstance(answer, LLMError) and (isinstance(answer, _FATAL) or asked_wait(answer) > LONGEST_WAIT):
                 raise answer
-
-    def _num_calls(self) -> int:
-        """Number of calls so far."""
-        return int(self.gateway.usage.summary()["calls"])
 
     def _rating(
         self, answer: ChatAnswer, reply: Reply, uniform: NDArray[np.float64] | None, row: int, place: int

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 from collections.abc import Callable
 from contextvars import ContextVar
 from queue import SimpleQueue
@@ -106,3 +108,13 @@ def answer_or_raise(result: Result, shared: bool = False) -> ChatAnswer:
     if isinstance(result, EmoSimError):
         raise result.with_traceback(None) if shared else result
     return result
+
+
+def reworded(error: LLMError, message: str) -> LLMError:
+    """A copy of an error with another message; a copy, as a backend may raise the same object again."""
+    with contextlib.suppress(Exception):  # an error class of a plugin may not be copyable
+        reworded = copy.copy(error)
+        reworded.args = (message, *error.args[1:])
+        reworded.__cause__ = error
+        return reworded
+    return error
