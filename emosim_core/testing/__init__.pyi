@@ -1,12 +1,15 @@
 """The public names of ``emosim_core.testing`` and where each lives."""
 
 from .backend import LLMBackendConformance as LLMBackendConformance
+from .batch import EmotionModelConformance as EmotionModelConformance
+from .batch import ObservationConformance as ObservationConformance
+from .batch import PerturbatorConformance as PerturbatorConformance
+from .batch import RetrievalConformance as RetrievalConformance
+from .batch import SelectorConformance as SelectorConformance
 from .chat_server import Answer as Answer
 from .chat_server import Call as Call
 from .chat_server import ChatServer as ChatServer
 from .check import check_plugin as check_plugin
-from .choices import PerturbatorConformance as PerturbatorConformance
-from .choices import SelectorConformance as SelectorConformance
 from .command_line import Emosim as Emosim
 from .command_line import Finished as Finished
 from .conformance import ComponentConformance as ComponentConformance
@@ -17,14 +20,12 @@ from .contract import BrokenRuleError as BrokenRuleError
 from .contract import Rule as Rule
 from .contract import hold as hold
 from .domain import DomainConformance as DomainConformance
-from .emotion_model import EmotionModelConformance as EmotionModelConformance
 from .fakes import ScriptedBackend as ScriptedBackend
 from .fakes import ScriptedRater as ScriptedRater
 from .files import fails as fails
 from .files import real as real
 from .files import write_folder as write_folder
 from .files import write_zip as write_zip
-from .observation import ObservationConformance as ObservationConformance
 from .policy import PolicyConformance as PolicyConformance
 from .population import PopulationProfileConformance as PopulationProfileConformance
 from .prompt_strategy import PromptStrategyConformance as PromptStrategyConformance
@@ -36,7 +37,6 @@ from .requests import retrieval_request as retrieval_request
 from .requests import retrieval_situation as retrieval_situation
 from .requests import selection_request as selection_request
 from .requests import shaping_request as shaping_request
-from .retrieval import RetrievalConformance as RetrievalConformance
 from .shaping import RewardShapingConformance as RewardShapingConformance
 from .sources import ItemLoaderConformance as ItemLoaderConformance
 from .sources import UserLoaderConformance as UserLoaderConformance

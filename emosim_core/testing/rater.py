@@ -13,7 +13,8 @@ from emosim_core.model import Population, User
 from emosim_core.model.arrays import Floats, Ints
 from emosim_core.simulation.checks import check_ratings
 from emosim_core.simulation.streams import Stage
-from emosim_core.testing.conformance import BatchConformance, no_error
+from emosim_core.testing.batch import BatchConformance
+from emosim_core.testing.conformance import no_error
 from emosim_core.testing.contract import hold
 from emosim_core.testing.worlds import SmallWorld, draws, small_world
 
