@@ -60,6 +60,8 @@ from emosim_core.model.domain import Words as Words
 from emosim_core.model.emotion import Emotion as Emotion
 from emosim_core.model.emotion import EmotionThresholds as EmotionThresholds
 from emosim_core.model.emotion import MoodOptions as MoodOptions
+from emosim_core.model.frozen import Frozen as Frozen
+from emosim_core.model.frozen import option as option
 from emosim_core.model.item import Item as Item
 from emosim_core.model.loader import CatalogSetting as CatalogSetting
 from emosim_core.model.loader import ItemLoader as ItemLoader
