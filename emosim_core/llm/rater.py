@@ -142,7 +142,7 @@ class ModelRater(Rater):
             remaining = []
             for i, answer, record in zip(open_ones, answers, records, strict=True):
                 if isinstance(answer, LLMError):
-                    reasons[places[i]] = _message(answer)
+                    reasons[places[i]] = f"{type(answer).__name__}: {answer}"
                     continue
                 try:
                     reply = self.prompt_strategy.read(answer)
@@ -175,11 +175,7 @@ class ModelRater(Rater):
         """Raise an error that every further request would raise.
 
         A rejection that may be about one request alone counts as such if the service has answered another request,
-        or has rejected fewer than three items.
-
-        Args:
-            answers: answers to requests.
-            items: index of the item of each request.
+        or has rejected fewer than three items. ``items`` are the indices of the items of the requests.
         """
         self._answered = self._answered or any(isinstance(answer, ChatAnswer) for answer in answers)
         for answer, item in zip(answers, items, strict=True):
@@ -211,17 +207,15 @@ class ModelRater(Rater):
 
     def _level(self, label: str) -> float:
         """The rating of a label."""
-        level = self._levels.get(label)
-        if level is None:
-            level = self._levels[label] = self.prompt_strategy.read(ChatAnswer(label)).rating
-        return level
+        if label not in self._levels:
+            self._levels[label] = self.prompt_strategy.read(ChatAnswer(label)).rating
+        return self._levels[label]
 
 
 def llm_rater(options: LLMRaterOptions, parts: Mapping[str, Resolved]) -> ModelRater:
     """The rater ``llm``.
 
     Args:
-        options: its options.
         parts: its ``model``, an :class:`~emosim_core.llm.LLMBackend`, and its ``strategy``, a
             :class:`~emosim_core.llm.PromptStrategy`.
     """
@@ -244,7 +238,3 @@ def llm_rater(options: LLMRaterOptions, parts: Mapping[str, Resolved]) -> ModelR
     rater.answered_by = f"{identity} ({backend.kind}; prompt strategy {parts['strategy'].component.name})"
     rater.batch_size = 16 * options.gateway.concurrency
     return rater
-
-
-def _message(error: LLMError) -> str:
-    return f"{type(error).__name__}: {error}"

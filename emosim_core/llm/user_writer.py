@@ -98,7 +98,6 @@ class UserWriter:
         """The name and the description in an answer.
 
         Args:
-            answer: the answer.
             taken: names of other users in lower case, with the ids of these users.
 
         Raises:
@@ -157,11 +156,7 @@ class UserWriter:
 
 
 def _refuse_numbers(description: str, user: User) -> None:
-    """See that a description holds no rating: a prompt has a scale of its own, on which it would mean another one.
-
-    Raises:
-        LLMMalformedError: there is a number in it that is not the age.
-    """
+    """Refuse a number that is not the age: a rating would mean another one on the scale of a prompt."""
     for number in re.findall(r"\d+", description):
         if number != str(user.age):
             raise LLMMalformedError(f"The description holds the number {number}; the only one may be the age.")

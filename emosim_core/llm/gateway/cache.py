@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from emosim_core.data.files import partial_path, remove_partial
 from emosim_core.data.places import open_table, read_lines
 from emosim_core.errors import ConfigurationError, DataError, LLMCacheError
 from emosim_core.llm.chat import LARGEST_COUNT, ChatAnswer, Usage, checked
@@ -80,13 +81,7 @@ def default_cache_path() -> Path:
 
 
 class Pruned(NamedTuple):
-    """Result of :meth:`AnswerCache.prune`.
-
-    Attributes:
-        removed: number of answers removed.
-        remaining: number of answers that remain.
-        bytes: size of the file afterwards.
-    """
+    """Numbers of answers that :meth:`AnswerCache.prune` removed and that remain, and the bytes of the file after it."""
 
     removed: int
     remaining: int
@@ -115,7 +110,9 @@ class AnswerCache:
     """Answers by cache key. A cached answer is never replaced.
 
     The file is opened at the first use, and created if it does not exist. Answers survive the death of the process as
-    soon as :meth:`exchange` returns; those of the last moments before a power failure may be lost.
+    soon as :meth:`exchange` returns; those of the last moments before a power failure may be lost. Every method raises
+    a DataError where the file cannot be read or written or is no cache of answers; it is an :class:`LLMCacheError`
+    where SQLite says so.
 
     Args:
         path: the file.
@@ -134,20 +131,12 @@ class AnswerCache:
     # -------------------------------------------------------------------------------- reading and writing
 
     def get_many(self, keys: Sequence[str]) -> dict[str, ChatAnswer]:
-        """The cached answers by key; a key without an answer is absent.
-
-        Raises:
-            DataError: the file cannot be read or is no cache of answers.
-        """
+        """The cached answers by key; a key without an answer is absent."""
         with self._reading() as connection:
             return {} if connection is None else _look_up(connection, keys)
 
     def progress(self, keys: Sequence[str], owner: claims.Owner) -> tuple[dict[str, ChatAnswer], set[str]]:
-        """State of requests that another process has claimed: answers by key, and the keys that are still claimed.
-
-        Raises:
-            LLMCacheError: the file cannot be read.
-        """
+        """State of requests that another process has claimed: answers by key, and the keys that are still claimed."""
         with self._reading() as connection:
             assert connection is not None
             # In this order: a request answered between the two queries is no longer claimed, and :meth:`exchange`
@@ -172,9 +161,6 @@ class AnswerCache:
                 are not claimed.
             owner: owner of the claims; it is alive.
             released: keys of requests whose claims are released.
-
-        Raises:
-            LLMCacheError: the file cannot be written.
         """
         existing: dict[str, ChatAnswer] = {}
         answered: dict[str, ChatAnswer] = {}
@@ -192,20 +178,12 @@ class AnswerCache:
         return Exchange(existing, answered, elsewhere)
 
     def sign_of_life(self, owner: claims.Owner) -> None:
-        """Record that an owner of claims is alive.
-
-        Raises:
-            LLMCacheError: the file cannot be written.
-        """
+        """Record that an owner of claims is alive."""
         with self._writing() as connection:
             owner.register(connection)
 
     def release(self, owner: claims.Owner) -> None:
-        """Release all claims of an owner.
-
-        Raises:
-            LLMCacheError: the file cannot be written.
-        """
+        """Release all claims of an owner."""
         with self._writing() as connection:
             owner.leave(connection)
 
@@ -225,11 +203,7 @@ class AnswerCache:
     # ---------------------------------------------------------------------------------------- maintenance
 
     def stats(self) -> dict[str, Any]:
-        """Size of the file, and per backend the number of answers, tokens and dates, as JSON values.
-
-        Raises:
-            DataError: the file cannot be read or is no cache of answers.
-        """
+        """Size of the file, and per backend the number of answers, tokens and dates, as JSON values."""
         rows: list[tuple[Any, ...]] = []
         if self.path.exists():
             with self._reading() as connection:
@@ -264,7 +238,6 @@ class AnswerCache:
 
         Raises:
             ConfigurationError: no criterion is given.
-            DataError: the file cannot be written.
         """
         if older_than_days is None and max_mb is None and identity is None:
             raise ConfigurationError(
@@ -292,20 +265,9 @@ class AnswerCache:
     def export(
         self, path: str | os.PathLike[str], clean: Callable[[CachedAnswer], CachedAnswer] = lambda entry: entry
     ) -> int:
-        """Write all answers with their requests to a file of JSON lines, whole or not at all.
-
-        Args:
-            path: the file.
-            clean: applied to each answer before it is written.
-
-        Returns:
-            Number of answers.
-
-        Raises:
-            DataError: one of the files cannot be read or written.
-        """
+        """Write all answers, each cleaned, to a file of JSON lines, whole or not at all; returns how many."""
         target = Path(path).expanduser()
-        partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+        partial = partial_path(target)
         count = 0
         try:
             with partial.open("w", encoding="ascii", newline="\n") as stream:
@@ -316,24 +278,16 @@ class AnswerCache:
         except OSError as error:
             raise DataError(target, f"cannot be written: {error.strerror or error}") from error
         finally:
-            with contextlib.suppress(OSError):
-                partial.unlink()
+            remove_partial(partial)
         return count
 
     def import_(
         self, path: str | os.PathLike[str], clean: Callable[[CachedAnswer], CachedAnswer] = lambda entry: entry
     ) -> tuple[int, int]:
-        """Add the answers of a file that :meth:`export` wrote, all of them or none.
+        """Add the answers of a file that :meth:`export` wrote, each cleaned, all of them or none.
 
-        Args:
-            path: the file.
-            clean: applied to each answer before it is added.
-
-        Returns:
-            Number of answers added, and number of answers that exist already and are unchanged.
-
-        Raises:
-            DataError: a line is malformed, or one of the files cannot be read or written.
+        A DataError names a line that is malformed. Returns how many were added, and how many exist already and are
+        unchanged.
         """
         added = total = 0
         with self._writing() as connection:

@@ -43,14 +43,6 @@ def request_json(request: ChatRequest) -> str:
 
 
 def cache_key_of(identity: str, canonical: str) -> str:
-    """The cache key of a request.
-
-    Args:
-        identity: identity of the backend; see :class:`~emosim_core.llm.backend.LLMBackend`.
-        canonical: the request, as :func:`request_json` writes it.
-
-    Returns:
-        64 hexadecimal digits.
-    """
+    """The cache key, 64 hexadecimal digits, of a request to a backend, as :func:`request_json` writes it."""
     # The hashed text is a JSON list of the format, the identity and the request.
     return hashlib.sha256(f"[{FORMAT},{json.dumps(identity)},{canonical}]".encode("ascii")).hexdigest()

@@ -71,14 +71,7 @@ def _schema() -> TypeAdapter[_Line]:
 
 
 class CachedAnswer(NamedTuple):
-    """A cached answer.
-
-    Attributes:
-        identity: identity of the backend.
-        request: the request.
-        answer: the answer.
-        created: time of the answer, in seconds since 1970 UTC.
-    """
+    """The answer of the backend with this identity to a request, ``created`` in seconds since 1970 UTC."""
 
     identity: str
     request: ChatRequest
@@ -89,8 +82,7 @@ class CachedAnswer(NamedTuple):
 class Cleaner:
     """Removes keys from exported and imported answers: those in the environment, and texts that look like one.
 
-    Attributes:
-        changed: number of answers that held a key.
+    ``changed`` counts the answers that held a key.
     """
 
     def __init__(self) -> None:
@@ -150,11 +142,7 @@ def write_line(entry: CachedAnswer) -> str:
 
 
 def read_line(line: str) -> CachedAnswer:
-    """The cached answer of a line.
-
-    Raises:
-        ValueError: the line is not of the form that :func:`write_line` writes; names the field.
-    """
+    """The cached answer of a line; a ValueError names the field that is not as :func:`write_line` writes it."""
     try:
         payload = _schema().validate_python(json_text.loads(line))
     except RecursionError as error:

@@ -35,13 +35,10 @@ class Gateway:
     """Calls a language model, in parallel where it is a service, and caches every answer before it is used.
 
     Args:
-        backend: the language model.
         options: concurrency, attempts, budget, replay and cache.
         retries: which calls are repeated, and when; exponential backoff where not given.
 
     Attributes:
-        backend: the language model.
-        options: the options.
         usage: counts of requests, calls, tokens and cost.
 
     A pickled or copied gateway is closed and opens at the next request; its counts go on.
@@ -96,8 +93,7 @@ class Gateway:
     def close(self) -> None:
         """Complete the running calls, and close the backend and the cache; the next request opens them again.
 
-        Raises:
-            PluginError: the backend cannot be closed.
+        A PluginError where the backend cannot be closed.
         """
         self._leave_parent()
         with self._lock:

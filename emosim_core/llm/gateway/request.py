@@ -69,12 +69,7 @@ class Caller:
 
 
 class PendingRequest:
-    """A request without an answer.
-
-    Args:
-        key: its cache key.
-        request: the request.
-        canonical: the request as canonical JSON.
+    """A request without an answer, with its cache key and as canonical JSON.
 
     Attributes:
         callers: the threads that wait for it.
@@ -100,11 +95,7 @@ PENDING: ContextVar[PendingRequest] = ContextVar("PENDING")
 
 
 def answer_or_raise(result: Result, shared: bool = False) -> ChatAnswer:
-    """The answer of a result; its error is raised.
-
-    Args:
-        shared: whether other requests have the same error; the traces of all of them would take long to grow.
-    """
+    """The answer of a result; its error is raised, without a trace where other requests have the same (``shared``)."""
     if isinstance(result, EmoSimError):
         raise result.with_traceback(None) if shared else result
     return result

@@ -115,11 +115,7 @@ def for_how_long(seconds: float, now: datetime | None = None) -> str:
 
 
 class WaitNotice:
-    """Reports in the log, as a warning, that calls wait.
-
-    Args:
-        clock: seconds, from any origin.
-    """
+    """Reports in the log, as a warning, that calls wait; the clock tells seconds, from any origin."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -127,12 +123,7 @@ class WaitNotice:
         self._longest = 0.0
 
     def waits(self, error: LLMError, seconds: float) -> None:
-        """Note that a call waits.
-
-        Args:
-            error: why.
-            seconds: how long.
-        """
+        """Note that a call waits for some seconds, and because of which error."""
         starting = getattr(error, "starting", False)
         if seconds < _MIN_REPORTED and not starting:
             return

@@ -16,14 +16,7 @@ log = logging.getLogger("emosim_core.llm")
 
 
 class Retrying(LLMBackend):
-    """Repeats failed calls.
-
-    Args:
-        backend: the next link; gets each call.
-        retries: which calls are repeated, and when.
-        limiter: held back while the service asks to wait.
-        together: whether calls that fail in the same turn of the loop, those of a batch, are repeated together.
-    """
+    """Repeats failed calls; ``together``, those that fail in the same turn of the loop, as the calls of a batch do."""
 
     def __init__(self, backend: LLMBackend, retries: Retries, limiter: AdaptiveLimiter, together: bool) -> None:
         self._backend, self._retries, self._limiter, self._together = backend, retries, limiter, together

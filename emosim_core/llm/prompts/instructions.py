@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from emosim_core.llm.prompts.parsing import MOST_REASONS
 from emosim_core.llm.prompts.scales import PromptScale
 from emosim_core.model import Words
 
@@ -12,13 +11,8 @@ from emosim_core.model import Words
 def instructions(words: Words, scale: PromptScale, *, role: bool, mood: bool, history: bool, traits: bool) -> str:
     """The instructions, the same for all users and items.
 
-    Args:
-        words: words of the domain.
-        scale: the scale of the prompt.
-        role: whether the model is to be the user, rather than to predict the user's answer.
-        mood: whether prompts tell the mood.
-        history: whether prompts may tell past ratings.
-        traits: whether prompts tell the traits.
+    With ``role``, the model is to be the user, rather than to predict the user's answer. Prompts tell the mood, the
+    traits, and past ratings, where there are any (``history``), or not.
     """
     return "\n".join(
         [
@@ -75,34 +69,23 @@ def question(words: Words, role: bool, form: str) -> str:
     return f"Which rating {who} give this {words.item}? {form}"
 
 
-def form_label(scale: PromptScale) -> str:
-    """The form of an answer that is the rating alone."""
-    return f"Answer with {_labels(scale)} alone, without any other word or sign."
-
-
-def form_thinking(scale: PromptScale) -> str:
-    """The same after silent thought."""
-    return (
-        "First think it over briefly and silently: what speaks for it with this person, and what against it? Then "
-        f"answer with {_labels(scale)} alone, without any other word or sign."
-    )
-
-
-def form_reason(scale: PromptScale) -> str:
-    """The form of an answer with one reason."""
-    return (
-        'Answer with one JSON object and nothing else: {"reason": "...", "rating": ...}. The reason is one short '
-        f"sentence of at most 25 words; the rating is {_labels(scale, quoted=True)}."
-    )
-
-
-def form_reasons(scale: PromptScale) -> str:
-    """The form of an answer with several reasons."""
-    return (
-        'Answer with one JSON object and nothing else: {"reasons": ["...", "..."], "rating": ...}. Give one to '
-        f"{'three' if MOST_REASONS == 3 else MOST_REASONS} reasons of at most 20 words each, then the rating, which is "
-        f"{_labels(scale, quoted=True)}."
-    )
+def form_of_answer(scale: PromptScale, key: str, thinks: bool) -> str:
+    """The form of an answer: the rating alone, perhaps after silent thought; or JSON with a ``key`` for reasons."""
+    if key == "reason":
+        return (
+            'Answer with one JSON object and nothing else: {"reason": "...", "rating": ...}. The reason is one short '
+            f"sentence of at most 25 words; the rating is {_labels(scale, quoted=True)}."
+        )
+    if key == "reasons":
+        return (
+            'Answer with one JSON object and nothing else: {"reasons": ["...", "..."], "rating": ...}. Give one to '
+            f"three reasons of at most 20 words each, then the rating, which is {_labels(scale, quoted=True)}."
+        )
+    begin = "Answer"
+    if thinks:
+        begin = "First think it over briefly and silently: what speaks for it with this person, and what against it? "
+        begin += "Then answer"
+    return f"{begin} with {_labels(scale)} alone, without any other word or sign."
 
 
 def _labels(scale: PromptScale, quoted: bool = False) -> str:

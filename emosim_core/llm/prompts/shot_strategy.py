@@ -24,7 +24,7 @@ from emosim_core.llm.prompts.parsing import (
 )
 from emosim_core.llm.prompts.prompt_strategy import PromptStrategy, Reply
 from emosim_core.llm.prompts.prompt_text import SHORT, item_lines, mood_text, times_text, user_lines
-from emosim_core.llm.prompts.scales import PROMPT_SCALES, PromptScale, PromptScaleName, default_for
+from emosim_core.llm.prompts.scales import PROMPT_SCALES, PromptScaleName, default_for
 from emosim_core.model import Example
 from emosim_core.model.frozen import Frozen, option
 
@@ -108,7 +108,7 @@ class ShotPromptStrategy(PromptStrategy):
         self._levels = {label: self._scale.to_domain(label, setting.scale) for label in self._scale.labels}
         self._choices = () if self._key else self._scale.labels
         self._schema = answer_schema(self._scale, self._key) if self._key else None
-        self._form = self._form_of_answer(self._scale)
+        self._form = words_of.form_of_answer(self._scale, self._key, options.style == "cotlite")
         self._question = words_of.question(words, options.system == "our", self._form)
         # Texts of users, items, retrieved items and ratings are made at first use and cached.
         self._user_texts: dict[int, str] = {}
@@ -251,13 +251,6 @@ class ShotPromptStrategy(PromptStrategy):
         return json.dumps(
             {self._key: reason if self._key == "reason" else [reason], "rating": rating}, ensure_ascii=False
         )
-
-    # --------------------------------------------------------------------------------------- form of the answer
-
-    def _form_of_answer(self, scale: PromptScale) -> str:
-        if self._key:
-            return words_of.form_reason(scale) if self._key == "reason" else words_of.form_reasons(scale)
-        return words_of.form_thinking(scale) if self.options.style == "cotlite" else words_of.form_label(scale)
 
     def _expected(self) -> str:
         return expected_object(self._scale, self._key) if self._key else expected_label(self._scale)
