@@ -14,15 +14,13 @@ from pydantic import model_validator
 
 from emosim_core.llm import ChatRequest, Price
 from emosim_core.plugins import Frozen, option
-from emosim_deepseek.addresses import address, base_url
-from emosim_deepseek.keys import is_variable, keys_of_environment
+from emosim_deepseek.addresses import address, base_url, is_variable, keys_of_environment
 from emosim_deepseek.service import ChatService
 
 _NAMES = ("api_key_env", "base_url_env")
 
 SERVICE = "https://api.deepseek.com"
 BASE_URL_VARIABLE = "DEEPSEEK_BASE_URL"
-
 
 Tariff = Literal["peak", "off-peak"]
 

@@ -11,9 +11,8 @@ from pydantic import Field, model_validator
 
 from emosim_core.llm import ChatRequest, Price
 from emosim_core.plugins import Frozen, option
-from emosim_deepseek.addresses import address, base_url
+from emosim_deepseek.addresses import address, base_url, keys_of_environment
 from emosim_deepseek.deepseek import without_secrets
-from emosim_deepseek.keys import keys_of_environment
 from emosim_deepseek.service import ChatService
 
 _ADDRESS = re.compile(r"(localhost|\d+(\.\d+){3}|\[[0-9a-fA-F:]+\])(:\d|/|#|$)|[\w-]+(\.[\w-]+)+(:\d+)?/\S*#")

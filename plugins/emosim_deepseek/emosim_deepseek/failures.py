@@ -20,9 +20,8 @@ from emosim_core.llm import (
     LLMRequestError,
     LLMTransientError,
 )
-from emosim_deepseek.bodies import Fault, shortened
-from emosim_deepseek.keys import without_key
-from emosim_deepseek.phrases import PHRASES
+from emosim_deepseek.addresses import without_key
+from emosim_deepseek.bodies import PHRASES, Fault, shortened
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,7 @@ class ServiceInfo:
 
 
 def failure(status: int, headers: Mapping[str, str], fault: Fault, info: ServiceInfo, key: str) -> LLMError:
-    """The error for a response without an answer; its text contains no part of the key.
-
-    Args:
-        status: status of the response, or the one that its body names.
-    """
+    """The error for a response without an answer, of this status or of the one that its body names; it holds no key."""
     message = shown(fault.text, key)
     message = message if message.endswith("...") else message.removesuffix(".")
     answers = f"{info.service} answers with status {status}" + (f": {message}" if message else "")

@@ -60,11 +60,7 @@ class ChatFormat:
         return list(self.tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"])
 
     def prompt(self, request: ChatRequest, thinking: bool = False) -> list[int]:
-        """The tokens of a prompt, up to the beginning of the answer.
-
-        Raises:
-            LLMRequestError: the chat template rejects these messages.
-        """
+        """The tokens of a prompt, up to the answer; an LLMRequestError where the chat template rejects the messages."""
         return self._begin + self.encode(self.text(request.messages, thinking))
 
     def text(self, messages: Sequence[Message], thinking: bool = False) -> str:

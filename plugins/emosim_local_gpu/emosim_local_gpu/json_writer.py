@@ -25,11 +25,7 @@ class UnknownSchemaError(ValueError):
 
 
 class Schemas:
-    """Grammars of JSON schemas over the tokens of a model.
-
-    Args:
-        size: number of logits of the model, V.
-    """
+    """Grammars of JSON schemas over the tokens of a model with ``size`` logits, V."""
 
     def __init__(self, tokenizer: Any, size: int, ends: Collection[int]) -> None:
         self._tokenizer, self.size, self._ends = tokenizer, size, sorted(ends)

@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Sampler:
-    """Picks tokens.
-
-    Attributes:
-        temperature: 0 for the likeliest token.
-    """
+    """Picks tokens; the likeliest one at a temperature of 0."""
 
     temperature: float = 0.0
     numbers: random.Random = field(default_factory=lambda: random.Random(0))

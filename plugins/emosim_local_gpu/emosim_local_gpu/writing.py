@@ -1,14 +1,16 @@
-"""Writing: several answers at once, each by its own writer, one token per answer and pass."""
+"""Writing: several answers at once, each by its own writer, one token per answer and pass; and that of free answers."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from emosim_core.llm import LLMRequestError
+from emosim_local_gpu.chat_format import CLOSE, OPEN
 from emosim_local_gpu.engine import Engine, Prefix, Rows
+from emosim_local_gpu.sampling import Sampler
 
 if TYPE_CHECKING:
     import torch
@@ -25,25 +27,17 @@ class Writer(Protocol):
 
 
 def write(engine: Engine, rows: Rows, prefix: Prefix, writers: Sequence[Writer]) -> None:
-    """Let each writer continue its row.
-
-    Raises:
-        LLMRequestError: the model has no cache of keys and values, so it cannot continue a row.
-    """
+    """Let each writer continue its row; an LLMRequestError where the model has no cache, so that it cannot."""
     started = []
     for row, writer in zip(rows, writers, strict=True):
         generator = writer.write()
         first = next(generator, None)
         if first is not None:
             started.append((generator, [*row, *first]))
-    if engine.branches:
-        groups = [started] if started else []
-    else:
-        by_length: dict[int, list[tuple[Tokens, list[int]]]] = {}
-        for one in started:
-            by_length.setdefault(len(one[1]), []).append(one)
-        groups = list(by_length.values())
-    for group in groups:
+    groups: dict[int, list[tuple[Tokens, list[int]]]] = {}
+    for one in started:
+        groups.setdefault(0 if engine.branches else len(one[1]), []).append(one)
+    for group in groups.values():
         _write_group(engine, [row for _, row in group], prefix, [generator for generator, _ in group])
 
 
@@ -70,3 +64,74 @@ def _write_group(engine: Engine, rows: Rows, prefix: Prefix, generators: Sequenc
         for i, place in active:
             fed[place] = queues[i].popleft()
         engine.go_on(read, fed)
+
+
+class TextWriter:
+    """Writes one answer until the model ends it.
+
+    Args:
+        most: maximum tokens of the answer without thoughts.
+        most_in_all: maximum tokens with thoughts.
+        thinks: whether the prompt ends with an open thought.
+    """
+
+    def __init__(
+        self, tokenizer: Any, ends: Collection[int], sampler: Sampler, most: int, most_in_all: int, thinks: bool = False
+    ) -> None:
+        self._tokenizer, self._ends, self._sampler = tokenizer, ends, sampler
+        self._most, self._most_in_all, self._thinks = most, most_in_all, thinks
+        self._opened = thinks
+        self._tokens: list[int] = []
+        self._thought = 0
+        self.cut_off = False
+
+    def write(self) -> Tokens:
+        """Yield the tokens one by one; the first list that is yielded is empty."""
+        logits = yield []
+        opening, closing = self._mark(OPEN), self._mark(CLOSE)
+        while True:
+            token = self._sampler.pick(logits)
+            if token in self._ends:
+                return
+            self._tokens.append(token)
+            if token == opening and len(self._tokens) <= 2:
+                self._opened = True
+            if token == closing:
+                self._opened, self._thought = False, len(self._tokens)
+            length = 0 if self._opened else len(self._tokens) - self._thought
+            if length >= self._most or len(self._tokens) >= self._most_in_all:
+                self.cut_off = True
+                return
+            logits = yield [token]
+
+    @property
+    def written(self) -> int:
+        """Number of tokens, thoughts included."""
+        return len(self._tokens)
+
+    @property
+    def thought(self) -> int:
+        """Number of tokens of thoughts."""
+        return len(self._tokens) if self._opened else self._thought
+
+    @property
+    def parts(self) -> tuple[str, str]:
+        text = self._tokenizer.decode(self._tokens, skip_special_tokens=True).strip()
+        thoughts, closed, answer = text.partition(CLOSE)
+        begun = self._thinks or text.startswith(OPEN)
+        if closed and begun:
+            return thoughts.removeprefix(OPEN).strip(), answer.strip()
+        if begun or self._opened:
+            return text.removeprefix(OPEN).strip(), ""
+        if self._thought:  # the marks are special tokens, which leave no text
+            tokens = self._tokens
+            shown = [
+                self._tokenizer.decode(part, skip_special_tokens=True).strip()
+                for part in (tokens[: self._thought], tokens[self._thought :])
+            ]
+            return shown[0], shown[1]
+        return "", text
+
+    def _mark(self, text: str) -> int | None:
+        token = self._tokenizer.convert_tokens_to_ids(text)
+        return token if isinstance(token, int) and token != self._tokenizer.unk_token_id else None

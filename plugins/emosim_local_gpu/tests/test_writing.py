@@ -113,7 +113,7 @@ class Script:
 
 def writer_of(local: LocalBackend, text: str, most: int = 100, thinks: bool = False) -> Any:
     import torch
-    from emosim_local_gpu.text_writer import TextWriter
+    from emosim_local_gpu.writing import TextWriter
 
     loaded, script = local._load(), Script(local, text)
     writer = TextWriter(loaded.format.tokenizer, loaded.ends, script, most, 60, thinks)  # type: ignore[arg-type]
