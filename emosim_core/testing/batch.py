@@ -79,11 +79,7 @@ class BatchConformance(ComponentConformance):
         raise NotImplementedError
 
     def ask(self, component: Any, request: Any, who: Ints) -> Any:
-        """What the component answers, checked as in a run.
-
-        Raises:
-            BrokenRuleError: it answers something else than its interface says.
-        """
+        """What the component answers, checked as in a run; a BrokenRuleError where its interface says otherwise."""
         raise NotImplementedError
 
     def of_user(self, answer: Any, row: int) -> list[NDArray[Any]]:

@@ -10,9 +10,9 @@ from emosim_core import testing
 from emosim_core.hooks.component import KIND_TITLES
 from emosim_core.hooks.registry import PluginRecord
 from emosim_core.testing.backend import LLMBackendConformance
+from emosim_core.testing.command_line import in_new_process
 from emosim_core.testing.conformance import ComponentConformance, Outcome, forget_plugins, registry, run_suite
 from emosim_core.testing.contract import BrokenRuleError
-from emosim_core.testing.process import in_new_process
 
 SUITES: dict[str, type[ComponentConformance]] = {
     suite.kind: suite

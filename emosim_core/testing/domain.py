@@ -9,9 +9,9 @@ from typing import Any
 
 from emosim_core.model import Domain, Emotion, Example, RatingScale, StudyUsers, User, Words
 from emosim_core.model.user import TRAITS
+from emosim_core.testing.command_line import in_new_process
 from emosim_core.testing.conformance import ComponentConformance, embeddings_of, no_error, registry, run_suite
 from emosim_core.testing.contract import hold
-from emosim_core.testing.process import in_new_process
 from emosim_core.testing.sources import ItemLoaderConformance, UserLoaderConformance
 
 _REGISTERED = """

@@ -13,7 +13,7 @@ from fixtures.answers import answer_cache_key, put_many
 
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
 from emosim_core.llm.gateway.cache import AnswerCache
-from emosim_core.testing.process import in_new_process
+from emosim_core.testing.command_line import in_new_process
 
 
 def question(number: int) -> ChatRequest:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from emosim_books.book import Book
 from emosim_books.loaders import amazon_lines, formats
-from emosim_books.loaders.cells import rating_and_count
-from emosim_books.loaders.words import WORDS
+from emosim_books.loaders.cells import WORDS, rating_and_count
 from emosim_core import DataError
 from emosim_core.loading import (
     RecordEmbeddings,
