@@ -72,12 +72,7 @@ class UsageTally:
             self.retried += again
 
     def count_answer(self, usage: Usage, most: Callable[[], Usage] = Usage) -> None:
-        """Count the tokens and the cost of an answered call.
-
-        Args:
-            usage: what the service reports.
-            most: returns an upper bound; called if a part of the usage is unknown.
-        """
+        """Count the tokens and the cost of an answered call; ``most`` returns an upper bound of what is unknown."""
         with self._lock:
             self._answered += 1
             self.prompt_tokens += usage.prompt

@@ -97,11 +97,7 @@ class ShotPromptStrategy(PromptStrategy):
         self._ready = False
 
     def prepare(self, setting: WorldSetting) -> None:
-        """Make the texts that are the same in every prompt.
-
-        Raises:
-            ConfigurationError: the domain has fewer worked examples than are to be shown.
-        """
+        """Make the texts that are the same in every prompt; a ConfigurationError where worked examples are too few."""
         options, words = self.options, setting.words
         self._setting, self._catalog, self._population = setting, setting.catalog, setting.population
         self._scale = default_for(setting.scale) if options.scale == "auto" else PROMPT_SCALES[options.scale]
@@ -137,7 +133,6 @@ class ShotPromptStrategy(PromptStrategy):
         self._ready = True
 
     def ask(self, request: RatingRequest, row: int, place: int) -> ChatRequest:
-        """The request for the rating of one item by one user."""
         if not self._ready:
             raise RuntimeError("call prepare() before ask()")
         options = self.options
@@ -169,11 +164,7 @@ class ShotPromptStrategy(PromptStrategy):
         return replace(request, messages=(*request.messages, rejected, Message("user", correction)))
 
     def read(self, answer: ChatAnswer) -> Reply:
-        """The rating in an answer, and the reasons if the style has them.
-
-        Raises:
-            LLMMalformedError: the answer does not have the requested form, or was cut off.
-        """
+        """The rating in an answer, and the reasons if the style has them."""
         if not answer.finished:
             refuse_unfinished(answer.text, self._expected())
         reasons: list[str] = []

@@ -27,14 +27,9 @@ Tariff = Literal["peak", "off-peak"]
 
 @dataclass(frozen=True)
 class Model:
-    """A name of a model that the service accepts, or used to accept.
+    """A name of a model that the service accepts, or used to accept until it was ``retired``, a date.
 
-    Attributes:
-        name: name in the option ``model``.
-        served_name: name that is sent to the service.
-        thinking: whether it thinks by default; None if unknown.
-        retired: date on which the name was retired; empty if it is in use.
-        prices: prices by tariff; empty if unknown.
+    ``served_name`` is sent to the service. Whether it thinks by default, and its prices by tariff, may be unknown.
     """
 
     name: str

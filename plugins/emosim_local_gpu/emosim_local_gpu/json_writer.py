@@ -60,18 +60,10 @@ class Schemas:
 
 
 class JsonWriter:
-    """Writes one JSON text.
+    """Writes one JSON text; an UnknownSchemaError where the schema cannot be enforced.
 
-    Args:
-        schemas: grammars over the tokens of the model.
-        most: number of tokens after which the text ends as soon as its schema allows.
-        room: maximum tokens in all.
-
-    Attributes:
-        cut_off: whether the text ended because of ``most`` or ``room``, or is not whole.
-
-    Raises:
-        UnknownSchemaError: the schema cannot be enforced.
+    After ``most`` tokens the text ends as soon as its schema allows, after ``room`` tokens in any case; ``cut_off``
+    says whether it ended because of one of them, or is not whole.
     """
 
     thought = 0
