@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from emosim_core.components.base import Draws, Exchange, Rater, RatingRequest, Ratings, WorldSetting
 from emosim_core.errors import (
     ConfigurationError,
-    EmoSimError,
     LLMAuthenticationError,
     LLMBudgetError,
     LLMError,
@@ -20,7 +19,7 @@ from emosim_core.errors import (
     LLMRequestError,
 )
 from emosim_core.hooks import Resolved
-from emosim_core.hooks.faults import fault, named
+from emosim_core.hooks.faults import named
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
 from emosim_core.llm.gateway.retries import LONGEST_WAIT, asked_wait
@@ -118,12 +117,8 @@ class ModelRater(Rater):
 
         def request_for(i: int) -> ChatRequest:
             if i not in requests:
-                try:
+                with named(self._label):
                     requests[i] = self.prompt_strategy.ask(request, *places[i])
-                except EmoSimError:
-                    raise
-                except Exception as error:
-                    raise fault(self._label, error) from error
             return requests[i]
 
         self._recorder.clear()
@@ -145,7 +140,8 @@ class ModelRater(Rater):
                     reasons[places[i]] = f"{type(answer).__name__}: {answer}"
                     continue
                 try:
-                    reply = self.prompt_strategy.read(answer)
+                    with named(self._label):
+                        reply = self.prompt_strategy.read(answer)
                 except LLMMalformedError as error:
                     record.problem = str(error)
                     reasons[places[i]] = f"no answer could be parsed in {max(attempts, 1)} attempts: {error}"
@@ -155,10 +151,6 @@ class ModelRater(Rater):
                     requests[i] = next_request
                     remaining.append(i)
                     continue
-                except EmoSimError:
-                    raise
-                except Exception as error:
-                    raise fault(self._label, error) from error
                 values[places[i]] = self._rating(answer, reply, uniform, *places[i])
                 reasons[places[i]] = (reply.reason or answer.reasoning) if self.options.explain else ""
                 shares[places[i]] = {label: p for label, p in answer.probabilities.items() if p >= _NEGLIGIBLE}

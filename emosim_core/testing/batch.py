@@ -25,8 +25,14 @@ from emosim_core.simulation import checks
 from emosim_core.simulation.streams import Stage
 from emosim_core.testing.conformance import ComponentConformance, no_error, untouched
 from emosim_core.testing.contract import hold
-from emosim_core.testing.requests import arrays_of, perturbation_request, retrieval_request, selection_request
-from emosim_core.testing.worlds import SmallWorld, draws
+from emosim_core.testing.worlds import (
+    SmallWorld,
+    arrays_of,
+    draws,
+    perturbation_request,
+    retrieval_request,
+    selection_request,
+)
 
 if TYPE_CHECKING:
     from gymnasium import Space

@@ -14,8 +14,8 @@ from emosim_core.errors import DataError
 from emosim_core.simulation.assembly import load_items as load_items_of_a_run
 from emosim_core.testing.conformance import registry
 from emosim_core.testing.contract import require
+from emosim_core.testing.domain import load_items
 from emosim_core.testing.files import write_folder, write_zip
-from emosim_core.testing.sources import load_items
 
 
 @dataclass(frozen=True)

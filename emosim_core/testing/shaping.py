@@ -13,8 +13,7 @@ from emosim_core.simulation.checks import check_end_reasons, check_shaped
 from emosim_core.simulation.streams import Stage, Streams
 from emosim_core.testing.conformance import ComponentConformance, no_error, untouched
 from emosim_core.testing.contract import hold
-from emosim_core.testing.requests import arrays_of, shaping_request
-from emosim_core.testing.worlds import SmallWorld
+from emosim_core.testing.worlds import SmallWorld, arrays_of, shaping_request
 
 _USERS, _SLATE, _STEPS = 12, 2, 14
 

@@ -167,8 +167,10 @@ class AnswerCache:
         elsewhere: set[str] = set()
         with self._writing() as connection:
             if rows:
-                existing = _insert(connection, rows)
-                claims.drop(connection, [str(row[0]) for row in rows])
+                keys = [str(row[0]) for row in rows]
+                if connection.executemany(_INSERT, rows).rowcount < len(rows):
+                    existing = _look_up(connection, keys)  # another process wrote one of them first
+                claims.drop(connection, keys)
             if released:
                 owner.release(connection, released)
             if wanted:
@@ -373,30 +375,25 @@ class AnswerCache:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataError(self.path, f"its folder cannot be made: {error.strerror or error}") from error
-        connection = _connect(self.path)
+        return self._prepared(_connect(self.path))
+
+    def _open_to_read(self) -> sqlite3.Connection:
+        uri = self.path.absolute().as_uri()
+        try:
+            return self._prepared(_connect(f"{uri}?mode=ro", uri=True))
+        except sqlite3.OperationalError:  # on read-only storage a file in WAL mode opens only as immutable
+            return self._prepared(_connect(f"{uri}?immutable=1", uri=True))
+
+    def _prepared(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """A connection that is checked and, for writing, set up; it is closed where that fails."""
         try:
             self._check(connection)
-            _set_up(connection)
+            if not self._read_only:
+                _set_up(connection)
         except BaseException:
             connection.close()
             raise
         return connection
-
-    def _open_to_read(self) -> sqlite3.Connection:
-        # On read-only storage a file in WAL mode opens only as immutable.
-        for mode in ("mode=ro", "immutable=1"):
-            connection = _connect(f"{self.path.absolute().as_uri()}?{mode}", uri=True)
-            try:
-                self._check(connection)
-                return connection
-            except sqlite3.OperationalError:
-                connection.close()
-                if mode != "mode=ro":
-                    raise
-            except BaseException:
-                connection.close()
-                raise
-        raise AssertionError("both modes were tried")
 
     def _check(self, connection: sqlite3.Connection) -> None:
         """Reject a file of another application or of a newer version, before anything is written."""
@@ -436,13 +433,6 @@ def _set_up(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA application_id = {_APPLICATION}")
     connection.execute(f"PRAGMA user_version = {_VERSION}")
     connection.execute("COMMIT")
-
-
-def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> dict[str, ChatAnswer]:
-    """Insert answers; returns all of these answers by key if another process wrote one of them first."""
-    if connection.executemany(_INSERT, rows).rowcount == len(rows):
-        return {}
-    return _look_up(connection, [str(row[0]) for row in rows])
 
 
 def _look_up(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, ChatAnswer]:

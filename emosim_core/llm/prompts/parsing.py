@@ -18,12 +18,7 @@ _LONGEST = 50_000
 """Maximum characters of an answer in JSON."""
 
 MOST_REASONS = 3
-"""Maximum reasons that an answer may list; it lists at least one."""
-
-
-def expected_label(scale: PromptScale) -> str:
-    """Description of the form of an answer with the rating alone."""
-    return f"one of {', '.join(scale.labels[:-1])} or {scale.labels[-1]}, and nothing else"
+"""Maximum reasons that an answer may list, as instructions say in words; it lists at least one."""
 
 
 def expected_object(scale: PromptScale, key: str) -> str:
@@ -54,7 +49,7 @@ def read_label(text: str, scale: PromptScale) -> str:
     label = _bare(text).lower() if len(text) <= 200 else ""
     if label in scale.labels:
         return label
-    _malformed(text, expected_label(scale))
+    _malformed(text, f"{scale.listed()}, and nothing else")
 
 
 def read_object(text: str, scale: PromptScale, key: str) -> tuple[str, list[str]]:

@@ -16,7 +16,6 @@ from emosim_core.llm.prompts import instructions as words_of
 from emosim_core.llm.prompts.fencing import cut, defused, fence, one_line
 from emosim_core.llm.prompts.parsing import (
     answer_schema,
-    expected_label,
     expected_object,
     read_label,
     read_object,
@@ -166,7 +165,8 @@ class ShotPromptStrategy(PromptStrategy):
     def read(self, answer: ChatAnswer) -> Reply:
         """The rating in an answer, and the reasons if the style has them."""
         if not answer.finished:
-            refuse_unfinished(answer.text, self._expected())
+            alone = f"{self._scale.listed()}, and nothing else"
+            refuse_unfinished(answer.text, expected_object(self._scale, self._key) if self._key else alone)
         reasons: list[str] = []
         if self._key:
             label, reasons = read_object(answer.text, self._scale, self._key)
@@ -242,6 +242,3 @@ class ShotPromptStrategy(PromptStrategy):
         return json.dumps(
             {self._key: reason if self._key == "reason" else [reason], "rating": rating}, ensure_ascii=False
         )
-
-    def _expected(self) -> str:
-        return expected_object(self._scale, self._key) if self._key else expected_label(self._scale)

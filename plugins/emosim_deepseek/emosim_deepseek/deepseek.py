@@ -41,7 +41,7 @@ class Model:
 
 @lru_cache(maxsize=1)
 def known_models() -> Mapping[str, Model]:
-    """The models in the data, by name."""
+    """The models in the data, by name; an unknown name is sent as it is."""
     data = json.loads(resources.files("emosim_deepseek").joinpath("models.json").read_text("utf-8"))
     as_of, source, currency = data["as_of"], data["source"], data["currency"]
     models = {}
@@ -53,11 +53,6 @@ def known_models() -> Mapping[str, Model]:
         }
         models[name] = Model(name, served_name, entry.get("thinking"), entry.get("retired", ""), prices)
     return MappingProxyType(models)
-
-
-def find_model(name: str) -> Model:
-    """The model of this name; an unknown name is sent as it is."""
-    return known_models().get(name) or Model(name, name)
 
 
 class DeepSeekOptions(Frozen):
@@ -130,7 +125,7 @@ class DeepSeek(ChatService):
 
     def __init__(self, options: DeepSeekOptions) -> None:
         self.options = options
-        self.model = find_model(options.model)
+        self.model = known_models().get(options.model) or Model(options.model, options.model)
         self.thinking = self.model.thinking if options.thinking is None else options.thinking
         place = address(options.base_url, options.base_url_env, BASE_URL_VARIABLE, SERVICE)
         variable = options.api_key_env
