@@ -19,8 +19,16 @@ from emosim_core.data.places import open_table, read_lines
 from emosim_core.errors import ConfigurationError, DataError, LLMCacheError
 from emosim_core.llm.chat import LARGEST_COUNT, ChatAnswer, Usage, checked
 from emosim_core.llm.gateway import claims
-from emosim_core.llm.gateway.cache_key import cache_key_of, request_json
-from emosim_core.llm.gateway.cache_lines import CachedAnswer, answer_json, answer_of, read_line, request_of, write_line
+from emosim_core.llm.gateway.cache_lines import (
+    CachedAnswer,
+    answer_json,
+    answer_of,
+    cache_key_of,
+    read_line,
+    request_json,
+    request_of,
+    write_line,
+)
 from emosim_core.paths import cache_directory
 
 _APPLICATION = 0x454D4F53

@@ -11,7 +11,7 @@ from emosim_core.errors import ConfigurationError, EmoSimError, LLMError, Plugin
 from emosim_core.hooks.faults import fault
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Usage, checked
-from emosim_core.llm.gateway.cache_key import request_json
+from emosim_core.llm.gateway.cache_lines import request_json
 from emosim_core.llm.gateway.redaction import Redactor
 from emosim_core.llm.gateway.request import Result, answer_or_raise
 from emosim_core.llm.gateway.usage import UsageTally

@@ -15,7 +15,7 @@ from emosim_core.errors import LLMError, LLMReplayError, LLMTransientError
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
 from emosim_core.llm.gateway.cache import AnswerCache, default_cache_path
-from emosim_core.llm.gateway.cache_key import cache_key_of, request_json
+from emosim_core.llm.gateway.cache_lines import cache_key_of, request_json
 from emosim_core.llm.gateway.counted import Counted
 from emosim_core.llm.gateway.request import CLOSED, Caller, PendingRequest, Result
 from emosim_core.llm.gateway.retries import Retries

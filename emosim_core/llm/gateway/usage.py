@@ -81,7 +81,10 @@ class UsageTally:
             self.reasoning_tokens += usage.reasoning
             self.unknown_usage += not usage.known
             if self.price is not None:
-                self._cost += self.price.cost(usage if usage.known else _at_most(usage, most()))
+                bound = usage if usage.known else most()
+                self._cost += self.price.cost(
+                    Usage(usage.prompt or bound.prompt, usage.cached, usage.completion or bound.completion)
+                )
 
     def count_end(self, failed: int, seconds: float) -> None:
         """Count failed requests, and the seconds that a batch took."""
@@ -101,11 +104,6 @@ class UsageTally:
                 "currency": None if price is None else price.currency,
                 "price_as_of": None if price is None else price.as_of,
             }
-
-
-def _at_most(usage: Usage, most: Usage) -> Usage:
-    """A usage with upper bounds in the place of unknown tokens."""
-    return Usage(usage.prompt or most.prompt, usage.cached, usage.completion or most.completion)
 
 
 class Budgeted(LLMBackend):

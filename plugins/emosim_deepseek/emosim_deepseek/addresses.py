@@ -74,12 +74,9 @@ def looks_like_a_key(segment: str) -> bool:
 
 
 def base_url(text: str, given_in: str, *, secret: bool = False, keys: Iterable[str] = ()) -> str:
-    """A base URL without a slash at its end.
+    """A base URL without a slash at its end, as an option or variable gives it (``given_in``, for messages).
 
-    Args:
-        given_in: the option or variable, for messages.
-        secret: whether it is never shown, so that its path may hold a key.
-        keys: known keys, which it must not contain.
+    One that is ``secret`` is never shown, so that its path may hold a key; no other may contain one, known or likely.
 
     Raises:
         ValueError: it is no address, or holds more than one (a user name, a query, a possible key): it is written into

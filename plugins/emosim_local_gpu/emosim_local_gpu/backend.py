@@ -18,9 +18,8 @@ from emosim_local_gpu.json_writer import JsonWriter, UnknownSchemaError
 from emosim_local_gpu.labels import LabelTree
 from emosim_local_gpu.loading import Loaded, load
 from emosim_local_gpu.options import LocalOptions
-from emosim_local_gpu.sampling import Sampler
 from emosim_local_gpu.scoring import score
-from emosim_local_gpu.writing import TextWriter, write
+from emosim_local_gpu.writing import Sampler, TextWriter, write
 
 _LOG = logging.getLogger(__name__)
 

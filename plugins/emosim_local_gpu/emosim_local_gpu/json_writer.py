@@ -7,7 +7,7 @@ from collections.abc import Collection, Generator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from emosim_local_gpu.sampling import Sampler
+from emosim_local_gpu.writing import Sampler
 
 if TYPE_CHECKING:
     import torch

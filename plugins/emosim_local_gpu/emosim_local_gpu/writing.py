@@ -1,16 +1,20 @@
-"""Writing: several answers at once, each by its own writer, one token per answer and pass; and that of free answers."""
+"""Writing: several answers at once, each by its own writer, one token per answer and pass; and the Sampler, which
+picks tokens."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import random
 from collections import deque
 from collections.abc import Collection, Generator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from emosim_core.llm import LLMRequestError
+from emosim_core.llm import ChatRequest, LLMRequestError
 from emosim_local_gpu.chat_format import CLOSE, OPEN
 from emosim_local_gpu.engine import Engine, Prefix, Rows
-from emosim_local_gpu.sampling import Sampler
 
 if TYPE_CHECKING:
     import torch
@@ -64,6 +68,44 @@ def _write_group(engine: Engine, rows: Rows, prefix: Prefix, generators: Sequenc
         for i, place in active:
             fed[place] = queues[i].popleft()
         engine.go_on(read, fed)
+
+
+@dataclass
+class Sampler:
+    """Picks tokens; the likeliest one at a temperature of 0."""
+
+    temperature: float = 0.0
+    numbers: random.Random = field(default_factory=lambda: random.Random(0))
+
+    @classmethod
+    def of(cls, request: ChatRequest) -> Sampler:
+        """The sampler of a request; its draws do not depend on other requests."""
+        messages = [[one.role, one.content] for one in request.messages]
+        key = json.dumps([request.seed, request.sample, messages], ensure_ascii=False)
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+        return cls(request.temperature, random.Random(int.from_bytes(digest, "big")))
+
+    def pick(self, logits: torch.Tensor, allowed: torch.Tensor | None = None) -> int:
+        """One token.
+
+        Args:
+            logits: shape ``(V,)``.
+            allowed: which tokens may be picked, shape ``(V,)``, at least one; any of them if None.
+        """
+        import torch
+
+        scores = logits.float()
+        if allowed is not None:
+            scores = scores.masked_fill(~allowed.to(scores.device), -torch.inf)
+        best = int(scores.argmax())
+        if not torch.isfinite(scores[best]):
+            raise LLMRequestError("what the model computes is no number: try dtype=float32 or dtype=bfloat16")
+        if not self.temperature:
+            return best
+        edges = ((scores - scores[best]) / self.temperature).exp().cumsum(0)
+        at = torch.searchsorted(edges, edges[-1] * self.numbers.random(), right=True)
+        chosen = min(int(at), len(edges) - 1)
+        return chosen if allowed is None or bool(allowed[chosen]) else best
 
 
 class TextWriter:

@@ -23,8 +23,7 @@ from emosim_core.errors import ConfigurationError, DataError
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
 from emosim_core.llm.gateway import cache as llm_cache
 from emosim_core.llm.gateway.cache import AnswerCache
-from emosim_core.llm.gateway.cache_key import request_json
-from emosim_core.llm.gateway.cache_lines import CachedAnswer, read_line, request_of, write_line
+from emosim_core.llm.gateway.cache_lines import CachedAnswer, read_line, request_json, request_of, write_line
 
 IDENTITY = "a service a-model thinking=off"
 
