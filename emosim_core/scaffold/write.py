@@ -67,7 +67,8 @@ def write_plugin(kind: str, name: str, target: Path, words: Words = GENERIC) -> 
         remove_partials(target.parent, target.name)
         partial.mkdir()
         for template, path in _templates(files("emosim_core.scaffold") / "templates" / kind):
-            place = partial / _filled_name(path, fields)
+            name_here = path.removesuffix(_SUFFIX).replace("__package__", fields["package"])
+            place = partial / name_here.replace("__name__", fields["module"])
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(Template(template.read_text(encoding="utf-8")).substitute(fields), encoding="utf-8")
         if target.exists():  # an empty folder would be replaced
@@ -94,11 +95,6 @@ def _templates(folder: Traversable, within: str = "") -> Iterator[tuple[Traversa
             yield from _templates(entry, path)
         elif path.endswith(_SUFFIX):
             yield entry, path
-
-
-def _filled_name(path: str, fields: dict[str, str]) -> str:
-    """Where a template's text is written: ``__package__/domain.py.tmpl`` as ``emosim_music/domain.py``."""
-    return path.removesuffix(_SUFFIX).replace("__package__", fields["package"]).replace("__name__", fields["module"])
 
 
 def _fields(name: str, words: Words) -> dict[str, str]:

@@ -184,7 +184,9 @@ class _Session:
         log.debug("%d requests: %d cached, %d new", len(part), hits, len(new))
         if self._options.replay:
             for key in new:
-                caller.take(key, self._not_cached(key))
+                problem = f"no answer of {self._backend.identity!r} to this request (key {key[:12]}) is cached in"
+                advice = "without --replay the model is called"
+                caller.take(key, LLMReplayError(f"{problem} {self._cache.path}; {advice}"))
         elif new:
             self._counted.check(priced=self._options.max_cost is not None)
             self._send(caller, new)
@@ -212,9 +214,3 @@ class _Session:
             self._chain = None
             chain.abandon()
             raise
-
-    def _not_cached(self, key: str) -> LLMReplayError:
-        return LLMReplayError(
-            f"no answer of {self._backend.identity!r} to this request (key {key[:12]}) is cached in "
-            f"{self._cache.path}; without --replay the model is called"
-        )

@@ -101,11 +101,7 @@ _OPTIONS = {
 
 
 class Adaptation:
-    """Changes that one service needs. Every change is made once, and reported once.
-
-    Args:
-        fixed: fields that the user has set; they are never changed.
-    """
+    """Changes that one service needs, each made and reported once; fields that the user has set (``fixed``) stay."""
 
     def __init__(self, service: str, fixed: Mapping[str, Any]) -> None:
         self._service, self._fixed = service, frozenset(fixed)

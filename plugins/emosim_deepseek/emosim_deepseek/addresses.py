@@ -21,11 +21,7 @@ _LEAST = 12
 
 
 class Address(NamedTuple):
-    """Address of a service.
-
-    Attributes:
-        shown: address as messages and files show it, without parts that may be secret.
-    """
+    """Address of a service; ``shown`` is what messages and files show, without parts that may be secret."""
 
     url: str
     shown: str
@@ -34,10 +30,7 @@ class Address(NamedTuple):
 def address(given: str | None, variable: str | None, default_variable: str | None, default: str) -> Address:
     """The address of a service, from its options, its environment variable, or the default.
 
-    Args:
-        given: the option base_url.
-        variable: the option base_url_env: the environment variable that holds the base URL, which is never shown.
-        default_variable: the environment variable that is read without these options.
+    What is in ``variable``, the option base_url_env, is never shown. ``default_variable`` is read without options.
     """
     if given is not None:
         return Address(given, given)

@@ -24,13 +24,8 @@ _TAG = re.compile(r"<[^>]*>")
 
 
 class Fault(NamedTuple):
-    """An error as a service reports it.
-
-    Attributes:
-        text: message; empty for none.
-        codes: codes, types and reasons, in lower case.
-        params: fields of the request that it names.
-    """
+    """An error as a service reports it: its message, its codes, types and reasons in lower case, and the fields of the
+    request that it names."""
 
     text: str
     codes: tuple[str, ...] = ()

@@ -102,10 +102,9 @@ def shown(text: str, key: str) -> str:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """The wait that the service requests, in seconds, at least 0; None if there is no valid one.
+    """The wait that a service requests, in seconds, at least 0; None if there is no valid one.
 
-    Args:
-        headers: headers of the response; ``Retry-After`` holds seconds or a date, ``Retry-After-Ms`` milliseconds.
+    The header ``Retry-After`` holds seconds or a date, ``Retry-After-Ms`` milliseconds.
     """
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:

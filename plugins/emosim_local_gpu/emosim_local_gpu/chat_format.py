@@ -27,12 +27,10 @@ class ChatFormat:
     ``Question: ...`` or ``Answer: ...`` with an empty line between, and an ``Answer:`` at the end. An answer then
     ends with its line.
 
-    Args:
-        ends: ids of the tokens that end an answer, from the files of the model.
-
     Attributes:
         plain: whether the plain format is used.
         lead: white space between a prompt and its answer.
+        ends: ids of the tokens that end an answer: those of the files of the model, and that of the template.
     """
 
     def __init__(self, tokenizer: Any, ends: Sequence[int], name: str) -> None:

@@ -86,11 +86,9 @@ class Sampler:
         return cls(request.temperature, random.Random(int.from_bytes(digest, "big")))
 
     def pick(self, logits: torch.Tensor, allowed: torch.Tensor | None = None) -> int:
-        """One token.
+        """One token, by logits of the shape ``(V,)``.
 
-        Args:
-            logits: shape ``(V,)``.
-            allowed: which tokens may be picked, shape ``(V,)``, at least one; any of them if None.
+        Those that may be picked, if not all, are ``allowed``, of the same shape; at least one.
         """
         import torch
 
@@ -109,12 +107,9 @@ class Sampler:
 
 
 class TextWriter:
-    """Writes one answer until the model ends it.
+    """Writes one answer until the model ends it, of ``most`` tokens without thoughts and ``most_in_all`` with them.
 
-    Args:
-        most: maximum tokens of the answer without thoughts.
-        most_in_all: maximum tokens with thoughts.
-        thinks: whether the prompt ends with an open thought.
+    ``thinks`` says whether the prompt ends with an open thought.
     """
 
     def __init__(
