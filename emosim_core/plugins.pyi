@@ -60,6 +60,8 @@ from emosim_core.model.domain import Words as Words
 from emosim_core.model.emotion import Emotion as Emotion
 from emosim_core.model.emotion import EmotionThresholds as EmotionThresholds
 from emosim_core.model.emotion import MoodOptions as MoodOptions
+from emosim_core.model.frozen import Frozen as Frozen
+from emosim_core.model.frozen import option as option
 from emosim_core.model.item import Item as Item
 from emosim_core.model.loader import CatalogSetting as CatalogSetting
 from emosim_core.model.loader import ItemLoader as ItemLoader
@@ -71,8 +73,8 @@ from emosim_core.model.memory import History as History
 from emosim_core.model.memory import Interaction as Interaction
 from emosim_core.model.memory import Memory as Memory
 from emosim_core.model.names import Names as Names
-from emosim_core.model.population import Population as Population
 from emosim_core.model.scale import RatingScale as RatingScale
+from emosim_core.model.user import Population as Population
 from emosim_core.model.user import User as User
 from emosim_core.simulation.assembly import World as World
 from emosim_core.simulation.assembly import assemble as assemble

@@ -47,8 +47,7 @@ def new(obj: dict[str, Any], /, name: str, kind: str, out: Path | None, **words:
     emosim plugins new highlights --kind strategy
     """
     from emosim_core.hooks import Registry
-    from emosim_core.scaffold.names import check_free, check_name
-    from emosim_core.scaffold.write import write_plugin
+    from emosim_core.scaffold.write import check_free, check_name, write_plugin
 
     given = {word: text for word, text in words.items() if text is not None}
     if given and kind != "domain":

@@ -89,19 +89,19 @@ class LLMBackend:
         """The answers in the order of the requests; in the place of a failed one, its :class:`LLMError`."""
         import asyncio
 
+        async def answer_or_error(request: ChatRequest) -> ChatAnswer | LLMError:
+            try:
+                return await self.answer(request)
+            except LLMError as error:
+                return error
+
         async def all_at_once() -> list[ChatAnswer | LLMError]:
             try:
-                return await asyncio.gather(*(self._answer_or_error(request) for request in requests))
+                return await asyncio.gather(*map(answer_or_error, requests))
             finally:
                 await self.close()
 
         return asyncio.run(all_at_once())
-
-    async def _answer_or_error(self, request: ChatRequest) -> ChatAnswer | LLMError:
-        try:
-            return await self.answer(request)
-        except LLMError as error:
-            return error
 
     async def close(self) -> None:
         """Close everything opened in the running event loop; :meth:`answer` may be called again in another one."""

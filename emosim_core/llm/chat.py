@@ -14,12 +14,7 @@ Role = Literal["system", "user", "assistant"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation.
-
-    Attributes:
-        role: role of the author: ``"system"``, ``"user"`` or ``"assistant"``.
-        content: its text.
-    """
+    """One message of a conversation: its text, and the role of its author."""
 
     role: Role
     content: str

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from emosim_core.components.base import Draws, Exchange, Rater, RatingRequest, Ratings, WorldSetting
 from emosim_core.errors import (
     ConfigurationError,
-    EmoSimError,
     LLMAuthenticationError,
     LLMBudgetError,
     LLMError,
@@ -20,13 +19,16 @@ from emosim_core.errors import (
     LLMRequestError,
 )
 from emosim_core.hooks import Resolved
-from emosim_core.hooks.faults import fault, named
+from emosim_core.hooks.faults import named
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
 from emosim_core.llm.gateway.retries import LONGEST_WAIT, asked_wait
 from emosim_core.llm.options import LLMRaterOptions, ModelRaterOptions
 from emosim_core.llm.prompts.prompt_strategy import PromptStrategy, Reply
 from emosim_core.llm.recorder import Recorder
+
+if TYPE_CHECKING:
+    from emosim_core.llm.gateway.gateway import Gateway
 
 _FATAL = (LLMAuthenticationError, LLMRequestError, LLMBudgetError, LLMReplayError)
 """Errors that every further request would raise too."""
@@ -36,35 +38,6 @@ _OBJECTIONS = 3
 
 _NEGLIGIBLE = 1e-4
 """Probabilities below this are not recorded."""
-
-
-class Counted(Protocol):
-    """Counts of requests, calls, tokens and cost."""
-
-    def summary(self) -> dict[str, Any]:
-        """The counts, as JSON values."""
-        ...
-
-
-class Asks(Protocol):
-    """Sends requests to a language model; the gateway is one."""
-
-    def ask(self, requests: Iterable[ChatRequest]) -> list[ChatAnswer | LLMError]:
-        """The answers in the order of the requests; in the place of a failed one, its error."""
-        ...
-
-    def close(self) -> None:
-        """Close connections and threads; they are opened again by the next request."""
-        ...
-
-    def charge(self, cost: float) -> None:
-        """Count a cost towards the limit on the cost."""
-        ...
-
-    @property
-    def usage(self) -> Counted:
-        """Counts of the calls so far."""
-        ...
 
 
 class ModelRater(Rater):
@@ -92,7 +65,7 @@ class ModelRater(Rater):
     def __init__(
         self,
         prompt_strategy: PromptStrategy,
-        gateway: Asks,
+        gateway: Gateway,
         options: ModelRaterOptions | None = None,
         *,
         label: str = "the prompt strategy",
@@ -144,12 +117,8 @@ class ModelRater(Rater):
 
         def request_for(i: int) -> ChatRequest:
             if i not in requests:
-                try:
+                with named(self._label):
                     requests[i] = self.prompt_strategy.ask(request, *places[i])
-                except EmoSimError:
-                    raise
-                except Exception as error:
-                    raise fault(self._label, error) from error
             return requests[i]
 
         self._recorder.clear()
@@ -159,19 +128,20 @@ class ModelRater(Rater):
         open_ones = list(range(len(places)))
         attempts = 0
         while open_ones and attempts < self.options.asks:
-            calls = self._num_calls()
+            calls = self.gateway.usage.calls
             answers = self.gateway.ask(request_for(i) for i in open_ones)
-            counts = not self._persistent or self._num_calls() > calls
+            counts = not self._persistent or self.gateway.usage.calls > calls
             attempts += counts
             records = self._recorder.record([places[i] for i in open_ones], [requests[i] for i in open_ones], answers)
             self._raise_fatal(answers, [int(request.items[places[i]]) for i in open_ones])
             remaining = []
             for i, answer, record in zip(open_ones, answers, records, strict=True):
                 if isinstance(answer, LLMError):
-                    reasons[places[i]] = _message(answer)
+                    reasons[places[i]] = f"{type(answer).__name__}: {answer}"
                     continue
                 try:
-                    reply = self.prompt_strategy.read(answer)
+                    with named(self._label):
+                        reply = self.prompt_strategy.read(answer)
                 except LLMMalformedError as error:
                     record.problem = str(error)
                     reasons[places[i]] = f"no answer could be parsed in {max(attempts, 1)} attempts: {error}"
@@ -181,10 +151,6 @@ class ModelRater(Rater):
                     requests[i] = next_request
                     remaining.append(i)
                     continue
-                except EmoSimError:
-                    raise
-                except Exception as error:
-                    raise fault(self._label, error) from error
                 values[places[i]] = self._rating(answer, reply, uniform, *places[i])
                 reasons[places[i]] = (reply.reason or answer.reasoning) if self.options.explain else ""
                 shares[places[i]] = {label: p for label, p in answer.probabilities.items() if p >= _NEGLIGIBLE}
@@ -201,11 +167,7 @@ class ModelRater(Rater):
         """Raise an error that every further request would raise.
 
         A rejection that may be about one request alone counts as such if the service has answered another request,
-        or has rejected fewer than three items.
-
-        Args:
-            answers: answers to requests.
-            items: index of the item of each request.
+        or has rejected fewer than three items. ``items`` are the indices of the items of the requests.
         """
         self._answered = self._answered or any(isinstance(answer, ChatAnswer) for answer in answers)
         for answer, item in zip(answers, items, strict=True):
@@ -215,10 +177,6 @@ class ModelRater(Rater):
                     continue
             if isinstance(answer, LLMError) and (isinstance(answer, _FATAL) or asked_wait(answer) > LONGEST_WAIT):
                 raise answer
-
-    def _num_calls(self) -> int:
-        """Number of calls so far."""
-        return int(self.gateway.usage.summary()["calls"])
 
     def _rating(
         self, answer: ChatAnswer, reply: Reply, uniform: NDArray[np.float64] | None, row: int, place: int
@@ -241,17 +199,15 @@ class ModelRater(Rater):
 
     def _level(self, label: str) -> float:
         """The rating of a label."""
-        level = self._levels.get(label)
-        if level is None:
-            level = self._levels[label] = self.prompt_strategy.read(ChatAnswer(label)).rating
-        return level
+        if label not in self._levels:
+            self._levels[label] = self.prompt_strategy.read(ChatAnswer(label)).rating
+        return self._levels[label]
 
 
 def llm_rater(options: LLMRaterOptions, parts: Mapping[str, Resolved]) -> ModelRater:
     """The rater ``llm``.
 
     Args:
-        options: its options.
         parts: its ``model``, an :class:`~emosim_core.llm.LLMBackend`, and its ``strategy``, a
             :class:`~emosim_core.llm.PromptStrategy`.
     """
@@ -274,7 +230,3 @@ def llm_rater(options: LLMRaterOptions, parts: Mapping[str, Resolved]) -> ModelR
     rater.answered_by = f"{identity} ({backend.kind}; prompt strategy {parts['strategy'].component.name})"
     rater.batch_size = 32 * options.gateway.concurrency
     return rater
-
-
-def _message(error: LLMError) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -35,8 +35,7 @@ class Recorded:
 class Recorder:
     """Records what a rater requests and receives. A pickled or copied recorder is empty and holds no secret.
 
-    Args:
-        secrets: returns the texts that must not occur in a transcript, such as a key.
+    ``secrets`` returns the texts that must not occur in a transcript, such as a key.
     """
 
     def __init__(self, secrets: Callable[[], Sequence[str]] = tuple) -> None:

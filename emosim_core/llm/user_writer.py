@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emosim_core.errors import LLMError, LLMMalformedError
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
+from emosim_core.llm.gateway.request import reworded
 from emosim_core.llm.prompts.fencing import defused, fence, legible, one_line
 from emosim_core.llm.prompts.parsing import json_object
-from emosim_core.llm.rater import Asks
 from emosim_core.model import Domain, User, Words
 from emosim_core.model.user import TRAITS
+
+if TYPE_CHECKING:
+    from emosim_core.llm.gateway.gateway import Gateway
 
 TRIES = 4
 """Attempts for each user; cached answers do not count."""
@@ -53,7 +54,7 @@ class UserWriter:
         gateway: sends the requests.
     """
 
-    def __init__(self, domain: Domain, gateway: Asks) -> None:
+    def __init__(self, domain: Domain, gateway: Gateway) -> None:
         self._domain, self._gateway = domain, gateway
         words = domain.words
         self._system = Message(
@@ -97,7 +98,6 @@ class UserWriter:
         """The name and the description in an answer.
 
         Args:
-            answer: the answer.
             taken: names of other users in lower case, with the ids of these users.
 
         Raises:
@@ -137,12 +137,12 @@ class UserWriter:
         while remaining := [user for user in users if user.id not in written]:
             if attempts == TRIES:
                 raise LLMMalformedError(f"no usable user in {TRIES} attempts. {problem}")
-            calls = self._num_calls()
+            calls = self._gateway.usage.calls
             answers = self._gateway.ask([requests[user.id] for user in remaining])
-            attempts += self._num_calls() > calls  # cached answers fail in the same way each time
+            attempts += self._gateway.usage.calls > calls  # cached answers fail in the same way each time
             for user, answer in zip(remaining, answers, strict=True):
                 if isinstance(answer, LLMError):
-                    raise _about(user, answer)
+                    raise reworded(answer, f"user {user.id}: {answer}")
                 try:
                     name, description = self.read(answer, taken)
                     _refuse_numbers(description, user)
@@ -154,30 +154,12 @@ class UserWriter:
                 written[user.id] = user.model_copy(update={"name": name, "description": description})
         return [written[user.id] for user in users]
 
-    def _num_calls(self) -> int:
-        """Number of calls so far."""
-        return int(self._gateway.usage.summary()["calls"])
-
 
 def _refuse_numbers(description: str, user: User) -> None:
-    """See that a description holds no rating: a prompt has a scale of its own, on which it would mean another one.
-
-    Raises:
-        LLMMalformedError: there is a number in it that is not the age.
-    """
+    """Refuse a number that is not the age: a rating would mean another one on the scale of a prompt."""
     for number in re.findall(r"\d+", description):
         if number != str(user.age):
             raise LLMMalformedError(f"The description holds the number {number}; the only one may be the age.")
-
-
-def _about(user: User, error: LLMError) -> LLMError:
-    """A copy of an error that names the user; a copy, as one error may be that of several requests."""
-    with contextlib.suppress(Exception):  # an error class of a plugin may not be copyable
-        named = copy.copy(error)
-        named.args = (f"user {user.id}: {error}",)
-        named.__cause__ = error
-        return named
-    return error
 
 
 def _trait(user: User, trait: str, words: Words) -> str:

@@ -19,8 +19,8 @@ from emosim_core.model.memory import History as History
 from emosim_core.model.memory import Interaction as Interaction
 from emosim_core.model.memory import Memory as Memory
 from emosim_core.model.names import Names as Names
-from emosim_core.model.population import Population as Population
 from emosim_core.model.profile import CategoryProfile as CategoryProfile
 from emosim_core.model.profile import PopulationProfile as PopulationProfile
 from emosim_core.model.scale import RatingScale as RatingScale
+from emosim_core.model.user import Population as Population
 from emosim_core.model.user import User as User

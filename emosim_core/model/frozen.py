@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-_CONSTRAINTS = ("ge", "gt", "le", "lt", "min_length")
+_CONSTRAINTS = ("ge", "gt", "le", "lt", "min_length", "pattern", "allow_inf_nan")
 
 
 class Frozen(BaseModel):
@@ -16,8 +16,9 @@ class Frozen(BaseModel):
 
 
 def option(default: Any, description: str, **more: Any) -> Any:
-    """A field with its description, its constraints (``ge``, ``gt``, ``le``, ``lt``, ``min_length``), and all else that
-    is said of it, such as its unit; see :mod:`emosim_core.hooks.fields`."""
+    """A field with its default (``...`` where it must be given), its description, its constraints (``ge``, ``gt``,
+    ``le``, ``lt``, ``min_length``, ``pattern``, ``allow_inf_nan``), and all else that is said of it, such as its unit;
+    see :mod:`emosim_core.hooks.fields`."""
     said: dict[str, Any] = {name: more.pop(name) for name in _CONSTRAINTS if name in more}
     if more:  # what the type says of itself stays where nothing is given
         said["json_schema_extra"] = more

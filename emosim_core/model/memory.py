@@ -187,10 +187,6 @@ class Memory:
         """Interactions that fit before the arrays grow."""
         return self.items.shape[1]
 
-    def times_before(self, rows: Rows, items: Ints) -> Ints:
-        """How often ``items``, shape ``(R, S)``, were consumed so far; shape ``(R, S)``."""
-        return self.history(rows).times_before(items)
-
     def consumed(self, rows: Rows = ALL_ROWS) -> NDArray[np.int8]:
         """1 where a user remembers an item, shape ``(R, N)``; a new array."""
         return self.history(rows).consumed()

@@ -27,13 +27,11 @@ class Answer:
 
     Attributes:
         text: the text of the answer; with another status than 200, the message of the error.
-        reasoning: what the model thought before; empty for none.
+        reasoning: what the model thought before.
         refusal: why the model will not answer; it takes the place of the text.
         finish: why the model stopped, such as ``"stop"``, ``"length"`` or ``"content_filter"``.
         model: the model that answers; empty for the one that was asked.
         usage: the tokens, as the service would write them; None counts a token for each word, an empty one is left out.
-        status: HTTP status.
-        headers: further headers of the response.
         delay: seconds until the response begins.
         trickle: seconds over which the response is spread, a tenth of it at a time.
         raw: body to send in place of all of the above.
@@ -59,11 +57,9 @@ class Answer:
             return self.raw
         if self.status != 200:
             return json.dumps({"error": {"message": self.text, "type": "error", "code": self.status}}).encode()
-        message: Body = {"role": "assistant", "content": self.text}
-        if self.reasoning:
-            message["reasoning_content"] = self.reasoning
-        if self.refusal:
-            message["content"], message["refusal"] = None, self.refusal
+        message: Body = {"role": "assistant", "content": None if self.refusal else self.text}
+        optional = {"reasoning_content": self.reasoning, "refusal": self.refusal}
+        message |= {name: text for name, text in optional.items() if text}
         payload: Body = {
             "id": answer_id,
             "object": "chat.completion",
@@ -166,11 +162,7 @@ class ChatServer:
             raise self._errors[0]
 
     def start(self) -> None:
-        """Listen, in a thread of its own.
-
-        Raises:
-            OSError: the port is in use.
-        """
+        """Listen, in a thread of its own; an OSError where the port is in use."""
         ready = threading.Event()
         failed: list[BaseException] = []
 

@@ -6,44 +6,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from emosim_core import testing
 from emosim_core.hooks.component import KIND_TITLES
 from emosim_core.hooks.registry import PluginRecord
 from emosim_core.testing.backend import LLMBackendConformance
-from emosim_core.testing.choices import PerturbatorConformance, SelectorConformance
+from emosim_core.testing.command_line import in_new_process
 from emosim_core.testing.conformance import ComponentConformance, Outcome, forget_plugins, registry, run_suite
 from emosim_core.testing.contract import BrokenRuleError
-from emosim_core.testing.domain import DomainConformance
-from emosim_core.testing.emotion_model import EmotionModelConformance
-from emosim_core.testing.observation import ObservationConformance
-from emosim_core.testing.policy import PolicyConformance
-from emosim_core.testing.process import in_new_process
-from emosim_core.testing.prompt_strategy import PromptStrategyConformance
-from emosim_core.testing.rater import RaterConformance
-from emosim_core.testing.retrieval import RetrievalConformance
-from emosim_core.testing.shaping import RewardShapingConformance
-from emosim_core.testing.sources import ItemLoaderConformance, UserLoaderConformance
-from emosim_core.testing.study import StudyConformance
 
 SUITES: dict[str, type[ComponentConformance]] = {
     suite.kind: suite
-    for suite in (
-        DomainConformance,
-        ItemLoaderConformance,
-        UserLoaderConformance,
-        RaterConformance,
-        RetrievalConformance,
-        SelectorConformance,
-        PerturbatorConformance,
-        EmotionModelConformance,
-        RewardShapingConformance,
-        ObservationConformance,
-        PolicyConformance,
-        LLMBackendConformance,
-        PromptStrategyConformance,
-        StudyConformance,
-    )
+    for suite in (getattr(testing, name) for name in dir(testing) if name.endswith("Conformance"))
+    if issubclass(suite, ComponentConformance) and suite is not ComponentConformance
 }
-"""The suite of each kind of component."""
+"""The public suite of each kind of component."""
 
 HEAVY = ("torch", "transformers", "sentence_transformers", "pandas", "stable_baselines3", "matplotlib", "scipy")
 """What importing a plugin must not import."""

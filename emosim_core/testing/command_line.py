@@ -1,4 +1,4 @@
-"""The command line in a process of its own, as a user meets it."""
+"""The command line, or a few lines of Python, in a process of its own."""
 
 from __future__ import annotations
 
@@ -97,3 +97,15 @@ def checked(finished: Finished, status: int) -> Finished:
         assert len(errors) == 1, finished.output
         assert finished.out == "", finished.output
     return finished
+
+
+def in_new_process(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The result of a program that finds the same modules as this process, and has imported nothing yet."""
+    path = os.pathsep.join(place for place in sys.path if place)
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )

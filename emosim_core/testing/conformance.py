@@ -24,9 +24,7 @@ from emosim_core.errors import EmoSimError, NameConflictError, UnknownNameError,
 from emosim_core.hooks import Component, PluginRecord, Registry
 from emosim_core.hooks.component import KIND_TITLES
 from emosim_core.model import Domain
-from emosim_core.model.arrays import Ints
 from emosim_core.testing.contract import HELD, BrokenRuleError, hold
-from emosim_core.testing.requests import arrays_of
 from emosim_core.testing.worlds import FIVE, TEN, SmallWorld, made_up_domain, small_world
 
 Made = TypeVar("Made")
@@ -126,94 +124,6 @@ class ComponentConformance:
         """What is checked, in words."""
         name = getattr(self, "component", None)
         return f"{KIND_TITLES[self.kind]} {name!r}" if name else type(self).__name__
-
-
-class BatchConformance(ComponentConformance):
-    """Base of the suites of components that answer a batch of users, each user for themself.
-
-    Attributes:
-        rules: how the names of the rules of the kind begin.
-        prepares: the rule that an error of its ``prepare()`` breaks; empty where it has none.
-        num_users: number of users in a batch.
-    """
-
-    rules: ClassVar[str]
-    prepares: ClassVar[str] = ""
-    num_users: ClassVar[int] = 12
-
-    @property
-    def everyone(self) -> Ints:
-        """All users of a batch."""
-        return np.arange(self.num_users)
-
-    def made(self, world: SmallWorld) -> Any:
-        """A new component, prepared for a world."""
-        made = self.make()
-        if self.prepares:
-            with no_error(self.prepares, f"prepare() of {self.subject}"):
-                made.prepare(self.setting(world))
-        return made
-
-    def setting(self, world: SmallWorld) -> Any:
-        """What the component is prepared with."""
-        return world.setting()
-
-    def request(self, world: SmallWorld, who: Ints, failed: float = 0.0) -> Any:
-        """What the component is handed of the users ``who``: the same of a user, whoever else is there.
-
-        ``failed`` is the share of failed ratings, where ratings are handed over.
-        """
-        raise NotImplementedError
-
-    def ask(self, component: Any, request: Any, who: Ints) -> Any:
-        """What the component answers, checked as in a run.
-
-        Raises:
-            BrokenRuleError: it answers something else than its interface says.
-        """
-        raise NotImplementedError
-
-    def of_user(self, answer: Any, row: int) -> list[NDArray[Any]]:
-        """What an answer says of one user."""
-        return [answer[row]]
-
-    def arrays(self, request: Any) -> dict[str, NDArray[Any]]:
-        """The arrays of a request by name; the component must not write to them."""
-        return arrays_of(request)
-
-    def test_a_user_gets_the_same_alone_as_among_others(self) -> None:
-        for world in self.worlds():
-            together = self.ask(self.made(world), self.request(world, self.everyone), self.everyone)
-            for user in range(0, self.num_users, 3):
-                who = np.array([user])
-                alone = self.of_user(self.ask(self.made(world), self.request(world, who), who), 0)
-                detail = f"user {user} gets {_shown(alone)} alone, {_shown(self.of_user(together, user))} with others."
-                hold(f"{self.rules}-alone", _same(alone, self.of_user(together, user)), detail)
-
-    def test_it_repeats_itself(self) -> None:
-        for world in self.worlds():
-            one, request, some = self.made(world), self.request(world, self.everyone), self.everyone[::3]
-            first = self.ask(one, request, self.everyone)
-            self.ask(one, self.request(world, some), some)
-            for component in (one, self.made(world)):
-                again = self.ask(component, request, self.everyone)
-                same = all(_same(self.of_user(first, row), self.of_user(again, row)) for row in self.everyone.tolist())
-                hold(f"{self.rules}-repeats", same, "another answer the second time.")
-
-    def test_it_changes_nothing(self) -> None:
-        for world in self.worlds():
-            request = self.request(world, self.everyone, failed=0.1)
-            with untouched(f"{self.rules}-reads", self.arrays(request) | world.arrays()):
-                self.ask(self.made(world), request, self.everyone)
-
-
-def _same(one: list[NDArray[Any]], other: list[NDArray[Any]]) -> bool:
-    pairs = zip(one, other, strict=True)
-    return all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in pairs)
-
-
-def _shown(arrays: list[NDArray[Any]]) -> str:
-    return ", ".join(str(array.tolist()) for array in arrays)
 
 
 @lru_cache(maxsize=1)

@@ -17,10 +17,7 @@ REAL_DATA = "EMOSIM_REAL_DATA"
 
 
 def real(name: str) -> Path:
-    """A file or folder of real data, in the folder that the environment variable ``EMOSIM_REAL_DATA`` names.
-
-    Args:
-        name: its path inside that folder, such as ``"movielens-small"``.
+    """A file or folder, such as ``"movielens-small"``, in the folder that the variable ``EMOSIM_REAL_DATA`` names.
 
     Raises:
         SkipTest: there is none; pytest then skips the test.

@@ -16,8 +16,7 @@ from emosim_core.model.arrays import Ints
 from emosim_core.simulation.streams import Stage, Streams
 from emosim_core.testing.conformance import ComponentConformance, no_error, untouched
 from emosim_core.testing.contract import hold
-from emosim_core.testing.requests import arrays_of
-from emosim_core.testing.worlds import SmallWorld
+from emosim_core.testing.worlds import SmallWorld, arrays_of
 
 _USERS, _STEPS, _SEEN = 6, 16, 10
 

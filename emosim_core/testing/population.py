@@ -59,23 +59,19 @@ class PopulationProfileConformance:
     def test_600_descriptions_do_not_read_alike(self) -> None:
         for kind in _KINDS:
             users = generate_users(600, 42, self._profile, kind)
-            different = len({user.description for user in users})
-            require(different == 600, f"only {different} of 600 {kind} descriptions differ")
             skeletons = [_skeleton(user) for user in users]
-            different = len(set(skeletons))
-            require(
-                different >= self.least_different,
-                f"only {different} of 600 {kind} descriptions differ in more than names, ages, jobs and hobbies",
-            )
-            runs = [_five_words(text) for text in skeletons[:200]]
-            pairs = itertools.combinations(runs, 2)
+            different, apart = len({user.description for user in users}), len(set(skeletons))
+            what = f"of 600 {kind} descriptions"
+            require(different == 600, f"only {different} {what} differ")
+            more = "differ in more than names, ages, jobs and hobbies"
+            require(apart >= self.least_different, f"only {apart} {what} {more}")
+            pairs = itertools.combinations([_five_words(text) for text in skeletons[:200]], 2)
             shared = float(np.mean([len(a & b) / max(1, min(len(a), len(b))) for a, b in pairs]))
-            require(
-                shared < self.most_shared, f"two {kind} descriptions share {shared:.1%} of their runs of five words"
-            )
+            alike = f"two {kind} descriptions share {shared:.1%} of their runs of five words"
+            require(shared < self.most_shared, alike)
             openings = Counter(" ".join(text.split()[:4]) for text in skeletons)
             ((opening, count),) = openings.most_common(1)
-            require(count <= self.most_alike_openings, f"{count} of 600 {kind} descriptions begin with {opening!r}")
+            require(count <= self.most_alike_openings, f"{count} {what} begin with {opening!r}")
 
     def test_users_of_all_ages_like_something_and_nothing_that_is_not_for_them(self) -> None:
         users = generate_users(3000, 2, self._profile, "detailed")
@@ -83,10 +79,8 @@ class PopulationProfileConformance:
         never = {name for name, category in self._profile.categories.items() if category.popularity >= 0.1} - liked
         require(not never, f"nobody of 3000 likes {sorted(never)}")
         nothing = [user.age for user in users if not user.liked]
-        require(
-            len(nothing) <= self.most_who_like_nothing,
-            f"{len(nothing)} of 3000 like nothing, of the ages {sorted(set(nothing), key=str)}",
-        )
+        found = f"{len(nothing)} of 3000 like nothing, of the ages {sorted(set(nothing), key=str)}"
+        require(len(nothing) <= self.most_who_like_nothing, found)
         for user in users:
             age = user.age or 0
             unfit = {name for name, category in self._profile.categories.items() if age < category.from_age}
@@ -136,11 +130,8 @@ class PopulationProfileConformance:
 
     @property
     def _profile(self) -> PopulationProfile:
-        if self.domain is None:
-            return self.profile
-        profile = domain_named(self.domain).population
-        if profile is None:
-            raise AssertionError(f"the domain {self.domain!r} has no population.")
+        profile = self.profile if self.domain is None else domain_named(self.domain).population
+        assert profile is not None, f"the domain {self.domain!r} has no population."
         return profile
 
 

@@ -14,8 +14,8 @@ from emosim_core.errors import DataError
 from emosim_core.simulation.assembly import load_items as load_items_of_a_run
 from emosim_core.testing.conformance import registry
 from emosim_core.testing.contract import require
+from emosim_core.testing.domain import load_items
 from emosim_core.testing.files import write_folder, write_zip
-from emosim_core.testing.sources import load_items
 
 
 @dataclass(frozen=True)
@@ -83,29 +83,27 @@ class PublishedFormatsConformance:
             with _written(data) as folder:
                 for path in (folder / "my data", folder / "my data" / data.main):
                     advice = f"Use: --items {shlex.quote(f'{data.loader}:{path}')}"
+                    load_items_of_a_run(registry(), self.domain, f"{data.loader}:{path}")
                     for other in loaders:
-                        if other == data.loader:
-                            load_items_of_a_run(registry(), self.domain, f"{other}:{path}")
-                            continue
-                        try:
-                            load_items_of_a_run(registry(), self.domain, f"{other}:{path}")
-                        except DataError as error:
-                            message = str(error)
-                        else:
-                            raise AssertionError(f"{name}: {other!r} reads it too.")
-                        require(message.endswith(advice), f"{name}: {other!r} says {message!r}, not {advice!r}")
+                        if other != data.loader:
+                            message = self._refusal(other, path, f"{name}: {other!r} reads it too")
+                            require(message.endswith(advice), f"{name}: {other!r} says {message!r}, not {advice!r}")
 
     def test_a_file_of_no_known_format_is_sent_nowhere(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "strange.csv"
             path.write_text("colour,shape\nred,round\n", encoding="utf-8")
             for loader in sorted({data.loader for data in self.data_sets.values()}):
-                try:
-                    load_items_of_a_run(registry(), self.domain, f"{loader}:{path}")
-                except DataError as error:
-                    require("Use: " not in str(error), f"{loader!r} says {str(error)!r} of a strange file")
-                else:
-                    raise AssertionError(f"{loader!r} reads a strange file.")
+                message = self._refusal(loader, path, f"{loader!r} reads a strange file")
+                require("Use: " not in message, f"{loader!r} says {message!r} of a strange file")
+
+    def _refusal(self, loader: str, path: Path, otherwise: str) -> str:
+        """What a loader says of a file that it must not read."""
+        try:
+            load_items_of_a_run(registry(), self.domain, f"{loader}:{path}")
+        except DataError as error:
+            return str(error)
+        raise AssertionError(f"{otherwise}.")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +14,10 @@ from emosim_core.simulation.checks import check_end_reasons, check_shaped
 from emosim_core.simulation.streams import Stage, Streams
 from emosim_core.testing.conformance import ComponentConformance, no_error, untouched
 from emosim_core.testing.contract import hold
-from emosim_core.testing.requests import arrays_of, shaping_request
-from emosim_core.testing.worlds import SmallWorld
+from emosim_core.testing.worlds import SmallWorld, arrays_of, shaping_request
 
 _USERS, _SLATE, _STEPS = 12, 2, 14
-
+_ALL = np.arange(_USERS)
 
 _Moment = tuple[Ints, Floats, Ints]
 """What is answered at once: slots, their rewards (0 where nothing was consumed), their end reasons."""
@@ -46,23 +46,20 @@ class RewardShapingConformance(ComponentConformance):
     def test_it_answers_finite_rewards_and_known_end_reasons(self) -> None:
         for world in self.worlds():
             for slate in (1, _SLATE):
-                for _ in self._steps(self.made(_USERS, world), world, np.arange(_USERS), slate=slate):
+                for _ in self._steps(self.made(_USERS, world), world, _ALL, slate=slate):
                     pass
 
     def test_an_episode_goes_the_same_alone_as_among_others(self) -> None:
         for world in self.worlds():
-            users = np.arange(_USERS)
-            together = _by_slot(self._steps(self.made(_USERS, world), world, users))
+            together = self._episodes(world)
             for user in range(0, _USERS, 5):
-                (alone,) = _by_slot(self._steps(self.made(1, world), world, np.array([user])))
+                (alone,) = self._episodes(world, np.array([user]))
                 hold("shaping-alone", alone == together[user], f"user {user}'s episode went otherwise alone.")
 
     def test_an_episode_goes_the_same_in_any_slot_and_whenever_others_begin(self) -> None:
         for world in self.worlds():
-            users = np.arange(_USERS)
-            expected = _by_slot(self._steps(self.made(_USERS, world), world, users))
-            moved = _by_slot(self._steps(self.made(_USERS, world), world, users[::-1], begins=users % 3 * 2))
-            for user in users.tolist():
+            expected, moved = self._episodes(world), self._episodes(world, _ALL[::-1], begins=_ALL % 3 * 2)
+            for user in range(_USERS):
                 same = moved[_USERS - 1 - user] == expected[user]
                 detail = f"user {user}'s episode went otherwise in another slot, with others who begin later."
                 hold("shaping-alone", same, detail)
@@ -70,32 +67,32 @@ class RewardShapingConformance(ComponentConformance):
     def test_begin_forgets_what_went_before(self) -> None:
         for world in self.worlds():
             shaping = self.made(_USERS, world)
-            first, again = (_by_slot(self._steps(shaping, world, np.arange(_USERS))) for _ in range(2))
+            first, again = (_by_slot(self._steps(shaping, world, _ALL)) for _ in range(2))
             hold("shaping-begins", first == again, "a second episode in the same slots went otherwise.")
 
     def test_copies_keep_their_own_state(self) -> None:
         for world in self.worlds():
-            users = np.arange(_USERS)
-            expected = _by_slot(self._steps(self.made(_USERS, world), world, users))
+            expected = self._episodes(world)
             made: RewardShaping = self.make()
             one, other = (self.made(_USERS, world, copy.copy(made)) for _ in range(2))
-            both = zip(self._steps(one, world, users), self._steps(other, world, users[::-1]), strict=True)
+            both = zip(self._steps(one, world, _ALL), self._steps(other, world, _ALL[::-1]), strict=True)
             moments = _by_slot(moment for moment, _ in both)
             hold("shaping-state", moments == expected, "one copy changed what another answers.")
 
     def test_an_episode_goes_on_the_same_when_it_is_pickled(self) -> None:
         self._installed()
-        users = np.arange(_USERS)
         for world in self.worlds():
-            here, moved = (
-                _by_slot(self._steps(self.made(_USERS, world), world, users, move=move)) for move in (False, True)
-            )
+            here, moved = (self._episodes(world, move=move) for move in (False, True))
             hold("plugin-pickles", here == moved, "other rewards or end reasons after pickling.")
 
     def test_it_changes_nothing(self) -> None:
         for world in self.worlds():
-            for _ in self._steps(self.made(_USERS, world), world, np.arange(_USERS), watch=True):
+            for _ in self._steps(self.made(_USERS, world), world, _ALL, watch=True):
                 pass
+
+    def _episodes(self, world: SmallWorld, users: Ints = _ALL, **options: Any) -> _BySlot:
+        """What a new reward shaping answers to episodes of ``users``; ``options`` as of :meth:`_steps`."""
+        return _by_slot(self._steps(self.made(len(users), world), world, users, **options))
 
     def _steps(
         self,

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.answers import answer_cache_key, put_many
 
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
 from emosim_core.llm.gateway.cache import AnswerCache
-from emosim_core.llm.gateway.cache_key import answer_cache_key
-from emosim_core.testing.process import in_new_process
+from emosim_core.testing.command_line import in_new_process
 
 
 def question(number: int) -> ChatRequest:
@@ -23,8 +23,8 @@ def question(number: int) -> ChatRequest:
 def fill(path: Path, count: int, identity: str = "a model") -> list[str]:
     cache = AnswerCache(path)
     keys = [answer_cache_key(identity, question(i)) for i in range(count)]
-    cache.put_many(
-        [(keys[i], identity, question(i), ChatAnswer(str(i), usage=Usage(10, 4, 2, 1))) for i in range(count)]
+    put_many(
+        cache, [(keys[i], identity, question(i), ChatAnswer(str(i), usage=Usage(10, 4, 2, 1))) for i in range(count)]
     )
     cache.close()
     return keys

@@ -37,8 +37,9 @@ class Direct:
     def usage(self) -> Any:
         return self
 
-    def summary(self) -> dict[str, Any]:
-        return {"calls": len(self.backend.requests)}
+    @property
+    def calls(self) -> int:
+        return len(self.backend.requests)
 
 
 def by_the_item(asked: ChatRequest) -> str:

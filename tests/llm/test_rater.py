@@ -70,8 +70,12 @@ class Script:
     def usage(self) -> Any:
         return self
 
+    @property
+    def calls(self) -> int:
+        return sum(map(len, self.batches[self.kept :]))
+
     def summary(self) -> dict[str, Any]:
-        return {"calls": sum(map(len, self.batches[self.kept :]))}
+        return {"calls": self.calls}
 
 
 def rated(answer: Callable[[ChatRequest], ChatAnswer | LLMError], **options: Any) -> tuple[Any, Script]:
@@ -170,8 +174,7 @@ def test_a_prompt_strategy_that_puts_the_same_question_again_ends_where_its_answ
             return request
 
     class CachedAnswer(Script):
-        def summary(self) -> dict[str, Any]:
-            return {"calls": 0}
+        calls = 0
 
     script = CachedAnswer(lambda asked: ChatAnswer("five stars"))
     rater = ModelRater(Stubborn(), script)

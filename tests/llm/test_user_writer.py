@@ -74,8 +74,9 @@ class Script:
     def usage(self) -> Any:
         return self
 
-    def summary(self) -> dict[str, Any]:
-        return {"calls": self.called}
+    @property
+    def calls(self) -> int:
+        return self.called
 
 
 def number(asked: ChatRequest) -> int:

@@ -37,7 +37,7 @@ def check(memory: Memory, by_user: list[list[tuple[int, float]]]) -> None:
         assert history.single(user).interactions(0) == expected
         last = {one.item: one.time - 1 for one in expected}
         assert np.flatnonzero(history.latest[user]).tolist() == sorted(last.values())
-        assert memory.times_before(np.array([user]), np.arange(ITEMS)[None])[0].tolist() == list(seen.values())
+        assert memory.history(np.array([user])).times_before(np.arange(ITEMS)[None])[0].tolist() == list(seen.values())
         length = len(events)
         assert history.items[user, :length].tolist() == [item for item, _ in events]
         assert (history.items[user, length:] == 0).all()

@@ -99,14 +99,14 @@ def test_a_memory_equals_a_list_of_what_happened(events: list[tuple[int, int, in
         last = {item: index for index, (item, _) in enumerate(expected)}
         assert np.flatnonzero(history.latest[user]).tolist() == sorted(last.values())
         counts = [sum(item == other for other, _ in expected) for item in range(5)]
-        assert memory.times_before(np.array([user]), np.arange(5)[None])[0].tolist() == counts
+        assert memory.history(np.array([user])).times_before(np.arange(5)[None])[0].tolist() == counts
     saved = memory.save(1)
     other = Memory(3, 5, capacity=1)
     other.restore(1, saved)
     assert other.history().interactions(1) == history.interactions(1)
     memory.clear(np.array([1]))
     assert memory.history().interactions(1) == []
-    assert memory.times_before(np.array([1]), np.arange(5)[None]).sum() == 0
+    assert memory.history(np.array([1])).times_before(np.arange(5)[None]).sum() == 0
 
 
 def test_a_catalog_refuses_what_makes_no_sense_and_fills_what_is_unknown() -> None:

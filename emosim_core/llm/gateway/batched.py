@@ -9,9 +9,9 @@ from typing import NamedTuple
 from emosim_core.errors import LLMError, LLMTransientError
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
-from emosim_core.llm.gateway.budgeted import Budgeted
 from emosim_core.llm.gateway.limited import AdaptiveLimiter
 from emosim_core.llm.gateway.request import PENDING, Caller, PendingRequest, Result, answer_or_raise
+from emosim_core.llm.gateway.usage import Budgeted
 
 _LOOK_SECONDS = 0.2
 """Seconds between two looks whether the thread that computes a batch was interrupted."""
@@ -23,13 +23,7 @@ class _Waiting(NamedTuple):
 
 
 class Batched(LLMBackend):
-    """Answers requests in batches, one batch at a time, each with the requests of one thread.
-
-    Args:
-        backend: the next link; answers a batch, with an error in the place of a failed request.
-        budgeted: says which calls may start.
-        limiter: says when no call may start.
-    """
+    """Answers requests in batches, one batch at a time, each with the requests of one thread."""
 
     def __init__(self, backend: LLMBackend, budgeted: Budgeted, limiter: AdaptiveLimiter) -> None:
         self._backend, self._budgeted, self._limiter = backend, budgeted, limiter

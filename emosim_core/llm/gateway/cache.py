@@ -14,12 +14,21 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from emosim_core.data.files import partial_path, remove_partial
 from emosim_core.data.places import open_table, read_lines
 from emosim_core.errors import ConfigurationError, DataError, LLMCacheError
-from emosim_core.llm.chat import LARGEST_COUNT, ChatAnswer, ChatRequest, Usage, checked
+from emosim_core.llm.chat import LARGEST_COUNT, ChatAnswer, Usage, checked
 from emosim_core.llm.gateway import claims
-from emosim_core.llm.gateway.cache_key import cache_key_of, request_json
-from emosim_core.llm.gateway.cache_lines import CachedAnswer, answer_json, answer_of, read_line, request_of, write_line
+from emosim_core.llm.gateway.cache_lines import (
+    CachedAnswer,
+    answer_json,
+    answer_of,
+    cache_key_of,
+    read_line,
+    request_json,
+    request_of,
+    write_line,
+)
 from emosim_core.paths import cache_directory
 
 _APPLICATION = 0x454D4F53
@@ -80,13 +89,7 @@ def default_cache_path() -> Path:
 
 
 class Pruned(NamedTuple):
-    """Result of :meth:`AnswerCache.prune`.
-
-    Attributes:
-        removed: number of answers removed.
-        remaining: number of answers that remain.
-        bytes: size of the file afterwards.
-    """
+    """Numbers of answers that :meth:`AnswerCache.prune` removed and that remain, and the bytes of the file after it."""
 
     removed: int
     remaining: int
@@ -115,7 +118,9 @@ class AnswerCache:
     """Answers by cache key. A cached answer is never replaced.
 
     The file is opened at the first use, and created if it does not exist. Answers survive the death of the process as
-    soon as :meth:`put_many` returns; those of the last moments before a power failure may be lost.
+    soon as :meth:`exchange` returns; those of the last moments before a power failure may be lost. Every method raises
+    a DataError where the file cannot be read or written or is no cache of answers; it is an :class:`LLMCacheError`
+    where SQLite says so.
 
     Args:
         path: the file.
@@ -134,20 +139,12 @@ class AnswerCache:
     # -------------------------------------------------------------------------------- reading and writing
 
     def get_many(self, keys: Sequence[str]) -> dict[str, ChatAnswer]:
-        """The cached answers by key; a key without an answer is absent.
-
-        Raises:
-            DataError: the file cannot be read or is no cache of answers.
-        """
+        """The cached answers by key; a key without an answer is absent."""
         with self._reading() as connection:
             return {} if connection is None else _look_up(connection, keys)
 
     def progress(self, keys: Sequence[str], owner: claims.Owner) -> tuple[dict[str, ChatAnswer], set[str]]:
-        """State of requests that another process has claimed: answers by key, and the keys that are still claimed.
-
-        Raises:
-            LLMCacheError: the file cannot be read.
-        """
+        """State of requests that another process has claimed: answers by key, and the keys that are still claimed."""
         with self._reading() as connection:
             assert connection is not None
             # In this order: a request answered between the two queries is no longer claimed, and :meth:`exchange`
@@ -155,22 +152,6 @@ class AnswerCache:
             answered = _look_up(connection, keys)
             owners = claims.claimed(connection, [key for key in keys if key not in answered], owner.id)
         return answered, {key for key, (_, alive) in owners.items() if alive}
-
-    def put_many(self, answers: Sequence[tuple[str, str, ChatRequest, ChatAnswer]]) -> dict[str, ChatAnswer]:
-        """Write answers, all of them or none.
-
-        Args:
-            answers: of each its cache key, the identity of the backend, the request and the answer.
-
-        Returns:
-            Answers by key that another process wrote first; they are not replaced, and are to be used.
-
-        Raises:
-            DataError: the file cannot be written.
-        """
-        rows = [self.row(key, identity, request_json(request), answer) for key, identity, request, answer in answers]
-        with self._writing() as connection:
-            return _insert(connection, rows)
 
     @staticmethod
     def row(key: str, identity: str, canonical: str, answer: ChatAnswer) -> Row:
@@ -188,17 +169,16 @@ class AnswerCache:
                 are not claimed.
             owner: owner of the claims; it is alive.
             released: keys of requests whose claims are released.
-
-        Raises:
-            LLMCacheError: the file cannot be written.
         """
         existing: dict[str, ChatAnswer] = {}
         answered: dict[str, ChatAnswer] = {}
         elsewhere: set[str] = set()
         with self._writing() as connection:
             if rows:
-                existing = _insert(connection, rows)
-                claims.drop(connection, [str(row[0]) for row in rows])
+                keys = [str(row[0]) for row in rows]
+                if connection.executemany(_INSERT, rows).rowcount < len(rows):
+                    existing = _look_up(connection, keys)  # another process wrote one of them first
+                claims.drop(connection, keys)
             if released:
                 owner.release(connection, released)
             if wanted:
@@ -208,20 +188,12 @@ class AnswerCache:
         return Exchange(existing, answered, elsewhere)
 
     def sign_of_life(self, owner: claims.Owner) -> None:
-        """Record that an owner of claims is alive.
-
-        Raises:
-            LLMCacheError: the file cannot be written.
-        """
+        """Record that an owner of claims is alive."""
         with self._writing() as connection:
             owner.register(connection)
 
     def release(self, owner: claims.Owner) -> None:
-        """Release all claims of an owner.
-
-        Raises:
-            LLMCacheError: the file cannot be written.
-        """
+        """Release all claims of an owner."""
         with self._writing() as connection:
             owner.leave(connection)
 
@@ -241,11 +213,7 @@ class AnswerCache:
     # ---------------------------------------------------------------------------------------- maintenance
 
     def stats(self) -> dict[str, Any]:
-        """Size of the file, and per backend the number of answers, tokens and dates, as JSON values.
-
-        Raises:
-            DataError: the file cannot be read or is no cache of answers.
-        """
+        """Size of the file, and per backend the number of answers, tokens and dates, as JSON values."""
         rows: list[tuple[Any, ...]] = []
         if self.path.exists():
             with self._reading() as connection:
@@ -280,7 +248,6 @@ class AnswerCache:
 
         Raises:
             ConfigurationError: no criterion is given.
-            DataError: the file cannot be written.
         """
         if older_than_days is None and max_mb is None and identity is None:
             raise ConfigurationError(
@@ -308,20 +275,9 @@ class AnswerCache:
     def export(
         self, path: str | os.PathLike[str], clean: Callable[[CachedAnswer], CachedAnswer] = lambda entry: entry
     ) -> int:
-        """Write all answers with their requests to a file of JSON lines, whole or not at all.
-
-        Args:
-            path: the file.
-            clean: applied to each answer before it is written.
-
-        Returns:
-            Number of answers.
-
-        Raises:
-            DataError: one of the files cannot be read or written.
-        """
+        """Write all answers, each cleaned, to a file of JSON lines, whole or not at all; returns how many."""
         target = Path(path).expanduser()
-        partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+        partial = partial_path(target)
         count = 0
         try:
             with partial.open("w", encoding="ascii", newline="\n") as stream:
@@ -332,24 +288,16 @@ class AnswerCache:
         except OSError as error:
             raise DataError(target, f"cannot be written: {error.strerror or error}") from error
         finally:
-            with contextlib.suppress(OSError):
-                partial.unlink()
+            remove_partial(partial)
         return count
 
     def import_(
         self, path: str | os.PathLike[str], clean: Callable[[CachedAnswer], CachedAnswer] = lambda entry: entry
     ) -> tuple[int, int]:
-        """Add the answers of a file that :meth:`export` wrote, all of them or none.
+        """Add the answers of a file that :meth:`export` wrote, each cleaned, all of them or none.
 
-        Args:
-            path: the file.
-            clean: applied to each answer before it is added.
-
-        Returns:
-            Number of answers added, and number of answers that exist already and are unchanged.
-
-        Raises:
-            DataError: a line is malformed, or one of the files cannot be read or written.
+        A DataError names a line that is malformed. Returns how many were added, and how many exist already and are
+        unchanged.
         """
         added = total = 0
         with self._writing() as connection:
@@ -435,30 +383,25 @@ class AnswerCache:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataError(self.path, f"its folder cannot be made: {error.strerror or error}") from error
-        connection = _connect(self.path)
+        return self._prepared(_connect(self.path))
+
+    def _open_to_read(self) -> sqlite3.Connection:
+        uri = self.path.absolute().as_uri()
+        try:
+            return self._prepared(_connect(f"{uri}?mode=ro", uri=True))
+        except sqlite3.OperationalError:  # on read-only storage a file in WAL mode opens only as immutable
+            return self._prepared(_connect(f"{uri}?immutable=1", uri=True))
+
+    def _prepared(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """A connection that is checked and, for writing, set up; it is closed where that fails."""
         try:
             self._check(connection)
-            _set_up(connection)
+            if not self._read_only:
+                _set_up(connection)
         except BaseException:
             connection.close()
             raise
         return connection
-
-    def _open_to_read(self) -> sqlite3.Connection:
-        # On read-only storage a file in WAL mode opens only as immutable.
-        for mode in ("mode=ro", "immutable=1"):
-            connection = _connect(f"{self.path.absolute().as_uri()}?{mode}", uri=True)
-            try:
-                self._check(connection)
-                return connection
-            except sqlite3.OperationalError:
-                connection.close()
-                if mode != "mode=ro":
-                    raise
-            except BaseException:
-                connection.close()
-                raise
-        raise AssertionError("both modes were tried")
 
     def _check(self, connection: sqlite3.Connection) -> None:
         """Reject a file of another application or of a newer version, before anything is written."""
@@ -498,13 +441,6 @@ def _set_up(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA application_id = {_APPLICATION}")
     connection.execute(f"PRAGMA user_version = {_VERSION}")
     connection.execute("COMMIT")
-
-
-def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> dict[str, ChatAnswer]:
-    """Insert answers; returns all of these answers by key if another process wrote one of them first."""
-    if connection.executemany(_INSERT, rows).rowcount == len(rows):
-        return {}
-    return _look_up(connection, [str(row[0]) for row in rows])
 
 
 def _look_up(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, ChatAnswer]:

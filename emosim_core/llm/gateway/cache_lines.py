@@ -1,8 +1,10 @@
-"""Cache lines: a cached answer with its request as one line of JSON, for export and import."""
+"""A request as canonical JSON and its cache key; a cached answer as a line of JSON, for export and import."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cache
 from typing import Annotated, Any, NamedTuple
@@ -11,10 +13,13 @@ from pydantic import ConfigDict, Field, InstanceOf, TypeAdapter, ValidationError
 from typing_extensions import NotRequired, TypedDict
 
 from emosim_core.data import json_text
+from emosim_core.errors import ConfigurationError
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Role, Usage
-from emosim_core.llm.gateway.cache_key import request_json
 from emosim_core.llm.gateway.redaction import Redactor, secrets_of_environment, with_texts, without_keys
 from emosim_core.runs.reading import first_fault
+
+FORMAT = 1
+"""Changes whenever equal requests get another key than before."""
 
 _LARGEST_INTEGER = 2**63 - 1
 _EXACT = with_config(ConfigDict(extra="forbid", strict=True))
@@ -71,14 +76,7 @@ def _schema() -> TypeAdapter[_Line]:
 
 
 class CachedAnswer(NamedTuple):
-    """A cached answer.
-
-    Attributes:
-        identity: identity of the backend.
-        request: the request.
-        answer: the answer.
-        created: time of the answer, in seconds since 1970 UTC.
-    """
+    """The answer of the backend with this identity to a request, ``created`` in seconds since 1970 UTC."""
 
     identity: str
     request: ChatRequest
@@ -86,11 +84,45 @@ class CachedAnswer(NamedTuple):
     created: int
 
 
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise ConfigurationError(f"the schema of a request holds a {type(value).__name__}, which is not a JSON type")
+
+
+# Escaped to ASCII, so that a lone surrogate, which models do send, has an encoding too.
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False, default=_plain).encode
+
+
+def request_json(request: ChatRequest) -> str:
+    """A request as canonical JSON, in ASCII; equal requests, and only these, have the same text.
+
+    Raises:
+        ConfigurationError: the schema holds a value that is not a JSON type.
+    """
+    return _canonical(
+        {
+            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+            "max_tokens": request.max_tokens,
+            "temperature": float(request.temperature) + 0.0,  # 0, 0.0 and -0.0 are equal
+            "choices": request.choices,
+            "schema": request.schema,
+            "sample": request.sample,
+            "seed": request.seed,
+        }
+    )
+
+
+def cache_key_of(identity: str, canonical: str) -> str:
+    """The cache key, 64 hexadecimal digits, of a request to a backend, as :func:`request_json` writes it."""
+    # The hashed text is a JSON list of the format, the identity and the request.
+    return hashlib.sha256(f"[{FORMAT},{json.dumps(identity)},{canonical}]".encode("ascii")).hexdigest()
+
+
 class Cleaner:
     """Removes keys from exported and imported answers: those in the environment, and texts that look like one.
 
-    Attributes:
-        changed: number of answers that held a key.
+    ``changed`` counts the answers that held a key.
     """
 
     def __init__(self) -> None:
@@ -132,7 +164,7 @@ def answer_of(payload: Any, usage: Usage) -> ChatAnswer:
 
 
 def request_of(payload: Any) -> ChatRequest:
-    """The request that :func:`~emosim_core.llm.gateway.cache_key.request_json` wrote, from the parsed JSON."""
+    """The request that :func:`request_json` wrote, from the parsed JSON."""
     messages = tuple(Message(**message) for message in payload["messages"])
     return ChatRequest(**{**payload, "messages": messages, "choices": tuple(payload["choices"])})
 
@@ -150,11 +182,7 @@ def write_line(entry: CachedAnswer) -> str:
 
 
 def read_line(line: str) -> CachedAnswer:
-    """The cached answer of a line.
-
-    Raises:
-        ValueError: the line is not of the form that :func:`write_line` writes; names the field.
-    """
+    """The cached answer of a line; a ValueError names the field that is not as :func:`write_line` writes it."""
     try:
         payload = _schema().validate_python(json_text.loads(line))
     except RecursionError as error:

@@ -15,11 +15,7 @@ from emosim_core.llm.gateway.usage import UsageTally
 class Cached(LLMBackend):
     """Answers from the cache what has an answer there, and claims the rest, so that no other process sends it.
 
-    Args:
-        backend: the next link; gets the claimed requests.
-        writer: reads and writes the cache.
-        counted: removes secrets, which an older cache may hold.
-        usage: counts answers of other processes.
+    ``counted`` removes secrets, which an older cache may hold; ``usage`` counts answers of other processes.
     """
 
     def __init__(self, backend: LLMBackend, writer: CacheWriter, counted: Counted, usage: UsageTally) -> None:
@@ -45,11 +41,6 @@ class Written(LLMBackend):
     """Writes each answer to the cache before it is used, or gives the answer that another process wrote first.
 
     It works inside the slot of a call, so that a kill loses no more answers than calls may run.
-
-    Args:
-        backend: the next link.
-        writer: writes the cache.
-        counted: removes secrets, which an older cache may hold.
     """
 
     def __init__(self, backend: LLMBackend, writer: CacheWriter, counted: Counted) -> None:

@@ -13,7 +13,6 @@ from queue import Empty
 from emosim_core.errors import EmoSimError, LLMTransientError, PluginError
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.gateway.batched import Batched
-from emosim_core.llm.gateway.budgeted import Budgeted
 from emosim_core.llm.gateway.cache import AnswerCache
 from emosim_core.llm.gateway.cache_writer import CacheWriter
 from emosim_core.llm.gateway.cached import Cached, Written
@@ -23,7 +22,7 @@ from emosim_core.llm.gateway.pending import PendingRequests
 from emosim_core.llm.gateway.request import CLOSED, Caller, PendingRequest
 from emosim_core.llm.gateway.retries import Retries
 from emosim_core.llm.gateway.retrying import Retrying
-from emosim_core.llm.gateway.usage import UsageTally
+from emosim_core.llm.gateway.usage import Budgeted, UsageTally
 from emosim_core.llm.options import GatewayOptions
 
 _LOOK_SECONDS = 0.5
@@ -34,18 +33,8 @@ class Chain:
     """Sends requests to a backend: ``cached(retrying(limited(written(budgeted(counted(backend))))))``.
 
     A slot of the limit is held until the answer is on disk, and not while a failed call waits to be repeated. The links
-    work in one event loop, in a daemon thread; methods are called from the threads that ask.
-
-    Args:
-        backend: the language model.
-        counted: the innermost link, around the backend.
-        options: concurrency and budget.
-        usage: counts of requests, calls, tokens and cost.
-        cache: the cache of answers.
-        retries: which calls are repeated, and when.
-
-    Attributes:
-        ended: whether the loop has ended.
+    work in one event loop, in a daemon thread; methods are called from the threads that ask. ``ended`` says whether
+    the loop has ended; ``counted`` is the innermost link, around the backend.
     """
 
     def __init__(
@@ -102,11 +91,7 @@ class Chain:
                 batch()
 
     def close(self) -> None:
-        """Start no further call, complete the running ones, close the backend and end the loop.
-
-        Raises:
-            PluginError: the backend cannot be closed.
-        """
+        """Start no further call, complete the running ones, close the backend (else a PluginError) and end the loop."""
         self._end(self._started)
         while self._thread.is_alive():
             self._thread.join(_LOOK_SECONDS)

@@ -28,11 +28,7 @@ AT_ONCE = 500
 
 
 class Owner:
-    """Owner of claims: a gateway in this process.
-
-    Attributes:
-        id: unique identifier.
-    """
+    """Owner of claims: a gateway in this process, with a unique ``id``."""
 
     def __init__(self) -> None:
         self.id = uuid.uuid4().hex

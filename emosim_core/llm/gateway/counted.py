@@ -11,7 +11,7 @@ from emosim_core.errors import ConfigurationError, EmoSimError, LLMError, Plugin
 from emosim_core.hooks.faults import fault
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Usage, checked
-from emosim_core.llm.gateway.cache_key import request_json
+from emosim_core.llm.gateway.cache_lines import request_json
 from emosim_core.llm.gateway.redaction import Redactor
 from emosim_core.llm.gateway.request import Result, answer_or_raise
 from emosim_core.llm.gateway.usage import UsageTally
@@ -24,12 +24,7 @@ _FRAME = 64
 class Counted(LLMBackend):
     """Calls a backend, and lets nothing pass but answers and errors of EmoSim, counted and without secrets.
 
-    Args:
-        backend: the language model.
-        usage: counts the tokens.
-
-    Attributes:
-        name: name of the backend for messages.
+    ``name`` is that of the backend, for messages.
     """
 
     def __init__(self, backend: LLMBackend, usage: UsageTally) -> None:
@@ -40,15 +35,8 @@ class Counted(LLMBackend):
         self._redactor = Redactor(())
 
     def check(self, priced: bool) -> None:
-        """Read the price of the backend, and check its identity.
-
-        Args:
-            priced: whether a price is needed.
-
-        Raises:
-            ConfigurationError: a price is needed, and there is none.
-            PluginError: the backend raised an error instead.
-        """
+        """Read the price of the backend, and check its identity; a ConfigurationError where a price is needed, and none
+        is known, a PluginError where the backend raises one."""
         self._usage.price = self._called(self._backend.price, self.redactor())
         identity = self._backend.identity
         if self.redactor().text(identity) != identity:
@@ -94,11 +82,7 @@ class Counted(LLMBackend):
         return outcomes
 
     async def close(self) -> None:
-        """Close the backend.
-
-        Raises:
-            PluginError: the backend cannot be closed.
-        """
+        """Close the backend; a PluginError where it cannot be closed."""
         error: EmoSimError | None = None
         try:
             await self._backend.close()
@@ -112,11 +96,7 @@ class Counted(LLMBackend):
         return self.redactor().answer(answer)
 
     def redactor(self) -> Redactor:
-        """Redactor of all secrets that the backend has had so far.
-
-        Raises:
-            PluginError: the backend raised an error instead of naming its secrets.
-        """
+        """Redactor of all secrets that the backend has had so far; a PluginError where it does not name them."""
         known = self._called(self._known_secrets, self._redactor)
         if known != self._secrets:
             self._secrets, self._redactor = known, Redactor(known)

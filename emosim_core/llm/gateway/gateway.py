@@ -15,7 +15,7 @@ from emosim_core.errors import LLMError, LLMReplayError, LLMTransientError
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
 from emosim_core.llm.gateway.cache import AnswerCache, default_cache_path
-from emosim_core.llm.gateway.cache_key import cache_key_of, request_json
+from emosim_core.llm.gateway.cache_lines import cache_key_of, request_json
 from emosim_core.llm.gateway.counted import Counted
 from emosim_core.llm.gateway.request import CLOSED, Caller, PendingRequest, Result
 from emosim_core.llm.gateway.retries import Retries
@@ -35,13 +35,10 @@ class Gateway:
     """Calls a language model, in parallel where it is a service, and caches every answer before it is used.
 
     Args:
-        backend: the language model.
         options: concurrency, attempts, budget, replay and cache.
         retries: which calls are repeated, and when; exponential backoff where not given.
 
     Attributes:
-        backend: the language model.
-        options: the options.
         usage: counts of requests, calls, tokens and cost.
 
     A pickled or copied gateway is closed and opens at the next request; its counts go on.
@@ -96,8 +93,7 @@ class Gateway:
     def close(self) -> None:
         """Complete the running calls, and close the backend and the cache; the next request opens them again.
 
-        Raises:
-            PluginError: the backend cannot be closed.
+        A PluginError where the backend cannot be closed.
         """
         self._leave_parent()
         with self._lock:
@@ -188,7 +184,9 @@ class _Session:
         log.debug("%d requests: %d cached, %d new", len(part), hits, len(new))
         if self._options.replay:
             for key in new:
-                caller.take(key, self._not_cached(key))
+                problem = f"no answer of {self._backend.identity!r} to this request (key {key[:12]}) is cached in"
+                advice = "without --replay the model is called"
+                caller.take(key, LLMReplayError(f"{problem} {self._cache.path}; {advice}"))
         elif new:
             self._counted.check(priced=self._options.max_cost is not None)
             self._send(caller, new)
@@ -216,9 +214,3 @@ class _Session:
             self._chain = None
             chain.abandon()
             raise
-
-    def _not_cached(self, key: str) -> LLMReplayError:
-        return LLMReplayError(
-            f"no answer of {self._backend.identity!r} to this request (key {key[:12]}) is cached in "
-            f"{self._cache.path}; without --replay the model is called"
-        )

@@ -24,12 +24,9 @@ from emosim_core.llm.gateway.usage import UsageTally
 
 
 class PendingRequests:
-    """Table of the pending requests. All methods run in the event loop.
+    """Table of the pending requests, each of which goes through the backend in a task of its own.
 
-    Args:
-        backend: the chain of backends through which each request goes, in a task of its own.
-        usage: counts the requests that share the call of another.
-        name: name of the language model for messages.
+    All methods run in the event loop. ``usage`` counts the requests that share the call of another.
     """
 
     def __init__(self, backend: LLMBackend, usage: UsageTally, name: str) -> None:

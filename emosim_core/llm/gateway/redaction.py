@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from emosim_core.errors import EmoSimError, LLMError, PluginError
 from emosim_core.llm.chat import ChatAnswer
@@ -46,26 +46,24 @@ _Span = tuple[int, int]
 _Reading = tuple[re.Pattern[str], ...]
 
 
-class _Needle:
-    """Something of which no part may stand in a text.
+class _Needle(NamedTuple):
+    """Something of which no part, of ``least`` characters or more, may stand in a text that is read in its ``form``.
 
-    Args:
-        form: how a text is read to find it.
-        text: all of it.
-        least: characters in a row that are a part of it.
-
-    Attributes:
-        pieces: every part of it holds one of these, so that only they are searched for; as long as each other.
-        step: characters from the beginning of one piece to that of the next.
+    Every part of it holds one of the ``pieces``, all of the same length, each ``step`` characters behind the one
+    before, so that only they are searched for.
     """
 
-    __slots__ = ("form", "least", "pieces", "step", "text")
+    form: dict[int, int]
+    text: str
+    least: int
+    step: int
+    pieces: list[str]
 
-    def __init__(self, form: dict[int, int], text: str, least: int) -> None:
-        self.form, self.text, self.least = form, text, least
+    @classmethod
+    def of(cls, form: dict[int, int], text: str, least: int) -> _Needle:
         size = (least + 1) // 2
-        self.step = least - size + 1
-        self.pieces = [text[start : start + size] for start in range(0, len(text) - size + 1, self.step)]
+        step = least - size + 1
+        return cls(form, text, least, step, [text[at : at + size] for at in range(0, len(text) - size + 1, step)])
 
 
 class Redactor:
@@ -183,16 +181,16 @@ def _needles(secret: str, message: bool = False) -> Iterator[_Needle]:
     in_parts = (len(secret) >= _LONG and any(sign.isdigit() for sign in secret)) or len(secret) >= _LONG_LETTERS
     part = _PART_OF_MESSAGE if message else _PART if in_parts else 0
     plain = secret.translate(_LOWER)
-    yield _Needle(_LOWER, plain, part or len(plain))
+    yield _Needle.of(_LOWER, plain, part or len(plain))
     if len(bare := _BETWEEN.sub("", plain)) < len(plain) and len(bare) >= SHORTEST:
-        yield _Needle(_LOWER, bare, part or len(bare))
+        yield _Needle.of(_LOWER, bare, part or len(bare))
     digits = data.hex()
-    yield _Needle(_LOWER, digits, min(2 * (part or len(data)), len(digits)))
+    yield _Needle.of(_LOWER, digits, min(2 * (part or len(data)), len(digits)))
     for offset in range(3):
         # Only those signs that depend on nothing but the secret, whatever stands around it.
         first = (8 * offset + 5) // 6
         sure = base64.b64encode(bytes(offset) + data).decode()[first : 8 * (offset + len(data)) // 6]
-        yield _Needle(_STANDARD, sure, min(part * 8 // 6, len(sure)) if part else len(sure))
+        yield _Needle.of(_STANDARD, sure, min(part * 8 // 6, len(sure)) if part else len(sure))
 
 
 def _without(text: str, needles: list[_Needle]) -> str:

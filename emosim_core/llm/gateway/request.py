@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 from collections.abc import Callable
 from contextvars import ContextVar
 from queue import SimpleQueue
@@ -67,12 +69,7 @@ class Caller:
 
 
 class PendingRequest:
-    """A request without an answer.
-
-    Args:
-        key: its cache key.
-        request: the request.
-        canonical: the request as canonical JSON.
+    """A request without an answer, with its cache key and as canonical JSON.
 
     Attributes:
         callers: the threads that wait for it.
@@ -98,11 +95,17 @@ PENDING: ContextVar[PendingRequest] = ContextVar("PENDING")
 
 
 def answer_or_raise(result: Result, shared: bool = False) -> ChatAnswer:
-    """The answer of a result; its error is raised.
-
-    Args:
-        shared: whether other requests have the same error; the traces of all of them would take long to grow.
-    """
+    """The answer of a result; its error is raised, without a trace where other requests have the same (``shared``)."""
     if isinstance(result, EmoSimError):
         raise result.with_traceback(None) if shared else result
     return result
+
+
+def reworded(error: LLMError, message: str) -> LLMError:
+    """A copy of an error with another message; a copy, as a backend may raise the same object again."""
+    with contextlib.suppress(Exception):  # an error class of a plugin may not be copyable
+        reworded = copy.copy(error)
+        reworded.args = (message, *error.args[1:])
+        reworded.__cause__ = error
+        return reworded
+    return error

@@ -12,12 +12,7 @@ _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 class Reserve:
-    """Holds disk space in a folder by an unnamed temporary file, which ends with the process.
-
-    Args:
-        folder: the folder.
-        size: bytes to hold.
-    """
+    """Holds ``size`` bytes of disk space in a folder by an unnamed temporary file, which ends with the process."""
 
     def __init__(self, folder: Path, size: int) -> None:
         self._folder, self._size = folder, size
@@ -25,11 +20,7 @@ class Reserve:
         self._impossible = False
 
     def hold(self) -> None:
-        """Allocate the space, unless it is held already.
-
-        Raises:
-            OSError: the disk has less free space.
-        """
+        """Allocate the space, unless it is held already; an OSError where the disk has less."""
         if self._file is not None or self._impossible:
             return
         try:

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import copy
 import logging
 
 from emosim_core.errors import LLMAuthenticationError, LLMBudgetError, LLMError, LLMTransientError
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
 from emosim_core.llm.gateway.limited import AdaptiveLimiter
-from emosim_core.llm.gateway.request import PENDING, PendingRequest
-from emosim_core.llm.gateway.retries import LONGEST_WAIT, Retries, asked_wait
-from emosim_core.llm.gateway.waiting import WaitNotice, for_how_long
+from emosim_core.llm.gateway.request import PENDING, PendingRequest, reworded
+from emosim_core.llm.gateway.retries import LONGEST_WAIT, Retries, WaitNotice, asked_wait, for_how_long
 
 log = logging.getLogger("emosim_core.llm")
 
 
 class Retrying(LLMBackend):
-    """Repeats failed calls.
-
-    Args:
-        backend: the next link; gets each call.
-        retries: which calls are repeated, and when.
-        limiter: held back while the service asks to wait.
-        together: whether calls that fail in the same turn of the loop, those of a batch, are repeated together.
-    """
+    """Repeats failed calls; ``together``, those that fail in the same turn of the loop, as the calls of a batch do."""
 
     def __init__(self, backend: LLMBackend, retries: Retries, limiter: AdaptiveLimiter, together: bool) -> None:
         self._backend, self._retries, self._limiter, self._together = backend, retries, limiter, together
@@ -59,7 +49,7 @@ class Retrying(LLMBackend):
             message = str(error) if pending.calls == 1 else f"{error} ({pending.calls} calls)"
             if requested > LONGEST_WAIT:
                 message += f". It asks to wait {for_how_long(requested)}, which is too long"
-            raise error if message == str(error) else _reworded(error, message)
+            raise error if message == str(error) else reworded(error, message)
         if pending.ending is not None:
             raise pending.ending
         if requested or starting:
@@ -79,13 +69,3 @@ class Retrying(LLMBackend):
     def _end_round(self, loop: asyncio.AbstractEventLoop, round_: asyncio.Event) -> None:
         loop.call_later(self._longest, round_.set)
         self._round = None
-
-
-def _reworded(error: LLMError, message: str) -> LLMError:
-    """A copy of an error with another message; a copy, as a backend may raise the same object again."""
-    with contextlib.suppress(Exception):  # an error class of a plugin may not be copyable
-        reworded = copy.copy(error)
-        reworded.args = (message, *error.args[1:])
-        reworded.__cause__ = error
-        return reworded
-    return error

@@ -1,4 +1,5 @@
-"""UsageTally: requests to a language model, calls, tokens and cost."""
+"""UsageTally: requests to a language model, calls, tokens and cost; and Budgeted, the link that makes no call once a
+budget is spent, and counts the others."""
 
 from __future__ import annotations
 
@@ -6,8 +7,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from emosim_core.llm.backend import Price
-from emosim_core.llm.chat import Usage
+from emosim_core.errors import LLMBudgetError
+from emosim_core.llm.backend import LLMBackend, Price
+from emosim_core.llm.chat import ChatAnswer, ChatRequest, Usage
+from emosim_core.llm.gateway.request import PENDING, PendingRequest
 
 
 class UsageTally:
@@ -69,12 +72,7 @@ class UsageTally:
             self.retried += again
 
     def count_answer(self, usage: Usage, most: Callable[[], Usage] = Usage) -> None:
-        """Count the tokens and the cost of an answered call.
-
-        Args:
-            usage: what the service reports.
-            most: returns an upper bound; called if a part of the usage is unknown.
-        """
+        """Count the tokens and the cost of an answered call; ``most`` returns an upper bound of what is unknown."""
         with self._lock:
             self._answered += 1
             self.prompt_tokens += usage.prompt
@@ -83,7 +81,10 @@ class UsageTally:
             self.reasoning_tokens += usage.reasoning
             self.unknown_usage += not usage.known
             if self.price is not None:
-                self._cost += self.price.cost(usage if usage.known else _at_most(usage, most()))
+                bound = usage if usage.known else most()
+                self._cost += self.price.cost(
+                    Usage(usage.prompt or bound.prompt, usage.cached, usage.completion or bound.completion)
+                )
 
     def count_end(self, failed: int, seconds: float) -> None:
         """Count failed requests, and the seconds that a batch took."""
@@ -105,6 +106,25 @@ class UsageTally:
             }
 
 
-def _at_most(usage: Usage, most: Usage) -> Usage:
-    """A usage with upper bounds in the place of unknown tokens."""
-    return Usage(usage.prompt or most.prompt, usage.cached, usage.completion or most.completion)
+class Budgeted(LLMBackend):
+    """Makes a call if the budget allows it: the most that may be spent, in the currency of the price, or no limit."""
+
+    def __init__(self, backend: LLMBackend, usage: UsageTally, max_cost: float | None) -> None:
+        self._backend, self._usage, self._max_cost = backend, usage, max_cost
+
+    async def answer(self, request: ChatRequest) -> ChatAnswer:
+        self.begin(PENDING.get())
+        return await self._backend.answer(request)
+
+    def begin(self, pending: PendingRequest) -> None:
+        """Count a call that starts; an LLMBudgetError where the budget is spent, so that it must not start."""
+        usage, spent = self._usage, self._usage.cost or 0.0
+        if self._max_cost is not None and spent >= self._max_cost:
+            currency = "" if usage.price is None else f" {usage.price.currency}"
+            raise LLMBudgetError(
+                f"the budget is spent: {spent:.6g} of {self._max_cost:g}{currency} (--max-cost), "
+                f"for {usage.calls:,} calls. Every answer is cached; go on with a higher --max-cost"
+            )
+        usage.count_call(again=pending.calls > 0)
+        pending.calls += 1
+        pending.calling = True

@@ -18,30 +18,16 @@ _LONGEST = 50_000
 """Maximum characters of an answer in JSON."""
 
 MOST_REASONS = 3
-"""Maximum reasons that an answer may list; it lists at least one."""
-
-
-def expected_label(scale: PromptScale) -> str:
-    """Description of the form of an answer with the rating alone."""
-    return f"one of {', '.join(scale.labels[:-1])} or {scale.labels[-1]}, and nothing else"
+"""Maximum reasons that an answer may list, as instructions say in words; it lists at least one."""
 
 
 def expected_object(scale: PromptScale, key: str) -> str:
-    """Description of the form of an answer in JSON.
-
-    Args:
-        scale: the scale of the prompt.
-        key: ``"reason"`` for one reason, ``"reasons"`` for a list of them.
-    """
-    last = f'"{scale.labels[-1]}"' if scale.in_words else scale.labels[-1]
-    if key == "reason":
-        form, words = '{"reason": "...", "rating": ...}', "the reason is a short text"
-    else:
-        form, words = (
-            '{"reasons": ["..."], "rating": ...}',
-            f"there are one to {MOST_REASONS} reasons, each a short text",
-        )
-    first = f'"{scale.labels[0]}"' if scale.in_words else scale.labels[0]
+    """Description of the form of an answer in JSON with one ``"reason"`` or a list of ``"reasons"``."""
+    first, last = (f'"{label}"' if scale.in_words else label for label in (scale.labels[0], scale.labels[-1]))
+    form, words = '{"reason": "...", "rating": ...}', "the reason is a short text"
+    if key == "reasons":
+        form = '{"reasons": ["..."], "rating": ...}'
+        words = f"there are one to {MOST_REASONS} reasons, each a short text"
     return f"one JSON object {form} and nothing else, where {words} and the rating is one of {first} to {last}"
 
 
@@ -50,38 +36,26 @@ def answer_schema(scale: PromptScale, key: str) -> dict[str, Any]:
     text = {"type": "string"}
     labels: list[Any] = list(scale.labels) if scale.in_words else [int(label) for label in scale.labels]
     reasons = text if key == "reason" else {"type": "array", "items": text, "minItems": 1, "maxItems": MOST_REASONS}
-    return {
-        "type": "object",
-        "properties": {
-            key: reasons,
-            "rating": {"type": "string" if scale.in_words else "integer", "enum": labels},
-        },
-        "required": [key, "rating"],
-        "additionalProperties": False,
-    }
+    rating = {"type": "string" if scale.in_words else "integer", "enum": labels}
+    properties = {key: reasons, "rating": rating}
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
 def read_label(text: str, scale: PromptScale) -> str:
-    """The label that an answer is.
+    """The label that an answer is; an LLMMalformedError where it is anything else.
 
     White space around it, one full stop after it and one pair of quotes or backticks around it are allowed.
-
-    Raises:
-        LLMMalformedError: the answer is anything else.
     """
     label = _bare(text).lower() if len(text) <= 200 else ""
     if label in scale.labels:
         return label
-    _malformed(text, expected_label(scale))
+    _malformed(text, f"{scale.listed()}, and nothing else")
 
 
 def read_object(text: str, scale: PromptScale, key: str) -> tuple[str, list[str]]:
-    """The label and the reasons in an answer in JSON.
+    """The label and the reasons in an answer in JSON; an LLMMalformedError where it is anything else.
 
     The answer is one object with exactly the keys ``key`` and ``"rating"``; a code fence around it is allowed.
-
-    Raises:
-        LLMMalformedError: the answer is anything else.
     """
     expected = expected_object(scale, key)
     value = json_object(text, {key, "rating"}, expected)
@@ -101,13 +75,7 @@ def read_object(text: str, scale: PromptScale, key: str) -> tuple[str, list[str]
 def json_object(text: str, keys: Set[str], expected: str) -> dict[str, Any]:
     """The object in an answer in JSON that has exactly these keys; a code fence around it is allowed.
 
-    Args:
-        text: the answer.
-        keys: the keys.
-        expected: what an answer must be, in words, for the message.
-
-    Raises:
-        LLMMalformedError: the answer is anything else.
+    An LLMMalformedError where the answer is anything else says what was ``expected``.
     """
     if len(text) > _LONGEST:
         _malformed(text, expected, f"the answer is {len(text):,} characters long")
@@ -123,11 +91,7 @@ def json_object(text: str, keys: Set[str], expected: str) -> dict[str, Any]:
 
 
 def refuse_unfinished(text: str, expected: str) -> NoReturn:
-    """Say that an answer was cut off, whatever it says so far.
-
-    Raises:
-        LLMMalformedError: always.
-    """
+    """Raise an LLMMalformedError that says that an answer was cut off, whatever it says so far."""
     _malformed(text, expected, f"the answer was cut off after {len(text):,} characters, at its limit of tokens")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from emosim_core.components.base import WorldSetting
 from emosim_core.llm.prompts.fencing import one_line
@@ -11,6 +11,9 @@ from emosim_core.llm.prompts.scales import PromptScale
 from emosim_core.model import Item, User
 from emosim_core.model.emotion import describe_mood
 from emosim_core.model.user import TRAITS
+
+if TYPE_CHECKING:
+    from emosim_core.llm.prompts.shot_strategy import ShotOptions
 
 _TRAIT_LABELS = {
     "activity": "When they leave",
@@ -23,43 +26,25 @@ SHORT = 300
 """Characters of a text other than a description, such as a title or a list of names, after which it is cut off."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What a prompt shows; the fields are those of ``ShotOptions`` without ``show_``.
-
-    Attributes:
-        limit: characters of a description after which it is cut off.
-    """
-
-    description: bool
-    job: bool
-    hobby: bool
-    tastes: bool | str
-    traits: bool
-    year: bool
-    categories: bool
-    creators: bool
-    public_rating: bool
-    limit: int
-
-
-def user_lines(user: User, setting: WorldSetting, shown: Shown) -> Iterator[str]:
+def user_lines(user: User, setting: WorldSetting, options: ShotOptions) -> Iterator[str]:
     """The fixed facts about a user, a line each."""
     yield f"Name: {one_line(user.name, SHORT)}"
     if user.age is not None:
         yield f"Age: {user.age}"
-    if shown.job and user.job:
+    if options.show_job and user.job:
         yield f"Job: {one_line(user.job, SHORT)}"
-    if shown.hobby and user.hobby:
+    if options.show_hobby and user.hobby:
         yield f"Hobby: {one_line(user.hobby, SHORT)}"
-    if shown.description and user.description:
-        yield f"Description: {one_line(user.description, shown.limit)}"
-    if shown.tastes is True or (shown.tastes == "auto" and not (shown.description and _tells_tastes(user))):
+    if options.show_description and user.description:
+        yield f"Description: {one_line(user.description, options.max_characters)}"
+    if options.show_tastes is True or (
+        options.show_tastes == "auto" and not (options.show_description and _tells_tastes(user))
+    ):
         if user.liked:
             yield f"Likes: {one_line(', '.join(user.liked), SHORT)}"
         if user.disliked:
             yield f"Dislikes: {one_line(', '.join(user.disliked), SHORT)}"
-    if shown.traits:
+    if options.show_traits:
         for trait in TRAITS:
             label = _TRAIT_LABELS[trait].format(items=setting.words.items)
             texts = setting.words.traits.get(trait)
@@ -84,20 +69,20 @@ def mood_text(valence: float, arousal: float) -> str:
     return f"Mood now: {describe_mood(valence, arousal)} ({numbers})\n"
 
 
-def item_lines(item: Item, setting: WorldSetting, scale: PromptScale, shown: Shown) -> Iterator[str]:
+def item_lines(item: Item, setting: WorldSetting, scale: PromptScale, options: ShotOptions) -> Iterator[str]:
     """The fixed facts about an item, a line each. An unknown fact has no line."""
     yield f"Title: {one_line(item.title, SHORT)}"
-    if shown.year and item.year is not None:
+    if options.show_year and item.year is not None:
         yield f"Year: {item.year}"
-    if shown.categories and item.categories:
+    if options.show_categories and item.categories:
         yield f"Categories: {one_line(', '.join(item.categories), SHORT)}"
-    if shown.creators and item.creators:
+    if options.show_creators and item.creators:
         creators = setting.words.creators
         yield f"{creators[:1].upper()}{creators[1:]}: {one_line(', '.join(item.creators), SHORT)}"
-    if shown.public_rating and item.public_rating is not None:
+    if options.show_public_rating and item.public_rating is not None:
         yield f"Public rating: {scale.show(item.public_rating, setting.scale)}"
-    if shown.description and item.description:
-        yield f"Description: {one_line(item.description, shown.limit)}"
+    if options.show_description and item.description:
+        yield f"Description: {one_line(item.description, options.max_characters)}"
 
 
 def times_text(times: int, consumed: str) -> str:

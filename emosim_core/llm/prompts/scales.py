@@ -65,6 +65,11 @@ class PromptScale:
             return self.labels[place]
         return f"{tenths / 10:g}"
 
+    def listed(self, quoted: bool = False) -> str:
+        """``one of 0, 1, ... or 9``; words in quotes where an answer is JSON."""
+        labels = [f'"{label}"' if quoted and self.in_words else label for label in self.labels]
+        return f"one of {', '.join(labels[:-1])} or {labels[-1]}"
+
     def __str__(self) -> str:
         return f"{self.labels[0]} to {self.labels[-1]}"
 

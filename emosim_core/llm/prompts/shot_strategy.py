@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import model_validator
 
 from emosim_core.components.base import RatingRequest, WorldSetting
 from emosim_core.errors import ConfigurationError
@@ -16,16 +16,16 @@ from emosim_core.llm.prompts import instructions as words_of
 from emosim_core.llm.prompts.fencing import cut, defused, fence, one_line
 from emosim_core.llm.prompts.parsing import (
     answer_schema,
-    expected_label,
     expected_object,
     read_label,
     read_object,
     refuse_unfinished,
 )
 from emosim_core.llm.prompts.prompt_strategy import PromptStrategy, Reply
-from emosim_core.llm.prompts.prompt_text import SHORT, Shown, item_lines, mood_text, times_text, user_lines
-from emosim_core.llm.prompts.scales import PROMPT_SCALES, PromptScale, PromptScaleName, default_for
+from emosim_core.llm.prompts.prompt_text import SHORT, item_lines, mood_text, times_text, user_lines
+from emosim_core.llm.prompts.scales import PROMPT_SCALES, PromptScaleName, default_for
 from emosim_core.model import Example
+from emosim_core.model.frozen import Frozen, option
 
 _MAX_TOKENS = {"rating": 16, "cotlite": 1024, "cot_enhanced": 512}
 
@@ -33,53 +33,42 @@ _REPEATED = 2000
 """Characters of an unusable answer that are shown to the model in the next request."""
 
 
-class ShotOptions(BaseModel):
+class ShotOptions(Frozen):
     """Options of a prompt."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    shots: int = Field(default=0, ge=0, le=2, description="Number of worked examples, 0 to 2.")
-    system: Literal["our", "default"] = Field(
-        default="our",
-        description="'our': a system prompt sets the role. 'default': none; the task is in the user's message.",
+    shots: int = option(0, "Number of worked examples, 0 to 2.", ge=0, le=2)
+    system: Literal["our", "default"] = option(
+        "our", "'our': a system prompt sets the role. 'default': none; the task is in the user's message."
     )
-    style: Literal["rating", "cotlite", "cot_enhanced"] = Field(
-        default="cotlite",
-        description="'rating': the rating alone. 'cotlite': think briefly, then the rating alone. 'cot_enhanced': one "
-        "to three short reasons, then the rating.",
+    style: Literal["rating", "cotlite", "cot_enhanced"] = option(
+        "cotlite",
+        "'rating': the rating alone. 'cotlite': think briefly, then the rating alone. 'cot_enhanced': one to three "
+        "short reasons, then the rating.",
     )
-    invert: bool = Field(
-        default=False, description="Take the worked examples from the end: the other one, the other order."
+    invert: bool = option(False, "Take the worked examples from the end: the other one, the other order.")
+    scale: Literal["auto"] | PromptScaleName = option(
+        "auto", "Scale that the prompt speaks: 0-9, 1-10, one-ten or 1-5; auto has as many levels as the domain."
     )
-    scale: Literal["auto"] | PromptScaleName = Field(
-        default="auto",
-        description="Scale that the prompt speaks: 0-9, 1-10, one-ten or 1-5; auto has as many levels as the domain.",
+    reason_field: bool = option(False, "With cotlite: a short reason is part of the answer.")
+    temperature: float = option(0.0, "Randomness of the answer; 0 for the likeliest one.", ge=0, allow_inf_nan=False)
+    max_tokens: int | None = option(
+        None, "Tokens that an answer may have. If not given: rating 16, cotlite 1024, cot_enhanced 512.", ge=1
     )
-    reason_field: bool = Field(default=False, description="With cotlite: a short reason is part of the answer.")
-    temperature: float = Field(
-        default=0.0, ge=0, allow_inf_nan=False, description="Randomness of the answer; 0 for the likeliest one."
+    show_description: bool = option(True, "Show the descriptions of the user and of the item.")
+    show_traits: bool = option(True, "Show the user's traits, in the domain's words.")
+    show_mood: bool = option(True, "Show the user's mood, in words and numbers.")
+    show_job: bool = option(True, "Show the user's job.")
+    show_hobby: bool = option(True, "Show the user's hobby.")
+    show_tastes: bool | Literal["auto"] = option(
+        "auto", "Show liked and disliked categories; auto shows them unless the description names them."
     )
-    max_tokens: int | None = Field(
-        default=None,
-        ge=1,
-        description="Tokens that an answer may have. If not given: rating 16, cotlite 1024, cot_enhanced 512.",
-    )
-    show_description: bool = Field(default=True, description="Show the descriptions of the user and of the item.")
-    show_traits: bool = Field(default=True, description="Show the user's traits, in the domain's words.")
-    show_mood: bool = Field(default=True, description="Show the user's mood, in words and numbers.")
-    show_job: bool = Field(default=True, description="Show the user's job.")
-    show_hobby: bool = Field(default=True, description="Show the user's hobby.")
-    show_tastes: bool | Literal["auto"] = Field(
-        default="auto",
-        description="Show liked and disliked categories; auto shows them unless the description names them.",
-    )
-    show_history: bool = Field(default=True, description="Show the retrieved past items and their ratings.")
-    show_public_rating: bool = Field(default=True, description="Show the public rating of the item, where it is known.")
-    show_creators: bool = Field(default=True, description="Show the creators of the item.")
-    show_categories: bool = Field(default=True, description="Show the categories of the item.")
-    show_year: bool = Field(default=True, description="Show the year of the item.")
-    show_times: bool = Field(default=True, description="Show how often the user consumed the item before.")
-    max_characters: int = Field(default=1500, ge=20, description="Characters of a description that are shown.")
+    show_history: bool = option(True, "Show the retrieved past items and their ratings.")
+    show_public_rating: bool = option(True, "Show the public rating of the item, where it is known.")
+    show_creators: bool = option(True, "Show the creators of the item.")
+    show_categories: bool = option(True, "Show the categories of the item.")
+    show_year: bool = option(True, "Show the year of the item.")
+    show_times: bool = option(True, "Show how often the user consumed the item before.")
+    max_characters: int = option(1500, "Characters of a description that are shown.", ge=20)
 
     @model_validator(mode="after")
     def _reason_where_it_fits(self) -> ShotOptions:
@@ -104,33 +93,17 @@ class ShotPromptStrategy(PromptStrategy):
             options.style, ""
         )
         self._max_tokens = options.max_tokens or _MAX_TOKENS[options.style]
-        self._shown = Shown(
-            description=options.show_description,
-            job=options.show_job,
-            hobby=options.show_hobby,
-            tastes=options.show_tastes,
-            traits=options.show_traits,
-            year=options.show_year,
-            categories=options.show_categories,
-            creators=options.show_creators,
-            public_rating=options.show_public_rating,
-            limit=options.max_characters,
-        )
         self._ready = False
 
     def prepare(self, setting: WorldSetting) -> None:
-        """Make the texts that are the same in every prompt.
-
-        Raises:
-            ConfigurationError: the domain has fewer worked examples than are to be shown.
-        """
+        """Make the texts that are the same in every prompt; a ConfigurationError where worked examples are too few."""
         options, words = self.options, setting.words
         self._setting, self._catalog, self._population = setting, setting.catalog, setting.population
         self._scale = default_for(setting.scale) if options.scale == "auto" else PROMPT_SCALES[options.scale]
         self._levels = {label: self._scale.to_domain(label, setting.scale) for label in self._scale.labels}
         self._choices = () if self._key else self._scale.labels
         self._schema = answer_schema(self._scale, self._key) if self._key else None
-        self._form = self._form_of_answer(self._scale)
+        self._form = words_of.form_of_answer(self._scale, self._key, options.style == "cotlite")
         self._question = words_of.question(words, options.system == "our", self._form)
         # Texts of users, items, retrieved items and ratings are made at first use and cached.
         self._user_texts: dict[int, str] = {}
@@ -159,7 +132,6 @@ class ShotPromptStrategy(PromptStrategy):
         self._ready = True
 
     def ask(self, request: RatingRequest, row: int, place: int) -> ChatRequest:
-        """The request for the rating of one item by one user."""
         if not self._ready:
             raise RuntimeError("call prepare() before ask()")
         options = self.options
@@ -191,13 +163,10 @@ class ShotPromptStrategy(PromptStrategy):
         return replace(request, messages=(*request.messages, rejected, Message("user", correction)))
 
     def read(self, answer: ChatAnswer) -> Reply:
-        """The rating in an answer, and the reasons if the style has them.
-
-        Raises:
-            LLMMalformedError: the answer does not have the requested form, or was cut off.
-        """
+        """The rating in an answer, and the reasons if the style has them."""
         if not answer.finished:
-            refuse_unfinished(answer.text, self._expected())
+            alone = f"{self._scale.listed()}, and nothing else"
+            refuse_unfinished(answer.text, expected_object(self._scale, self._key) if self._key else alone)
         reasons: list[str] = []
         if self._key:
             label, reasons = read_object(answer.text, self._scale, self._key)
@@ -209,12 +178,12 @@ class ShotPromptStrategy(PromptStrategy):
 
     def _user_text(self, user_index: int) -> str:
         user = self._population.users[user_index]
-        text = fence("person", user_lines(user, self._setting, self._shown))
+        text = fence("person", user_lines(user, self._setting, self.options))
         self._user_texts[user_index] = text
         return text
 
     def _item(self, item: int) -> str:
-        text = fence("item", item_lines(self._catalog.items[item], self._setting, self._scale, self._shown))
+        text = fence("item", item_lines(self._catalog.items[item], self._setting, self._scale, self.options))
         self._items[item] = text
         return text
 
@@ -257,7 +226,7 @@ class ShotPromptStrategy(PromptStrategy):
         return (examples[::-1] if self.options.invert else examples)[:shots]
 
     def _shots(self, examples: list[Example]) -> Iterator[Message]:
-        limit = self._shown.limit
+        limit = self.options.max_characters
         for example in examples:
             facts = fence("person", [one_line(example.user, limit)]) + fence("item", [one_line(example.item, limit)])
             yield Message("user", facts + self._question)
@@ -268,18 +237,8 @@ class ShotPromptStrategy(PromptStrategy):
         label = self._scale.to_label(example.rating, self._setting.scale)
         if not self._key:
             return label
-        reason = one_line(example.reason, self._shown.limit)
+        reason = one_line(example.reason, self.options.max_characters)
         rating: Any = label if self._scale.in_words else int(label)
         return json.dumps(
             {self._key: reason if self._key == "reason" else [reason], "rating": rating}, ensure_ascii=False
         )
-
-    # --------------------------------------------------------------------------------------- form of the answer
-
-    def _form_of_answer(self, scale: PromptScale) -> str:
-        if self._key:
-            return words_of.form_reason(scale) if self._key == "reason" else words_of.form_reasons(scale)
-        return words_of.form_thinking(scale) if self.options.style == "cotlite" else words_of.form_label(scale)
-
-    def _expected(self) -> str:
-        return expected_object(self._scale, self._key) if self._key else expected_label(self._scale)

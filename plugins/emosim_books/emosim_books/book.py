@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
-from emosim_core.plugins import Item, Names
+from emosim_core.plugins import Item, Names, option
 
 CATEGORIES = (
     "fiction", "biography", "economics", "health", "philosophy", "computers", "humor", "drama", "fantasy",
@@ -24,26 +24,19 @@ class Book(Item):
     Public ratings are on 1 to 5.
     """
 
-    authors: Names = Field(default=(), description="Authors, the leading one first.")
-    publisher: str | None = Field(default=None, min_length=1, description="Publisher; None where unknown.")
-    language: str | None = Field(default=None, min_length=2, description="Language as an ISO 639-1 code, such as en.")
-    year: int | None = Field(
-        default=None,
-        ge=-3000,
-        le=2200,
-        description="Year of first publication, negative before our era; None where unknown.",
+    authors: Names = option((), "Authors, the leading one first.")
+    publisher: str | None = option(None, "Publisher; None where unknown.", min_length=1)
+    language: str | None = option(None, "Language as an ISO 639-1 code, such as en.", min_length=2)
+    year: int | None = option(
+        None, "Year of first publication, negative before our era; None where unknown.", ge=-3000, le=2200
     )
-    public_rating: float | None = Field(
-        default=None,
-        ge=1,
-        le=5,
-        allow_inf_nan=False,
-        description="Mean rating by the public, 1 to 5; None where unknown.",
+    public_rating: float | None = option(
+        None, "Mean rating by the public, 1 to 5; None where unknown.", ge=1, le=5, allow_inf_nan=False
     )
-    isbn: str | None = Field(
-        default=None,
+    isbn: str | None = option(
+        None,
+        "ISBN of 10 or 13 digits, the last of 10 may be an X; hyphens are dropped; None where unknown.",
         pattern=r"^([0-9]{9}[0-9X]|[0-9]{13})$",
-        description="ISBN of 10 or 13 digits, the last of 10 may be an X; hyphens are dropped; None where unknown.",
     )
 
     @field_validator("isbn", mode="before")

@@ -7,8 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from emosim_deepseek.bodies import Fault
-from emosim_deepseek.phrases import PHRASES
+from emosim_deepseek.bodies import PHRASES, Fault
 
 log = logging.getLogger("emosim_core.llm")
 
@@ -16,16 +15,13 @@ Body = dict[str, Any]
 
 
 class _Change(NamedTuple):
-    """A change of a request.
+    """A change of a request that a service rejects with a message ``about`` something.
 
-    Attributes:
-        about: pattern of the messages with which a service rejects the original.
-        make: returns the changed request; None if there is nothing to change.
-        effect: description of the change, for the warning.
-        option: option that makes the change from the start.
+    ``make`` returns the changed request, or None if there is nothing to change; ``effect`` describes the change for the
+    warning; ``option`` makes it from the start.
     """
 
-    about: re.Pattern[str]
+    about: str
     make: Callable[[Body], Body | None]
     effect: str
     option: str
@@ -58,65 +54,54 @@ def _without_system(body: Body) -> Body | None:
 
 _CHANGES = (
     _Change(
-        re.compile(r"max_completion_tokens"),
+        r"max_completion_tokens",
         _renamed("max_tokens", "max_completion_tokens"),
         "the limit on answer tokens is sent as max_completion_tokens",
         "max_tokens_field=max_completion_tokens",
     ),
     _Change(
-        re.compile(r"max_completion_tokens"),
+        r"max_completion_tokens",
         _renamed("max_completion_tokens", "max_tokens"),
         "the limit on answer tokens is sent as max_tokens",
         "max_tokens_field=max_tokens",
     ),
     _Change(
-        re.compile(r"json_schema|response_format|structured output|schema"),
+        r"json_schema|response_format|structured output|schema",
         _plain_json,
         "any JSON object is requested instead of one of a schema",
         "structured=json_object",
     ),
     _Change(
-        re.compile(r"json_object|response_format|structured output"),
+        r"json_object|response_format|structured output",
         _renamed("response_format", None),
         "the form of the answer is requested in the prompt alone",
         "structured=none",
     ),
+    _Change(r"temperature", _renamed("temperature", None), "no temperature is sent", "send_temperature=false"),
+    _Change(r"\bseed\b", _renamed("seed", None), "no seed is sent", ""),
     _Change(
-        re.compile(r"temperature"), _renamed("temperature", None), "no temperature is sent", "send_temperature=false"
-    ),
-    _Change(re.compile(r"\bseed\b"), _renamed("seed", None), "no seed is sent", ""),
-    _Change(
-        re.compile(r"system.{0,20}(role|message|prompt|instruction)|role.{0,20}system|developer instruction|"
-                   r"roles must alternate"),
+        r"system.{0,20}(role|message|prompt|instruction)|role.{0,20}system|developer instruction|roles must alternate",
         _without_system,
         "the system prompt is sent at the beginning of the user's message",
         "--llm-rater 0Shot_system_default, a strategy without a system prompt",
     ),
-)  # fmt: skip
+)
 
 _OPTIONS = {
     "temperature": "send_temperature",
-    "max_tokens": "max_tokens_field, reasoning_tokens, or max_tokens of --llm-rater",
-    "max_completion_tokens": "max_tokens_field, reasoning_tokens, or max_tokens of --llm-rater",
-    "response_format": "structured",
-    "json_schema": "structured",
+    **dict.fromkeys(
+        ("max_tokens", "max_completion_tokens"), "max_tokens_field, reasoning_tokens, or max_tokens of --llm-rater"
+    ),
+    **dict.fromkeys(("response_format", "json_schema"), "structured"),
     "reasoning_effort": "reasoning_effort",
     "thinking": "thinking",
-    "structured_outputs": "choices",
-    "grammar": "choices",
-    "logprobs": "extra_body",
-    "top_logprobs": "extra_body",
-    "stop": "extra_body",
-    "seed": "extra_body",
+    **dict.fromkeys(("structured_outputs", "grammar"), "choices"),
+    **dict.fromkeys(("logprobs", "top_logprobs", "stop", "seed"), "extra_body"),
 }
 
 
 class Adaptation:
-    """Changes that one service needs. Every change is made once, and reported once.
-
-    Args:
-        fixed: fields that the user has set; they are never changed.
-    """
+    """Changes that one service needs, each made and reported once; fields that the user has set (``fixed``) stay."""
 
     def __init__(self, service: str, fixed: Mapping[str, Any]) -> None:
         self._service, self._fixed = service, frozenset(fixed)
@@ -138,7 +123,7 @@ class Adaptation:
             return False
         text = " ".join((fault.text, *fault.params))
         for change in _CHANGES:
-            if change in self._made or change.about.search(text.lower()) is None:
+            if change in self._made or re.search(change.about, text.lower()) is None:
                 continue
             changed = change.make(body)
             if changed is None or any(body.get(name) != changed.get(name) for name in self._fixed):

@@ -1,4 +1,4 @@
-"""Addresses: base URLs as options and environment variables give them, checked so that none carries a secret."""
+"""Addresses and keys of services, as options and environment variables give them; no address carries a secret."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from emosim_core import ConfigurationError
+from emosim_core.llm import LLMAuthenticationError, Redactor
 
 _LONG = re.compile(r"[A-Za-z0-9]{20,}")
 _BEGINS_LIKE_A_KEY = re.compile(
     r"(sk|pk|hf|gsk|xai|ghp|glpat|nvapi|api|key|token)[-_](?=.*\d).{8,}|AIza.{10,}|eyJ.{10,}"
 )
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LEAST = 12
+"""Least length of a key that is searched for in options; shorter texts may match by chance."""
 
 
 class Address(NamedTuple):
-    """Address of a service.
-
-    Attributes:
-        shown: address as messages and files show it, without parts that may be secret.
-    """
+    """Address of a service; ``shown`` is what messages and files show, without parts that may be secret."""
 
     url: str
     shown: str
@@ -30,10 +30,7 @@ class Address(NamedTuple):
 def address(given: str | None, variable: str | None, default_variable: str | None, default: str) -> Address:
     """The address of a service, from its options, its environment variable, or the default.
 
-    Args:
-        given: the option base_url.
-        variable: the option base_url_env: the environment variable that holds the base URL, which is never shown.
-        default_variable: the environment variable that is read without these options.
+    What is in ``variable``, the option base_url_env, is never shown. ``default_variable`` is read without options.
     """
     if given is not None:
         return Address(given, given)
@@ -70,12 +67,9 @@ def looks_like_a_key(segment: str) -> bool:
 
 
 def base_url(text: str, given_in: str, *, secret: bool = False, keys: Iterable[str] = ()) -> str:
-    """A base URL without a slash at its end.
+    """A base URL without a slash at its end, as an option or variable gives it (``given_in``, for messages).
 
-    Args:
-        given_in: the option or variable, for messages.
-        secret: whether it is never shown, so that its path may hold a key.
-        keys: known keys, which it must not contain.
+    One that is ``secret`` is never shown, so that its path may hold a key; no other may contain one, known or likely.
 
     Raises:
         ValueError: it is no address, or holds more than one (a user name, a query, a possible key): it is written into
@@ -108,3 +102,31 @@ def base_url(text: str, given_in: str, *, secret: bool = False, keys: Iterable[s
         )
     shown = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown}{f':{port}' if port is not None else ''}{parts.path.rstrip('/')}"
+
+
+def is_variable(name: str) -> bool:
+    """Whether a text is a valid name of an environment variable, which most keys are not."""
+    return _VARIABLE.fullmatch(name) is not None
+
+
+def read_key(variable: str) -> str:
+    """The key in an environment variable; empty if there is none."""
+    key = os.environ.get(variable, "").strip()
+    if not all("!" <= sign <= "~" for sign in key):
+        raise LLMAuthenticationError(
+            f"what is in the environment variable {variable} is no key: it has spaces, line ends or letters that no "
+            "key has"
+        )
+    return key
+
+
+def keys_of_environment(variable: object) -> list[str]:
+    """The keys in the environment: in the variable that an option names, and in the defaults of this package."""
+    names = ("DEEPSEEK_API_KEY", "OPENAI_API_KEY", "EMOSIM_LLM_API_KEY", variable)
+    keys = [os.environ.get(name, "").strip() for name in names if isinstance(name, str)]
+    return [key for key in keys if len(key) >= _LEAST]
+
+
+def without_key(text: str, key: str) -> str:
+    """A message without a key, parts of it in any encoding, and texts that look like a key."""
+    return Redactor((key,)).message(text)

@@ -34,11 +34,7 @@ class Binding:
         return f"emosim-{uuid.uuid4().hex}"
 
     def check(self, name: str, request: bytes, headers: Mapping[str, str], body: bytes, answer_id: object) -> None:
-        """Check that an answer may belong to a request.
-
-        Raises:
-            LLMTransientError: it is the answer to another request.
-        """
+        """Check that an answer may belong to a request; an LLMTransientError where it is that to another one."""
         carried = set(_NAME.findall(body.decode("latin-1")))
         carried.update(match for value in headers.values() for match in _NAME.findall(value))
         if carried - {name}:

@@ -1,4 +1,4 @@
-"""Bodies: strict JSON, and the error messages of services in all common formats."""
+"""Bodies: strict JSON, and the errors of services in all common formats, with what they mean by ``phrases.toml``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import html
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, NoReturn
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Annotated, Any, NamedTuple, NoReturn
+
+from pydantic import BeforeValidator
+
+from emosim_core.loading import read_toml
 
 _SHOWN = 200
 _READ = 4000
@@ -18,25 +24,51 @@ _TAG = re.compile(r"<[^>]*>")
 
 
 class Fault(NamedTuple):
-    """An error as a service reports it.
-
-    Attributes:
-        text: message; empty for none.
-        codes: codes, types and reasons, in lower case.
-        params: fields of the request that it names.
-    """
+    """An error as a service reports it: its message, its codes, types and reasons in lower case, and the fields of the
+    request that it names."""
 
     text: str
     codes: tuple[str, ...] = ()
     params: tuple[str, ...] = ()
 
 
+Pattern = Annotated[re.Pattern[str], BeforeValidator(lambda parts: f"(?i){'|'.join(parts)}")]
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What an error means by its codes or by its text."""
+
+    code: Pattern
+    text: Pattern
+
+    def of(self, fault: Fault) -> bool:
+        """Whether an error means this."""
+        return any(map(self.code.search, fault.codes)) or self.text.search(fault.text) is not None
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """Patterns by what they mean; ``phrases.toml`` describes each."""
+
+    starting: Pattern
+    no_path: Pattern
+    wrong_key: Pattern
+    not_taken: Pattern
+    refusal: Meaning
+    setup: Meaning
+    no_balance: Meaning
+    statuses: dict[int, Pattern]
+
+
+PHRASES = read_toml(files("emosim_deepseek") / "phrases.toml", "emosim_deepseek/phrases.toml", Phrases)
+
+
 def strict_json(text: str | bytes) -> Any:
     """The value of a JSON text; a whole number of more than 20 digits becomes None.
 
-    Raises:
-        ValueError: it is not JSON, has a key twice in an object, or NaN or Infinity.
-        RecursionError: it is nested too deeply.
+    A ValueError where it is not JSON, has a key twice in an object, or NaN or Infinity; a RecursionError where it is
+    nested too deeply.
     """
     return json.loads(
         text,

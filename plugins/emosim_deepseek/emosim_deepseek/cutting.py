@@ -32,11 +32,7 @@ class CutPrompts:
         self._times = 0
 
     def look(self, messages: Sequence[Mapping[str, Any]], tokens: int) -> None:
-        """Check whether a prompt was truncated.
-
-        Args:
-            tokens: prompt tokens that the server reports; 0 if it reports none.
-        """
+        """Check whether a prompt was truncated, of which the server reports so many tokens, or 0 for none."""
         if self._warned or tokens <= 0:
             return
         sent = sum(len(message["content"]) for message in messages)

@@ -10,11 +10,11 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import model_validator
 
 from emosim_core.llm import ChatRequest, Price
-from emosim_deepseek.addresses import address, base_url
-from emosim_deepseek.keys import is_variable, keys_of_environment
+from emosim_core.plugins import Frozen, option
+from emosim_deepseek.addresses import address, base_url, is_variable, keys_of_environment
 from emosim_deepseek.service import ChatService
 
 _NAMES = ("api_key_env", "base_url_env")
@@ -22,20 +22,14 @@ _NAMES = ("api_key_env", "base_url_env")
 SERVICE = "https://api.deepseek.com"
 BASE_URL_VARIABLE = "DEEPSEEK_BASE_URL"
 
-
 Tariff = Literal["peak", "off-peak"]
 
 
 @dataclass(frozen=True)
 class Model:
-    """A name of a model that the service accepts, or used to accept.
+    """A name of a model that the service accepts, or used to accept until it was ``retired``, a date.
 
-    Attributes:
-        name: name in the option ``model``.
-        served_name: name that is sent to the service.
-        thinking: whether it thinks by default; None if unknown.
-        retired: date on which the name was retired; empty if it is in use.
-        prices: prices by tariff; empty if unknown.
+    ``served_name`` is sent to the service. Whether it thinks by default, and its prices by tariff, may be unknown.
     """
 
     name: str
@@ -47,7 +41,7 @@ class Model:
 
 @lru_cache(maxsize=1)
 def known_models() -> Mapping[str, Model]:
-    """The models in the data, by name."""
+    """The models in the data, by name; an unknown name is sent as it is."""
     data = json.loads(resources.files("emosim_deepseek").joinpath("models.json").read_text("utf-8"))
     as_of, source, currency = data["as_of"], data["source"], data["currency"]
     models = {}
@@ -61,41 +55,29 @@ def known_models() -> Mapping[str, Model]:
     return MappingProxyType(models)
 
 
-def find_model(name: str) -> Model:
-    """The model of this name; an unknown name is sent as it is."""
-    return known_models().get(name) or Model(name, name)
-
-
-class DeepSeekOptions(BaseModel):
+class DeepSeekOptions(Frozen):
     """Options of the backend `deepseek`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    model: str = Field(default="deepseek-v4-flash", min_length=1, description="Model of the service.")
-    thinking: bool | None = Field(
-        default=None, description="Whether the model thinks before it answers; by default as its name implies."
+    model: str = option("deepseek-v4-flash", "Model of the service.", min_length=1)
+    thinking: bool | None = option(None, "Whether the model thinks before it answers; by default as its name implies.")
+    reasoning_effort: Literal["low", "high", "max"] | None = option(
+        None, "How much a thinking model thinks; by default as the service thinks fit."
     )
-    reasoning_effort: Literal["low", "high", "max"] | None = Field(
-        default=None, description="How much a thinking model thinks; by default as the service thinks fit."
+    reasoning_tokens: int = option(
+        8192, "Tokens that a thinking model may think with, beside those of its answer.", ge=0
     )
-    reasoning_tokens: int = Field(
-        default=8192, ge=0, description="Tokens that a thinking model may think with, beside those of its answer."
+    structured: Literal["json_object", "none"] = option(
+        "json_object", "Whether the service forces JSON if JSON is requested."
     )
-    structured: Literal["json_object", "none"] = Field(
-        default="json_object", description="Whether the service forces JSON if JSON is requested."
+    tariff: Tariff = option("peak", "Price list by which costs are counted: peak, the most it can cost, or off-peak.")
+    base_url: str | None = option(
+        None, f"Where the service is; by default what is in {BASE_URL_VARIABLE}, or {SERVICE}."
     )
-    tariff: Tariff = Field(
-        default="peak", description="Price list by which costs are counted: peak, the most it can cost, or off-peak."
+    base_url_env: str | None = option(
+        None, "Environment variable that holds the base URL, where that is not to be written into any file."
     )
-    base_url: str | None = Field(
-        default=None, description=f"Where the service is; by default what is in {BASE_URL_VARIABLE}, or {SERVICE}."
-    )
-    base_url_env: str | None = Field(
-        default=None,
-        description="Environment variable that holds the base URL, where that is not to be written into any file.",
-    )
-    api_key_env: str = Field(default="DEEPSEEK_API_KEY", description="Environment variable that holds the key.")
-    timeout: float = Field(default=120.0, gt=0, allow_inf_nan=False, description="Seconds to wait for an answer.")
+    api_key_env: str = option("DEEPSEEK_API_KEY", "Environment variable that holds the key.")
+    timeout: float = option(120.0, "Seconds to wait for an answer.", gt=0, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -107,20 +89,20 @@ def without_secrets(values: Any) -> Any:
     """Check that options hold no secret, which would be written into messages and manifests; returns them."""
     if not isinstance(values, dict):
         return values
-    for option in ("api_key_env", "base_url_env"):
-        if isinstance(name := values.get(option), str) and not is_variable(name):
+    for variable in ("api_key_env", "base_url_env"):
+        if isinstance(name := values.get(variable), str) and not is_variable(name):
             raise ValueError(
-                f"the option {option} takes the name of an environment variable, such as MY_KEY, and never its value"
+                f"the option {variable} takes the name of an environment variable, such as MY_KEY, and never its value"
             )
     keys = keys_of_environment(values.get("api_key_env"))
     if isinstance(given := values.get("base_url"), str):
         if values.get("base_url_env") is not None:
             raise ValueError("the base URL is given twice, in base_url and in base_url_env")
         values = {**values, "base_url": base_url(given, "the option base_url", keys=keys)}
-    for option, value in values.items():
-        if option not in _NAMES and any(key in text for key in keys for text in _texts(value)):
+    for given_as, value in values.items():
+        if given_as not in _NAMES and any(key in text for key in keys for text in _texts(value)):
             raise ValueError(
-                f"the option {option} holds a key that is in an environment variable, and would be written into files"
+                f"the option {given_as} holds a key that is in an environment variable, and would be written into files"
             )
     return values
 
@@ -143,7 +125,7 @@ class DeepSeek(ChatService):
 
     def __init__(self, options: DeepSeekOptions) -> None:
         self.options = options
-        self.model = find_model(options.model)
+        self.model = known_models().get(options.model) or Model(options.model, options.model)
         self.thinking = self.model.thinking if options.thinking is None else options.thinking
         place = address(options.base_url, options.base_url_env, BASE_URL_VARIABLE, SERVICE)
         variable = options.api_key_env

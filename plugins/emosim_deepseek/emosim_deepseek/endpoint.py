@@ -7,12 +7,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from emosim_core.llm import ChatRequest, Price
-from emosim_deepseek.addresses import address, base_url
+from emosim_core.plugins import Frozen, option
+from emosim_deepseek.addresses import address, base_url, keys_of_environment
 from emosim_deepseek.deepseek import without_secrets
-from emosim_deepseek.keys import keys_of_environment
 from emosim_deepseek.service import ChatService
 
 _ADDRESS = re.compile(r"(localhost|\d+(\.\d+){3}|\[[0-9a-fA-F:]+\])(:\d|/|#|$)|[\w-]+(\.[\w-]+)+(:\d+)?/\S*#")
@@ -23,68 +23,59 @@ KEY = "OPENAI_API_KEY"
 OTHER_KEY = "EMOSIM_LLM_API_KEY"
 
 
-class EndpointPrice(BaseModel):
+class EndpointPrice(Frozen):
     """Price of the model."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    prompt: float = Field(ge=0, description="Price of a million prompt tokens.")
-    cached: float | None = Field(
-        default=None,
-        ge=0,
-        description="Price of a million prompt tokens in the cache of the service; by default that of prompt.",
+    prompt: float = option(..., "Price of a million prompt tokens.", ge=0)
+    cached: float | None = option(
+        None, "Price of a million prompt tokens in the cache of the service; by default that of prompt.", ge=0
     )
-    completion: float = Field(ge=0, description="Price of a million tokens of answers, reasoning included.")
-    as_of: str = Field(min_length=1, description="Date of the price, as 2026-07-15.")
-    source: str = Field(default="", description="Source of the price.")
-    currency: str = Field(default="USD", min_length=1, description="Currency of the prices.")
+    completion: float = option(..., "Price of a million tokens of answers, reasoning included.", ge=0)
+    as_of: str = option(..., "Date of the price, as 2026-07-15.", min_length=1)
+    source: str = option("", "Source of the price.")
+    currency: str = option("USD", "Currency of the prices.", min_length=1)
 
 
-class EndpointOptions(BaseModel):
+class EndpointOptions(Frozen):
     """Options of the backend `openai`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    model: str = Field(
-        min_length=1, description="Model of the service; or a base URL and the model, as http://127.0.0.1:8000/v1#NAME."
+    model: str = option(
+        ..., "Model of the service; or a base URL and the model, as http://127.0.0.1:8000/v1#NAME.", min_length=1
     )
-    base_url: str | None = Field(default=None, description=f"Where the service is; by default {SERVICE}.")
-    base_url_env: str | None = Field(
-        default=None,
-        description="Environment variable that holds the base URL, where that is not to be written into any file.",
+    base_url: str | None = option(None, f"Where the service is; by default {SERVICE}.")
+    base_url_env: str | None = option(
+        None, "Environment variable that holds the base URL, where that is not to be written into any file."
     )
-    api_key_env: str | None = Field(
-        default=None,
-        description=f"Environment variable that holds the key; by default {KEY} for OpenAI's own service, and "
-        f"{OTHER_KEY}, where it is set, for others.",
+    api_key_env: str | None = option(
+        None,
+        f"Environment variable that holds the key; by default {KEY} for OpenAI's own service, and {OTHER_KEY}, where "
+        "it is set, for others.",
     )
-    reasoning_effort: str | None = Field(
-        default=None,
-        min_length=1,
-        description="How much the model thinks, in the service's words, such as low or high.",
+    reasoning_effort: str | None = option(
+        None, "How much the model thinks, in the service's words, such as low or high.", min_length=1
     )
-    reasoning_tokens: int | None = Field(
-        default=None,
+    reasoning_tokens: int | None = option(
+        None,
+        "Tokens that the model may think with, beside those of its answer; by default 8192 where reasoning_effort is "
+        "set (other than none), else 0.",
         ge=0,
-        description="Tokens that the model may think with, beside those of its answer; by default 8192 where "
-        "reasoning_effort is set (other than none), else 0.",
     )
-    send_temperature: bool = Field(
-        default=True, description="Whether the temperature is sent; some of OpenAI's reasoning models take none."
+    send_temperature: bool = option(
+        True, "Whether the temperature is sent; some of OpenAI's reasoning models take none."
     )
-    max_tokens_field: Literal["max_completion_tokens", "max_tokens"] | None = Field(
-        default=None,
-        description="Field that limits the tokens of an answer; by default max_completion_tokens for OpenAI's own "
-        "service, max_tokens for others.",
+    max_tokens_field: Literal["max_completion_tokens", "max_tokens"] | None = option(
+        None,
+        "Field that limits the tokens of an answer; by default max_completion_tokens for OpenAI's own service, "
+        "max_tokens for others.",
     )
-    structured: Literal["json_schema", "json_object", "none"] = Field(
-        default="json_schema", description="Field that makes the service follow a JSON schema."
+    structured: Literal["json_schema", "json_object", "none"] = option(
+        "json_schema", "Field that makes the service follow a JSON schema."
     )
-    choices: Literal["none", "vllm", "llama.cpp"] = Field(
-        default="none", description="Server whose extension restricts the answer to a list of texts."
+    choices: Literal["none", "vllm", "llama.cpp"] = option(
+        "none", "Server whose extension restricts the answer to a list of texts."
     )
-    price: EndpointPrice | None = Field(default=None, description="Price of the model; unknown by default.")
-    timeout: float = Field(default=120.0, gt=0, allow_inf_nan=False, description="Seconds to wait for an answer.")
+    price: EndpointPrice | None = option(None, "Price of the model; unknown by default.")
+    timeout: float = option(120.0, "Seconds to wait for an answer.", gt=0, allow_inf_nan=False)
     extra_body: Mapping[str, Any] = Field(
         default_factory=dict, description="Further fields of a request, sent as they are."
     )

@@ -20,9 +20,8 @@ from emosim_core.llm import (
     LLMRequestError,
     LLMTransientError,
 )
-from emosim_deepseek.bodies import Fault, shortened
-from emosim_deepseek.keys import without_key
-from emosim_deepseek.phrases import PHRASES
+from emosim_deepseek.addresses import without_key
+from emosim_deepseek.bodies import PHRASES, Fault, shortened
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,7 @@ class ServiceInfo:
 
 
 def failure(status: int, headers: Mapping[str, str], fault: Fault, info: ServiceInfo, key: str) -> LLMError:
-    """The error for a response without an answer; its text contains no part of the key.
-
-    Args:
-        status: status of the response, or the one that its body names.
-    """
+    """The error for a response without an answer, of this status or of the one that its body names; it holds no key."""
     message = shown(fault.text, key)
     message = message if message.endswith("...") else message.removesuffix(".")
     answers = f"{info.service} answers with status {status}" + (f": {message}" if message else "")
@@ -107,10 +102,9 @@ def shown(text: str, key: str) -> str:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """The wait that the service requests, in seconds, at least 0; None if there is no valid one.
+    """The wait that a service requests, in seconds, at least 0; None if there is no valid one.
 
-    Args:
-        headers: headers of the response; ``Retry-After`` holds seconds or a date, ``Retry-After-Ms`` milliseconds.
+    The header ``Retry-After`` holds seconds or a date, ``Retry-After-Ms`` milliseconds.
     """
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:

@@ -22,11 +22,7 @@ _COMMENTS = re.compile(r"(?:[ \t\ufeff]*(?::[^\r\n]*)?(?:\r\n|\r|\n))+")
 
 
 def open_envelope(body: bytes, service: str) -> dict[str, Any]:
-    """Parse a body of JSON or of an event stream.
-
-    Raises:
-        LLMMalformedError: it does not hold exactly one unambiguous object.
-    """
+    """The one object in a body of JSON or of an event stream; an LLMMalformedError where it is ambiguous or none."""
     try:
         text = body.decode(json.detect_encoding(body))
         comments = _COMMENTS.match(text)

@@ -12,13 +12,11 @@ from weakref import WeakKeyDictionary
 
 from emosim_core.llm import ChatAnswer, ChatRequest, LLMAuthenticationError, LLMBackend, LLMError, LLMRequestError
 from emosim_deepseek.adapting import Adaptation
-from emosim_deepseek.addresses import Address, hidden_parts
+from emosim_deepseek.addresses import Address, hidden_parts, read_key, without_key
 from emosim_deepseek.binding import Binding
-from emosim_deepseek.bodies import fault_in
+from emosim_deepseek.bodies import PHRASES, fault_in
 from emosim_deepseek.cutting import CutPrompts
 from emosim_deepseek.failures import ServiceInfo, failure, failure_in_answer
-from emosim_deepseek.keys import read_key, without_key
-from emosim_deepseek.phrases import PHRASES
 from emosim_deepseek.reading import fault_of_envelope, open_envelope, read_answer, usage_of, usage_of_error
 
 if TYPE_CHECKING:
@@ -41,14 +39,7 @@ class _Opened(NamedTuple):
 
 
 class ChatService(LLMBackend):
-    """Base of the backends of this package.
-
-    Args:
-        key_variable: environment variable with the key.
-        key_needed: whether the service requires a key.
-        timeout: seconds to wait for an answer.
-        fixed: fields of a request that the user has set.
-    """
+    """Base of the backends of this package: ``timeout`` is in seconds, ``fixed`` are fields that the user has set."""
 
     def __init__(
         self,

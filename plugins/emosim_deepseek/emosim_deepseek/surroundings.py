@@ -16,11 +16,7 @@ _FOLDER = "SSL_CERT_DIR"
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy.
-
-    Attributes:
-        url: address without user name and password.
-    """
+    """A proxy, whose ``url`` has no user name and password, from an environment variable."""
 
     url: str
     user: str

@@ -9,9 +9,9 @@ import traceback
 from collections.abc import Callable
 
 import pytest
+from emosim_deepseek.addresses import without_key
 from emosim_deepseek.deepseek import DeepSeek, DeepSeekOptions
 from emosim_deepseek.endpoint import Endpoint, EndpointOptions
-from emosim_deepseek.keys import without_key
 from hypothesis import given
 from hypothesis import strategies as st
 

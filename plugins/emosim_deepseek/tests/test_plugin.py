@@ -8,7 +8,7 @@ import pytest
 
 from emosim_core import ConfigurationError
 from emosim_core.plugins import Registry
-from emosim_core.testing.process import in_new_process
+from emosim_core.testing.command_line import in_new_process
 
 
 @pytest.fixture

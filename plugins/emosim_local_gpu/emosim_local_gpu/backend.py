@@ -18,10 +18,8 @@ from emosim_local_gpu.json_writer import JsonWriter, UnknownSchemaError
 from emosim_local_gpu.labels import LabelTree
 from emosim_local_gpu.loading import Loaded, load
 from emosim_local_gpu.options import LocalOptions
-from emosim_local_gpu.sampling import Sampler
 from emosim_local_gpu.scoring import score
-from emosim_local_gpu.text_writer import TextWriter
-from emosim_local_gpu.writing import write
+from emosim_local_gpu.writing import Sampler, TextWriter, write
 
 _LOG = logging.getLogger(__name__)
 
@@ -230,9 +228,9 @@ class LocalBackend(LLMBackend):
 
     def _writer(self, loaded: Loaded, job: _Job) -> JsonWriter | TextWriter:
         """What writes the answer; a schema that cannot be enforced is reported once, and its answer written freely."""
-        request, sampler, most = job.request, Sampler.of(job.request), self.options.max_new_tokens
+        request, sampler = job.request, Sampler.of(job.request)
         room = sys.maxsize if loaded.longest is None else loaded.longest - len(job.tokens)
-        most = min(most, room)
+        most = min(self.options.max_new_tokens, room)
         if request.schema is not None:
             try:
                 return JsonWriter(loaded.schemas, request.schema, sampler, min(request.max_tokens, most), room)

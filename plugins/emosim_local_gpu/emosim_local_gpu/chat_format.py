@@ -27,12 +27,10 @@ class ChatFormat:
     ``Question: ...`` or ``Answer: ...`` with an empty line between, and an ``Answer:`` at the end. An answer then
     ends with its line.
 
-    Args:
-        ends: ids of the tokens that end an answer, from the files of the model.
-
     Attributes:
         plain: whether the plain format is used.
         lead: white space between a prompt and its answer.
+        ends: ids of the tokens that end an answer: those of the files of the model, and that of the template.
     """
 
     def __init__(self, tokenizer: Any, ends: Sequence[int], name: str) -> None:
@@ -60,11 +58,7 @@ class ChatFormat:
         return list(self.tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"])
 
     def prompt(self, request: ChatRequest, thinking: bool = False) -> list[int]:
-        """The tokens of a prompt, up to the beginning of the answer.
-
-        Raises:
-            LLMRequestError: the chat template rejects these messages.
-        """
+        """The tokens of a prompt, up to the answer; an LLMRequestError where the chat template rejects the messages."""
         return self._begin + self.encode(self.text(request.messages, thinking))
 
     def text(self, messages: Sequence[Message], thinking: bool = False) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Generator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from emosim_local_gpu.sampling import Sampler
+from emosim_local_gpu.writing import Sampler
 
 if TYPE_CHECKING:
     import torch
@@ -25,11 +25,7 @@ class UnknownSchemaError(ValueError):
 
 
 class Schemas:
-    """Grammars of JSON schemas over the tokens of a model.
-
-    Args:
-        size: number of logits of the model, V.
-    """
+    """Grammars of JSON schemas over the tokens of a model with ``size`` logits, V."""
 
     def __init__(self, tokenizer: Any, size: int, ends: Collection[int]) -> None:
         self._tokenizer, self.size, self._ends = tokenizer, size, sorted(ends)
@@ -64,18 +60,10 @@ class Schemas:
 
 
 class JsonWriter:
-    """Writes one JSON text.
+    """Writes one JSON text; an UnknownSchemaError where the schema cannot be enforced.
 
-    Args:
-        schemas: grammars over the tokens of the model.
-        most: number of tokens after which the text ends as soon as its schema allows.
-        room: maximum tokens in all.
-
-    Attributes:
-        cut_off: whether the text ended because of ``most`` or ``room``, or is not whole.
-
-    Raises:
-        UnknownSchemaError: the schema cannot be enforced.
+    After ``most`` tokens the text ends as soon as its schema allows, after ``room`` tokens in any case; ``cut_off``
+    says whether it ended because of one of them, or is not whole.
     """
 
     thought = 0

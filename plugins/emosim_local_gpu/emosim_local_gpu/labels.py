@@ -32,11 +32,7 @@ class LabelTree:
     as "1 and nothing more". Otherwise no answer needs an end to be distinguished from the others. Tokens with which all
     answers begin are appended to the prompt (:attr:`lead`): they are in every weight and change no probability.
 
-    Args:
-        paths: the tokens of each answer.
-
-    Raises:
-        LLMRequestError: two answers have the same tokens, or one has none.
+    An LLMRequestError where two answers have the same tokens (``paths``), or one has none.
     """
 
     def __init__(self, paths: Sequence[Sequence[int]], labels: Sequence[str]) -> None:
@@ -48,8 +44,7 @@ class LabelTree:
             same = next(one for one, path in zip(labels, paths, strict=True) if whole[tuple(path)] != one)
             raise LLMRequestError(f"the model has the same tokens for {same!r} as for another of {', '.join(labels)}")
         self.ended = any(path[:i] in whole for path in whole for i in range(1, len(path)))
-        shared = 0
-        shortest = min(map(len, whole))
+        shared, shortest = 0, min(map(len, whole))
         while shared < shortest - (not self.ended) and len({path[shared] for path in whole}) == 1:
             shared += 1
         first = next(iter(whole))

@@ -33,12 +33,7 @@ _SHORTER = "use a smaller model, dtype=bfloat16, quantization=4bit, or device_ma
 
 @dataclass(frozen=True)
 class Loaded:
-    """A loaded model.
-
-    Attributes:
-        longest: maximum tokens of a prompt and its answer; None if the model has no limit.
-        needs: bytes of the weights.
-    """
+    """A loaded model: ``longest`` tokens of a prompt and its answer (None for no limit), ``needs`` bytes of weights."""
 
     engine: Engine
     format: ChatFormat

@@ -11,11 +11,7 @@ from emosim_local_gpu.labels import LabelTree, Step
 
 
 def score(engine: Engine, rows: Rows, prefix: Prefix, tree: LabelTree, ends: Sequence[int]) -> list[list[float]]:
-    """The probability of each answer to each prompt; each row sums to 1.
-
-    Args:
-        rows: tokens of each prompt, followed by those of ``tree.lead``.
-    """
+    """The probability of each answer to each prompt (its tokens and those of ``tree.lead``); each row sums to 1."""
     import torch
 
     if tree.ended and not ends:

@@ -49,11 +49,7 @@ def downloaded(name: str, revision: str | None) -> Path | None:
 
 
 def identity(model: str, revision: str | None) -> str:
-    """Identity of a model; other files have another identity.
-
-    Returns:
-        The folder and a fingerprint of its files, or the name and the commit, or the revision if it is not downloaded.
-    """
+    """The folder and a fingerprint of its files; or the name and the commit, or the revision where it is not here."""
     folder = local_folder(model)
     if folder is not None:
         return f"{folder.resolve()} {fingerprint(folder)}"

@@ -69,7 +69,7 @@ def test_the_same_seed_draws_the_same_and_another_seed_or_sample_something_else(
 
 
 def test_questions_with_the_same_seed_do_not_draw_alike(backend: Make, question: Callable[..., ChatRequest]) -> None:
-    from emosim_local_gpu.sampling import Sampler
+    from emosim_local_gpu.writing import Sampler
 
     draws = {Sampler.of(question(f"{i}", seed=1)).numbers.random() for i in range(50)}
     assert len(draws) == 50
@@ -77,7 +77,7 @@ def test_questions_with_the_same_seed_do_not_draw_alike(backend: Make, question:
 
 def test_draws_are_as_likely_as_the_model_has_it() -> None:
     import torch
-    from emosim_local_gpu.sampling import Sampler
+    from emosim_local_gpu.writing import Sampler
 
     logits = torch.tensor([0.0, 1.0, 2.0, -1.0])
     sampler = Sampler(temperature=2.0)
@@ -113,7 +113,7 @@ class Script:
 
 def writer_of(local: LocalBackend, text: str, most: int = 100, thinks: bool = False) -> Any:
     import torch
-    from emosim_local_gpu.text_writer import TextWriter
+    from emosim_local_gpu.writing import TextWriter
 
     loaded, script = local._load(), Script(local, text)
     writer = TextWriter(loaded.format.tokenizer, loaded.ends, script, most, 60, thinks)  # type: ignore[arg-type]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
-from emosim_core.plugins import Item, Names
+from emosim_core.plugins import Item, Names, option
 
 GENRES = (
     "action", "adventure", "animation", "comedy", "crime", "documentary", "drama", "family", "fantasy", "film noir",
@@ -19,24 +17,16 @@ class Movie(Item):
     Public ratings are on 1 to 10.
     """
 
-    director: Names = Field(default=(), description="Directors.")
-    cast: Names = Field(default=(), description="Cast, leading parts first.")
-    runtime: int | None = Field(default=None, ge=1, description="Length in minutes; None where unknown.")
-    language: str | None = Field(
-        default=None, min_length=2, description="Original language as an ISO 639-1 code, such as en."
+    director: Names = option((), "Directors.")
+    cast: Names = option((), "Cast, leading parts first.")
+    runtime: int | None = option(None, "Length in minutes; None where unknown.", ge=1)
+    language: str | None = option(None, "Original language as an ISO 639-1 code, such as en.", min_length=2)
+    year: int | None = option(None, "Year of release; None where unknown.", ge=1870, le=2200)
+    public_rating: float | None = option(
+        None, "Mean rating by the public, 1 to 10; None where unknown.", ge=1, le=10, allow_inf_nan=False
     )
-    year: int | None = Field(default=None, ge=1870, le=2200, description="Year of release; None where unknown.")
-    public_rating: float | None = Field(
-        default=None,
-        ge=1,
-        le=10,
-        allow_inf_nan=False,
-        description="Mean rating by the public, 1 to 10; None where unknown.",
-    )
-    imdb_id: str | None = Field(
-        default=None, pattern=r"^tt\d+$", description="Its identifier at IMDb, such as tt0114709."
-    )
-    tmdb_id: int | None = Field(default=None, ge=1, description="Its identifier at TMDB.")
+    imdb_id: str | None = option(None, "Its identifier at IMDb, such as tt0114709.", pattern=r"^tt\d+$")
+    tmdb_id: int | None = option(None, "Its identifier at TMDB.", ge=1)
 
     @property
     def genres(self) -> tuple[str, ...]:

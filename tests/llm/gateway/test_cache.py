@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.answers import answer_cache_key, put_many
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,8 +23,7 @@ from emosim_core.errors import ConfigurationError, DataError
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
 from emosim_core.llm.gateway import cache as llm_cache
 from emosim_core.llm.gateway.cache import AnswerCache
-from emosim_core.llm.gateway.cache_key import answer_cache_key, request_json
-from emosim_core.llm.gateway.cache_lines import CachedAnswer, read_line, request_of, write_line
+from emosim_core.llm.gateway.cache_lines import CachedAnswer, read_line, request_json, request_of, write_line
 
 IDENTITY = "a service a-model thinking=off"
 
@@ -145,7 +145,7 @@ def test_what_is_cached_is_found_as_it_was(pairs: list[tuple[ChatRequest, ChatAn
     cache._connection = cache._open()
     keys = [answer_cache_key(IDENTITY, request) for request, _ in pairs]
     assert cache.get_many(keys) == {}
-    cache.put_many([(key, IDENTITY, request, answer) for key, (request, answer) in zip(keys, pairs, strict=True)])
+    put_many(cache, [(key, IDENTITY, request, answer) for key, (request, answer) in zip(keys, pairs, strict=True)])
     assert cache.get_many(["0" * 64, *keys]) == {key: answer for key, (_, answer) in zip(keys, pairs, strict=True)}
     cache.close()
 
@@ -160,15 +160,15 @@ def test_a_line_says_all_of_a_cached_answer(request: ChatRequest, answer: ChatAn
 
 def test_many_answers_are_found_in_one_look_up(cache: AnswerCache) -> None:
     entries = [entry(i, str(i)) for i in range(2500)]
-    cache.put_many(entries)
+    put_many(cache, entries)
     found = cache.get_many([key for key, *_ in entries])
     assert [found[key].text for key, *_ in entries] == [str(i) for i in range(2500)]
 
 
 def test_the_first_answer_stays_and_is_reported(cache: AnswerCache, tmp_path: Path) -> None:
-    assert cache.put_many([entry(1, "first")]) == {}
+    assert put_many(cache, [entry(1, "first")]) == {}
     other = AnswerCache(cache.path)
-    there = other.put_many([entry(1, "second"), entry(2, "new")])
+    there = put_many(other, [entry(1, "second"), entry(2, "new")])
     assert {answer.text for answer in there.values()} == {"first", "new"}
     assert there[entry(1)[0]].text == "first"
     other.close()
@@ -178,7 +178,7 @@ def test_threads_keep_and_find_at_the_same_time(cache: AnswerCache) -> None:
     def work(worker: int) -> None:
         for i in range(50):
             one = entry(worker * 1000 + i)
-            cache.put_many([one, entry(i, "shared")])
+            put_many(cache, [one, entry(i, "shared")])
             assert len(cache.get_many([one[0], entry(i)[0]])) == 2
 
     threads = [threading.Thread(target=work, args=(worker,)) for worker in range(1, 5)]
@@ -191,12 +191,13 @@ def test_threads_keep_and_find_at_the_same_time(cache: AnswerCache) -> None:
 
 PUT = """
 import sys
+from fixtures.answers import put_many
 from tests_entry import entry
 from emosim_core.llm.gateway import cache as llm_cache
 from emosim_core.llm.gateway.cache import AnswerCache
 cache = AnswerCache(sys.argv[1])
 for i in range(int(sys.argv[2]), int(sys.argv[3])):
-    cache.put_many([entry(i, str(i))])
+    put_many(cache, [entry(i, str(i))])
     print(i, flush=True)
 """
 
@@ -205,7 +206,7 @@ def start(tmp_path: Path, path: Path, first: int, end: int) -> subprocess.Popen[
     """A process of its own that keeps answers one after the other, and prints the number of each that it kept."""
     (tmp_path / "tests_entry.py").write_text(
         "from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message\n"
-        "from emosim_core.llm.gateway.cache_key import answer_cache_key\n"
+        "from fixtures.answers import answer_cache_key\n"
         f"IDENTITY = {IDENTITY!r}\n"
         "def entry(i, text):\n"
         "    question = ChatRequest((Message('user', f'How good is film {i}?'),))\n"
@@ -237,7 +238,7 @@ def test_what_was_cached_survives_kill_9(tmp_path: Path) -> None:
         cached += [int(line) for line in process.stdout.read().split()]
     cache = AnswerCache(path)
     assert len(cache.get_many([entry(i)[0] for i in cached])) == len(cached)
-    cache.put_many([entry(-1)])
+    put_many(cache, [entry(-1)])
     cache.close()
 
 
@@ -245,7 +246,7 @@ def test_what_was_cached_survives_kill_9(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_is_one_clear_error(cache: AnswerCache) -> None:
-    cache.put_many([entry(i) for i in range(200)])
+    put_many(cache, [entry(i) for i in range(200)])
     cache.close()
     content = bytearray(cache.path.read_bytes())
     content[4096:] = os.urandom(len(content) - 4096)
@@ -253,11 +254,11 @@ def test_a_damaged_file_is_one_clear_error(cache: AnswerCache) -> None:
     with pytest.raises(DataError, match=r"llm\.sqlite3: is damaged, or no cache of answers \(.*\)\. Choose another"):
         cache.get_many([entry(1)[0]])
     with pytest.raises(DataError, match="is damaged"):
-        cache.put_many([entry(i) for i in range(1000, 1200)])
+        put_many(cache, [entry(i) for i in range(1000, 1200)])
 
 
 def test_a_row_that_is_damaged_is_one_clear_error(cache: AnswerCache) -> None:
-    cache.put_many([entry(1)])
+    put_many(cache, [entry(1)])
     with sqlite3.connect(cache.path) as connection:
         connection.execute("UPDATE answers SET answer = '{'")
     connection.close()
@@ -266,7 +267,7 @@ def test_a_row_that_is_damaged_is_one_clear_error(cache: AnswerCache) -> None:
 
 
 def test_a_file_of_a_newer_version_is_refused(cache: AnswerCache) -> None:
-    cache.put_many([entry(1)])
+    put_many(cache, [entry(1)])
     cache.close()
     with sqlite3.connect(cache.path) as connection:
         connection.execute("PRAGMA user_version = 9")
@@ -314,7 +315,7 @@ def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None
 @pytest.fixture
 def read_only(cache: AnswerCache) -> Iterator[AnswerCache]:
     """A cache with the answer to question 1, in a folder that cannot be written."""
-    cache.put_many([entry(1)])
+    put_many(cache, [entry(1)])
     cache.close()
     cache.path.parent.chmod(0o555)
     cache.path.chmod(0o444)
@@ -327,7 +328,7 @@ def test_a_folder_that_cannot_be_written_will_do_for_reading_only(read_only: Ans
     assert list(reading.get_many([entry(1)[0], entry(2)[0]])) == [entry(1)[0]]
     assert reading.stats()["answers"] == 1
     with pytest.raises(DataError, match="was opened for reading only"):
-        reading.put_many([entry(2)])
+        put_many(reading, [entry(2)])
     reading.close()
 
 
@@ -335,9 +336,9 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(read_only: AnswerCac
     if os.access(read_only.path.parent, os.W_OK):
         pytest.skip("this user may write everywhere")
     with pytest.raises(DataError, match="cannot be written: attempt to write a readonly database"):
-        read_only.put_many([entry(2)])
+        put_many(read_only, [entry(2)])
     with pytest.raises(DataError, match="cannot be written: unable to open database file"):
-        AnswerCache(read_only.path.parent / "new.sqlite3").put_many([entry(2)])
+        put_many(AnswerCache(read_only.path.parent / "new.sqlite3"), [entry(2)])
 
 
 def test_reading_only_finds_nothing_where_no_file_is_and_makes_none(tmp_path: Path) -> None:
@@ -351,11 +352,11 @@ def test_reading_only_finds_nothing_where_no_file_is_and_makes_none(tmp_path: Pa
 
 def test_an_export_read_elsewhere_holds_the_same_answers(cache: AnswerCache, tmp_path: Path) -> None:
     odd = ChatAnswer("\ud83d half\n", "why", "m", Usage(4, 3, 2, 1), {"1": 0.25, "2": 0.75}, finished=False)
-    cache.put_many([entry(i, str(i)) for i in range(1200)])
-    cache.put_many([(answer_cache_key(IDENTITY, question(-1)), IDENTITY, question(-1), odd)])
+    put_many(cache, [entry(i, str(i)) for i in range(1200)])
+    put_many(cache, [(answer_cache_key(IDENTITY, question(-1)), IDENTITY, question(-1), odd)])
     assert cache.export(tmp_path / "out.jsonl") == 1201
     other = AnswerCache(tmp_path / "other.sqlite3")
-    other.put_many([entry(5, "another")])
+    put_many(other, [entry(5, "another")])
     assert other.import_(tmp_path / "out.jsonl") == (1200, 1)
     found = other.get_many([answer_cache_key(IDENTITY, question(i)) for i in range(-1, 1200)])
     assert found[answer_cache_key(IDENTITY, question(-1))] == odd
@@ -365,7 +366,7 @@ def test_an_export_read_elsewhere_holds_the_same_answers(cache: AnswerCache, tmp
 
 
 def test_an_export_that_cannot_be_written_leaves_nothing(cache: AnswerCache, tmp_path: Path) -> None:
-    cache.put_many([entry(1)])
+    put_many(cache, [entry(1)])
     (tmp_path / "folder").mkdir()
     with pytest.raises(DataError, match="folder: cannot be written"):
         cache.export(tmp_path / "folder")
@@ -431,11 +432,11 @@ def test_pruning_needs_to_be_reported_what(cache: AnswerCache) -> None:
 
 
 def test_pruning_beside_a_process_that_reads_and_writes_is_safe(cache: AnswerCache) -> None:
-    cache.put_many([entry(i) for i in range(500)])
+    put_many(cache, [entry(i) for i in range(500)])
     other = AnswerCache(cache.path)
     assert len(other.get_many([entry(i)[0] for i in range(500)])) == 500
     assert cache.prune(max_mb=0).remaining == 0
     assert other.get_many([entry(1)[0]]) == {}
-    other.put_many([entry(1)])
+    put_many(other, [entry(1)])
     assert list(cache.get_many([entry(1)[0]])) == [entry(1)[0]]
     other.close()

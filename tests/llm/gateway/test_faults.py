@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.answers import answer_cache_key, put_many
 
 from emosim_core.errors import LLMAuthenticationError, LLMCacheError, LLMError, LLMRateLimitError, PluginError
 from emosim_core.llm.backend import LLMBackend, Price
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
 from emosim_core.llm.gateway import cache_writer
 from emosim_core.llm.gateway.cache import AnswerCache
-from emosim_core.llm.gateway.cache_key import answer_cache_key
 from emosim_core.llm.gateway.chain import Chain
 from emosim_core.llm.gateway.gateway import Gateway, GatewayOptions
 from emosim_core.llm.gateway.request import Caller
@@ -344,7 +344,7 @@ def test_a_call_whose_answer_another_process_wrote_first_is_counted_as_a_call_al
     def elsewhere(number: int) -> None:
         other = AnswerCache(tmp_path / "llm.sqlite3")
         key = answer_cache_key("a service", request(1))
-        other.put_many([(key, "a service", request(1), ChatAnswer("of another"))])
+        put_many(other, [(key, "a service", request(1), ChatAnswer("of another"))])
         other.close()
 
     gateway = made(Service(elsewhere))

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.answers import answer_cache_key, put_many
 
 from emosim_core.errors import (
     ConfigurationError,
@@ -41,7 +42,6 @@ from emosim_core.errors import (
 from emosim_core.llm.backend import LLMBackend, Price
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
 from emosim_core.llm.gateway.cache import AnswerCache
-from emosim_core.llm.gateway.cache_key import answer_cache_key
 from emosim_core.llm.gateway.chain import Chain
 from emosim_core.llm.gateway.claims import Owner
 from emosim_core.llm.gateway.gateway import Gateway, GatewayOptions
@@ -297,8 +297,8 @@ def test_an_answer_that_was_cut_off_is_cached_like_any_other(made: Any) -> None:
 def test_two_processes_use_the_answer_that_was_cached_first(made: Any, path: Path) -> None:
     def elsewhere(number: int, calls: int) -> None:
         other = AnswerCache(path)
-        other.put_many(
-            [(answer_cache_key("a service", question(1)), "a service", question(1), ChatAnswer("of another"))]
+        put_many(
+            other, [(answer_cache_key("a service", question(1)), "a service", question(1), ChatAnswer("of another"))]
         )
         other.close()
 
@@ -999,7 +999,7 @@ def test_a_secret_that_a_backend_names_is_in_no_answer_error_or_file(made: Any, 
     assert key not in shown
     assert key.encode() not in path.read_bytes()
     old = AnswerCache(path)
-    old.put_many([(answer_cache_key("a service", question(9)), "a service", question(9), ChatAnswer(key))])
+    put_many(old, [(answer_cache_key("a service", question(9)), "a service", question(9), ChatAnswer(key))])
     old.close()
     assert texts_of(made(backend).ask(questions(9))) == ["[key]"]
 

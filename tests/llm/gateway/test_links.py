@@ -20,14 +20,13 @@ from emosim_core.errors import (
 )
 from emosim_core.llm.backend import LLMBackend, Price
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
-from emosim_core.llm.gateway.budgeted import Budgeted
 from emosim_core.llm.gateway.counted import Counted
 from emosim_core.llm.gateway.limited import AdaptiveLimiter, Limited
 from emosim_core.llm.gateway.pending import PendingRequests
 from emosim_core.llm.gateway.request import PENDING, Caller, PendingRequest
 from emosim_core.llm.gateway.retries import Retries
 from emosim_core.llm.gateway.retrying import Retrying
-from emosim_core.llm.gateway.usage import UsageTally
+from emosim_core.llm.gateway.usage import Budgeted, UsageTally
 
 REQUEST = ChatRequest((Message("user", "How good is it?"),))
 

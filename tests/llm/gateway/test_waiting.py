@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from emosim_core.llm import ChatAnswer, ChatRequest, LLMBackend, LLMError, LLMRateLimitError, LLMTransientError, Message
 from emosim_core.llm.gateway.gateway import Gateway, GatewayOptions
-from emosim_core.llm.gateway.retries import LONGEST_START, LONGEST_WAIT, Retries
-from emosim_core.llm.gateway.waiting import WaitNotice, duration, for_how_long
+from emosim_core.llm.gateway.retries import LONGEST_START, LONGEST_WAIT, Retries, WaitNotice, duration, for_how_long
 
 
 class Clock:

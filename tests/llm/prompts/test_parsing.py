@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emosim_core.llm import LLMMalformedError
-from emosim_core.llm.prompts.parsing import answer_schema, expected_label, read_label, read_object
+from emosim_core.llm.prompts.parsing import answer_schema, read_label, read_object
 from emosim_core.llm.prompts.scales import PROMPT_SCALES, PromptScale
 
 DIGITS, TEN, WORDS, FIVE = (PROMPT_SCALES[name] for name in ("0-9", "1-10", "one-ten", "1-5"))
@@ -82,7 +82,7 @@ def test_a_rating_alone_is_read(text: str, scale: PromptScale, label: str) -> No
 def test_anything_else_is_no_rating(text: str, scale: PromptScale) -> None:
     with pytest.raises(LLMMalformedError) as caught:
         read_label(text, scale)
-    assert expected_label(scale) in str(caught.value)
+    assert f"expected {scale.listed()}, and nothing else" in str(caught.value)
     assert len(str(caught.value)) < 300
 
 

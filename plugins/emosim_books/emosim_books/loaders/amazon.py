@@ -7,12 +7,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from pydantic import Field
-
 from emosim_books.book import Book
 from emosim_books.loaders import amazon_lines, formats
-from emosim_books.loaders.cells import rating_and_count
-from emosim_books.loaders.words import WORDS
+from emosim_books.loaders.cells import WORDS, rating_and_count
 from emosim_core import DataError
 from emosim_core.loading import (
     RecordEmbeddings,
@@ -30,7 +27,7 @@ from emosim_core.loading import (
     shortened,
     whole_number,
 )
-from emosim_core.plugins import Item, ItemLoader, LoadedItems, LoadedRatings
+from emosim_core.plugins import Item, ItemLoader, LoadedItems, LoadedRatings, option
 
 _COLUMNS = {
     "year": "published_year",
@@ -52,20 +49,19 @@ _YEAR = re.compile(r"(-?[0-9]{1,4})(?:\.0+|-[0-9]{2}(?:-[0-9]{2})?)?")
 class AmazonOptions(RecordEmbeddingsOptions):
     """Options of :class:`Amazon`."""
 
-    path: Path = Field(
-        description="Amazon Reviews of 2023, 2018 or 2014: meta_Books.jsonl or meta_Books.json, or a folder or zip "
-        "file with it and perhaps the reviews; or a CSV file with the columns title, description, authors, publisher, "
+    path: Path = option(
+        ...,
+        "Amazon Reviews of 2023, 2018 or 2014: meta_Books.jsonl or meta_Books.json, or a folder or zip file with it "
+        "and perhaps the reviews; or a CSV file with the columns title, description, authors, publisher, "
         "published_year, categories, book_id, count, vote_average (1 to 5) and perhaps description_embedding, whose "
-        "lists are JSON or Python literals, or have bars, semicolons or commas between their names."
+        "lists are JSON or Python literals, or have bars, semicolons or commas between their names.",
     )
-    min_ratings: int = Field(
-        default=0, ge=0, description="Books with fewer ratings, or an unknown number, are left out."
-    )
-    prior_count: float = Field(
-        default=5.0,
+    min_ratings: int = option(0, "Books with fewer ratings, or an unknown number, are left out.", ge=0)
+    prior_count: float = option(
+        5.0,
+        "How many ratings at the mean of all reviews the public rating of a book is damped by, where it is computed "
+        "from the reviews.",
         ge=0,
-        description="How many ratings at the mean of all reviews the public rating of a book is damped by, where it is "
-        "computed from the reviews.",
     )
 
 

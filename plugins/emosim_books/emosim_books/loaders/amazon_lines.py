@@ -14,9 +14,8 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from emosim_books.book import Book
-from emosim_books.loaders.cells import sound_isbn
+from emosim_books.loaders.cells import WORDS, sound_isbn
 from emosim_books.loaders.formats import AMAZON_2023
-from emosim_books.loaders.words import WORDS
 from emosim_core import ConfigurationError, DataError
 from emosim_core.loading import (
     Release,

@@ -1,14 +1,33 @@
-"""What cells of published books hold: titles with a series, tags, languages, ISBNs and public ratings."""
+"""What cells of published books hold: titles with a series, tags, languages, ISBNs and public ratings.
+
+``words.toml`` has the words of published data sets in the words of this package.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
 from typing import Any
 
 from emosim_books.book import CATEGORIES, Book
-from emosim_books.loaders.words import WORDS
-from emosim_core.loading import UniqueIds, checked, known_rating, known_text, number, whole_number
+from emosim_core.loading import UniqueIds, checked, known_rating, known_text, number, read_toml, whole_number
+
+
+@dataclass(frozen=True)
+class Words:
+    """Categories by what a data set calls them, and codes of languages; ``words.toml`` describes each table."""
+
+    goodreads_tags: dict[str, tuple[str, ...]]
+    goodreads_genres: dict[str, tuple[str, ...]]
+    amazon_departments: dict[str, tuple[str, ...]]
+    amazon_kinds: dict[str, tuple[str, ...]]
+    language_names: dict[str, str]
+    language_codes: dict[str, str]
+
+
+WORDS = read_toml(files(__package__) / "words.toml", f"{__package__}/words.toml", Words)
 
 MOST_CATEGORIES = 4
 TAGS: dict[str, str] = {
@@ -17,6 +36,12 @@ TAGS: dict[str, str] = {
 }
 """The category that a tag speaks of. Other tags, such as "to-read" and "non-fiction", speak of none."""
 
+_GOODREADS_COLUMNS = {
+    "collection": "title",
+    "part": "title",
+    "public_rating": "average_rating",
+    "public_count": "ratings_count",
+}
 _SERIES = re.compile(r"(?P<title>.*\S)\s*\((?P<series>[^()#]*[^()#,\s]),?\s*#(?P<part>[^()]*)\)", re.DOTALL)
 _PART = re.compile(r"0*([1-9][0-9]{0,3})")
 _ISBN = re.compile(r"[0-9]{9}[0-9X]|[0-9]{13}")
@@ -26,11 +51,7 @@ _DAMAGED_ISBN = re.compile(r"[0-9]+(?:\.[0-9]+)?E\+[0-9]+", re.IGNORECASE)
 def numbered(
     rows: Iterable[tuple[int, dict[str, str]]], path: str, column: str
 ) -> Iterator[tuple[int, int, dict[str, str]]]:
-    """Each row of a table with the number of its book: (line, number, cells).
-
-    Raises:
-        DataError: a cell of ``column`` is no number, or one that a row before has.
-    """
+    """Each row of a table with the number of its book, which no row before has: (line, number, cells)."""
     ids = UniqueIds(path, column, "book")
     for row, cells in rows:
         book = whole_number(cells[column], path, row, column)
@@ -41,10 +62,13 @@ def numbered(
 def goodreads_book(
     book: int, title: str, fields: Mapping[str, Any], path: str, row: int, columns: Mapping[str, str]
 ) -> Book:
-    """The book of a number and a title with a series in brackets; ``columns`` are what the file calls fields."""
+    """The book of a number and a title with a series in brackets.
+
+    ``columns`` are what the file calls fields, where most tables of Goodreads call them otherwise.
+    """
     title, series, part = split_title(title)
     named = {"id": f"goodreads-{book}", "title": title, "collection": series, "part": part}
-    return checked(Book, {**named, **fields}, path, row, columns)
+    return checked(Book, {**named, **fields}, path, row, {**_GOODREADS_COLUMNS, **columns})
 
 
 def categories_of(tags: Iterable[str]) -> list[str]:
@@ -91,10 +115,7 @@ def rating_and_count(
 ) -> dict[str, float | int | None]:
     """``public_rating`` and ``public_count`` of a book, from the cells of two columns.
 
-    An absent or empty cell is unknown, as is a rating of 0 by nobody.
-
-    Raises:
-        DataError: a cell is no number; names file, row and field. Their range is for the book to check.
+    An absent or empty cell is unknown, as is a rating of 0 by nobody. Their range is for the book to check.
     """
     rating, count = (known_text(cells.get(name, "")) for name in fields)
     users = whole_number(count, path, row, fields[1]) if count else None

@@ -16,13 +16,6 @@ _IDS = ("book_id", "goodreads_book_id", "best_book_id", "work_id", "id")
 
 _OPTIONAL = ("original_publication_year", "language_code", "isbn", "isbn13")
 _REQUIRED = ("title", "authors", "average_rating", "ratings_count")
-_COLUMNS = {
-    "year": "original_publication_year",
-    "collection": "title",
-    "part": "title",
-    "public_rating": "average_rating",
-    "public_count": "ratings_count",
-}
 
 
 def read(release: Release) -> tuple[list[Book], list[str]]:
@@ -90,4 +83,4 @@ def _book(number: int, cells: Mapping[str, str], categories: Mapping[int, Sequen
         "authors": split_names(" ".join(plain_text(known_text(cells["authors"])).split())),
         **goodreads_fields(cells, path, row),
     }
-    return goodreads_book(number, plain_text(cells["title"]), fields, path, row, _COLUMNS)
+    return goodreads_book(number, plain_text(cells["title"]), fields, path, row, {"year": "original_publication_year"})

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from emosim_books.loaders import formats, goodbooks, goodreads_export, goodreads_kaggle, goodreads_ucsd
 from emosim_core import DataError
 from emosim_core.loading import open_format
-from emosim_core.plugins import ItemLoader, LoadedItems
+from emosim_core.plugins import Frozen, ItemLoader, LoadedItems, option
 
 _WHAT = (
     "goodbooks-10k, Kaggle's goodreads-books, a Goodreads library export, or UCSD's Goodreads data set; a folder, a "
@@ -22,15 +20,11 @@ _READERS = {
 }
 
 
-class GoodreadsOptions(BaseModel):
+class GoodreadsOptions(Frozen):
     """Options of :class:`Goodreads`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    path: Path = Field(description=f"{_WHAT[0].upper()}{_WHAT[1:]}.")
-    min_ratings: int = Field(
-        default=0, ge=0, description="Books with fewer ratings, or an unknown number, are left out."
-    )
+    path: Path = option(..., f"{_WHAT[0].upper()}{_WHAT[1:]}.")
+    min_ratings: int = option(0, "Books with fewer ratings, or an unknown number, are left out.", ge=0)
 
 
 class Goodreads(ItemLoader):

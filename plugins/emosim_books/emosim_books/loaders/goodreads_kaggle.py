@@ -13,13 +13,6 @@ from emosim_core.loading import Release, counted_notes, known_text, plain_text, 
 
 _WHAT = "books.csv of Kaggle's goodreads-books"
 _REQUIRED = ("bookID", "title", "authors", "average_rating", "ratings_count")
-_COLUMNS = {
-    "year": "publication_date",
-    "collection": "title",
-    "part": "title",
-    "public_rating": "average_rating",
-    "public_count": "ratings_count",
-}
 _TITLE, _AUTHORS, _RATING, _ISBN = 1, 2, 3, 4
 _DATE = re.compile(r"[0-9]{1,2}/[0-9]{1,2}/([0-9]{4})")
 
@@ -74,4 +67,4 @@ def _book(number: int, cells: Mapping[str, str], path: str, row: int) -> Book:
         "publisher": plain_text(known_text(cells.get("publisher", ""))) or None,
         **goodreads_fields(cells, path, row),
     }
-    return goodreads_book(number, plain_text(cells["title"]), fields, path, row, _COLUMNS)
+    return goodreads_book(number, plain_text(cells["title"]), fields, path, row, {"year": "publication_date"})

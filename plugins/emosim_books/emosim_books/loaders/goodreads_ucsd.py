@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from emosim_books.book import Book
-from emosim_books.loaders.cells import categories_of, goodreads_book, language, rating_and_count, sound_isbn
-from emosim_books.loaders.words import WORDS
+from emosim_books.loaders.cells import WORDS, categories_of, goodreads_book, language, rating_and_count, sound_isbn
 from emosim_core import DataError
 from emosim_core.loading import (
     Release,
@@ -26,14 +25,7 @@ from emosim_core.loading import (
 
 _WHAT = "books of UCSD's Goodreads data set, one JSON object per line"
 _AUTHORS, _GENRES = "goodreads_book_authors.json", "goodreads_book_genres_initial.json"
-_COLUMNS = {
-    "year": "publication_year",
-    "collection": "title",
-    "part": "title",
-    "public_rating": "average_rating",
-    "public_count": "ratings_count",
-    "language": "language_code",
-}
+_COLUMNS = {"year": "publication_year", "language": "language_code"}
 _OLDEST, _NEWEST = -3000, 2200
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from emosim_core import DataError
 from emosim_core.loading import checked, open_format, plain_text, read_csv, whole_number
-from emosim_core.plugins import ItemLoader, LoadedItems
+from emosim_core.plugins import Frozen, ItemLoader, LoadedItems, option
 from emosim_movies.loaders import formats
 from emosim_movies.movie import Movie
 
@@ -18,12 +16,10 @@ _REQUIRED = ("Name", "Year", "Letterboxd URI")
 _COLUMNS = {"id": "Letterboxd URI", "title": "Name", "year": "Year"}
 
 
-class LetterboxdOptions(BaseModel):
+class LetterboxdOptions(Frozen):
     """Options of :class:`Letterboxd`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    path: Path = Field(description=f"{_WHAT[0].upper()}{_WHAT[1:]}.")
+    path: Path = option(..., f"{_WHAT[0].upper()}{_WHAT[1:]}.")
 
 
 class Letterboxd(ItemLoader):

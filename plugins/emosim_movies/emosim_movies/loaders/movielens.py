@@ -9,11 +9,10 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core import DataError
 from emosim_core.loading import checked, open_format, plain_text
-from emosim_core.plugins import Item, ItemLoader, LoadedItems, LoadedRatings
+from emosim_core.plugins import Frozen, Item, ItemLoader, LoadedItems, LoadedRatings, option
 from emosim_movies.loaders.formats import MOVIELENS
 from emosim_movies.loaders.movielens_files import Film, MovieLensFiles
 from emosim_movies.movie import Movie
@@ -36,23 +35,20 @@ _WHAT = (
 )
 
 
-class MovieLensOptions(BaseModel):
+class MovieLensOptions(Frozen):
     """Options of :class:`MovieLens`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    path: Path = Field(
-        description="A MovieLens folder or zip file of any release, or one of its files: movies.csv and ratings.csv, "
-        "and links.csv and tags.csv where there are any; movies.dat and ratings.dat (1M, 10M); u.item and u.data "
-        "(100K); or a folder that holds such a folder."
+    path: Path = option(
+        ...,
+        "A MovieLens folder or zip file of any release, or one of its files: movies.csv and ratings.csv, and links.csv "
+        "and tags.csv where there are any; movies.dat and ratings.dat (1M, 10M); u.item and u.data (100K); or a folder "
+        "that holds such a folder.",
     )
-    min_ratings: int = Field(default=0, ge=0, description="Films with fewer ratings are left out.")
-    prior_count: float = Field(
-        default=5.0,
-        ge=0,
-        description="How many ratings at the mean of all ratings each film's public rating is damped by.",
+    min_ratings: int = option(0, "Films with fewer ratings are left out.", ge=0)
+    prior_count: float = option(
+        5.0, "How many ratings at the mean of all ratings each film's public rating is damped by.", ge=0
     )
-    tags: int = Field(default=5, ge=0, description="How many of a film's most frequent tags become its description.")
+    tags: int = option(5, "How many of a film's most frequent tags become its description.", ge=0)
 
 
 class MovieLens(ItemLoader):

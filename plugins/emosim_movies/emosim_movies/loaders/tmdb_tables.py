@@ -141,9 +141,8 @@ def _fields(cells: Mapping[str, str], path: str, row: int) -> dict[str, Any]:
     if not fields.get("imdb_id", "tt").startswith("tt"):
         del fields["imdb_id"]
     if cells.get("genres"):
-        fields["genres"] = [
-            _name(one, path, row, "genres") for one in list_of_objects(cells["genres"], path, row, "genres")
-        ]
+        genres = list_of_objects(cells["genres"], path, row, "genres")
+        fields["genres"] = [_name(one, path, row, "genres") for one in genres]
     if cells.get("belongs_to_collection"):
         (collection,) = list_of_objects(f"[{cells['belongs_to_collection']}]", path, row, "belongs_to_collection")
         fields["belongs_to_collection"] = _name(collection, path, row, "belongs_to_collection")
