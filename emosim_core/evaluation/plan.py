@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, field_validator
 
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import all_fields, by_field
 from emosim_core.hooks.names import spelled
+from emosim_core.model.frozen import option
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import MANIFEST, read_manifest, run_manifest
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, RunConfig, read_config
@@ -43,46 +44,31 @@ class EvaluationConfig(EnvironmentConfig):
 
     model_config = ConfigDict(title="Evaluation")
 
-    recommenders: tuple[str, ...] = Field(
-        default=(),
-        description="Directories of trained recommenders, with commas between.",
-        json_schema_extra={"unset": "none"},
+    recommenders: tuple[str, ...] = option(
+        (), "Directories of trained recommenders, with commas between.", unset="none"
     )
-    policies: tuple[ComponentChoice, ...] = Field(
-        default=(),
-        description="Other recommenders, with commas between, such as random,popular.",
-        json_schema_extra={"unset": "none"},
+    policies: tuple[ComponentChoice, ...] = option(
+        (), "Other recommenders, with commas between, such as random,popular.", unset="none"
     )
-    user_splits: tuple[Literal["train", "test", "all"], ...] = Field(
-        default=("train", "test"),
+    user_splits: tuple[Literal["train", "test", "all"], ...] = option(
+        ("train", "test"),
+        "User splits to measure on, each by itself: train, test, all, with commas between.",
         min_length=1,
-        description="User splits to measure on, each by itself: train, test, all, with commas between.",
     )
-    episodes: int = Field(
-        default=240,
+    episodes: int = option(240, "Episodes of each recommender on each user split.", ge=1, unit="episodes")
+    seed: int = option(EVALUATION_SEED, "Seed of all random numbers; not that of a training.", ge=0, le=2**63 - 1)
+    num_envs: int | None = option(
+        None,
+        "Episodes that are simulated as one batch; changes the speed alone.",
         ge=1,
-        description="Episodes of each recommender on each user split.",
-        json_schema_extra={"unit": "episodes"},
+        unset="as for emosim run",
+        unit="episodes",
     )
-    seed: int = Field(
-        default=EVALUATION_SEED, ge=0, le=2**63 - 1, description="Seed of all random numbers; not that of a training."
+    logs: tuple[str, ...] = option(
+        (), "Runs for recommenders that learn from logs, with commas between.", unset="simulated first"
     )
-    num_envs: int | None = Field(
-        default=None,
-        ge=1,
-        description="Episodes that are simulated as one batch; changes the speed alone.",
-        json_schema_extra={"unset": "as for emosim run", "unit": "episodes"},
-    )
-    logs: tuple[str, ...] = Field(
-        default=(),
-        description="Runs for recommenders that learn from logs, with commas between.",
-        json_schema_extra={"unset": "simulated first"},
-    )
-    resamples: int = Field(
-        default=2000,
-        ge=100,
-        description="Bootstrap resamples of the users for the intervals.",
-        json_schema_extra={"unit": "resamples", "rare": True},
+    resamples: int = option(
+        2000, "Bootstrap resamples of the users for the intervals.", ge=100, unit="resamples", rare=True
     )
 
     @field_validator("recommenders", "logs", "user_splits")

@@ -6,15 +6,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, with_config
-from typing_extensions import TypedDict
+from pydantic import TypeAdapter
 
 from emosim_core.errors import RunError
 from emosim_core.reports.chart import Chart, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, flat, setup_tables
 from emosim_core.runs.reading import check_format, damaged, read_lines
 from emosim_core.runs.records import FORMAT, MANIFEST, SUMMARY, read_json
-from emosim_core.runs.schemas import Count
+from emosim_core.runs.schemas import Count, Written
 from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import usage_rows, users_of
 from emosim_core.training.curves import mean_over
@@ -36,8 +35,7 @@ _LARGEST = 1e300
 """Numbers beyond are drawn nowhere."""
 
 
-@with_config(strict=True, allow_inf_nan=False, extra="allow")
-class _Line(TypedDict):
+class _Line(Written):
     """What is used of a line of progress, whoever wrote it; every other number is a curve."""
 
     timesteps: Count

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import TypeAdapter
 from typing_extensions import Self
 
 from emosim_core.errors import RunError
 from emosim_core.hooks.names import checked_options
+from emosim_core.model.frozen import Frozen, option
 from emosim_core.runs.job import MANIFEST, JobDirectory
 from emosim_core.runs.reading import check, check_format, read_lines
 from emosim_core.runs.records import FORMAT
@@ -21,14 +22,10 @@ JOBS = "jobs"
 """Folder of a study with the records of its jobs."""
 
 
-class StudyConfig(BaseModel):
+class StudyConfig(Frozen):
     """Configuration of a study: fields of its own, and the environment that its users live in."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    environment: dict[str, Any] = Field(
-        description="Values of an environment: the rater and its components.", json_schema_extra={"option": False}
-    )
+    environment: dict[str, Any] = option(..., "Values of an environment: the rater and its components.", option=False)
 
     @classmethod
     def of(cls, directory: Path, manifest: Mapping[str, Any]) -> Self:

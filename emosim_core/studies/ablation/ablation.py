@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, with_config
-from typing_extensions import TypedDict
+from pydantic import Field, TypeAdapter
 
 from emosim_core.data.tables import write_csv
 from emosim_core.errors import ConfigurationError, RunError
@@ -21,7 +20,7 @@ from emosim_core.runs.plain import child, own_files
 from emosim_core.runs.reach import reaches, same_component
 from emosim_core.runs.reading import check, check_format, read_object
 from emosim_core.runs.records import FORMAT, MANIFEST, read_json
-from emosim_core.runs.schemas import Count, Name, Number, Part, Usage
+from emosim_core.runs.schemas import Count, Name, Number, Part, Usage, Written
 from emosim_core.runs.trust import CommandHint, confirmed
 from emosim_core.runs.typed import typed
 from emosim_core.runs.usage import summed
@@ -328,29 +327,25 @@ def _rows(outcome: Mapping[str, Any]) -> Iterable[list[Any]]:
         yield ["" if row.get(name) is None else row[name] for name in _COLUMNS]
 
 
-@with_config(strict=True, allow_inf_nan=False)
-class _Domain(TypedDict):
+class _Domain(Written):
     name: Name
     title: str
     scale: Annotated[list[Number], Field(min_length=3, max_length=3)]
 
 
-@with_config(strict=True)
-class _Job(TypedDict):
+class _Job(Written):
     job: Annotated[str, Field(pattern=r"^[^/\\.\x00][^/\\\x00]*$")]
     study: str
     seed: int
     variant: dict[str, str]
 
 
-@with_config(strict=True)
-class _Variant(TypedDict):
+class _Variant(Written):
     variant: dict[str, str]
     parts: dict[str, Part]
 
 
-@with_config(strict=True, allow_inf_nan=False, extra="allow")
-class _Manifest(TypedDict):
+class _Manifest(Written):
     """What manifest.json of an ablation holds; ``config`` is checked by who goes on with it."""
 
     format: Count
@@ -364,8 +359,7 @@ class _Manifest(TypedDict):
     announcements: list[str]
 
 
-@with_config(strict=True, allow_inf_nan=False, extra="allow")
-class _Done(TypedDict):
+class _Done(Written):
     """What job.json holds."""
 
     ratings: Count

@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.model.arrays import Floats
+from emosim_core.model.frozen import Frozen, option
 from emosim_core.stats import divided
 from emosim_core.studies.study import Metric, RatedTrials, Study, StudySetting, Trial, Trials
 
 
-class SamplingOptions(BaseModel):
+class SamplingOptions(Frozen):
     """Options of ``sampling``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    pairs: int = Field(
-        default=2000, ge=1, description="Random pairs of a user and an item; all pairs where there are fewer."
-    )
+    pairs: int = option(2000, "Random pairs of a user and an item; all pairs where there are fewer.", ge=1)
 
 
 class Sampling(Study):

@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.model.arrays import Ints
+from emosim_core.model.frozen import Frozen, option
 from emosim_core.studies.study import NEGATIVE, POSITIVE, Study, StudySetting, Trial, Trials
 
 LIKED, DISLIKED = 7.0, 5.0
 """Thresholds for the last part, on 1 to 10 (EmoSim-RL)."""
 
 
-class CollectionsOptions(BaseModel):
+class CollectionsOptions(Frozen):
     """Options of ``collections``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    users: int = Field(default=100, ge=1, description="Users per series; everyone where there are fewer.")
+    users: int = option(100, "Users per series; everyone where there are fewer.", ge=1)
 
 
 class Collections(Study):

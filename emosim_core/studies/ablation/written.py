@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.model import RatingScale, User
 from emosim_core.model.arrays import Flags
 from emosim_core.model.domain import StudyUsers
+from emosim_core.model.frozen import Frozen, option
 from emosim_core.studies.study import (
     NEGATIVE,
     POSITIVE,
@@ -31,12 +31,10 @@ _Bounds: TypeAlias = tuple[Sequence[User], str, float | None, float | None]
 """Users, side, and the lowest and highest rating that counts as a success."""
 
 
-class ItemsOptions(BaseModel):
+class ItemsOptions(Frozen):
     """Options of the studies with written users."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    items: int = Field(default=20, ge=1, description="Items per user and category; all of them where there are fewer.")
+    items: int = option(20, "Items per user and category; all of them where there are fewer.", ge=1)
 
 
 class CategoryPreference(Study):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, field_validator
 
 from emosim_core.components.base import Rater
 from emosim_core.components.rule_based import RECORDED_USERS
@@ -19,6 +19,7 @@ from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field
 from emosim_core.model import User
 from emosim_core.model.arrays import Ints
+from emosim_core.model.frozen import option
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
 from emosim_core.runs.manifest import begin_job, check_same, digest, now, versions_of
 from emosim_core.runs.records import FORMAT, MANIFEST, plain
@@ -56,32 +57,14 @@ class ValidationConfig(StudyConfig):
 
     model_config = ConfigDict(title="Validation")
 
-    ratings: str = Field(description="Ratings of real users, such as movielens:PATH.")
-    max_users: int | None = Field(
-        default=None,
-        ge=2,
-        description="Maximum users of each split.",
-        json_schema_extra={"unset": "all", "unit": "users"},
+    ratings: str = option(..., "Ratings of real users, such as movielens:PATH.")
+    max_users: int | None = option(None, "Maximum users of each split.", ge=2, unset="all", unit="users")
+    negatives: tuple[int, ...] = option(
+        (1, 3, 9), "Unchosen items for each chosen one, with commas between.", min_length=1, unit="items"
     )
-    negatives: tuple[int, ...] = Field(
-        default=(1, 3, 9),
-        min_length=1,
-        description="Unchosen items for each chosen one, with commas between.",
-        json_schema_extra={"unit": "items"},
-    )
-    max_positives: int = Field(
-        default=20,
-        ge=1,
-        description="Maximum held-out items per user whose choice is tested.",
-        json_schema_extra={"unit": "items"},
-    )
-    max_heldout: int | None = Field(
-        default=None,
-        ge=1,
-        description="Maximum held-out ratings per user.",
-        json_schema_extra={"unset": "all", "unit": "ratings"},
-    )
-    seed: int = Field(default=42, ge=0, le=2**63 - 1, description="Seed of all random numbers.")
+    max_positives: int = option(20, "Maximum held-out items per user whose choice is tested.", ge=1, unit="items")
+    max_heldout: int | None = option(None, "Maximum held-out ratings per user.", ge=1, unset="all", unit="ratings")
+    seed: int = option(42, "Seed of all random numbers.", ge=0, le=2**63 - 1)
 
     @field_validator("environment")
     @classmethod
