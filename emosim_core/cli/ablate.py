@@ -82,10 +82,7 @@ def report(obj: dict[str, Any], /, directory: Path, study: str | None, as_json: 
     if as_json:
         print_json(outcome)
         return
-    from emosim_core.cli.output import console
-    from emosim_core.cli.results import print_ablation
-
-    print_ablation(console(), outcome, directory)
+    _print(outcome, directory)
 
 
 def _ablate(obj: dict[str, Any], given: dict[str, Any]) -> None:
@@ -123,9 +120,15 @@ def _ablate(obj: dict[str, Any], given: dict[str, Any]) -> None:
     _confirm(beside, ablation, yes)
     outcome = _play(ablation, _executor(ablation, jobs), beside, as_json or quiet)
     if not print_short(outcome, ablation.directory, as_json, quiet):
-        from emosim_core.cli.results import print_ablation
+        _print(outcome, ablation.directory)
 
-        print_ablation(console(), outcome, ablation.directory)
+
+def _print(outcome: dict[str, Any], directory: Path) -> None:
+    from emosim_core.cli.output import console
+    from emosim_core.cli.results import print_report
+    from emosim_core.reports.ablation_report import report_of_ablation
+
+    print_report(console(), report_of_ablation(directory, outcome), directory)
 
 
 def _executor(ablation: Ablation, jobs: int | None) -> Executor:

@@ -12,12 +12,8 @@ from typing import Any
 
 from emosim_core.errors import RunError
 from emosim_core.evaluation.results import RESULTS as EVALUATION_RESULTS
-from emosim_core.reports.ablation_report import KIND as ABLATION
-from emosim_core.reports.ablation_report import RESULTS as ABLATION_RESULTS
-from emosim_core.reports.ablation_report import is_decided
+from emosim_core.reports import ablation_report, validation_report
 from emosim_core.reports.training_report import PROGRESS
-from emosim_core.reports.validation_report import KIND as VALIDATION
-from emosim_core.reports.validation_report import RESULTS as VALIDATION_RESULTS
 from emosim_core.reports.written_report import PAGE
 from emosim_core.runs.job import WRITER
 from emosim_core.runs.reading import check_format, damaged
@@ -29,6 +25,7 @@ RUNS = Path("runs")
 """Where commands write unless they are told otherwise."""
 
 RUN, TRAINING, EVALUATION, WRITTEN = "run", "training", "evaluation", "page"
+ABLATION, VALIDATION = "ablation", "validation"
 
 
 @dataclass(frozen=True)
@@ -184,19 +181,19 @@ def _of_evaluation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str
 
 def _of_ablation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     what = f"{about['config']['environment']['plugin']}: {len(about['jobs'])} jobs"
-    if not (directory / ABLATION_RESULTS).exists():
+    if not (directory / ablation_report.RESULTS).exists():
         return False, what
-    results = read_json(directory / ABLATION_RESULTS)
+    results = read_json(directory / ablation_report.RESULTS)
     if differences := results["differences"]:
-        what += f", {sum(map(is_decided, differences))} of {len(differences)} differences shown"
+        what += f", {sum(map(ablation_report.is_decided, differences))} of {len(differences)} differences shown"
     return not results["missing"], what
 
 
 def _of_validation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     what = f"{about['config']['environment']['plugin']}, {about['parts']['rater']['name']}"
-    if not (directory / VALIDATION_RESULTS).exists():
+    if not (directory / validation_report.RESULTS).exists():
         return False, what
-    targets = read_json(directory / VALIDATION_RESULTS)["targets"]
+    targets = read_json(directory / validation_report.RESULTS)["targets"]
     held = sum(bool(one["holds"]) for one in targets)
     return True, f"{what}: {held} of {len(targets)} targets hold" if targets else what
 

@@ -11,9 +11,9 @@ from typing import Any
 from emosim_core.errors import RunError
 from emosim_core.evaluation.metrics import METRICS, Metric, metric_named
 from emosim_core.evaluation.results import RESULTS
-from emosim_core.reports.chart import BANDS, Chart, Form, Number, Series, Table, identifier, with_intervals
+from emosim_core.reports.chart import BANDS, Chart, Form, Series, Table, identifier, with_intervals
 from emosim_core.reports.drawings import draw_files, need_matplotlib
-from emosim_core.reports.report import Fact, Report, Section, flat, interval, usage_tables
+from emosim_core.reports.report import Fact, Report, Section, flat, interval, usage_sections, with_ends
 from emosim_core.runs.reading import check_format
 from emosim_core.runs.records import FORMAT, read_json
 from emosim_core.runs.typed import continue_with, typed
@@ -23,6 +23,9 @@ _INTERVALS = "Thin lines are 95 % bootstrap intervals over users."
 _NO_INTERVAL = "Counted over all episodes together; it has no interval."
 _CURVES = {"survival": ("Who is still there", "share of episodes"), "reward": ("Reward by step", "mean reward")}
 """Curves over the steps of an episode: title and what is shown."""
+
+_REFERENCES = {"best_baseline": "the best that was not trained", "first": "the first"}
+"""What differences are to."""
 
 _FIRST = 2
 """Recommenders whose reward stands on the first screen."""
@@ -55,7 +58,7 @@ def report_of_evaluation(directory: Path) -> Report:
     if len(splits) > 1:
         report.sections.append(_side_by_side(splits, ranked))
     report.sections += [_section(name, measured) for name, measured in reversed(list(splits.items()))]
-    report.sections.append(_setup(directory, results))
+    report.sections += [*usage_sections(results.get("usage")), _setup(directory, results)]
     return report
 
 
@@ -122,14 +125,6 @@ def _title(user_split: str) -> str:
     return _split(user_split).capitalize()
 
 
-def _formatted(estimate: Mapping[str, Number], share: bool) -> str:
-    value, low, high = (estimate[key] for key in ("estimate", "low", "high"))
-    if value is None:
-        return "none"
-    form = ".1%" if share else ".3g" if abs(value) < 100 else ".1f"
-    return f"{value:{form}}" if low is None or high is None else f"{value:{form}} ({low:{form}} to {high:{form}})"
-
-
 def _beside(splits: Splits, order: Sequence[str], metric: Metric) -> Chart:
     """A metric of each recommender, the user splits beside each other."""
     series = [
@@ -178,19 +173,24 @@ def _section(user_split: str, measured: Mapping[str, Any]) -> Section:
         if all(of[name].get("curves", {}).get(curve) for name in order):
             charts[False].append(_curve(curve, user_split, of, order))
     tables = [_metrics("All metrics", of, order, metrics)]
-    for differences in measured.get("differences", {}).values():
+    for kind, differences in measured.get("differences", {}).items():
         above: Recommenders = differences["recommenders"]
+        title = f"Above {differences['reference']!r}, {_REFERENCES.get(kind, kind)}"
         if shown := [name for name in order if name in above]:
-            note = "Differences of the same resamples of users."
-            tables.append(_metrics(f"Above {differences['reference']!r}", above, shown, metrics, note))
+            note = "Differences in the same episodes, of the same resamples of users."
+            tables.append(_metrics(title, above, shown, metrics, note))
     note = f"{measured['users']:,} users, {measured['episodes']:,} episodes with each recommender."
+    note += f" {best_recommender(measured, user_split)}"
     id_ = identifier("user_split", user_split)
     return Section(id_, _title(user_split), note, charts[False] + charts[True], tables)
 
 
 def _metrics(title: str, of: Recommenders, order: Sequence[str], metrics: Sequence[Metric], caption: str = "") -> Table:
-    """A row for each metric, as there are more of them than recommenders."""
-    rows = [(one.label, *(_formatted(of[name]["metrics"][one.name], one.share) for name in order)) for one in metrics]
+    """A row for each metric and each end reason, as there are more of them than recommenders."""
+    rows = [(one.label, *(with_ends(of[name]["metrics"][one.name], one.written) for name in order)) for one in metrics]
+    for reason in of[order[0]]["end_reasons"]:
+        shares = (with_ends(of[name]["end_reasons"][reason], "{:.1%}".format) for name in order)
+        rows.append((f"ended: {END_REASONS.get(reason, reason)}", *shares))
     return Table(title, ("metric", *order), rows, caption)
 
 
@@ -225,7 +225,6 @@ def _setup(directory: Path, results: Mapping[str, Any]) -> Section:
     tables = [Table("Configuration", ("option", "value"), flat(results["config"]))]
     rows = [(one["name"], str(one.get("policy")), str(one.get("model") or "none")) for one in results["recommenders"]]
     tables.append(Table("Recommenders", ("name", "policy", "model"), rows))
-    tables += usage_tables(results.get("usage"))
     for title, key in (("Versions", "versions"), ("Measured with", "measured_with")):
         if results.get(key):
             tables.append(Table(title, ("package", "version"), flat(results[key])))

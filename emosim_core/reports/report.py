@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,9 +100,11 @@ def setup_tables(manifest: Mapping[str, Any]) -> list[Table]:
     return [Table(title, columns, rows) for title, columns, rows in tables if rows]
 
 
-def usage_tables(usage: Mapping[str, Any] | None) -> list[Table]:
+def usage_sections(usage: Mapping[str, Any] | None) -> list[Section]:
     """What calling a language model took; none where none was called."""
-    return [Table("What the language model took", ("what", "amount"), usage_rows(usage))] if usage else []
+    title = "What the language model took"
+    tables = [Table("Calls, tokens and cost", ("what", "amount"), usage_rows(usage))] if usage else []
+    return [Section("usage", title, tables=tables)] if tables else []
 
 
 def interval(estimate: Mapping[str, Any], decimals: int, sign: bool = False) -> str:
@@ -111,6 +113,14 @@ def interval(estimate: Mapping[str, Any], decimals: int, sign: bool = False) -> 
     if low is None or high is None:
         return "no interval"
     return f"95 %: {decimal(low, decimals, sign)} to {decimal(high, decimals, sign)}"
+
+
+def with_ends(estimate: Mapping[str, Any], written: Callable[[float], str]) -> str:
+    """An estimate with the ends of its interval: ``0.5 [0.4, 0.6]``; ``-`` where there is none."""
+    value, low, high = (estimate[key] for key in ("estimate", "low", "high"))
+    if value is None:
+        return "-"
+    return written(value) if low is None or high is None else f"{written(value)} [{written(low)}, {written(high)}]"
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:

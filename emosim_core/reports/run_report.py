@@ -17,7 +17,7 @@ from emosim_core.llm.prompts.fencing import legible
 from emosim_core.model.emotion import describe_mood
 from emosim_core.reports.background import Background, background
 from emosim_core.reports.chart import Table
-from emosim_core.reports.report import Fact, Report, Section, setup_tables, usage_tables
+from emosim_core.reports.report import Fact, Report, Section, setup_tables, usage_sections
 from emosim_core.reports.run_charts import charts_of_run
 from emosim_core.reports.stories import Stories
 from emosim_core.runs.records import INTERACTIONS
@@ -71,7 +71,7 @@ def report_of_run(
         tables = _rankings(run, behind) if id_ == "what" else []
         if shown or tables:
             report.sections.append(Section(id_, name, charts=shown, tables=tables))
-    report.sections.append(_setup(run))
+    report.sections += [*usage_sections((run.summary or {}).get("usage")), _setup(run)]
     if run.episodes:
         report.stories = [stories.index(run), *stories.blocks]
         if exchanges is None and (directory / TRANSCRIPT).exists():
@@ -174,10 +174,10 @@ def _rankings(run: RunColumns, behind: Background) -> list[Table]:
 
 def _setup(run: RunColumns) -> Section:
     summary = run.summary or {}
-    tables = usage_tables(summary.get("usage"))
+    tables = setup_tables(run.manifest)
     if (speed := summary.get("steps_per_second")) is not None:
         caption = f"{summary['seconds']:,} s for {summary['steps']:,} steps, writing included."
-        tables.append(Table("Time", ("what", "amount"), [("steps per second", f"{speed:,}")], caption))
+        tables.insert(0, Table("Time", ("what", "amount"), [("steps per second", f"{speed:,}")], caption))
     made = run.manifest.get("created")
     caption = f"Made {made}. The same configuration, seed and versions give the same run." if made else ""
-    return Section("setup", "What was run", caption, tables=[*tables, *setup_tables(run.manifest)])
+    return Section("setup", "What was run", caption, tables=tables)
