@@ -14,12 +14,14 @@ from emosim_core.errors import RunError
 from emosim_core.evaluation.results import RESULTS as EVALUATION_RESULTS
 from emosim_core.reports import ablation_report, validation_report
 from emosim_core.reports.training_report import PROGRESS
-from emosim_core.reports.written_report import PAGE
 from emosim_core.runs.job import WRITER
 from emosim_core.runs.reading import check_format, damaged
 from emosim_core.runs.records import FORMAT, INTERACTIONS, MANIFEST, SUMMARY, read_json, read_summary
 from emosim_core.runs.typed import typed
 from emosim_core.runs.words import best_recommender, held_out
+
+PAGE = "page.json"
+"""File of a directory that says what its report says; its fields are those of a ``Report``."""
 
 RUNS = Path("runs")
 """Where commands write unless they are told otherwise."""

@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from emosim_core.data.files import write_whole
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.evaluation.results import RESULTS
 from emosim_core.hooks import Registry
 from emosim_core.reports import ablation_report, validation_report
-from emosim_core.reports.directories import ABLATION, EVALUATION, RUN, TRAINING, VALIDATION, WRITTEN, kind_of
+from emosim_core.reports.directories import ABLATION, EVALUATION, PAGE, RUN, TRAINING, VALIDATION, WRITTEN, kind_of
 from emosim_core.reports.evaluation_report import report_of_evaluation
 from emosim_core.reports.report import Report
 from emosim_core.reports.training_report import PROGRESS, report_of_training
-from emosim_core.reports.written_report import PAGE, written_report
-from emosim_core.runs.reading import damaged
+from emosim_core.runs.reading import damaged, read_object
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY
 from emosim_core.runs.trust import CommandHint
 from emosim_core.runs.words import with_article
@@ -79,6 +80,26 @@ def report_of(
 
     exchanges = exchanges_of(directory) if prompts else None
     return report_of_run(directory, registry, exchanges, given, again)
+
+
+def written_report(directory: Path) -> Report:
+    """The report that the directory's ``page.json`` describes.
+
+    Raises:
+        RunError: it cannot be read, or is no report; names the field.
+    """
+    path = directory / PAGE
+    try:
+        report = TypeAdapter(Report).validate_python(read_object(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise RunError(f"{path} is no report: {where}: {first['msg']}") from error
+    ids = [chart.id for chart in report.charts]
+    again = next((one for one in ids if ids.count(one) > 1), None)
+    if again is not None:
+        raise RunError(f"{path} is no report: two charts have the id {again!r}")
+    return report
 
 
 _MAKERS = {

@@ -31,7 +31,6 @@ from emosim_core.studies.jobs import JOBS, StudyConfig, claimed
 from emosim_core.studies.study import Trial, Trials
 from emosim_core.studies.validation import users as real
 from emosim_core.studies.validation.baselines import FACTORS, Baselines
-from emosim_core.studies.validation.choices import draw_choice_set
 from emosim_core.studies.validation.records import RECORDS, RESULTS, ValidationJob, resumed_manifest, write_lines
 from emosim_core.studies.validation.results import compute_results
 from emosim_core.studies.validation.simulator import CHOOSE, RATE, RECOMMENDED, UserSimulator, episode_lengths
@@ -339,7 +338,7 @@ class Validation:
     def _choices(self, simulator: UserSimulator, row: int, baselines: Baselines) -> list[dict[str, Any]]:
         real_user = simulator.real_users[row]
         config, counts = self.config, self.world.catalog.public_counts
-        seen = draw_choice_set(real_user, counts, max(config.negatives), config.max_positives, config.seed)
+        seen = real.draw_choice_set(real_user, counts, max(config.negatives), config.max_positives, config.seed)
         items = np.concatenate([seen.chosen, seen.random, seen.matched])
         scores = simulator.choose(row, items)
         if scores is None:
