@@ -132,11 +132,7 @@ def _print(outcome: dict[str, Any], directory: Path) -> None:
 
 
 def _executor(ablation: Ablation, jobs: int | None) -> Executor:
-    """Where jobs are done.
-
-    Raises:
-        ConfigurationError: several processes would share one budget.
-    """
+    """Where jobs are done; a ConfigurationError where several processes would share one budget."""
     from emosim_core.studies.ablation.executor import InThisProcess, Processes
 
     remaining = ablation.plan.remaining

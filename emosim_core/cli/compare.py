@@ -51,11 +51,7 @@ def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: b
 
 
 def _newest_two() -> list[Path]:
-    """The two newest runs in runs/, the older one first.
-
-    Raises:
-        RunError: there are fewer.
-    """
+    """The two newest runs in runs/, the older one first; a RunError where there are fewer."""
     from emosim_core.errors import RunError
     from emosim_core.reports.directories import RUN, RUNS, jobs_in
 

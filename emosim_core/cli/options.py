@@ -213,10 +213,6 @@ def confirm_cost(agreed: bool) -> None:
 
 
 def need_plugin(values: Mapping[str, Any], registry: Registry) -> None:
-    """See that a domain is named.
-
-    Raises:
-        ConfigurationError: it is not; lists the domains that are installed.
-    """
+    """See that a domain is named; a ConfigurationError that it is not lists those that are installed."""
     if "plugin" not in values:
         raise ConfigurationError(f"choose a domain with --plugin, such as --plugin movies. {registry.known_domains()}")

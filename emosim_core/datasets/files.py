@@ -13,11 +13,7 @@ from emosim_core.errors import RunError
 
 @contextmanager
 def whole(out: Path) -> Iterator[Path]:
-    """A path to write a file to; it replaces ``out`` on success.
-
-    Raises:
-        RunError: it cannot be written; then nothing is left of it.
-    """
+    """A path to write a file to; it replaces ``out`` on success, and nothing is left of it on a RunError."""
     with scratch(out) as partial:
         yield partial
         with partial.open("rb") as stream:
@@ -32,11 +28,7 @@ def whole(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch(out: Path) -> Iterator[Path]:
-    """A path beside ``out`` for a file or a folder that is gone in the end, unless it was moved.
-
-    Raises:
-        RunError: something cannot be written.
-    """
+    """A path beside ``out``, gone in the end unless it was moved; a RunError where something cannot be written."""
     final = Path(os.path.abspath(out))
     partial = partial_path(final)
     remove_partials(final.parent, final.name)

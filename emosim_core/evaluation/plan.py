@@ -192,11 +192,7 @@ def _distinct(names: Iterable[str]) -> list[str]:
 
 
 def model_config(model: str) -> dict[str, Any]:
-    """What a trained recommender was trained with: the table ``config`` of its manifest.
-
-    Raises:
-        RunError: the directory is not one of a trained recommender.
-    """
+    """The table ``config`` of a trained recommender's manifest; a RunError where its directory holds none."""
     if not (Path(model) / MANIFEST).is_file():
         raise RunError(f"{model} is no trained recommender: it has no {MANIFEST}; 'emosim train' makes one")
     config: dict[str, Any] = read_manifest(Path(model))["config"]

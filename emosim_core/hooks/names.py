@@ -43,11 +43,7 @@ class Request:
 
     @classmethod
     def read(cls, value: str | Mapping[str, Any]) -> Request:
-        """A request from what an option or a configuration file holds.
-
-        Raises:
-            ConfigurationError: a table without a name.
-        """
+        """A request from what an option or a configuration file holds; a table must have a name."""
         if isinstance(value, str):
             name, colon, text = value.strip().partition(":")
             return cls(name.strip(), text if colon else None, written=value.strip())

@@ -51,11 +51,7 @@ class JobInfo:
 
 
 def kind_of(directory: Path) -> str | None:
-    """What a directory holds; None if it is nothing that EmoSim writes.
-
-    Raises:
-        RunError: it is no directory, or its manifest cannot be read.
-    """
+    """What a directory holds, None if nothing that EmoSim writes; a RunError where that cannot be read."""
     if not directory.is_dir():
         raise RunError(f"{directory} is no directory; list what there is with: {typed('runs')}")
     for name, kind in ((PAGE, WRITTEN), (EVALUATION_RESULTS, EVALUATION), (PROGRESS, TRAINING)):
@@ -115,11 +111,7 @@ def jobs_in(folder: Path) -> list[JobInfo]:
 
 
 def newest(kind: str | None = None, folder: Path = RUNS) -> Path:
-    """The newest directory of a folder, of a kind where one is given.
-
-    Raises:
-        RunError: there is none; says how to name one.
-    """
+    """The newest directory of a folder, of a kind where one is given; a RunError where there is none."""
     for info in jobs_in(folder):
         if kind in (None, info.kind):
             return info.path

@@ -63,11 +63,7 @@ def report_of_evaluation(directory: Path) -> Report:
 
 
 def read_evaluation(directory: Path) -> dict[str, Any]:
-    """The results of an evaluation.
-
-    Raises:
-        RunError: the directory holds no evaluation, or it is not complete.
-    """
+    """The results of an evaluation; a RunError where there are none, or it is not complete."""
     results = read_json(directory / RESULTS)
     check_format(directory / RESULTS, results, FORMAT)
     if not results.get("complete"):
@@ -76,11 +72,7 @@ def read_evaluation(directory: Path) -> dict[str, Any]:
 
 
 def drawing(wanted: bool) -> Callable[[Mapping[str, Any], Path], object]:
-    """What draws the charts of an evaluation into a directory, or draws none.
-
-    Raises:
-        MissingDependencyError: charts are wanted, and matplotlib is not installed.
-    """
+    """What draws the charts of an evaluation into a directory, which needs matplotlib; or what draws none."""
     if not wanted:
         return lambda results, directory: None
     need_matplotlib("drawing charts (--no-charts leaves them out)", "train")
@@ -88,12 +80,7 @@ def drawing(wanted: bool) -> Callable[[Mapping[str, Any], Path], object]:
 
 
 def draw_evaluation(results: Mapping[str, Any], directory: Path) -> list[Path]:
-    """Draw charts of what evaluation.json holds, the user splits beside each other; returns the files.
-
-    Raises:
-        MissingDependencyError: matplotlib is not installed.
-        RunError: a file cannot be written.
-    """
+    """Draw charts of what evaluation.json holds, the user splits beside each other; as :func:`draw_files`."""
     splits: Splits = results["user_splits"]
     order = _best_first(list(splits.values())[-1]["recommenders"])
 

@@ -83,11 +83,7 @@ def report_of(
 
 
 def written_report(directory: Path) -> Report:
-    """The report that the directory's ``page.json`` describes.
-
-    Raises:
-        RunError: it cannot be read, or is no report; names the field.
-    """
+    """The report that the directory's ``page.json`` describes; a RunError names the field that is wrong."""
     path = directory / PAGE
     try:
         report = TypeAdapter(Report).validate_python(read_object(path))

@@ -80,11 +80,7 @@ def report_of_run(
 
 
 def _check_belongs(run: RunColumns, behind: Background) -> None:
-    """See that the records are about the items and the scale of the run.
-
-    Raises:
-        RunError: they are not.
-    """
+    """See that the records are about the items and the scale of the run; else a RunError."""
     path = run.directory / INTERACTIONS
     strange = next((item for item in run.titles if item not in behind.items), None) if behind.items else None
     if strange is not None:

@@ -47,11 +47,7 @@ _MOST_POINTS = 2000
 
 
 def report_of_training(directory: Path) -> Report:
-    """The report of a training.
-
-    Raises:
-        RunError: the directory holds no training, or is damaged.
-    """
+    """The report of a training; a RunError where the directory holds none, or is damaged."""
     columns = _read(directory / PROGRESS)
     manifest, summary = (
         read_json(directory / name) if (directory / name).exists() else {} for name in (MANIFEST, SUMMARY)

@@ -62,11 +62,7 @@ def claimed(directory: JobDirectory, done: Callable[[], bool]) -> Iterator[None]
 def read_job_file(
     path: Path, head: TypeAdapter[Any], line: TypeAdapter[Any]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The first line of a file of records, and the others.
-
-    Raises:
-        RunError: the file is missing or empty, or a line is not what its schema says; names the line.
-    """
+    """The first line of a file of records, and the others; a RunError names the line that is wrong."""
     lines = read_lines(path)
     first = next(lines, (0, None))[1]
     if first is None:

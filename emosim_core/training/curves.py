@@ -69,11 +69,7 @@ LINE, SUMMARY = TypeAdapter(_Line), TypeAdapter(_Summary)
 
 
 def read_progress(directory: Path) -> list[dict[str, Any]]:
-    """The lines of progress.jsonl; one in flight when the training was killed is left out.
-
-    Raises:
-        RunError: a line is damaged, or lines are out of order.
-    """
+    """The lines of progress.jsonl, but one in flight; a RunError where one is damaged or out of order."""
     path = directory / PROGRESS
     if not path.exists():
         return []

@@ -68,11 +68,7 @@ class Variant:
 
 
 def choices(value: str | Mapping[str, Any] | Sequence[ComponentChoice] | None) -> list[ComponentChoice]:
-    """The values of one axis, from what an option or a file holds.
-
-    Raises:
-        ConfigurationError: one is given twice, or nothing is named.
-    """
+    """The values of one axis, from what an option or a file holds: at least one, and none twice."""
     if value is None:
         return []
     chosen: list[ComponentChoice]
@@ -94,11 +90,7 @@ def read_axes(values: Mapping[str, Any]) -> dict[str, list[ComponentChoice]]:
 
 
 def given_again(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values that an ablation which is resumed must have, by the fields of its grid and its environment.
-
-    Raises:
-        ConfigurationError: as of :func:`read_axes`.
-    """
+    """Values that an ablation which is resumed must have, by the fields of its grid and its environment."""
     shared = {name: value for name, value in values.items() if name not in OPTIONS.values()}
     axes = read_axes(values)
     # The stored grid has the names of the studies that "all" stood for.

@@ -69,11 +69,7 @@ def _measured(variant: VariantNames, rated: RatedTrials, study: Study, label: st
 
 
 def metrics_of(study: Study, label: str, rated: RatedTrials) -> Sequence[Metric]:
-    """The measures of a study, checked.
-
-    Raises:
-        PluginError: the study raised, or a measure is not of the right shape.
-    """
+    """The measures of a study; a PluginError where it raised, or one is not of the right shape."""
     with named(label):
         metrics = study.metrics(rated)
     for metric in metrics:

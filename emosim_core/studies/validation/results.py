@@ -34,11 +34,7 @@ MOST_BY_ACTIVITY = 0.5
 
 
 def compute_results(directory: Path) -> dict[str, Any]:
-    """Everything that the records of a validation come to; nobody is asked.
-
-    Raises:
-        RunError: the directory holds no validation, or a file of it is damaged.
-    """
+    """Everything that the records of a validation come to; a RunError where one is missing or damaged."""
     about = read_manifest(directory)
     records = {name: read_lines(directory, name) for name in RECORDS}
     levels = np.array(about["levels"], dtype=np.float64)
