@@ -284,15 +284,11 @@ def _cached(path: Path | None, count: int, make: Callable[[], NDArray[np.float32
 
 def _read(path: Path, count: int) -> NDArray[np.float32] | None:
     try:
-        with path.open("rb") as stream:
-            shape, dtype, in_columns = _npy_header(stream)
-            if len(shape) != 2 or shape[0] != count or dtype != np.float32:
-                raise ValueError(f"it holds {dtype} of shape {shape}")
-            vectors = _npy_body(stream, shape, dtype, in_columns)
-        if not _finite(vectors):
-            raise ValueError("it holds values that are no numbers")
-    except _READ_ERRORS as error:
-        warnings.warn(f"the cached embeddings {path} are damaged and are made anew: {error}", stacklevel=2)
+        vectors = load_array(path, count)
+        if vectors.dtype != np.float32:
+            raise DataError(path, f"holds {vectors.dtype}")
+    except DataError as error:
+        warnings.warn(f"cached embeddings are damaged and are made anew: {error}", stacklevel=2)
         return None
     return vectors
 

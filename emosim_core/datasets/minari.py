@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
+from emosim_core.data.files import scratch
 from emosim_core.datasets.episodes import LoggedEpisode, LoggedRun, logged_episodes
-from emosim_core.datasets.files import scratch
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import all_fields, by_field

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from emosim_core.components.base import Policy
-from emosim_core.datasets.files import scratch
+from emosim_core.data.files import scratch
 from emosim_core.errors import ConfigurationError, EmoSimError, LLMBudgetError
 from emosim_core.evaluation.plan import (
     LOG_EPISODES,

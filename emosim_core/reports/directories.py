@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emosim_core.data.files import runs
 from emosim_core.errors import RunError
 from emosim_core.evaluation.results import RESULTS as EVALUATION_RESULTS
 from emosim_core.reports import ablation_report, validation_report
-from emosim_core.reports.training_report import PROGRESS
 from emosim_core.runs.job import WRITER
 from emosim_core.runs.reading import check_format, damaged
 from emosim_core.runs.records import FORMAT, INTERACTIONS, MANIFEST, SUMMARY, read_json, read_summary
 from emosim_core.runs.typed import typed
 from emosim_core.runs.words import best_recommender, held_out
+from emosim_core.training.curves import PROGRESS
 
 PAGE = "page.json"
 """File of a directory that says what its report says; its fields are those of a ``Report``."""
@@ -130,14 +131,9 @@ def _is_written(directory: Path) -> bool:
     """Whether a process of this machine writes there."""
     try:
         about = json.loads((directory / WRITER).read_text(encoding="utf-8"))
-        if about["host"] != socket.gethostname() or os.name != "posix":  # elsewhere, asking would end the process
-            return False
-        os.kill(int(about["process"]), 0)
-    except PermissionError:
-        return True  # it is there, and somebody else's
-    except (OSError, ValueError, TypeError, KeyError, OverflowError):
+        return about["host"] == socket.gethostname() and os.name == "posix" and runs(int(about["process"]))
+    except (OSError, ValueError, TypeError, KeyError):
         return False
-    return True
 
 
 # ------------------------------------------------------------------------------------------ headlines

@@ -16,11 +16,12 @@ from emosim_core.reports import ablation_report, validation_report
 from emosim_core.reports.directories import ABLATION, EVALUATION, PAGE, RUN, TRAINING, VALIDATION, WRITTEN, kind_of
 from emosim_core.reports.evaluation_report import report_of_evaluation
 from emosim_core.reports.report import Report
-from emosim_core.reports.training_report import PROGRESS, report_of_training
+from emosim_core.reports.training_report import report_of_training
 from emosim_core.runs.reading import damaged, read_object
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY
 from emosim_core.runs.trust import CommandHint
 from emosim_core.runs.words import with_article
+from emosim_core.training.curves import PROGRESS
 
 REPORT = "report.html"
 

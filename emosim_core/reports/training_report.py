@@ -6,19 +6,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from emosim_core.errors import RunError
 from emosim_core.reports.chart import Chart, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, flat, setup_tables
-from emosim_core.runs.reading import check_format, damaged, read_lines
+from emosim_core.runs.reading import check_format, damaged
 from emosim_core.runs.records import FORMAT, MANIFEST, SUMMARY, read_json
-from emosim_core.runs.schemas import Count, Written
 from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import usage_rows, users_of
-from emosim_core.training.curves import mean_over
-
-PROGRESS = "progress.jsonl"
+from emosim_core.training.curves import PROGRESS, mean_over, read_progress
 
 _X = "timesteps"
 _FIRST = ("reward", "length")
@@ -35,20 +30,12 @@ _LARGEST = 1e300
 """Numbers beyond are drawn nowhere."""
 
 
-class _Line(Written):
-    """What is used of a line of progress, whoever wrote it; every other number is a curve."""
-
-    timesteps: Count
-
-
-_LINE = TypeAdapter(_Line)
-
 _MOST_POINTS = 2000
 
 
 def report_of_training(directory: Path) -> Report:
     """The report of a training; a RunError where the directory holds none, or is damaged."""
-    columns = _read(directory / PROGRESS)
+    columns = _read(directory)
     manifest, summary = (
         read_json(directory / name) if (directory / name).exists() else {} for name in (MANIFEST, SUMMARY)
     )
@@ -113,14 +100,12 @@ def _report(
     return report
 
 
-def _read(path: Path) -> dict[str, dict[int, float]]:
-    """The numbers of a file of progress: by column, the values by line. A line in flight is left out."""
+def _read(directory: Path) -> dict[str, dict[int, float]]:
+    """The numbers of a training's progress: by column, the values by line."""
+    if not (directory / PROGRESS).exists():
+        raise RunError(f"{directory} has no {PROGRESS}")
     columns: dict[str, dict[int, float]] = {}
-    last = -1
-    for number, record in read_lines(path, _LINE):
-        if record[_X] <= last:
-            raise RunError(f"{path}, line {number}: is out of order: {_X} do not rise")
-        last = record[_X]
+    for number, record in enumerate(read_progress(directory)):
         for name, value in _flat(record):
             if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST:
                 columns.setdefault(name, {})[number] = value
