@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     help="Jobs that run at the same time; 1 with a language model.  [one per core]",
 )
 @click.option("--yes", is_flag=True, help="Do not ask before model calls that cost money.")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON and nothing else.")
-@click.option("--quiet", is_flag=True, help="Print only where the results were written.")
 @click.pass_context
 def ablate(ctx: click.Context, /, **given: Any) -> None:
     """Run ablation studies over raters, prompts, retrieval strategies and noise.
@@ -144,9 +142,6 @@ def _executor(ablation: Ablation, jobs: int | None) -> Executor:
     return InThisProcess(ablation.worlds) if jobs == 1 or len(remaining) < 2 else Processes(jobs)
 
 
-# ---------------------------------------------------------------------------------------- before it starts
-
-
 def _announce(screen: Screen, ablation: Ablation, quiet: bool) -> None:
     """Say what is about to be done; in quiet mode nothing."""
     from emosim_core.cli.output import print_notes
@@ -176,9 +171,6 @@ def _confirm(screen: Screen, ablation: Ablation, yes: bool) -> None:
         how = ". Cached answers cost nothing; an answer that cannot be parsed is requested again."
         screen.print_line(cost_line(one, how))
     confirm_cost(yes or all(one.replay or not one.cost for one in estimated))
-
-
-# ------------------------------------------------------------------------------------------- while it runs
 
 
 def _play(ablation: Ablation, executor: Executor, screen: Screen, silent: bool) -> dict[str, Any]:

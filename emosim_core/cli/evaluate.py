@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 @click.command(cls=SectionedCommand)
 @configuration_options("EvaluationConfig", without=("user_split", "user_order"))
 @place_options("evaluation")
-@click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON and nothing else.")
-@click.option("--quiet", is_flag=True, help="Print only where the evaluation was written.")
 @click.option("--no-charts", is_flag=True, help="Draw no charts.")
 @click.pass_obj
 def evaluate(obj: dict[str, Any], /, **given: Any) -> None:

@@ -48,7 +48,7 @@ def configuration_options(
 
 
 def place_options(what: str, out: str = "runs/...") -> Callable[[_Command], _Command]:
-    """Give a command that makes a ``what`` its ``--resume`` and ``--out``, whose default is ``out`` in words."""
+    """Give a command that makes a ``what``, by default in ``out``, the options on where it is and what is printed."""
     place = click.option("--out", type=click.Path(path_type=Path), help=f"Directory of the {what}.  [{out}]")
     resume = click.option(
         "--resume",
@@ -57,7 +57,9 @@ def place_options(what: str, out: str = "runs/...") -> Callable[[_Command], _Com
         metavar="[DIR]",
         help=f"Continue the {what} in DIR; without DIR, the one in --out, or the newest in runs/.",
     )
-    return lambda command: place(resume(command))
+    as_json = click.option("--json", "as_json", is_flag=True, help="Print the results as JSON and nothing else.")
+    quiet = click.option("--quiet", is_flag=True, help=f"Print only where the {what} was written.")
+    return lambda command: place(resume(as_json(quiet(command))))
 
 
 def command_hint(obj: Mapping[str, Any], config: Path | None) -> CommandHint:

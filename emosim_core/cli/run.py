@@ -30,8 +30,6 @@ def run_options(defaults: Mapping[str, Any] | None = None) -> Callable[[_Command
 
 @click.command(cls=SectionedCommand)
 @run_options()
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else.")
-@click.option("--quiet", is_flag=True, help="Print only where the run was written.")
 @click.pass_obj
 def run(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> None:
     """Simulate episodes of a recommender with simulated users.

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 @click.command(cls=SectionedCommand)
 @configuration_options("TrainConfig")
 @place_options("training")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else.")
-@click.option("--quiet", is_flag=True, help="Print only where the training was written.")
 @click.pass_obj
 def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> None:
     """Train a recommender on simulated users.

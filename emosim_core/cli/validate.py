@@ -34,8 +34,6 @@ _NOT_OURS = ("items", "user_dataset", "user_split", "test_fraction", "on_failed_
 @configuration_options("EnvironmentConfig", without=_NOT_OURS)
 @click.option("--yes", is_flag=True, help="Do not ask before model calls.")
 @place_options("validation", "runs/validation-...")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON and nothing else.")
-@click.option("--quiet", is_flag=True, help="Print only where the validation was written.")
 @click.pass_obj
 def validate(obj: dict[str, Any], /, **given: Any) -> None:
     """Measure how close simulated users are to real ones.

@@ -122,9 +122,6 @@ def write_minari(
     return dataset_id, *counts
 
 
-# ------------------------------------------------------------------------------------------ which world
-
-
 def _environment(config: RunConfig, **how: Any) -> dict[str, Any]:
     """The fields of the environment, without what changes no episode."""
     dumped = config.model_dump(mode="json", include=set(EnvironmentConfig.model_fields), **how)
@@ -162,9 +159,6 @@ def _check_world(run: LoggedRun, world: World) -> None:
 def _policy(runs: Sequence[LoggedRun]) -> str:
     names = {str(run.manifest["parts"].get("policy", {}).get("name", "unknown")) for run in runs}
     return names.pop() if len(names) == 1 else "mixed"
-
-
-# --------------------------------------------------------------------------------------------- episodes
 
 
 def _write(runs: Sequence[LoggedRun], env: EmoSimEnv, dataset_id: str) -> tuple[int, int, int]:
@@ -288,9 +282,6 @@ class Rebuilt:
 
     def _damaged(self, episode: LoggedEpisode, problem: str) -> RunError:
         return RunError(f"{self._run.directory}, episode {episode.number}: {problem}; the records were changed")
-
-
-# ------------------------------------------------------------------------------------------------ files
 
 
 @contextmanager

@@ -150,8 +150,6 @@ class Evaluation:
         new = {"config": self.config.stored()}
         check_same(self.out, {"config": stored["config"]}, new, _MAY_CHANGE, EvaluationConfig)
 
-    # ----------------------------------------------------------------------------------------- playing
-
     def run(self, on_message: Callable[[str], None], on_progress: Callable[[Progress], None]) -> None:
         """Simulate what has not been simulated yet; completed episodes are kept whatever happens."""
         world = assemble(self.config.run("random", self.config.user_splits[0]), self._registry)

@@ -188,9 +188,6 @@ def _distinct(names: Iterable[str]) -> list[str]:
     return distinct
 
 
-# --------------------------------------------------------------------------------------------- models
-
-
 def model_config(model: str) -> dict[str, Any]:
     """The table ``config`` of a trained recommender's manifest; a RunError where its directory holds none."""
     if not (Path(model) / MANIFEST).is_file():

@@ -136,9 +136,6 @@ def _is_written(directory: Path) -> bool:
         return False
 
 
-# ------------------------------------------------------------------------------------------ headlines
-
-
 def _of_run(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     policy = about["parts"].get("policy", {}).get("name") or about["config"]["policy"]
     what = f"{policy} on {about['config']['plugin']}"

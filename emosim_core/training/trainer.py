@@ -132,8 +132,6 @@ class Training:
         """Wall-clock time of the training so far, before it was resumed included."""
         return self._seconds_before + time.perf_counter() - self._started
 
-    # -------------------------------------------------------------------------------------- directory
-
     def _begin(self) -> int:
         """Write the manifest, or go back to the last checkpoint; the steps that were trained already."""
         begun = 0
@@ -209,8 +207,6 @@ class Training:
             "items": [{"id": item.id, "title": item.title} for item in self.world.catalog.items],
             "users": [user.id for user in self.world.population.users],
         }
-
-    # ------------------------------------------------------------------------------------- evaluation
 
     def evaluate(self) -> dict[str, float]:
         """Mean return of the recommender of now, by group of users, on episodes that no training meets."""

@@ -82,9 +82,6 @@ def _mean(values: Floats) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
-# -------------------------------------------------------------------------------------------- ratings
-
-
 def _errors(ratings: Mapping[Any, Lines], levels: Floats) -> dict[str, Any]:
     """Root mean squared and mean absolute error of held-out ratings, in stars of 5."""
     star = float(levels[-1]) / 5.0
@@ -169,9 +166,6 @@ def _apart(ratings: Mapping[Any, Lines], levels: Floats) -> dict[str, Any]:
     return apart
 
 
-# -------------------------------------------------------------------------------------------- choices
-
-
 def _sets(lines: Lines, negatives: Sequence[int]) -> dict[str, Flags]:
     """Which lines of one user each test is about."""
     kinds = np.array([line["set"] for line in lines])
@@ -224,9 +218,6 @@ def _choices(
     return choices
 
 
-# ------------------------------------------------------------------------- activity, recommendations
-
-
 def _activity(lines: Lines, levels: Floats) -> dict[str, Any]:
     """By how many points of 10 the mean rating moves when everybody turns from elusive to enthusiast."""
     to_ten = 9.0 / float(levels[-1] - levels[0])
@@ -251,9 +242,6 @@ def _recommenders(lines: Lines) -> dict[str, Any]:
         "differences": steps,
         "holds": all((one["difference"]["low"] or 0.0) > 0 for one in steps),
     }
-
-
-# -------------------------------------------------------------------------------------------- targets
 
 
 def _targets(user_split: str, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -286,8 +286,6 @@ class Validation:
             "usage": dict(world.rater.usage()),
         }
 
-    # ------------------------------------------------------------------------------------------- parts
-
     def _users(self, real_users: Sequence[real.RealUser]) -> list[User]:
         world = self.world
         return real.personas(real_users, self.everybody, world.catalog, world.domain.scale, world.domain.words)
