@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +35,22 @@ _MOST_POINTS = 2000
 
 def report_of_training(directory: Path) -> Report:
     """The report of a training; a RunError where the directory holds none, or is damaged."""
-    columns = _read(directory)
+    if not (directory / PROGRESS).exists():
+        raise RunError(f"{directory} has no {PROGRESS}")
+    lines = read_progress(directory)
     manifest, summary = (
         read_json(directory / name) if (directory / name).exists() else {} for name in (MANIFEST, SUMMARY)
     )
     if "format" in manifest:
         check_format(directory / MANIFEST, manifest, FORMAT)
     with damaged(directory / (SUMMARY if summary else MANIFEST)):
-        return _report(directory, columns, manifest, summary)
+        return _report(directory, lines, manifest, summary)
 
 
 def _report(
-    directory: Path, columns: dict[str, dict[int, float]], manifest: Mapping[str, Any], summary: Mapping[str, Any]
+    directory: Path, lines: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any], summary: Mapping[str, Any]
 ) -> Report:
+    columns = _columns(lines)
     steps = columns.pop(_X, {})
     config: Mapping[str, Any] = manifest.get("config", {})
     on = f"on {config['plugin']}" if "plugin" in config else ""
@@ -62,7 +65,7 @@ def _report(
         report.headline += f" Reward in evaluation episodes of {who}: {first:,.4g} at first, {end:,.4g} at last."
         aside = f"last evaluation; {first:,.4g} in the first" if len(columns[name]) > 1 else "the only evaluation"
         report.facts.append(Fact(f"reward in evaluation episodes, {who}", f"{end:,.4g}", aside))
-    learning = _while_learning(columns)
+    learning = _while_learning(lines)
     if "reward" in learning:
         report.headline += f" Reward while learning: {' '.join(learning['reward'])}."
         if not tested:
@@ -100,13 +103,11 @@ def _report(
     return report
 
 
-def _read(directory: Path) -> dict[str, dict[int, float]]:
+def _columns(lines: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, float]]:
     """The numbers of a training's progress: by column, the values by line."""
-    if not (directory / PROGRESS).exists():
-        raise RunError(f"{directory} has no {PROGRESS}")
     columns: dict[str, dict[int, float]] = {}
-    for number, record in enumerate(read_progress(directory)):
-        for name, value in _flat(record):
+    for number, line in enumerate(lines):
+        for name, value in _flat(line):
             if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST:
                 columns.setdefault(name, {})[number] = value
     return columns
@@ -141,24 +142,18 @@ def _curve(name: str, steps: Mapping[int, float], columns: Mapping[str, Mapping[
     )
 
 
-def _while_learning(columns: Mapping[str, Mapping[int, float]]) -> dict[str, tuple[str, str]]:
+def _while_learning(lines: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, str]]:
     """Reward and length in the episodes of the training: the value in the end, and of what it is the mean."""
     rows: dict[str, tuple[str, str]] = {}
-    ended = columns.get("episodes", {})
-    lines = [
-        {"episodes": count, **{name: columns.get(name, {}).get(line) for name in _FIRST}}
-        for line, count in ended.items()
-    ]
     for name in _FIRST:
-        if name not in columns:
-            continue
+        values = [line[name] for line in lines if line.get(name) is not None]
         last, first = mean_over(lines, name), mean_over(lines, name, last=False)
         if last is None or first is None:
-            points = list(columns[name].values())
-            rows[name] = f"{points[-1]:,.4g}", "in the last line of progress"
-        elif last[1] + first[1] > max(ended.values()):
-            rows[name] = f"{last[0]:,.4g}", f"mean of the last {last[1]:,} episodes"
-        else:
-            aside = f"mean of the last {last[1]:,} episodes; {first[0]:,.4g} in the first {first[1]:,}"
-            rows[name] = f"{last[0]:,.4g}", aside
+            if values:
+                rows[name] = f"{values[-1]:,.4g}", "in the last line of progress"
+            continue
+        aside = f"mean of the last {last[1]:,} episodes"
+        if last[1] + first[1] <= max(line.get("episodes", 0) for line in lines):
+            aside += f"; {first[0]:,.4g} in the first {first[1]:,}"
+        rows[name] = f"{last[0]:,.4g}", aside
     return rows

@@ -44,7 +44,7 @@ class Training:
     ) -> None:
         need_train("training")
         from emosim_core.simulation.vector_env import EmoSimVectorEnv
-        from emosim_core.training.build import make_model, make_net
+        from emosim_core.training.policies import make_model, make_net
         from emosim_core.training.vec_env import StableBaselines3VecEnv
 
         self.config = config
