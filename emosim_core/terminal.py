@@ -106,9 +106,6 @@ class Stream(io.TextIOBase):
     What the encoding of the stream lacks is written as an escape. When the stream fails, the rest goes to the null
     device, so that a command goes on to its end.
 
-    Args:
-        target: the stream of the process.
-
     Attributes:
         error: why the stream failed; None while it works, and where its reader has left.
         styled: the same stream for text with our own styling, which is written as it is.

@@ -90,10 +90,8 @@ def configured(
 ) -> dict[str, Any]:
     """Values of a configuration by field: ``given`` options of the command line over a TOML file over ``base``.
 
-    Options are by the path of their field, None where not given; what is ``written`` in the file by names of fields.
-
-    Raises:
-        ConfigurationError: an option is about a component that is not chosen, such as a language model.
+    Options are by the path of their field, None where not given; what is ``written`` in the file by names of fields. A
+    ConfigurationError where an option is about a component that is not chosen, such as a language model.
     """
     from emosim_core.hooks.fields import over, without_component
 
@@ -143,7 +141,6 @@ def chosen_job(
     """Resolve the configuration ``model`` of a command from options, configuration file and resumed job.
 
     Args:
-        obj: the context's object.
         given: the command's options; ``config``, ``out`` and ``resume`` are taken out.
         defaults: what holds where nothing else says anything.
         base: what holds before ``defaults``; the job that is resumed, if not given.
@@ -152,10 +149,8 @@ def chosen_job(
         begun: the file that a job has from its beginning on.
 
     Returns:
-        Values by field; the job that ``--resume`` names, None for a new one; what the base says.
-
-    Raises:
-        EmoSimError: an option is wrong, no domain is named, or there is nothing to resume.
+        Values by field; the job that ``--resume`` names, None for a new one; what the base says. An EmoSimError where
+        an option is wrong, no domain is named, or there is nothing to resume.
     """
     from emosim_core.runs.plain import own_files
     from emosim_core.runs.trust import confirmed
@@ -201,9 +196,7 @@ def cost_line(estimated: Estimate, more: str, bound: str = "up to ") -> str:
 def confirm_cost(agreed: bool) -> None:
     """Ask whether to begin with calls of a language model, whose cost was printed, unless that is agreed.
 
-    Raises:
-        ConfigurationError: nobody is there to be asked.
-        click.Abort: the answer is no.
+    The answer no is a click.Abort; that nobody is there to be asked, a ConfigurationError.
     """
     if not agreed and not sys.stdin.isatty():
         raise ConfigurationError(

@@ -55,9 +55,7 @@ def simulate(
 ) -> CompletedRun:
     """Make or continue the run that the options of a command describe, those of :func:`run_options`.
 
-    Raises:
-        EmoSimError: an option is wrong, or the run cannot be made.
-        click.exceptions.Exit: it was interrupted.
+    An EmoSimError where an option is wrong or the run cannot be made; click.exceptions.Exit where it was interrupted.
     """
     from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import by_field

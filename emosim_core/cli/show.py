@@ -85,12 +85,9 @@ def _print_run(directory: Path, screen: Screen) -> None:
 
 
 def story(steps: list[dict[str, Any]], manifest: dict[str, Any], exchanges: Exchanges | None = None) -> list[str]:
-    """The lines of one episode's story.
+    """The lines of one episode's story, from its records in order and the manifest of the run.
 
-    Args:
-        steps: the episode's records, in order.
-        manifest: the run's manifest.
-        exchanges: prompts and raw answers of the episode, where they are to be shown.
+    ``exchanges`` are prompts and raw answers of the episode, where they are to be shown.
     """
     exchanges = dict(exchanges or {})
     user = User(**steps[0]["user_profile"])

@@ -235,12 +235,9 @@ class _Table:
 
 @contextmanager
 def text_of(raw: io.BufferedReader, encoding: str | None = None, errors: str = "strict") -> Iterator[io.TextIOWrapper]:
-    """Text of a stream in an encoding, or in that which its first bytes tell: UTF-8, or another with its mark.
+    """Text of a stream, which is closed, in an encoding, or in that which its first bytes tell: UTF-8 or one of a mark.
 
-    Args:
-        raw: the stream; it is closed.
-        encoding: the encoding; None for that which the first bytes tell.
-        errors: what is done about bytes that are no UTF-8, as for :func:`open`.
+    ``errors`` is what is done about bytes that are no UTF-8, as for :func:`open`.
     """
     chosen = encoding or next((name for bom, name in _BOMS if raw.peek(4).startswith(bom)), "utf-8")
     utf8 = codecs.lookup(chosen).name in ("utf-8", "utf-8-sig")

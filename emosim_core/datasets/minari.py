@@ -78,12 +78,6 @@ def write_minari(
 
     Returns:
         The name of the data set; episodes, episodes without an end, and steps.
-
-    Raises:
-        ConfigurationError: the runs are about different environments, or the data set is there already.
-        RunError: items or users of a run are not those that its configuration brings now, or something cannot be
-            written.
-        EmoSimError: something that the configuration names cannot be used any more, or must be given again.
     """
     registry = registry or Registry()
     configs: list[RunConfig] = [

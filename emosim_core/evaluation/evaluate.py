@@ -95,10 +95,8 @@ def evaluate(
 def base(values: Mapping[str, Any], resumed: Path | None) -> tuple[Path | None, dict[str, Any]]:
     """The directory that says what an evaluation is made with by default, and what it says.
 
-    It is the one that is ``resumed``, or the first trained recommender of ``values``; None where there is none.
-
-    Raises:
-        RunError: there is nothing to resume, or the first recommender is none.
+    It is the one that is ``resumed``, or the first trained recommender of ``values``; None where there is none. A
+    RunError where there is nothing to resume, or the first recommender is none.
     """
     if resumed is not None:
         stored = stored_evaluation(resumed)["config"]

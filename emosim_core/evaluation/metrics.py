@@ -176,11 +176,7 @@ class Episodes:
 
 
 def whole_episodes(run: RunColumns, items: ItemTable) -> Episodes:
-    """All episodes of a complete run.
-
-    Raises:
-        RunError: there is no episode, an episode has no end, or an item is not in the catalog.
-    """
+    """All episodes of a complete run; a RunError where there is none, one has no end, or an item is not known."""
     unfinished = [episode.number for episode in run.episodes if episode.end_reason == UNFINISHED]
     if unfinished or not run.episodes:
         problem = f"episode {unfinished[0]} has no end" if unfinished else "it has no episode"

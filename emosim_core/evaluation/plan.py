@@ -120,8 +120,7 @@ def with_user_splits(values: Mapping[str, Any]) -> dict[str, Any]:
 def recommenders_of(config: EvaluationConfig, registry: Registry) -> list[Recommender]:
     """The recommenders of a configuration, models first, each with a name of its own.
 
-    Raises:
-        EmoSimError: there is none, one is named twice, a name or an option is wrong, or a model is none.
+    An EmoSimError where there is none, one is named twice, a name or an option is wrong, or a model is none.
     """
     if not config.recommenders and not config.policies:
         raise ConfigurationError(
@@ -218,11 +217,7 @@ def model_environment(model: str) -> dict[str, Any]:
 
 
 def notes_on(config: EvaluationConfig) -> list[str]:
-    """What one should know who reads the metrics: models trained elsewhere, and what knows who or what is measured.
-
-    Raises:
-        RunError: the directory of a model is not one of a trained recommender.
-    """
+    """What one should know who reads the metrics: models trained elsewhere, and what knows who or what is measured."""
     here = by_field(EvaluationConfig, config.model_dump(mode="json"))
     notes = []
     for model in config.recommenders:

@@ -87,10 +87,8 @@ def is_complete(directory: Path) -> bool:
 def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
     """Make all metrics of an evaluation from its records, write them, and return what evaluation.json holds.
 
-    All its runs are complete; there are as many ``resamples`` of the users as before if not given.
-
-    Raises:
-        RunError: a file is missing or damaged, a run is not complete, or two recommenders met different users.
+    There are as many ``resamples`` of the users as before if not given. A RunError where a file is missing or damaged,
+    a run is not complete, or two recommenders met different users.
     """
     plan = stored_evaluation(out)
     config = plan["config"]

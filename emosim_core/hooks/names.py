@@ -74,14 +74,11 @@ def split_number(name: str) -> tuple[str, float] | None:
 def written_options(
     component: Component, request: Request, number: float | None = None, whole: bool = False
 ) -> dict[str, Any]:
-    """The options of a component as written: unchecked, without its presets.
+    """The options of a component as written: unchecked, without its presets, none of them twice.
 
     Args:
         number: the trailing number of the name, where the component reads one.
         whole: whether all that was written is the option that ``component.value`` names.
-
-    Raises:
-        ConfigurationError: one is given twice, or the component has none.
     """
     model, where = component.options_model(), component.title
     values: dict[str, Any] = {}

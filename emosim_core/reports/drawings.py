@@ -65,9 +65,7 @@ def draw_charts(charts: Sequence[Chart], directory: Path) -> list[Path]:
 def draw_files(charts: Mapping[str, Sequence[Chart]], directory: Path) -> list[Path]:
     """Write the charts of each file, which share the axes that are the same, as PNG and SVG; returns the files.
 
-    Raises:
-        MissingDependencyError: matplotlib is not installed.
-        RunError: a file cannot be written.
+    A MissingDependencyError without matplotlib, a RunError where a file cannot be written.
     """
     need_matplotlib("drawing charts")
     written = []

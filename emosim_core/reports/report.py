@@ -68,8 +68,7 @@ class Report:
 def read_results(directory: Path, command: str, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The manifest and the results of a study that a command made, from manifest.json and the file ``name``.
 
-    Raises:
-        RunError: a file cannot be read, or the study has not come to results; says how to continue.
+    A RunError where a file cannot be read, or the study has not come to results; says how to continue.
     """
     manifest = read_json(directory / MANIFEST)
     check_format(directory / MANIFEST, {"format": 1, **manifest}, FORMAT)

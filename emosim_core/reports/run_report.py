@@ -49,14 +49,11 @@ def report_of_run(
     given: Mapping[str, Any] | None = None,
     again: CommandHint | None = None,
 ) -> Report:
-    """The report of a run; ``registry`` and ``again`` are as of :func:`~emosim_core.reports.make.write_report`.
+    """The report of a run; a RunError where the directory holds none, or is damaged.
 
     Args:
         exchanges: prompts and raw answers, as :func:`~emosim_core.runs.transcript.exchanges_of` reads them.
-        given: values that the user gives again, of those that the directory names.
-
-    Raises:
-        RunError: the directory holds no run, or is damaged.
+        registry, given, again: as of :func:`~emosim_core.reports.make.write_report`.
     """
     stories = Stories(exchanges)
     run = read_run(directory, stories.add)

@@ -183,12 +183,7 @@ def mean_return(world: World, model: Any, net: Net, config: TrainConfig) -> floa
 
 
 def trackers(config: TrainConfig, directory: Path) -> list[KVWriter]:
-    """The writers that ``config.track`` asks for.
-
-    Raises:
-        ConfigurationError: Weights & Biases is not logged in.
-        MissingDependencyError: a package is missing.
-    """
+    """The writers that ``config.track`` asks for; an EmoSimError where a package is missing or nobody is logged in."""
     writers: list[KVWriter] = []
     for name in dict.fromkeys(config.track):
         if name != "tensorboard":

@@ -82,12 +82,7 @@ def read_progress(directory: Path) -> list[dict[str, Any]]:
 
 
 def mean_over(lines: Sequence[Mapping[str, Any]], name: str, last: bool = True) -> tuple[float, int] | None:
-    """Mean of a column over the last episodes of a training, or over the first ones.
-
-    Args:
-        lines: the lines of progress.jsonl, in order, each with ``episodes`` and the column.
-        name: the column, such as ``reward``.
-        last: whether of the last episodes.
+    """Mean of a column of progress over the last episodes of a training, or over the first ones.
 
     Returns:
         The mean, and of how many episodes: of at least :data:`RECENT`, if so many ended; None where none ended.

@@ -170,11 +170,7 @@ def make_net(config: TrainConfig, world: World) -> Net:
 
 
 def make_model(config: TrainConfig, net: Net, env: StableBaselines3VecEnv) -> Any:
-    """The algorithm with its network, untrained.
-
-    Raises:
-        ConfigurationError: the algorithm refuses an argument, or there is no such device.
-    """
+    """The algorithm with its network, untrained; a ConfigurationError where an argument or the device is refused."""
     algorithm = ALGORITHMS[config.algo]
     given = arguments(config)
     if config.device.startswith("cuda") and not torch.cuda.is_available():  # stable-baselines3 would take the CPU

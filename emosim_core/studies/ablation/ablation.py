@@ -207,17 +207,14 @@ def resumed(
     given: Mapping[str, Any] | None = None,
     again: CommandHint | None = None,
 ) -> Ablation:
-    """An ablation that was begun, to be continued.
+    """An ablation that was begun, to be continued; as :class:`Ablation`.
+
+    An EmoSimError where there is none, or what it names cannot be made any more.
 
     Args:
-        directory, registry, only: as of :class:`Ablation`.
-        given: values of the grid and of its environment that the user gives again; how a language model is called
-            (``gateway``) may be another way.
+        given: values of the grid and of its environment that the user gives again, as the error of another value says;
+            how a language model is called (``gateway``) may be another way.
         again: how values are given again.
-
-    Raises:
-        EmoSimError: there is none, a value that is given is another one, the user must give something again, or what
-            it names cannot be made any more.
     """
     path = directory.path if isinstance(directory, JobDirectory) else directory
     config = AblationConfig.of(path, _manifest(path))
@@ -260,12 +257,8 @@ def _see_studies(
 def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What results.json holds of an ablation, computed from its records.
 
-    ``given`` are values that the user gives again, of those that the directory names; ``jobs``, ``pooled`` and
-    ``differences`` are as :func:`~emosim_core.studies.ablation.metrics.compute_metrics` makes them.
-
-    Raises:
-        EmoSimError: there is no ablation, a record is damaged, or a study of it is not installed any more or must be
-            given again by the user.
+    ``given`` are values that the user gives again, of those that the directory names. An EmoSimError where there is no
+    ablation, a record is damaged, or a study of it is not installed any more or must be given again by the user.
     """
     manifest = _manifest(directory)
     domain = manifest["domain"]["name"]

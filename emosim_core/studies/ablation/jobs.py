@@ -131,8 +131,7 @@ def label(resolved: Resolved) -> str:
 def run_job(job: Job, worlds: Worlds, on_ratings: Callable[[int], None] = lambda count: None) -> None:
     """Put the trials of a job and write its records, whole or not at all; ``on_ratings`` gets the number of new ones.
 
-    Raises:
-        EmoSimError: a component failed, no request can be answered, or the records cannot be written.
+    An EmoSimError where a component failed, no request can be answered, or the records cannot be written.
     """
     began = time.perf_counter()
     world = worlds.of(job.environment)

@@ -186,11 +186,7 @@ class Collections(Study):
 
 
 def _series(setting: StudySetting) -> Iterator[tuple[str, list[int], int, Ints]]:
-    """Each series of at least two parts: its name, the earlier parts in their order, the last one, all other items.
-
-    Raises:
-        ConfigurationError: there is none, or nothing else beside it.
-    """
+    """Each series of at least two parts: its name, the earlier parts in their order, the last one, all other items."""
     by_series: dict[str, list[tuple[int, int]]] = {}
     for index, item in enumerate(setting.catalog.items):
         if item.collection is not None and item.part is not None:

@@ -90,10 +90,8 @@ class RealUser:
 def split_real_users(ratings: LoadedRatings, seed: int) -> list[RealUser]:
     """The users of a data set, each split at one point in time, in the order of their :func:`place`.
 
-    The ``seed`` decides the order of ratings of the same second; half of each user's are remembered.
-
-    Raises:
-        ConfigurationError: a group that is needed has no users.
+    The ``seed`` decides the order of ratings of the same second; half of each user's are remembered. A
+    ConfigurationError where a group that is needed has no users.
     """
     names, who = np.unique(np.asarray(ratings.user_ids, dtype=np.str_), return_inverse=True)
     order = np.lexsort((np.random.default_rng(seed).random(len(who)), ratings.times, who))
