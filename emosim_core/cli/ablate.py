@@ -126,7 +126,7 @@ def _print(outcome: dict[str, Any], directory: Path) -> None:
     from emosim_core.cli.results import print_report
     from emosim_core.reports.ablation_report import report_of_ablation
 
-    print_report(console(), report_of_ablation(directory, outcome), directory)
+    print_report(console(), directory, report_of_ablation(directory, outcome))
 
 
 def _executor(ablation: Ablation, jobs: int | None) -> Executor:

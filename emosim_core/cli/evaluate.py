@@ -53,9 +53,9 @@ def evaluate(obj: dict[str, Any], /, **given: Any) -> None:
         results = _play(values, job, options, silent=as_json or quiet)
     if not print_short({**results, "directory": str(job.path)}, job.path, as_json, quiet, indent=1):
         from emosim_core.cli.output import console
-        from emosim_core.cli.results import print_directory
+        from emosim_core.cli.results import print_report
 
-        print_directory("evaluation", console(), job.path)
+        print_report(console(), job.path)
 
 
 def _play(values: dict[str, Any], job: JobDirectory, options: dict[str, Any], silent: bool) -> dict[str, Any]:

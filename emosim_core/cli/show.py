@@ -45,9 +45,9 @@ def show(directory: Path | None, episode: int | None, prompts: bool) -> None:
     if kind == RUN:
         _print_run(directory, screen) if episode is None else _print_episode(directory, episode, screen, prompts)
     elif episode is None:
-        from emosim_core.cli.results import print_directory
+        from emosim_core.cli.results import print_report
 
-        print_directory(kind, screen, directory)
+        print_report(screen, directory)
     else:
         raise ConfigurationError(f"--episode is for runs; {directory} holds {with_article(kind)}")
 

@@ -121,9 +121,9 @@ def _print_end(summary: dict[str, Any], directory: Path, as_json: bool, quiet: b
     if print_short({**summary, "directory": str(directory)}, directory, as_json, quiet):
         return
     from emosim_core.cli.output import console
-    from emosim_core.cli.results import print_training
+    from emosim_core.cli.results import print_report
 
     screen = console()
     if first:
         screen.print_line(first)
-    print_training(screen, summary, directory)
+    print_report(screen, directory)

@@ -77,9 +77,9 @@ def validate(obj: dict[str, Any], /, **given: Any) -> None:
         with live_progress(screen, "users", validation.steps, silent=quiet) as progress:
             outcome = validation.run(job, lambda: progress.update(advance=1))
     if not print_short({**outcome, "directory": str(job.path)}, job.path, as_json, quiet):
-        from emosim_core.cli.results import print_directory
+        from emosim_core.cli.results import print_report
 
-        print_directory("validation", screen, job.path)
+        print_report(screen, job.path)
 
 
 def _announce(screen: Screen, validation: Validation) -> None:

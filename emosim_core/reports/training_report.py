@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emosim_core.errors import RunError
 from emosim_core.reports.chart import Chart, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, flat, setup_tables
 from emosim_core.runs.reading import check_format, damaged
 from emosim_core.runs.records import FORMAT, MANIFEST, SUMMARY, read_json
 from emosim_core.runs.typed import continue_with
-from emosim_core.runs.words import usage_rows, users_of
-from emosim_core.training.curves import PROGRESS, mean_over, read_progress
+from emosim_core.runs.words import usage_rows, users_of, who_answers
+from emosim_core.training.curves import mean_over, read_progress
 
 _X = "timesteps"
 _FIRST = ("reward", "length")
@@ -35,8 +34,6 @@ _MOST_POINTS = 2000
 
 def report_of_training(directory: Path) -> Report:
     """The report of a training; a RunError where the directory holds none, or is damaged."""
-    if not (directory / PROGRESS).exists():
-        raise RunError(f"{directory} has no {PROGRESS}")
     lines = read_progress(directory)
     manifest, summary = (
         read_json(directory / name) if (directory / name).exists() else {} for name in (MANIFEST, SUMMARY)
@@ -56,7 +53,13 @@ def _report(
     on = f"on {config['plugin']}" if "plugin" in config else ""
     title = " ".join(part for part in ("Training", str(config.get("algo", "")).upper(), on) if part)
     last = int(max(steps.values(), default=0))
-    report = Report("training", title, f"{last:,} steps in {len(steps):,} lines of progress.")
+    headline = f"{last:,} steps in {len(steps):,} lines of progress."
+    if summary:
+        headline = f"{last:,} steps in {summary['episodes']:,} episodes and {summary['seconds']:.1f} s"
+        headline += f" ({summary['steps_per_second'] or 0:,} steps/s)."
+    if "answered_by" in manifest:
+        headline += f" Network: {config['policy_net']}. {who_answers(manifest['answered_by'])}"
+    report = Report("training", title, headline)
     names = [name for name in _FIRST if name in columns]
     tested = sorted(name for name in columns if name.startswith(_EVALUATION))
     for name in tested:
@@ -67,7 +70,7 @@ def _report(
         report.facts.append(Fact(f"reward in evaluation episodes, {who}", f"{end:,.4g}", aside))
     learning = _while_learning(lines)
     if "reward" in learning:
-        report.headline += f" Reward while learning: {' '.join(learning['reward'])}."
+        report.headline += f" Reward while learning: {', '.join(learning['reward'])}."
         if not tested:
             report.headline += " Whether that helps users it has not met shows an evaluation."
     report.facts += [Fact(f"{_words(name).lower()}, while learning", *learning[name]) for name in learning]
