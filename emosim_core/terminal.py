@@ -46,6 +46,11 @@ def one_line(text: object) -> str:
     return clean(str(text)).replace("\n", "\\n")
 
 
+def counted(count: int, what: str) -> str:
+    """A count with what is counted, in the plural where it is not one."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 _COMMAND = re.compile(r": (?=emosim [a-z]\S*( \S.*)?$)")
 """What stands before a command at the end of a line."""
 

@@ -26,6 +26,7 @@ from emosim_core.cli.places import new_job, nothing_begun, resumed_job
 from emosim_core.cli.printing import print_json, print_short
 from emosim_core.cli.stopping import telling_progress
 from emosim_core.errors import ConfigurationError
+from emosim_core.terminal import counted
 
 if TYPE_CHECKING:
     from emosim_core.cli.output import Screen
@@ -145,7 +146,6 @@ def _executor(ablation: Ablation, jobs: int | None) -> Executor:
 def _announce(screen: Screen, ablation: Ablation, quiet: bool) -> None:
     """Say what is about to be done; in quiet mode nothing."""
     from emosim_core.cli.output import print_notes
-    from emosim_core.reports.ablation_report import counted
 
     plan = ablation.plan
     if quiet:
@@ -175,7 +175,6 @@ def _confirm(screen: Screen, ablation: Ablation, yes: bool) -> None:
 
 def _play(ablation: Ablation, executor: Executor, screen: Screen, silent: bool) -> dict[str, Any]:
     from emosim_core.cli.output import live_progress
-    from emosim_core.reports.ablation_report import counted
 
     plan = ablation.plan
     total = sum(plan.ratings[job.key] for job in plan.remaining)

@@ -21,7 +21,7 @@ from emosim_core.runs.words import END_REASONS as END_REASONS
 from emosim_core.runs.words import signed
 from emosim_core.runs.words import usage_rows as usage_rows
 from emosim_core.runs.words import who_answers as who_answers
-from emosim_core.terminal import Piece, clean, one_line, pieces, standard_streams
+from emosim_core.terminal import Piece, clean, counted, one_line, pieces, standard_streams
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -328,7 +328,8 @@ def summary_table(summary: dict[str, Any]) -> Table:
     for name, key in (("most liked", "most_liked"), ("least liked", "least_liked")):
         if liked := summary[key]:
             lines = (
-                f"{one['mean_rating']:>5.2f}  {one_line(one['title'])} ({_times(one['ratings'])})" for one in liked
+                f"{one['mean_rating']:>5.2f}  {one_line(one['title'])} ({counted(one['ratings'], 'rating')})"
+                for one in liked
             )
             rows.append((name, "\n".join(lines)))
     if summary["steps_per_second"] is not None:
@@ -339,7 +340,3 @@ def summary_table(summary: dict[str, Any]) -> Table:
     for name, value in rows:
         table.add_row(name, Text(value))
     return table
-
-
-def _times(count: int) -> str:
-    return "1 rating" if count == 1 else f"{count} ratings"

@@ -18,7 +18,7 @@ from emosim_core.cli.options import (
     place_options,
 )
 from emosim_core.cli.places import new_job
-from emosim_core.cli.printing import print_line, print_short
+from emosim_core.cli.printing import print_line, print_results
 from emosim_core.cli.stopping import telling_progress
 
 if TYPE_CHECKING:
@@ -76,10 +76,7 @@ def validate(obj: dict[str, Any], /, **given: Any) -> None:
             _announce(screen, validation)
         with live_progress(screen, "users", validation.steps, silent=quiet) as progress:
             outcome = validation.run(job, lambda: progress.update(advance=1))
-    if not print_short({**outcome, "directory": str(job.path)}, job.path, as_json, quiet):
-        from emosim_core.cli.results import print_report
-
-        print_report(screen, job.path)
+    print_results(outcome, job.path, as_json, quiet)
 
 
 def _announce(screen: Screen, validation: Validation) -> None:

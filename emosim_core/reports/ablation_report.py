@@ -11,6 +11,7 @@ from emosim_core.reports.report import Fact, Report, Section, flat, interval, re
 from emosim_core.runs.records import MANIFEST, read_json
 from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import decimal
+from emosim_core.terminal import counted
 
 RESULTS = "results.json"
 
@@ -90,11 +91,6 @@ def better_of(difference: Mapping[str, Any], names: Sequence[str]) -> str | None
 def side_of(metric: Mapping[str, Any]) -> str:
     """What a metric is about within its study."""
     return str(metric["side"] or metric["metric"])
-
-
-def counted(count: int, what: str) -> str:
-    """A count with what is counted, in the plural where it is not one."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _words(study: str) -> str:

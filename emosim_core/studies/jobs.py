@@ -33,6 +33,11 @@ class StudyConfig(Frozen):
         return checked_options(cls, manifest["config"], str(directory / MANIFEST))
 
     @classmethod
+    def flat_of(cls, directory: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """As :meth:`of`, but all fields in one table."""
+        return cls.of(directory, manifest).flat()
+
+    @classmethod
     def read(cls, values: Mapping[str, Any], where: str) -> Self:
         """The configuration of values among which are those of the environment: the reverse of :meth:`flat`."""
         own = {name: value for name, value in values.items() if name in cls.model_fields}

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from emosim_core.errors import RunError
-from emosim_core.reports.ablation_report import better_of, counted, grid_of, is_decided
+from emosim_core.reports.ablation_report import better_of, grid_of, is_decided
 from emosim_core.reports.chart import Chart, Series, identifier, numbers
 from emosim_core.reports.directories import kind_of
 from emosim_core.reports.make import written_report
 from emosim_core.reports.report import flat, interval, short
 from emosim_core.reports.training_report import report_of_training
 from emosim_core.reports.validation_report import tables_of, targets_table
+from emosim_core.terminal import counted
 
 
 def test_values_are_written_as_users_write_them() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -194,9 +195,7 @@ class Ablation:
         def check(stored: Mapping[str, Any]) -> None:
             check_same(self.directory, _comparable(stored), _comparable(manifest))
 
-        def flat(one: Mapping[str, Any]) -> dict[str, Any]:
-            return AblationConfig.of(self.directory, one).flat()
-
+        flat = partial(AblationConfig.flat_of, self.directory)
         begin_job(self.job_directory, manifest, _MODELS, self.worlds.registry, check, _manifest, flat)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ MODELS = (EnvironmentConfig, ValidationConfig)
 
 def stored_validation(directory: Path) -> dict[str, Any]:
     """The configuration of a validation that is to be resumed, flat."""
-    return ValidationConfig.of(directory, resumed_manifest(directory)).flat()
+    return ValidationConfig.flat_of(directory, resumed_manifest(directory))
 
 
 class Validation:
@@ -172,25 +173,16 @@ class Validation:
             except OSError as error:
                 raise cannot_write(job.path, error) from error
 
-    def check_resumed(self, directory: Path) -> None:
-        """See that the validation in a directory was begun with the same."""
-        self._check_same(directory, resumed_manifest(directory), self.about())
-
-    def _check_same(self, directory: Path, stored: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
-        old, new = ({**one, "config": ValidationConfig.of(directory, one).flat()} for one in (stored, manifest))
+    def check_resumed(self, directory: Path, stored: Mapping[str, Any] | None = None) -> None:
+        """See that the validation in a directory, whose manifest is ``stored``, was begun with the same."""
+        manifests = (resumed_manifest(directory) if stored is None else stored, self.about())
+        old, new = ({**one, "config": ValidationConfig.flat_of(directory, one)} for one in manifests)
         check_same(directory, old, new, ("gateway",), ValidationConfig)
 
     def _begin(self, job: JobDirectory) -> None:
         """Write the manifest, or see that what is resumed is answered as it was begun."""
-        manifest = self.about()
-
-        def check(stored: Mapping[str, Any]) -> None:
-            self._check_same(job.path, stored, manifest)
-
-        def flat(one: Mapping[str, Any]) -> dict[str, Any]:
-            return ValidationConfig.of(job.path, one).flat()
-
-        begin_job(job, manifest, MODELS, self._registry, check, resumed_manifest, flat)
+        check, flat = partial(self.check_resumed, job.path), partial(ValidationConfig.flat_of, job.path)
+        begin_job(job, self.about(), MODELS, self._registry, check, resumed_manifest, flat)
 
     def _jobs(self, directory: Path) -> list[ValidationJob]:
         """All jobs, in the order of their records."""
