@@ -188,9 +188,6 @@ def whole_episodes(run: RunColumns, items: ItemTable) -> Episodes:
     return Episodes(run, run.episodes, items)
 
 
-# ------------------------------------------------------------------------------------ quality of lists
-
-
 def average_precision(relevant: NDArray[np.bool_]) -> Floats:
     """AP@10 = (1 / 10) * sum over places k of P(k) * rel(k), P(k) the share of the first k that is relevant.
 
@@ -264,8 +261,6 @@ def metric_named(name: str) -> Metric:
     """The metric of this name; one that is shown as it is named, if there is none."""
     return next((metric for metric in METRICS if metric.name == name), Metric(name, name.replace("_", " "), ""))
 
-
-# ------------------------------------------------------------------------------------------ intervals
 
 Estimate = dict[str, float | None]
 """``estimate``, ``low`` and ``high``; None where there is none."""

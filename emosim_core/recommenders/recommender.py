@@ -180,14 +180,11 @@ class Recommender:
         }
 
     def scores(self, observations: Mapping[str, NDArray]) -> NDArray[np.float32]:
-        """Scores of all items, shape ``(R, N)``; -1e8 where consumed.
+        """Scores of all items, shape ``(R, N)``; -1e8 where consumed. A ConfigurationError where one is not finite.
 
         Args:
             observations: observations of R users, by name, with ``consumed``; ``user`` is an index
                 into :attr:`users`, -1 for a stranger.
-
-        Raises:
-            ConfigurationError: a score is no finite number.
         """
         import torch
 

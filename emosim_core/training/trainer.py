@@ -64,11 +64,8 @@ class Training:
     def train(self, on_progress: Callable[[TrainingProgress], None] = lambda progress: None) -> dict[str, Any]:
         """Train to the end, from the last checkpoint if the training is resumed, and return what summary.json holds.
 
-        ``on_progress`` is called each time that the curves move.
-
-        Raises:
-            EmoSimError: a model cannot be asked, a rating failed, or a file cannot be written; after a checkpoint,
-                where one can be, as after a KeyboardInterrupt.
+        ``on_progress`` is called each time that the curves move. After an EmoSimError or a KeyboardInterrupt
+        there is a checkpoint, where one can be written.
         """
         with self.job:
             return self._train(on_progress)

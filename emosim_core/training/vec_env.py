@@ -125,11 +125,7 @@ class StableBaselines3VecEnv(VecEnv):
         return [getattr(self._slots[slot], attr_name) for slot in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Set an attribute of slots.
-
-        Raises:
-            ConfigurationError: all slots share the attribute, and it is to be set for some.
-        """
+        """Set an attribute of slots; a ConfigurationError where all share it, and it is to be set for some."""
         slots = list(self._get_indices(indices))
         if not hasattr(self.env, attr_name):
             for slot in slots:
@@ -142,12 +138,7 @@ class StableBaselines3VecEnv(VecEnv):
             )
 
     def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
-        """Call a method of each slot.
-
-        Raises:
-            AttributeError: neither a slot nor the environment has it.
-            ConfigurationError: the method is ``step``: slots are stepped together.
-        """
+        """Call a method of each slot but ``step``, which is a ConfigurationError: slots are stepped together."""
         slots = list(self._get_indices(indices))
         if method_name == "action_masks":  # asked for in every step of MaskablePPO, and made for all at once
             masks = self.action_masks(*method_args, **method_kwargs)

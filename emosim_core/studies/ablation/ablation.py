@@ -173,10 +173,8 @@ class Ablation:
     ) -> dict[str, Any]:
         """Do every job that is not done, and write and return the results.
 
-        ``on_ratings`` gets the number of new ratings, ``on_job`` each job that is done.
-
-        Raises:
-            EmoSimError: a job cannot be done; those that are done stay, to be resumed, here and at a KeyboardInterrupt.
+        ``on_ratings`` gets the number of new ratings, ``on_job`` each job that is done. After an EmoSimError or a
+        KeyboardInterrupt, the jobs that are done stay, to be resumed.
         """
         with claimed(self.job_directory, lambda: any(job.complete for job in self.plan.jobs)):
             self.plan = replace(self.plan, jobs=jobs(self.config, self.directory, self._only))  # it may have a number

@@ -89,12 +89,9 @@ def stored_validation(directory: Path) -> dict[str, Any]:
 
 
 class Validation:
-    """One validation: loads the real users, asks, and writes.
+    """One validation: loads the real users, asks, and writes; a DataError where a file is missing or malformed.
 
-    Raises:
-        ConfigurationError: a value is wrong, the source has no ratings of users, or too few users.
-        DataError: a file is missing or malformed.
-        MissingDependencyError: a baseline needs a package that is not installed.
+    A ConfigurationError where a value is wrong, or the source has no ratings of users, or too few users.
     """
 
     def __init__(self, config: ValidationConfig, registry: Registry) -> None:
@@ -157,11 +154,7 @@ class Validation:
         """Do every job that is not done, write the records and the results, and return the latter.
 
         The directory must not exist or be empty, unless it is resumed, as a job directory knows. ``on_user`` is called
-        whenever one user has finished one task.
-
-        Raises:
-            EmoSimError: the rater failed, it cannot be written there, or what is resumed was begun with something else.
-                The jobs that are done stay, to be resumed.
+        whenever one user has finished one task. After an EmoSimError, the jobs that are done stay, to be resumed.
         """
         job = job_directory(directory, "validate", resume)
         # What a language model has answered is cached: to go on costs nothing.
