@@ -87,15 +87,15 @@ def _written(name: str, value: float, sign: bool = False) -> str:
 
 
 def _mean(name: str, metric: Metric) -> str:
-    from emosim_core.reports.report import with_ends
+    from emosim_core.reports.chart import with_ends
 
     return with_ends({"estimate": metric.mean, "low": metric.low, "high": metric.high}, partial(_written, name))
 
 
 def _difference(name: str, metric: Metric) -> str:
     from emosim_core.reports.ablation_report import is_decided
+    from emosim_core.reports.chart import with_ends
     from emosim_core.reports.compare import is_share
-    from emosim_core.reports.report import with_ends
 
     ends = {"estimate": metric.difference, "low": metric.difference_low, "high": metric.difference_high}
     text = with_ends(ends, partial(_written, name, sign=True)) + (" pp" if is_share(name) else "")

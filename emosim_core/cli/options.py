@@ -153,6 +153,7 @@ def chosen_job(
         an option is wrong, no domain is named, or there is nothing to resume.
     """
     from emosim_core.runs.plain import own_files
+    from emosim_core.runs.records import stored_config
     from emosim_core.runs.trust import confirmed
 
     config, out, resume = (given.pop(name) for name in ("config", "out", "resume"))
@@ -161,7 +162,10 @@ def chosen_job(
     job = resumed_job(command, out, resume, begun)
     resumed = job.path if job is not None and job.resume else None
     own = keyboard(model, given, written)
-    source, stored = (base or _stored(command))(own, resumed)
+    if base is not None:
+        source, stored = base(own, resumed)
+    else:
+        source, stored = resumed, {} if resumed is None else stored_config(resumed, command)
     if resumed is not None:
         own_files(resumed)
     values = configured(model, given, written, {**(defaults or {}), **stored})
@@ -172,13 +176,6 @@ def chosen_job(
         hint = command_hint(obj, config)
         values = confirmed(source, values, own, stored, models or (model,), registry, hint)
     return values, job, stored
-
-
-def _stored(command: str) -> Base:
-    """What a run or a training that is resumed was made with."""
-    from emosim_core.runs.records import stored_config
-
-    return lambda own, resumed: (resumed, {} if resumed is None else stored_config(resumed, command))
 
 
 def cost_line(estimated: Estimate, more: str, bound: str = "up to ") -> str:

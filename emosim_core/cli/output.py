@@ -65,14 +65,8 @@ class Screen(Console):
 class Table(rich.table.Table):
     r"""A table in which a text is one line, unless the table folds it; a line break is shown as ``\n``.
 
-    It has no frame. Columns of text are aligned left, those of numbers right; a number is never broken.
-
-    Args:
-        *headings: headings of the columns.
-        rows: the cells of its rows.
-        texts: how many columns, from the first, are of text; the others are of numbers.
-        title: what stands above.
-        style: style of the headings.
+    It has no frame. Columns of text, ``texts`` of them from the first, are aligned left, those of numbers right; a
+    number is never broken.
     """
 
     def __init__(

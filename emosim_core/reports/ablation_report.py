@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from emosim_core.reports.chart import Chart, Table, identifier, with_intervals
+from emosim_core.reports.chart import Chart, Table, identifier, with_ends, with_intervals
 from emosim_core.reports.report import Fact, Report, Section, flat, interval, read_results, setup_tables, usage_sections
 from emosim_core.runs.records import MANIFEST, read_json
 from emosim_core.runs.typed import continue_with
-from emosim_core.runs.words import decimal
+from emosim_core.runs.words import decimal, signed
 from emosim_core.terminal import counted
 
 RESULTS = "results.json"
 
 SHARE = "success share"
 """The measure that most studies have."""
+
+_BRACKETS = "In brackets are 95 % intervals."
 
 Metrics = Sequence[Mapping[str, Any]]
 
@@ -133,9 +136,10 @@ def _differences(title: str, differences: Metrics, with_study: bool) -> Table:
     for one in differences:
         names = [_variant(one[which], one["differs"]) for which in ("first", "second")]
         undecided = "the same" if one["low"] == one["high"] == 0 else "not decided"
-        row = (_words(one["study"]), " - ".join(names), side_of(one), decimal(one["estimate"], 3, sign=True))
-        rows.append((*row, interval(one, 3, sign=True), better_of(one, names) or undecided)[not with_study :])
-    columns = ("study", "variants", "side", "difference", "interval", "better")[not with_study :]
+        difference = with_ends(one, partial(signed, decimals=3))
+        row = (_words(one["study"]), " - ".join(names), side_of(one), difference, better_of(one, names) or undecided)
+        rows.append(row[not with_study :])
+    columns = ("study", "variants", "side", "difference", "better")[not with_study :]
     return Table(title, columns, rows, "On the same trials, which are drawn together.")
 
 
@@ -165,7 +169,7 @@ def _section(study: str, results: Mapping[str, Any], varying: Sequence[str]) -> 
         charts += _groups(study, what, names, sides)
     rows = [
         (
-            *(name, side_of(metric), decimal(metric["estimate"], 3), interval(metric, 3)),
+            *(name, side_of(metric), with_ends(metric, "{:.3f}".format)),
             *([_of_each_seed(single, one, place)] if pooled else []),
             *(metric["interval"], f"{metric['failed']:,}", f"{metric['ratings']:,}"),
         )
@@ -173,7 +177,7 @@ def _section(study: str, results: Mapping[str, Any], varying: Sequence[str]) -> 
         for place, metric in enumerate(one["metrics"])
     ]
     each = ["each seed"] if pooled else []
-    tables = [Table("Results", ("variant", "side", "result", "interval", *each, "made by", "failed", "ratings"), rows)]
+    tables = [Table("Results", ("variant", "side", "result", *each, "interval", "failed", "ratings"), rows, _BRACKETS)]
     if differences:
         tables.append(_differences("Differences", differences, with_study=False))
     return Section(identifier("study", study), _words(study).capitalize(), charts=charts, tables=tables)

@@ -36,7 +36,6 @@ class JobInfo:
     """What a directory holds, in short.
 
     Attributes:
-        path: the directory.
         kind: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``, or ``page`` for one with a
             ``page.json``.
         created: when it was begun, in UTC as ISO 8601; empty where its files do not say.

@@ -11,13 +11,13 @@ from typing import Any
 from emosim_core.errors import RunError
 from emosim_core.evaluation.metrics import METRICS, Metric, metric_named
 from emosim_core.evaluation.results import RESULTS
-from emosim_core.reports.chart import BANDS, Chart, Form, Series, Table, identifier, with_intervals
+from emosim_core.reports.chart import BANDS, Chart, Form, Series, Table, identifier, with_ends, with_intervals
 from emosim_core.reports.drawings import draw_files, need_matplotlib
-from emosim_core.reports.report import Fact, Report, Section, flat, interval, usage_sections, with_ends
+from emosim_core.reports.report import Fact, Report, Section, flat, interval, usage_sections
 from emosim_core.runs.reading import check_format
 from emosim_core.runs.records import FORMAT, read_json
 from emosim_core.runs.typed import continue_with, typed
-from emosim_core.runs.words import END_REASONS, best_recommender, usage_rows, who_answers
+from emosim_core.runs.words import END_REASONS, best_recommender, usage_rows, users_of, who_answers
 
 _INTERVALS = "Thin lines are 95 % bootstrap intervals over users."
 _NO_INTERVAL = "Counted over all episodes together; it has no interval."
@@ -48,11 +48,11 @@ def report_of_evaluation(directory: Path) -> Report:
     report.notes = [str(note) for note in results.get("notes", ())]
     for name in ranked[:_FIRST]:
         reward = last["recommenders"][name]["metrics"]["mean_reward"]
-        value, aside = f"{reward['estimate'] or 0.0:.1f}", f"{interval(reward, 1)}, {_split(last_name)}"
+        value, aside = f"{reward['estimate'] or 0.0:.1f}", f"{interval(reward, 1)}, {users_of(last_name)}"
         report.facts.append(Fact(f"reward of {name}", value, aside))
     report.facts.append(Fact("recommenders", str(len(ranked))))
     for name, one in splits.items():
-        report.facts.append(Fact(_split(name), f"{one['users']:,}", f"{one['episodes']:,} episodes each"))
+        report.facts.append(Fact(users_of(name), f"{one['users']:,}", f"{one['episodes']:,} episodes each"))
     if results.get("usage"):
         report.facts.append(Fact("cost", dict(usage_rows(results["usage"]))["cost"]))
     if len(splits) > 1:
@@ -104,18 +104,14 @@ def _best_first(of: Recommenders) -> list[str]:
     return sorted(of, key=lambda name: -(of[name]["metrics"]["mean_reward"]["estimate"] or 0.0))
 
 
-def _split(name: str) -> str:
-    return f"{name} users"
-
-
 def _title(user_split: str) -> str:
-    return _split(user_split).capitalize()
+    return users_of(user_split).capitalize()
 
 
 def _beside(splits: Splits, order: Sequence[str], metric: Metric) -> Chart:
     """A metric of each recommender, the user splits beside each other."""
     series = [
-        with_intervals(_split(split), [one["recommenders"][name]["metrics"][metric.name] for name in order])
+        with_intervals(users_of(split), [one["recommenders"][name]["metrics"][metric.name] for name in order])
         for split, one in splits.items()
     ]
     return _rows(identifier("side-by-side", metric.name), metric, series, order)
@@ -139,7 +135,7 @@ def _side_by_side(splits: Splits, order: Sequence[str]) -> Section:
         for name in ("mean_reward", "share_liked")
         if all(name in one["recommenders"][order[0]]["metrics"] for one in splits.values())
     ]
-    title = " and ".join(map(_split, splits)).capitalize()
+    title = " and ".join(map(users_of, splits)).capitalize()
     note = "For a recommender that learned from the train users, the gap is what does not carry over to others."
     return Section("side-by-side", title, note, charts)
 
@@ -159,7 +155,8 @@ def _section(user_split: str, measured: Mapping[str, Any]) -> Section:
     for curve in _CURVES:
         if all(of[name].get("curves", {}).get(curve) for name in order):
             charts[False].append(_curve(curve, user_split, of, order))
-    tables = [_metrics("All metrics", of, order, metrics)]
+    note = "In brackets are 95 % intervals over users; coverage has none. @10 is the first ten items of an episode."
+    tables = [_metrics("All metrics", of, order, metrics, note)]
     for kind, differences in measured.get("differences", {}).items():
         above: Recommenders = differences["recommenders"]
         title = f"Above {differences['reference']!r}, {_REFERENCES.get(kind, kind)}"
@@ -216,7 +213,7 @@ def _setup(directory: Path, results: Mapping[str, Any]) -> Section:
         if results.get(key):
             tables.append(Table(title, ("package", "version"), flat(results[key])))
     runs = [
-        (f"{name}, {_split(user_split)}", typed("report", directory / one["run"]))
+        (f"{name}, {users_of(user_split)}", typed("report", directory / one["run"]))
         for user_split, measured in results["user_splits"].items()
         for name, one in measured["recommenders"].items()
         if one.get("run")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from emosim_core.reports.chart import Chart, Table
 from emosim_core.runs.reading import check_format
 from emosim_core.runs.records import FORMAT, MANIFEST, read_json
 from emosim_core.runs.typed import continue_with
-from emosim_core.runs.words import decimal, usage_rows
+from emosim_core.runs.words import usage_rows
 
 
 @dataclass(frozen=True)
@@ -106,20 +106,12 @@ def usage_sections(usage: Mapping[str, Any] | None) -> list[Section]:
     return [Section("usage", title, tables=tables)] if tables else []
 
 
-def interval(estimate: Mapping[str, Any], decimals: int, sign: bool = False) -> str:
-    """The 95 % interval of an estimate, which ``low`` and ``high`` are; each end with its sign if that is asked for."""
+def interval(estimate: Mapping[str, Any], decimals: int) -> str:
+    """The 95 % interval of an estimate, which ``low`` and ``high`` are."""
     low, high = estimate.get("low"), estimate.get("high")
     if low is None or high is None:
         return "no interval"
-    return f"95 %: {decimal(low, decimals, sign)} to {decimal(high, decimals, sign)}"
-
-
-def with_ends(estimate: Mapping[str, Any], written: Callable[[float], str]) -> str:
-    """An estimate with the ends of its interval: ``0.5 [0.4, 0.6]``; ``-`` where there is none."""
-    value, low, high = (estimate[key] for key in ("estimate", "low", "high"))
-    if value is None:
-        return "-"
-    return written(value) if low is None or high is None else f"{written(value)} [{written(low)}, {written(high)}]"
+    return f"95 %: {low:.{decimals}f} to {high:.{decimals}f}"
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:

@@ -6,17 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emosim_core.reports.chart import Chart, Series, Table, identifier, with_intervals
-from emosim_core.reports.report import (
-    Fact,
-    Report,
-    Section,
-    interval,
-    read_results,
-    setup_tables,
-    usage_sections,
-    with_ends,
-)
+from emosim_core.reports.chart import Chart, Series, Table, identifier, with_ends, with_intervals
+from emosim_core.reports.report import Fact, Report, Section, interval, read_results, setup_tables, usage_sections
 from emosim_core.runs.words import decimal, who_answers
 
 RESULTS = "validation.json"
@@ -192,5 +183,5 @@ def _cell(estimated: Mapping[str, Any], digits: int = 3) -> str:
     return with_ends(estimated, f"{{:.{digits}f}}".format)
 
 
-def _bare(value: float | None, digits: int = 3) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+def _bare(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -64,8 +64,7 @@ class StableBaselines3VecEnv(VecEnv):
     def reset(self) -> dict[str, NDArray]:
         """Begin an episode in every slot, under the seeds that :meth:`seed` gave, with what :meth:`set_options` gave.
 
-        Raises:
-            ConfigurationError: an option is none of ``EmoSimEnv.reset``, names nobody, or is not given for each slot.
+        A ConfigurationError where an option is none of ``EmoSimEnv.reset``, names nobody, or is not of each slot.
         """
         seeds = self._seeds if any(seed is not None for seed in self._seeds) else None
         options: dict[str, Any] = {key: value for given in self._options for key, value in given.items()}

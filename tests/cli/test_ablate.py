@@ -26,7 +26,7 @@ def test_all_studies_of_either_domain_leave_records_results_and_a_table(quick: A
         done = quick("ablate", "--plugin", plugin, "--jobs", "1", "--study", FEW, "--out", plugin)
         assert re.fullmatch(r"(Movies|Books): 5 jobs with \d+ ratings\. No language model is called\.\n", done.err)
         assert "No language model was called" in done.out
-        for word in (*ALL, "positive", "negative", "both", "total variation distance", "95 %: ", "failed"):
+        for word in (*ALL, "positive", "negative", "both", "total variation distance", "95 %", "failed"):
             assert word.replace("_", " ") in done.out.lower()
         directory = tmp_path / plugin
         assert sorted(path.name for path in directory.iterdir()) == [

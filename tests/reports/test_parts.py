@@ -27,7 +27,6 @@ def test_values_are_written_as_users_write_them() -> None:
 
 def test_an_interval_has_both_ends_or_is_none() -> None:
     assert interval({"low": 0.1, "high": 0.25}, 2) == "95 %: 0.10 to 0.25"
-    assert interval({"low": -1, "high": 0.0}, 1, sign=True) == "95 %: -1.0 to +0.0"
     assert interval({"low": None, "high": 0.0}, 1) == interval({}, 1) == "no interval"
 
 

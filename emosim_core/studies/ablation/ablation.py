@@ -183,7 +183,8 @@ class Ablation:
                 for job in done:
                     on_job(job)
             outcome = results(self.directory, self.worlds.registry, self.config.flat())
-            write_results(self.directory, outcome)
+            write_file(self.directory / RESULTS, outcome)
+            write_csv(self.directory / TABLE, _COLUMNS, list(_rows(outcome)))
             return outcome
 
     def _begin(self) -> None:
@@ -293,12 +294,6 @@ def usage(directory: Path) -> dict[str, Any]:
     """What calling a language model took in all jobs that are done; empty if none was called."""
     paths = [child(directory / JOBS, one["job"]) / DONE for one in _manifest(directory)["jobs"]]
     return summed([read_object(path, _DONE)["usage"] for path in paths if path.is_file()])
-
-
-def write_results(directory: Path, outcome: Mapping[str, Any]) -> None:
-    """Write results.json and results.csv."""
-    write_file(directory / RESULTS, outcome)
-    write_csv(directory / TABLE, _COLUMNS, list(_rows(outcome)))
 
 
 def _rows(outcome: Mapping[str, Any]) -> Iterable[list[Any]]:
