@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from stable_baselines3.common.vec_env import VecEnv
 
-from emosim_core.training.build import make_model
 from emosim_core.training.config import TrainConfig
+from emosim_core.training.policies import make_model
 from emosim_core.training.trainer import Training
 from emosim_core.training.vec_env import StableBaselines3VecEnv
 

@@ -13,7 +13,6 @@ EMOSIM_HOOK_VERSION = HOOK_VERSION
 
 _COMPONENTS = "emosim_core.components"
 _RECOMMENDERS = "emosim_core.recommenders"
-_ABLATION = "emosim_core.studies.ablation"
 
 
 @hookimpl
@@ -129,15 +128,15 @@ def emosim_prompt_strategies() -> Iterable[Component]:
 
 @hookimpl
 def emosim_studies() -> Iterable[Component]:
-    one = partial(in_module, f"{_ABLATION}.written", options="ItemsOptions")
+    one = partial(in_module, "emosim_core.studies.ablation.studies")
     summary = "Users who love one category rate it high and all else low."
-    yield one("category_preference", summary, "CategoryPreference")
-    yield one("high_rating", "Users who like everything rate high.", "HighRating")
-    yield one("low_rating", "Users who dislike everything rate low.", "LowRating")
+    yield one("category_preference", summary, "CategoryPreference", "ItemsOptions")
+    yield one("high_rating", "Users who like everything rate high.", "HighRating", "ItemsOptions")
+    yield one("low_rating", "Users who dislike everything rate low.", "LowRating", "ItemsOptions")
     summary = "Ratings of the earlier parts of a series carry over to the last."
-    yield in_module(f"{_ABLATION}.series", "collections", summary, "Collections", "CollectionsOptions")
+    yield one("collections", summary, "Collections", "CollectionsOptions")
     summary = "Distance of the rating distribution from that of real users."
-    yield in_module(f"{_ABLATION}.sampling", "sampling", summary, "Sampling", "SamplingOptions")
+    yield one("sampling", summary, "Sampling", "SamplingOptions")
 
 
 def _prompts() -> Iterable[tuple[str, str, dict[str, Any]]]:

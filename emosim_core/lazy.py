@@ -12,12 +12,7 @@ from typing import Any
 
 
 def attach(module: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """``__getattr__``, ``__dir__`` and ``__all__`` of a public module, from the relative imports of its stub.
-
-    Args:
-        module: its ``__name__``.
-        file: its ``__file__``.
-    """
+    """``__getattr__``, ``__dir__`` and ``__all__`` of a public module of this name and file, from its stub."""
     path = Path(file)
     package = module if path.stem == "__init__" else module.rpartition(".")[0]
     homes = {

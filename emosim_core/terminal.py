@@ -46,6 +46,11 @@ def one_line(text: object) -> str:
     return clean(str(text)).replace("\n", "\\n")
 
 
+def counted(count: int, what: str) -> str:
+    """A count with what is counted, in the plural where it is not one."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 _COMMAND = re.compile(r": (?=emosim [a-z]\S*( \S.*)?$)")
 """What stands before a command at the end of a line."""
 
@@ -105,9 +110,6 @@ class Stream(io.TextIOBase):
 
     What the encoding of the stream lacks is written as an escape. When the stream fails, the rest goes to the null
     device, so that a command goes on to its end.
-
-    Args:
-        target: the stream of the process.
 
     Attributes:
         error: why the stream failed; None while it works, and where its reader has left.

@@ -27,10 +27,16 @@ from emosim_core.components.rule_based_interest import TERMS, Interest
 from emosim_core.hooks import Registry
 from emosim_core.plugins import Catalog, Domain, User, World, assemble
 from emosim_core.simulation.assembly import item_source
-from emosim_core.studies.validation.choices import draw_choice_set
 from emosim_core.studies.validation.metrics import area, levels_of, threshold, total_variation
 from emosim_core.studies.validation.simulator import UserSimulator
-from emosim_core.studies.validation.users import CALIBRATION, TRAIN, RealUser, public_items, split_real_users
+from emosim_core.studies.validation.users import (
+    CALIBRATION,
+    TRAIN,
+    RealUser,
+    draw_choice_set,
+    public_items,
+    split_real_users,
+)
 
 PARTS = 4
 """Parts that users are dealt into."""

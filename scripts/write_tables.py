@@ -67,8 +67,8 @@ def tables(text: str) -> str:
 
 def _metrics() -> str:
     """The table of the metrics of an evaluation."""
-    rows = [_line(f"`{one.name}`", one.title, one.unit, one.better, one.help) for one in METRICS]
-    return "\n".join(["| name | on the screen | unit | better | definition |", "|---|---|---|---|---|", *rows]) + "\n"
+    rows = [_line(f"`{one.name}`", one.label, one.unit, one.better, one.help) for one in METRICS]
+    return "\n".join(["| name | in tables | unit | better | definition |", "|---|---|---|---|---|", *rows]) + "\n"
 
 
 def _short_names() -> str:

@@ -26,6 +26,7 @@ from emosim_core.cli.places import new_job, nothing_begun, resumed_job
 from emosim_core.cli.printing import print_json, print_short
 from emosim_core.cli.stopping import telling_progress
 from emosim_core.errors import ConfigurationError
+from emosim_core.terminal import counted
 
 if TYPE_CHECKING:
     from emosim_core.cli.output import Screen
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     help="Jobs that run at the same time; 1 with a language model.  [one per core]",
 )
 @click.option("--yes", is_flag=True, help="Do not ask before model calls that cost money.")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON and nothing else.")
-@click.option("--quiet", is_flag=True, help="Print only where the results were written.")
 @click.pass_context
 def ablate(ctx: click.Context, /, **given: Any) -> None:
     """Run ablation studies over raters, prompts, retrieval strategies and noise.
@@ -82,10 +81,7 @@ def report(obj: dict[str, Any], /, directory: Path, study: str | None, as_json: 
     if as_json:
         print_json(outcome)
         return
-    from emosim_core.cli.output import console
-    from emosim_core.cli.results import print_ablation
-
-    print_ablation(console(), outcome, directory)
+    _print(outcome, directory)
 
 
 def _ablate(obj: dict[str, Any], given: dict[str, Any]) -> None:
@@ -123,17 +119,19 @@ def _ablate(obj: dict[str, Any], given: dict[str, Any]) -> None:
     _confirm(beside, ablation, yes)
     outcome = _play(ablation, _executor(ablation, jobs), beside, as_json or quiet)
     if not print_short(outcome, ablation.directory, as_json, quiet):
-        from emosim_core.cli.results import print_ablation
+        _print(outcome, ablation.directory)
 
-        print_ablation(console(), outcome, ablation.directory)
+
+def _print(outcome: dict[str, Any], directory: Path) -> None:
+    from emosim_core.cli.output import console
+    from emosim_core.cli.results import print_report
+    from emosim_core.reports.ablation_report import report_of_ablation
+
+    print_report(console(), directory, report_of_ablation(directory, outcome))
 
 
 def _executor(ablation: Ablation, jobs: int | None) -> Executor:
-    """Where jobs are done.
-
-    Raises:
-        ConfigurationError: several processes would share one budget.
-    """
+    """Where jobs are done; a ConfigurationError where several processes would share one budget."""
     from emosim_core.studies.ablation.executor import InThisProcess, Processes
 
     remaining = ablation.plan.remaining
@@ -145,13 +143,9 @@ def _executor(ablation: Ablation, jobs: int | None) -> Executor:
     return InThisProcess(ablation.worlds) if jobs == 1 or len(remaining) < 2 else Processes(jobs)
 
 
-# ---------------------------------------------------------------------------------------- before it starts
-
-
 def _announce(screen: Screen, ablation: Ablation, quiet: bool) -> None:
     """Say what is about to be done; in quiet mode nothing."""
     from emosim_core.cli.output import print_notes
-    from emosim_core.reports.ablation_report import counted
 
     plan = ablation.plan
     if quiet:
@@ -179,12 +173,8 @@ def _confirm(screen: Screen, ablation: Ablation, yes: bool) -> None:
     confirm_cost(yes or all(one.replay or not one.cost for one in estimated))
 
 
-# ------------------------------------------------------------------------------------------- while it runs
-
-
 def _play(ablation: Ablation, executor: Executor, screen: Screen, silent: bool) -> dict[str, Any]:
     from emosim_core.cli.output import live_progress
-    from emosim_core.reports.ablation_report import counted
 
     plan = ablation.plan
     total = sum(plan.ratings[job.key] for job in plan.remaining)

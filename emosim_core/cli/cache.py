@@ -84,7 +84,6 @@ def prune(path: Path | None, days: float | None, max_mb: float | None, identity:
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 def export(path: Path | None, file: Path, force: bool) -> None:
     """Write all cached answers with their requests to FILE, one JSON object a line."""
-    from emosim_core.errors import ConfigurationError
     from emosim_core.llm.gateway.cache_lines import Cleaner
 
     if file.exists() and not force:

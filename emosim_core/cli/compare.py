@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,11 +52,7 @@ def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: b
 
 
 def _newest_two() -> list[Path]:
-    """The two newest runs in runs/, the older one first.
-
-    Raises:
-        RunError: there are fewer.
-    """
+    """The two newest runs in runs/, the older one first; a RunError where there are fewer."""
     from emosim_core.errors import RunError
     from emosim_core.reports.directories import RUN, RUNS, jobs_in
 
@@ -80,28 +77,26 @@ def _table(comparison: Comparison) -> Table:
     return Table(*headings, rows=rows)
 
 
-def _written(name: str, value: float | None, sign: bool = False) -> str:
+def _written(name: str, value: float, sign: bool = False) -> str:
     from emosim_core.reports.compare import is_share
     from emosim_core.runs.words import decimal
 
-    if value is None or not is_share(name):
+    if not is_share(name):
         return decimal(value, 2, sign)
     return decimal(100 * value, 1, sign) + ("" if sign else "%")
 
 
 def _mean(name: str, metric: Metric) -> str:
-    text = _written(name, metric.mean)
-    if metric.low is None:
-        return text
-    return f"{text} ({_written(name, metric.low)} to {_written(name, metric.high)})"
+    from emosim_core.reports.chart import with_ends
+
+    return with_ends({"estimate": metric.mean, "low": metric.low, "high": metric.high}, partial(_written, name))
 
 
 def _difference(name: str, metric: Metric) -> str:
+    from emosim_core.reports.ablation_report import is_decided
+    from emosim_core.reports.chart import with_ends
     from emosim_core.reports.compare import is_share
 
-    text = _written(name, metric.difference, sign=True) + (" pp" if is_share(name) else "")
-    if metric.difference_low is None or metric.difference_high is None:
-        return text
-    low, high = (_written(name, end, sign=True) for end in (metric.difference_low, metric.difference_high))
-    text += f" ({low} to {high})"
-    return f"{text} *" if metric.difference_low > 0 or metric.difference_high < 0 else text
+    ends = {"estimate": metric.difference, "low": metric.difference_low, "high": metric.difference_high}
+    text = with_ends(ends, partial(_written, name, sign=True)) + (" pp" if is_share(name) else "")
+    return f"{text} *" if is_decided(ends) else text

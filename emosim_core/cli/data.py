@@ -10,6 +10,7 @@ import click
 
 from emosim_core.cli.options import command_hint, read_written
 from emosim_core.cli.printing import print_line
+from emosim_core.terminal import counted
 
 if TYPE_CHECKING:
     from emosim_core.datasets.export import Exported
@@ -53,7 +54,7 @@ def export(
 
 def export_line(exported: Exported) -> str:
     """What was written, in one line."""
-    episodes = f"{exported.episodes:,} {'episode' if exported.episodes == 1 else 'episodes'}"
+    episodes = counted(exported.episodes, "episode")
     if exported.unfinished:
         episodes += f", {exported.unfinished:,} of them unfinished"
     if exported.dataset_id is None:

@@ -9,7 +9,7 @@ import click
 from emosim_core.cli.fields import SectionedCommand
 from emosim_core.cli.options import chosen_job, configuration_options, place_options
 from emosim_core.cli.places import new_job
-from emosim_core.cli.printing import print_short
+from emosim_core.cli.printing import print_results
 from emosim_core.cli.stopping import telling_progress
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 @click.command(cls=SectionedCommand)
 @configuration_options("EvaluationConfig", without=("user_split", "user_order"))
 @place_options("evaluation")
-@click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON and nothing else.")
-@click.option("--quiet", is_flag=True, help="Print only where the evaluation was written.")
 @click.option("--no-charts", is_flag=True, help="Draw no charts.")
 @click.pass_obj
 def evaluate(obj: dict[str, Any], /, **given: Any) -> None:
@@ -53,11 +51,7 @@ def evaluate(obj: dict[str, Any], /, **given: Any) -> None:
     options: dict[str, Any] = {"draw": drawing(not no_charts), "registry": registry}
     with telling_progress(job):
         results = _play(values, job, options, silent=as_json or quiet)
-    if not print_short({**results, "directory": str(job.path)}, job.path, as_json, quiet, indent=1):
-        from emosim_core.cli.output import console
-        from emosim_core.cli.results import print_evaluation
-
-        print_evaluation(console(), results, job.path)
+    print_results(results, job.path, as_json, quiet, indent=1)
 
 
 def _play(values: dict[str, Any], job: JobDirectory, options: dict[str, Any], silent: bool) -> dict[str, Any]:

@@ -27,8 +27,6 @@ _SUFFIXES = {"parquet": ".parquet", "csv": ".csv", "minari": "-minari"}
 @click.option("--format", type=FORMATS, help="Write the interactions in this format too.")
 @click.option("--export", type=click.Path(path_type=Path), help="Where to write them.  [beside the run]")
 @click.option("--dataset-id", help="Minari's name of the data set.  [emosim/PLUGIN/POLICY-v0]")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else.")
-@click.option("--quiet", is_flag=True, help="Print only where the run was written.")
 @click.pass_obj
 def log(
     obj: dict[str, Any],

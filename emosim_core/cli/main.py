@@ -76,11 +76,9 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            import difflib
+            from emosim_core.hooks.names import did_you_mean
 
-            close = difflib.get_close_matches(args[0], _COMMANDS, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise click.UsageError(error.message + hint, ctx) from None
+            raise click.UsageError(error.message + did_you_mean(args[0], _COMMANDS), ctx) from None
 
 
 def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:

@@ -48,7 +48,7 @@ def configuration_options(
 
 
 def place_options(what: str, out: str = "runs/...") -> Callable[[_Command], _Command]:
-    """Give a command that makes a ``what`` its ``--resume`` and ``--out``, whose default is ``out`` in words."""
+    """Give a command that makes a ``what``, by default in ``out``, the options on where it is and what is printed."""
     place = click.option("--out", type=click.Path(path_type=Path), help=f"Directory of the {what}.  [{out}]")
     resume = click.option(
         "--resume",
@@ -57,7 +57,9 @@ def place_options(what: str, out: str = "runs/...") -> Callable[[_Command], _Com
         metavar="[DIR]",
         help=f"Continue the {what} in DIR; without DIR, the one in --out, or the newest in runs/.",
     )
-    return lambda command: place(resume(command))
+    as_json = click.option("--json", "as_json", is_flag=True, help="Print the results as JSON and nothing else.")
+    quiet = click.option("--quiet", is_flag=True, help=f"Print only where the {what} was written.")
+    return lambda command: place(resume(as_json(quiet(command))))
 
 
 def command_hint(obj: Mapping[str, Any], config: Path | None) -> CommandHint:
@@ -88,10 +90,8 @@ def configured(
 ) -> dict[str, Any]:
     """Values of a configuration by field: ``given`` options of the command line over a TOML file over ``base``.
 
-    Options are by the path of their field, None where not given; what is ``written`` in the file by names of fields.
-
-    Raises:
-        ConfigurationError: an option is about a component that is not chosen, such as a language model.
+    Options are by the path of their field, None where not given; what is ``written`` in the file by names of fields. A
+    ConfigurationError where an option is about a component that is not chosen, such as a language model.
     """
     from emosim_core.hooks.fields import over, without_component
 
@@ -141,7 +141,6 @@ def chosen_job(
     """Resolve the configuration ``model`` of a command from options, configuration file and resumed job.
 
     Args:
-        obj: the context's object.
         given: the command's options; ``config``, ``out`` and ``resume`` are taken out.
         defaults: what holds where nothing else says anything.
         base: what holds before ``defaults``; the job that is resumed, if not given.
@@ -150,12 +149,11 @@ def chosen_job(
         begun: the file that a job has from its beginning on.
 
     Returns:
-        Values by field; the job that ``--resume`` names, None for a new one; what the base says.
-
-    Raises:
-        EmoSimError: an option is wrong, no domain is named, or there is nothing to resume.
+        Values by field; the job that ``--resume`` names, None for a new one; what the base says. An EmoSimError where
+        an option is wrong, no domain is named, or there is nothing to resume.
     """
     from emosim_core.runs.plain import own_files
+    from emosim_core.runs.records import stored_config
     from emosim_core.runs.trust import confirmed
 
     config, out, resume = (given.pop(name) for name in ("config", "out", "resume"))
@@ -164,7 +162,10 @@ def chosen_job(
     job = resumed_job(command, out, resume, begun)
     resumed = job.path if job is not None and job.resume else None
     own = keyboard(model, given, written)
-    source, stored = (base or _stored(command))(own, resumed)
+    if base is not None:
+        source, stored = base(own, resumed)
+    else:
+        source, stored = resumed, {} if resumed is None else stored_config(resumed, command)
     if resumed is not None:
         own_files(resumed)
     values = configured(model, given, written, {**(defaults or {}), **stored})
@@ -175,13 +176,6 @@ def chosen_job(
         hint = command_hint(obj, config)
         values = confirmed(source, values, own, stored, models or (model,), registry, hint)
     return values, job, stored
-
-
-def _stored(command: str) -> Base:
-    """What a run or a training that is resumed was made with."""
-    from emosim_core.runs.records import stored_config
-
-    return lambda own, resumed: (resumed, {} if resumed is None else stored_config(resumed, command))
 
 
 def cost_line(estimated: Estimate, more: str, bound: str = "up to ") -> str:
@@ -199,9 +193,7 @@ def cost_line(estimated: Estimate, more: str, bound: str = "up to ") -> str:
 def confirm_cost(agreed: bool) -> None:
     """Ask whether to begin with calls of a language model, whose cost was printed, unless that is agreed.
 
-    Raises:
-        ConfigurationError: nobody is there to be asked.
-        click.Abort: the answer is no.
+    The answer no is a click.Abort; that nobody is there to be asked, a ConfigurationError.
     """
     if not agreed and not sys.stdin.isatty():
         raise ConfigurationError(
@@ -213,10 +205,6 @@ def confirm_cost(agreed: bool) -> None:
 
 
 def need_plugin(values: Mapping[str, Any], registry: Registry) -> None:
-    """See that a domain is named.
-
-    Raises:
-        ConfigurationError: it is not; lists the domains that are installed.
-    """
+    """See that a domain is named; a ConfigurationError that it is not lists those that are installed."""
     if "plugin" not in values:
         raise ConfigurationError(f"choose a domain with --plugin, such as --plugin movies. {registry.known_domains()}")

@@ -21,7 +21,7 @@ from emosim_core.runs.words import END_REASONS as END_REASONS
 from emosim_core.runs.words import signed
 from emosim_core.runs.words import usage_rows as usage_rows
 from emosim_core.runs.words import who_answers as who_answers
-from emosim_core.terminal import Piece, clean, one_line, pieces, standard_streams
+from emosim_core.terminal import Piece, clean, counted, one_line, pieces, standard_streams
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -65,14 +65,8 @@ class Screen(Console):
 class Table(rich.table.Table):
     r"""A table in which a text is one line, unless the table folds it; a line break is shown as ``\n``.
 
-    It has no frame. Columns of text are aligned left, those of numbers right; a number is never broken.
-
-    Args:
-        *headings: headings of the columns.
-        rows: the cells of its rows.
-        texts: how many columns, from the first, are of text; the others are of numbers.
-        title: what stands above.
-        style: style of the headings.
+    It has no frame. Columns of text, ``texts`` of them from the first, are aligned left, those of numbers right; a
+    number is never broken.
     """
 
     def __init__(
@@ -328,7 +322,8 @@ def summary_table(summary: dict[str, Any]) -> Table:
     for name, key in (("most liked", "most_liked"), ("least liked", "least_liked")):
         if liked := summary[key]:
             lines = (
-                f"{one['mean_rating']:>5.2f}  {one_line(one['title'])} ({_times(one['ratings'])})" for one in liked
+                f"{one['mean_rating']:>5.2f}  {one_line(one['title'])} ({counted(one['ratings'], 'rating')})"
+                for one in liked
             )
             rows.append((name, "\n".join(lines)))
     if summary["steps_per_second"] is not None:
@@ -339,7 +334,3 @@ def summary_table(summary: dict[str, Any]) -> Table:
     for name, value in rows:
         table.add_row(name, Text(value))
     return table
-
-
-def _times(count: int) -> str:
-    return "1 rating" if count == 1 else f"{count} ratings"

@@ -34,11 +34,8 @@ def new_job(command: str, stem: str, out: Path | None, begun: str = MANIFEST) ->
 def resumed_job(command: str, out: Path | None, resume: str | None, begun: str = MANIFEST) -> JobDirectory | None:
     """The job that ``--resume`` means: the one it names, else that of ``--out``, else the newest in ``runs/``.
 
-    The remains of a failed start are begun again.
-
-    Raises:
-        ConfigurationError: the two name different directories, or the command has made nothing in ``runs/``.
-        RunError: a newer manifest there is not JSON.
+    The remains of a failed start are begun again. A ConfigurationError where the two name different directories, or the
+    command has made nothing in ``runs/``.
     """
     from emosim_core.runs.job import JobDirectory, holds_remains
     from emosim_core.runs.records import newest_of

@@ -56,3 +56,12 @@ def print_short(results: Mapping[str, Any], directory: Path, as_json: bool, quie
     elif quiet:
         print_line(str(directory))
     return as_json or quiet
+
+
+def print_results(results: Mapping[str, Any], directory: Path, as_json: bool, quiet: bool, indent: int = 2) -> None:
+    """Print results as :func:`print_short` does, or else as the report of their directory has them."""
+    if not print_short({**results, "directory": str(directory)}, directory, as_json, quiet, indent):
+        from emosim_core.cli.output import console
+        from emosim_core.cli.results import print_report
+
+        print_report(console(), directory)

@@ -75,11 +75,7 @@ def prompt(
 
 
 def _index(written: str, known: Mapping[str, int], what: str, option: str) -> int:
-    """An index from an id or, where there is no such id, from an index.
-
-    Raises:
-        ConfigurationError: it is neither.
-    """
+    """An index from an id or, where there is no such id, from an index; a ConfigurationError where it is neither."""
     from emosim_core.hooks.names import did_you_mean
 
     if written in known:
@@ -93,11 +89,7 @@ def _index(written: str, known: Mapping[str, int], what: str, option: str) -> in
 
 
 def _read_history(text: str, world: World) -> list[tuple[int, float]]:
-    """Items and ratings, oldest first.
-
-    Raises:
-        ConfigurationError: a part is not ITEM=RATING, there is no such item, or the rating is not on the scale.
-    """
+    """Items and ratings of ITEM=RATING,..., oldest first; a ConfigurationError names the part that is wrong."""
     scale, past = world.domain.scale, []
     for part in filter(None, (part.strip() for part in text.split(","))):
         item, _, rating = part.rpartition("=")
@@ -115,11 +107,7 @@ def _read_history(text: str, world: World) -> list[tuple[int, float]]:
 
 
 def _read_mood(text: str) -> list[float]:
-    """Valence and arousal.
-
-    Raises:
-        ConfigurationError: not two numbers in their ranges.
-    """
+    """Valence and arousal; a ConfigurationError where they are not two numbers in their ranges."""
     try:
         valence, arousal = (float(part) for part in text.split(","))
     except ValueError:

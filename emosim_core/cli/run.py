@@ -30,8 +30,6 @@ def run_options(defaults: Mapping[str, Any] | None = None) -> Callable[[_Command
 
 @click.command(cls=SectionedCommand)
 @run_options()
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else.")
-@click.option("--quiet", is_flag=True, help="Print only where the run was written.")
 @click.pass_obj
 def run(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> None:
     """Simulate episodes of a recommender with simulated users.
@@ -57,9 +55,7 @@ def simulate(
 ) -> CompletedRun:
     """Make or continue the run that the options of a command describe, those of :func:`run_options`.
 
-    Raises:
-        EmoSimError: an option is wrong, or the run cannot be made.
-        click.exceptions.Exit: it was interrupted.
+    An EmoSimError where an option is wrong or the run cannot be made; click.exceptions.Exit where it was interrupted.
     """
     from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import by_field

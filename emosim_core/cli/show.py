@@ -45,9 +45,9 @@ def show(directory: Path | None, episode: int | None, prompts: bool) -> None:
     if kind == RUN:
         _print_run(directory, screen) if episode is None else _print_episode(directory, episode, screen, prompts)
     elif episode is None:
-        from emosim_core.cli.results import print_directory
+        from emosim_core.cli.results import print_report
 
-        print_directory(kind, screen, directory)
+        print_report(screen, directory)
     else:
         raise ConfigurationError(f"--episode is for runs; {directory} holds {with_article(kind)}")
 
@@ -85,12 +85,9 @@ def _print_run(directory: Path, screen: Screen) -> None:
 
 
 def story(steps: list[dict[str, Any]], manifest: dict[str, Any], exchanges: Exchanges | None = None) -> list[str]:
-    """The lines of one episode's story.
+    """The lines of one episode's story, from its records in order and the manifest of the run.
 
-    Args:
-        steps: the episode's records, in order.
-        manifest: the run's manifest.
-        exchanges: prompts and raw answers of the episode, where they are to be shown.
+    ``exchanges`` are prompts and raw answers of the episode, where they are to be shown.
     """
     exchanges = dict(exchanges or {})
     user = User(**steps[0]["user_profile"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from operator import mul
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +12,7 @@ import click
 from emosim_core.cli.fields import SectionedCommand
 from emosim_core.cli.options import chosen_job, configuration_options, place_options
 from emosim_core.cli.places import new_job
-from emosim_core.cli.printing import print_short
+from emosim_core.cli.printing import print_line, print_results
 from emosim_core.cli.stopping import telling_progress
 
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 @click.command(cls=SectionedCommand)
 @configuration_options("TrainConfig")
 @place_options("training")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else.")
-@click.option("--quiet", is_flag=True, help="Print only where the training was written.")
 @click.pass_obj
 def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> None:
     """Train a recommender on simulated users.
@@ -55,13 +52,15 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
         summary = read_object(job.path / SUMMARY, TRAINED)
         if summary["timesteps"] >= checked.timesteps:
             job.tidy()
-            _print_end(summary, job.path, as_json, quiet, f"{job.path} is complete; nothing was left to do.")
+            if not silent:
+                print_line(f"{job.path} is complete; nothing was left to do.")
+            print_results(summary, job.path, as_json, quiet)
             return
     with telling_progress(job):
         with loading("items and users", silent=silent):
             training = Training(checked, job, registry=registry)
         summary = _train(training, silent)
-    _print_end(summary, job.path, as_json, quiet)
+    print_results(summary, job.path, as_json, quiet)
 
 
 def _train(training: Training, silent: bool) -> dict[str, Any]:
@@ -117,15 +116,3 @@ def _in_words(progress: TrainingProgress) -> list[str]:
     for group, value in (progress.evaluation or {}).items():
         parts.append(f"{group} users {value:.1f} in evaluation episodes")
     return [*parts, f"{progress.episodes:,} episodes", f"{progress.fps:,.0f} steps/s"]
-
-
-def _print_end(summary: dict[str, Any], directory: Path, as_json: bool, quiet: bool, first: str = "") -> None:
-    if print_short({**summary, "directory": str(directory)}, directory, as_json, quiet):
-        return
-    from emosim_core.cli.output import console
-    from emosim_core.cli.results import print_training
-
-    screen = console()
-    if first:
-        screen.print_line(first)
-    print_training(screen, summary, directory)

@@ -18,7 +18,7 @@ from emosim_core.cli.options import (
     place_options,
 )
 from emosim_core.cli.places import new_job
-from emosim_core.cli.printing import print_line, print_short
+from emosim_core.cli.printing import print_line, print_results
 from emosim_core.cli.stopping import telling_progress
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ _NOT_OURS = ("items", "user_dataset", "user_split", "test_fraction", "on_failed_
 @configuration_options("EnvironmentConfig", without=_NOT_OURS)
 @click.option("--yes", is_flag=True, help="Do not ask before model calls.")
 @place_options("validation", "runs/validation-...")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON and nothing else.")
-@click.option("--quiet", is_flag=True, help="Print only where the validation was written.")
 @click.pass_obj
 def validate(obj: dict[str, Any], /, **given: Any) -> None:
     """Measure how close simulated users are to real ones.
@@ -78,10 +76,7 @@ def validate(obj: dict[str, Any], /, **given: Any) -> None:
             _announce(screen, validation)
         with live_progress(screen, "users", validation.steps, silent=quiet) as progress:
             outcome = validation.run(job, lambda: progress.update(advance=1))
-    if not print_short({**outcome, "directory": str(job.path)}, job.path, as_json, quiet):
-        from emosim_core.cli.results import print_validation
-
-        print_validation(screen, outcome, job.path)
+    print_results(outcome, job.path, as_json, quiet)
 
 
 def _announce(screen: Screen, validation: Validation) -> None:

@@ -27,11 +27,7 @@ class BundledItems(DomainItems):
     """
 
     def prepare(self, setting: CatalogSetting) -> None:
-        """Take the domain.
-
-        Raises:
-            ConfigurationError: it names no package.
-        """
+        """Take the domain; a ConfigurationError where it names no package."""
         super().prepare(setting)
         if not self.domain.package:
             raise ConfigurationError(
@@ -41,11 +37,7 @@ class BundledItems(DomainItems):
         self._folder = files(self.domain.package) / "data"
 
     def load(self) -> LoadedItems:
-        """Read the items.
-
-        Raises:
-            DataError: a bundled file is missing or malformed, or the embeddings belong to other texts.
-        """
+        """Read the items; a DataError where a file is missing or malformed, or the embeddings are of other texts."""
         items = self.items()
         source = f"the {self.domain.words.items} bundled with {self._distribution}"
         vectors = self._folder / "sample.npz"
@@ -55,11 +47,7 @@ class BundledItems(DomainItems):
         return LoadedItems(items, table, name, source)
 
     def items(self) -> Sequence[Item]:
-        """The items without their embeddings.
-
-        Raises:
-            DataError: the bundled file is missing or malformed.
-        """
+        """The items without their embeddings; a DataError where the bundled file is missing or malformed."""
         domain, table = self.domain, self._folder / "sample.csv"
         if not table.is_file():
             raise DataError(
@@ -71,10 +59,7 @@ class BundledItems(DomainItems):
             return read_items_csv(path, domain.item_type, domain.columns, domain.words.items)
 
     def rebuild_embeddings(self) -> Path:
-        """Rebuild the bundled embeddings with a sentence model, after a change of the texts.
-
-        Returns:
-            The file that was written.
+        """Rebuild the bundled embeddings with a sentence model, after a change of the texts; returns their file.
 
         Raises:
             ConfigurationError: the sentence model cannot be loaded.

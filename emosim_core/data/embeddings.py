@@ -148,9 +148,6 @@ def _with_notes(embedded: Embedded, why: str, notes: Sequence[str]) -> Embedded:
     return replace(embedded, announcement=" ".join([f"{why}: used {embedded.name}.", *notes]))
 
 
-# ------------------------------------------------------------------------------------ sentence models
-
-
 def _sentence_embeddings(items: Sequence[Item], model: str, options: EmbeddingOptions) -> Embedded:
     def encode() -> NDArray[np.float32]:
         vectors = sentence_models.load(model).encode(
@@ -172,9 +169,6 @@ def _sentence_path(items: Sequence[Item], model: str, options: EmbeddingOptions)
     for file in sorted(file for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else ():
         state += f"\n{file.relative_to(folder)} {file.stat().st_size} {file.stat().st_mtime_ns}"
     return _cache_path(state, [item.text() for item in items])
-
-
-# ---------------------------------------------------------------------------------------------- words
 
 
 def _lexical_embeddings(items: Sequence[Item], options: EmbeddingOptions) -> Embedded:
@@ -248,9 +242,6 @@ def _unit_rows(table: NDArray[np.floating]) -> NDArray[np.floating]:
     return table / np.where(norms == 0, 1.0, norms)
 
 
-# ---------------------------------------------------------------------------------------------- cache
-
-
 def _cache_path(model: str, texts: Sequence[str]) -> Path:
     return cache_directory() / "embeddings" / f"{_checksum([model, *texts])}.npy"
 
@@ -284,15 +275,11 @@ def _cached(path: Path | None, count: int, make: Callable[[], NDArray[np.float32
 
 def _read(path: Path, count: int) -> NDArray[np.float32] | None:
     try:
-        with path.open("rb") as stream:
-            shape, dtype, in_columns = _npy_header(stream)
-            if len(shape) != 2 or shape[0] != count or dtype != np.float32:
-                raise ValueError(f"it holds {dtype} of shape {shape}")
-            vectors = _npy_body(stream, shape, dtype, in_columns)
-        if not _finite(vectors):
-            raise ValueError("it holds values that are no numbers")
-    except _READ_ERRORS as error:
-        warnings.warn(f"the cached embeddings {path} are damaged and are made anew: {error}", stacklevel=2)
+        vectors = load_array(path, count)
+        if vectors.dtype != np.float32:
+            raise DataError(path, f"holds {vectors.dtype}")
+    except DataError as error:
+        warnings.warn(f"cached embeddings are damaged and are made anew: {error}", stacklevel=2)
         return None
     return vectors
 
@@ -300,9 +287,6 @@ def _read(path: Path, count: int) -> NDArray[np.float32] | None:
 def _finite(vectors: NDArray[np.floating]) -> bool:
     # A sum is finite only if all its terms are; it needs no second array, as isfinite does.
     return bool(np.isfinite(vectors.sum(dtype=np.float64)))
-
-
-# ------------------------------------------------------------------------------------- arrays in files
 
 
 def load_array(path: str | os.PathLike[str], count: int) -> NDArray[np.floating]:
@@ -375,11 +359,7 @@ def save_bundled_embeddings(
 ) -> None:
     """Write embeddings beside the items that they belong to: half precision, normalized, in an ``.npz`` file.
 
-    Args:
-        vectors: their embeddings, shape ``(N, D)``.
-
-    Raises:
-        DataError: the file cannot be written.
+    ``vectors`` have the shape ``(N, D)``. A DataError where the file cannot be written.
     """
     stream = io.BytesIO()
     np.savez(

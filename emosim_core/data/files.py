@@ -9,7 +9,10 @@ import os
 import re
 import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+
+from emosim_core.errors import RunError
 
 _PARTIAL = re.compile(r"\..+\.partial-(\d+)", re.DOTALL)
 
@@ -80,14 +83,14 @@ def remove_partials(folder: Path, name: str | None = None) -> None:
     """
     partials = folder.rglob(".*.partial-*") if name is None else folder.glob(f".{glob.escape(name)}.partial-*")
     for path in list(partials):
-        if (match := _PARTIAL.fullmatch(path.name)) and not _alive(int(match[1])):
+        match = _PARTIAL.fullmatch(path.name)
+        # Ours are gone before this is called: a number comes again, in a container at once.
+        if match and (int(match[1]) == os.getpid() or not runs(int(match[1]))):
             remove_partial(path)
 
 
-def _alive(process: int) -> bool:
-    """Whether another process of this number runs on this machine; what cannot be known is taken to run."""
-    if process == os.getpid():  # ours are gone before this is called: a number comes again, in a container at once
-        return False
+def runs(process: int) -> bool:
+    """Whether a process of this number runs on this machine; what cannot be known is taken to run."""
     try:
         if os.name != "nt":  # where signal 0 is no mere question
             os.kill(process, 0)
@@ -96,3 +99,32 @@ def _alive(process: int) -> bool:
     except OSError:
         return True
     return True
+
+
+@contextlib.contextmanager
+def whole(out: Path) -> Iterator[Path]:
+    """A path to write a file to; it replaces ``out`` on success, and nothing is left of it on a RunError."""
+    with scratch(out) as partial:
+        yield partial
+        with partial.open("rb") as stream:
+            os.fsync(stream.fileno())
+        try:
+            os.link(partial, out)  # unlike a rename, this replaces nothing that another process has written meanwhile
+        except FileExistsError as error:
+            raise RunError(f"{out} exists already: another process wrote it meanwhile; choose another place") from error
+        except OSError:  # a file system without links
+            os.rename(partial, out)
+
+
+@contextlib.contextmanager
+def scratch(out: Path) -> Iterator[Path]:
+    """A path beside ``out``, gone in the end unless it was moved; a RunError where something cannot be written."""
+    final = Path(os.path.abspath(out))
+    partial = partial_path(final)
+    remove_partials(final.parent, final.name)
+    try:
+        yield partial
+    except OSError as error:
+        raise RunError(f"{out} cannot be written: {error.strerror or error}") from error
+    finally:
+        remove_partial(partial)

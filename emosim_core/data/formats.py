@@ -71,8 +71,7 @@ class Release:
     def beside(self, *patterns: str) -> TablePlace | None:
         """The file of the folder that the first of these patterns names, ``.gz`` or not; None where there is none.
 
-        Raises:
-            DataError: several files have such a name.
+        A DataError where several files have such a name.
         """
         return _only_match(_files(self.folder), patterns)
 

@@ -62,11 +62,7 @@ class CsvItems(DomainItems):
         self.options = options
 
     def load(self) -> LoadedItems:
-        """Read the items.
-
-        Raises:
-            DataError: a file is missing or malformed; names file, row and column.
-        """
+        """Read the items; a DataError names file, row and column of what is missing or malformed."""
         domain = self.domain
         items = read_items_csv(self.options.path, domain.item_type, domain.columns, domain.words.items)
         where = self.options.embeddings

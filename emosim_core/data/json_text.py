@@ -12,11 +12,7 @@ _LINES = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=F
 
 
 def loads(text: str | bytes, **options: Any) -> Any:
-    """The value of a JSON text; ``options`` as of :func:`json.loads`.
-
-    Raises:
-        ValueError: it is no JSON, or a number in it is none or not finite.
-    """
+    """The value of a JSON text, a ValueError where it is none; ``options`` as of :func:`json.loads`."""
     return json.loads(text, parse_constant=_finite, parse_float=_finite, **options)
 
 
@@ -30,11 +26,7 @@ def unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def dumps(value: Any, **options: Any) -> str:
-    """The JSON text of a value; ``options`` as of :func:`json.dumps`.
-
-    Raises:
-        ValueError: a number in it is not finite.
-    """
+    """The JSON text of a value with finite numbers, else a ValueError; ``options`` as of :func:`json.dumps`."""
     return json.dumps(value, allow_nan=False, **options)
 
 

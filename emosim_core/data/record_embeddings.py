@@ -49,11 +49,7 @@ class RecordEmbeddings:
         self._width = 0
 
     def add(self, values: Sequence[float] | None, row: int | str) -> None:
-        """Take the embedding of the next record.
-
-        Raises:
-            DataError: there are no numbers, not as many as in earlier records, or one is not a finite float32.
-        """
+        """Take the embedding of the next record; a DataError where it is not finite, or another length than before."""
         if values is None or not self.wanted:
             self._vectors.append(None)
             return

@@ -83,8 +83,7 @@ def _repository(model: str) -> str:
 def reach_hub(name: str) -> None:
     """See that the Hugging Face Hub answers anything at all about a model, as its client would try for minutes.
 
-    Raises:
-        OSError: it does not answer within 8 seconds.
+    An OSError where it does not answer within 8 seconds.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError

@@ -235,12 +235,9 @@ class _Table:
 
 @contextmanager
 def text_of(raw: io.BufferedReader, encoding: str | None = None, errors: str = "strict") -> Iterator[io.TextIOWrapper]:
-    """Text of a stream in an encoding, or in that which its first bytes tell: UTF-8, or another with its mark.
+    """Text of a stream, which is closed, in an encoding, or in that which its first bytes tell: UTF-8 or one of a mark.
 
-    Args:
-        raw: the stream; it is closed.
-        encoding: the encoding; None for that which the first bytes tell.
-        errors: what is done about bytes that are no UTF-8, as for :func:`open`.
+    ``errors`` is what is done about bytes that are no UTF-8, as for :func:`open`.
     """
     chosen = encoding or next((name for bom, name in _BOMS if raw.peek(4).startswith(bom)), "utf-8")
     utf8 = codecs.lookup(chosen).name in ("utf-8", "utf-8-sig")
@@ -283,11 +280,8 @@ def checked(
 class UniqueIds:
     """Refuses an identifier that stands in a file twice, and more records than may be held in memory.
 
-    Attributes:
-        field: what the file calls the identifier.
-
     Args:
-        field: what the file calls the identifier.
+        field: what the file calls the identifier; an attribute too.
         item_word: what it identifies, for messages ("film").
     """
 
@@ -298,11 +292,7 @@ class UniqueIds:
         self._most = max_records()
 
     def add(self, value: Hashable, row: int | str) -> None:
-        """Take the identifier of the next record.
-
-        Raises:
-            DataError: an earlier record has it; names both.
-        """
+        """Take the identifier of the next record; a DataError where an earlier one has it names both."""
         first = self._rows.setdefault(value, row)
         problem = ""
         if len(self._rows) > self._most:
@@ -314,11 +304,7 @@ class UniqueIds:
 
 
 def write_csv(path: str | os.PathLike[str], header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV file whole or not at all.
-
-    Raises:
-        DataError: the file cannot be written; what was there before stays.
-    """
+    """Write a CSV file whole or not at all; a DataError where it cannot be written."""
     target = Path(path).expanduser()
     text = io.StringIO(newline="")
     writer = csv.writer(text)

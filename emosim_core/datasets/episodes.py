@@ -42,12 +42,7 @@ class LoggedEpisode:
 
 
 def open_runs(directories: Sequence[Path]) -> list[LoggedRun]:
-    """The runs in directories.
-
-    Raises:
-        ConfigurationError: a directory is named twice.
-        RunError: a directory is no run, or its run took no step.
-    """
+    """The runs in directories; an EmoSimError where one is named twice, is no run, or took no step."""
     if len({directory.resolve() for directory in directories}) < len(directories):
         raise ConfigurationError("a run is named twice")
     names = [directory.resolve().name for directory in directories]
@@ -63,11 +58,9 @@ def open_runs(directories: Sequence[Path]) -> list[LoggedRun]:
 def logged_episodes(run: LoggedRun) -> Iterator[LoggedEpisode]:
     """The episodes of a run in the order in which they ended, those without an end last.
 
-    Episodes without a step, where the recommender had nothing to recommend, are left out. Memory is taken by
-    the episodes that were going on side by side, not by the run.
-
-    Raises:
-        RunError: as of :func:`~emosim_core.runs.records.read_records`.
+    Episodes without a step, where the recommender had nothing to recommend, are left out. Memory is taken by the
+    episodes that were going on side by side, not by the run. Errors are those of
+    :func:`~emosim_core.runs.records.read_records`.
     """
     going: dict[int, LoggedEpisode] = {}
     for record in read_records(run.directory):

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emosim_core.data.files import whole
 from emosim_core.datasets.episodes import open_runs
-from emosim_core.datasets.files import whole
 from emosim_core.errors import ConfigurationError, MissingDependencyError
 from emosim_core.hooks import Registry
 from emosim_core.runs.trust import CommandHint

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
+from emosim_core.data.files import scratch
 from emosim_core.datasets.episodes import LoggedEpisode, LoggedRun, logged_episodes
-from emosim_core.datasets.files import scratch
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import all_fields, by_field
@@ -78,12 +78,6 @@ def write_minari(
 
     Returns:
         The name of the data set; episodes, episodes without an end, and steps.
-
-    Raises:
-        ConfigurationError: the runs are about different environments, or the data set is there already.
-        RunError: items or users of a run are not those that its configuration brings now, or something cannot be
-            written.
-        EmoSimError: something that the configuration names cannot be used any more, or must be given again.
     """
     registry = registry or Registry()
     configs: list[RunConfig] = [
@@ -120,9 +114,6 @@ def write_minari(
     finally:
         world.close()
     return dataset_id, *counts
-
-
-# ------------------------------------------------------------------------------------------ which world
 
 
 def _environment(config: RunConfig, **how: Any) -> dict[str, Any]:
@@ -162,9 +153,6 @@ def _check_world(run: LoggedRun, world: World) -> None:
 def _policy(runs: Sequence[LoggedRun]) -> str:
     names = {str(run.manifest["parts"].get("policy", {}).get("name", "unknown")) for run in runs}
     return names.pop() if len(names) == 1 else "mixed"
-
-
-# --------------------------------------------------------------------------------------------- episodes
 
 
 def _write(runs: Sequence[LoggedRun], env: EmoSimEnv, dataset_id: str) -> tuple[int, int, int]:
@@ -288,9 +276,6 @@ class Rebuilt:
 
     def _damaged(self, episode: LoggedEpisode, problem: str) -> RunError:
         return RunError(f"{self._run.directory}, episode {episode.number}: {problem}; the records were changed")
-
-
-# ------------------------------------------------------------------------------------------------ files
 
 
 @contextmanager

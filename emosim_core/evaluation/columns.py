@@ -174,11 +174,7 @@ _FLOATS = ("step_reward", "moods", "slate_rating", "rating")
 
 
 def read_run(directory: Path, seen: Seen = lambda episode, record: None) -> RunColumns:
-    """Read a run; ``seen`` is that of :meth:`RunColumns.read`.
-
-    Raises:
-        RunError: the directory holds no run, or a file of it is damaged.
-    """
+    """Read a run; ``seen`` is that of :meth:`RunColumns.read`. A RunError where there is none, or it is damaged."""
     manifest = run_manifest(directory)
     summary = read_summary(directory) if (directory / SUMMARY).exists() else None
     return RunColumns(directory, manifest, summary).read(read_records(directory), seen)

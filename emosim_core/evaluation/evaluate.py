@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from emosim_core.components.base import Policy
+from emosim_core.data.files import scratch
 from emosim_core.errors import ConfigurationError, EmoSimError, LLMBudgetError
-from emosim_core.evaluation.logs import same_logs, take_over
 from emosim_core.evaluation.plan import (
     LOG_EPISODES,
     LOG_SEED,
@@ -35,9 +36,9 @@ from emosim_core.evaluation.results import (
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field, over, split_names
 from emosim_core.runs.job import JobDirectory, holds_remains, job_directory
-from emosim_core.runs.manifest import begin_job, check_same, now
+from emosim_core.runs.manifest import begin_job, check_same, make_manifest, now
 from emosim_core.runs.plain import own_files
-from emosim_core.runs.records import FORMAT, MANIFEST
+from emosim_core.runs.records import FORMAT, INTERACTIONS, MANIFEST, SUMMARY, read_manifest
 from emosim_core.runs.runner import Run
 from emosim_core.runs.trust import CommandHint, confirmed
 from emosim_core.runs.typed import typed
@@ -94,10 +95,8 @@ def evaluate(
 def base(values: Mapping[str, Any], resumed: Path | None) -> tuple[Path | None, dict[str, Any]]:
     """The directory that says what an evaluation is made with by default, and what it says.
 
-    It is the one that is ``resumed``, or the first trained recommender of ``values``; None where there is none.
-
-    Raises:
-        RunError: there is nothing to resume, or the first recommender is none.
+    It is the one that is ``resumed``, or the first trained recommender of ``values``; None where there is none. A
+    RunError where there is nothing to resume, or the first recommender is none.
     """
     if resumed is not None:
         stored = stored_evaluation(resumed)["config"]
@@ -149,8 +148,6 @@ class Evaluation:
         new = {"config": self.config.stored()}
         check_same(self.out, {"config": stored["config"]}, new, _MAY_CHANGE, EvaluationConfig)
 
-    # ----------------------------------------------------------------------------------------- playing
-
     def run(self, on_message: Callable[[str], None], on_progress: Callable[[Progress], None]) -> None:
         """Simulate what has not been simulated yet; completed episodes are kept whatever happens."""
         world = assemble(self.config.run("random", self.config.user_splits[0]), self._registry)
@@ -197,7 +194,7 @@ class Evaluation:
     def _take_logs(self, config: RunConfig, world: World, on_message: Callable[[str], None]) -> None:
         """Take the logs of an earlier evaluation over, or say that they are simulated."""
         why = "Some recommenders learn from logs, and --logs names none"
-        existing = same_logs(self.out, config, world, self._registry)
+        existing = _same_logs(self.out, config, world, self._registry)
         if existing is None:
             on_message(
                 f"{why}: {config.episodes:,} episodes of {config.policy!r} with the train users are simulated first, "
@@ -205,7 +202,7 @@ class Evaluation:
             )
             return
         on_message(f"{why}: those of {existing.parent}, which were made the same, are used again.")
-        take_over(existing, self.out / LOGS)
+        _take_over(existing, self.out / LOGS)
 
     def _policy(self, one: Recommender) -> Any:
         return with_logs(one.policy, self.config.logs or [str(self.out / LOGS)]) if one.needs_logs else one.policy
@@ -272,3 +269,30 @@ class Evaluation:
             self.job.discard(ITEMS, RESULTS)
         elif isinstance(error, LLMBudgetError) and self._runs_rated > 1:
             error.args = (f"{error}\nThe runs of this evaluation have cost {self._spent:.6g} since it was started.",)
+
+
+def _same_logs(out: Path, config: RunConfig, world: World, registry: Registry) -> Path | None:
+    """Complete logs of an evaluation beside ``out`` that a run of ``config`` in ``world`` would repeat; the newest."""
+    policy = registry.resolve("policy", config.policy, world.domain.name).describe()
+    manifest = make_manifest(world, config)
+    manifest = {**manifest, "parts": {**manifest["parts"], "policy": policy}}
+    candidates = [place for place in out.parent.glob(f"*/{LOGS}") if place.parent != out and not place.is_symlink()]
+    for place in sorted(candidates, key=lambda place: place.stat().st_mtime, reverse=True):
+        try:
+            own_files(place)
+            stored = read_manifest(place)
+            check_same(place, stored, manifest, (), RunConfig)
+            if stored.get("versions") == manifest["versions"] and is_complete(place):
+                return place
+        except (EmoSimError, OSError):
+            continue  # made otherwise, or damaged: no logs for this evaluation
+    return None
+
+
+def _take_over(logs: Path, place: Path) -> None:
+    """Copy complete logs, whole or not at all. Raises RunError: they cannot be copied."""
+    with scratch(place) as folder:
+        folder.mkdir()
+        for name in (MANIFEST, INTERACTIONS, SUMMARY):
+            shutil.copyfile(logs / name, folder / name)
+        folder.rename(place)

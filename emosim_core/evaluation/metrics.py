@@ -28,7 +28,7 @@ class Metric:
     """One metric: tables, files, reports and docs show what stands here.
 
     Attributes:
-        name: in files; ``title`` is its name on the screen, where there is little room, ``label`` in reports.
+        name: in files; ``label`` is its name on the screen and in reports.
         help: its definition, in one line. E is the number of episodes.
         better: ``higher`` or ``lower``; empty where neither is better.
         unit: of its values; ``%`` for a share, which is shown in per cent.
@@ -40,7 +40,6 @@ class Metric:
     """
 
     name: str
-    title: str
     label: str
     help: str
     better: str = ""
@@ -177,11 +176,7 @@ class Episodes:
 
 
 def whole_episodes(run: RunColumns, items: ItemTable) -> Episodes:
-    """All episodes of a complete run.
-
-    Raises:
-        RunError: there is no episode, an episode has no end, or an item is not in the catalog.
-    """
+    """All episodes of a complete run; a RunError where there is none, one has no end, or an item is not known."""
     unfinished = [episode.number for episode in run.episodes if episode.end_reason == UNFINISHED]
     if unfinished or not run.episodes:
         problem = f"episode {unfinished[0]} has no end" if unfinished else "it has no episode"
@@ -191,9 +186,6 @@ def whole_episodes(run: RunColumns, items: ItemTable) -> Episodes:
     if strange is not None:
         raise RunError(f"{run.directory} recommended {strange!r}, which is not in the catalog of the evaluation")
     return Episodes(run, run.episodes, items)
-
-
-# ------------------------------------------------------------------------------------ quality of lists
 
 
 def average_precision(relevant: NDArray[np.bool_]) -> Floats:
@@ -232,34 +224,33 @@ def _ratio(over: str, under: str) -> Callable[[Episodes], tuple[Floats, Floats]]
 
 # fmt: off
 METRICS: tuple[Metric, ...] = (
-    Metric("mean_reward", "reward", "reward per episode", "sum of all rewards / E",
+    Metric("mean_reward", "reward per episode", "sum of all rewards / E",
            better="higher", decimals=1, sums=_mean(lambda episodes: episodes.each("reward"))),
-    Metric("reward_per_step", "per step", "reward per step", "sum of all rewards / number of all steps",
+    Metric("reward_per_step", "reward per step", "sum of all rewards / number of all steps",
            better="higher", decimals=2, chart=False, sums=_ratio("reward", "steps")),
-    Metric("mean_rating", "rating", "mean rating", "mean rating of all consumed items, after perturbation",
+    Metric("mean_rating", "mean rating", "mean rating of all consumed items, after perturbation",
            better="higher", decimals=2, chart=False, sums=_ratio("total", "rated")),
-    Metric("share_liked", "liked", "share liked", "share of these ratings that are liked",
+    Metric("share_liked", "share liked", "share of these ratings that are liked",
            better="higher", unit="%", decimals=1, sums=_ratio("liked", "rated")),
-    Metric("episode_length", "steps", "steps per episode", "number of all steps / E",
+    Metric("episode_length", "steps per episode", "number of all steps / E",
            better="higher", unit="steps", decimals=1, sums=_mean(lambda episodes: episodes.each("steps"))),
-    Metric("map_at_10", "MAP@10", "MAP@10", "mean of AP = (1/10) sum over k = 1..10 of P(k) rel(k)",
+    Metric("map_at_10", "MAP@10", "mean of AP = (1/10) sum over k = 1..10 of P(k) rel(k)",
            better="higher", of_lists=True, sums=_mean(lambda episodes: average_precision(episodes.relevant))),
-    Metric("mrr_at_10", "MRR@10", "MRR@10", "mean of 1 / rank of the first liked item, 0 where none is liked",
+    Metric("mrr_at_10", "MRR@10", "mean of 1 / rank of the first liked item, 0 where none is liked",
            better="higher", of_lists=True, sums=_mean(lambda episodes: reciprocal_rank(episodes.relevant))),
-    Metric("ndcg_at_10", "nDCG@10", "nDCG@10",
-           "mean of the sum over k of g(k) / log2(k + 1), over the same of ten top marks", better="higher",
-           of_lists=True, sums=_mean(lambda episodes: discounted_gain(episodes.list_ratings, episodes.catalog.scale))),
-    Metric("personalization", "personalization", "personalization",
-           "1 - mean cosine of the lists of two episodes of different users", of_lists=True),
-    Metric("coverage", "coverage", "coverage", "share of the catalog that was recommended at least once",
+    Metric("ndcg_at_10", "nDCG@10", "mean of the sum over k of g(k) / log2(k + 1), over the same of ten top marks",
+           better="higher", of_lists=True,
+           sums=_mean(lambda episodes: discounted_gain(episodes.list_ratings, episodes.catalog.scale))),
+    Metric("personalization", "personalization", "1 - mean cosine of the lists of two episodes of different users",
+           of_lists=True),
+    Metric("coverage", "coverage", "share of the catalog that was recommended at least once",
            unit="%", decimals=1, of_lists=True),
-    Metric("novelty", "novelty", "novelty",
-           "mean over all recommendations of -log2 of the item's share of all public counts",
+    Metric("novelty", "novelty", "mean over all recommendations of -log2 of the item's share of all public counts",
            unit="bits", decimals=2, of_lists=True, sums=lambda episodes: episodes.surprises),
-    Metric("valence_at_end", "valence", "valence at the end", "mean valence after the last step, -1 to 1",
+    Metric("valence_at_end", "valence at the end", "mean valence after the last step, -1 to 1",
            better="higher", decimals=2, signed=True, chart=False,
            sums=_mean(lambda episodes: episodes.each("mood")[:, 0])),
-    Metric("arousal_at_end", "arousal", "arousal at the end", "mean arousal after the last step, 0 to 1",
+    Metric("arousal_at_end", "arousal at the end", "mean arousal after the last step, 0 to 1",
            decimals=2, chart=False, sums=_mean(lambda episodes: episodes.each("mood")[:, 1])),
 )
 # fmt: on
@@ -268,11 +259,8 @@ METRICS: tuple[Metric, ...] = (
 
 def metric_named(name: str) -> Metric:
     """The metric of this name; one that is shown as it is named, if there is none."""
-    words = name.replace("_", " ")
-    return next((metric for metric in METRICS if metric.name == name), Metric(name, words, words, ""))
+    return next((metric for metric in METRICS if metric.name == name), Metric(name, name.replace("_", " "), ""))
 
-
-# ------------------------------------------------------------------------------------------ intervals
 
 Estimate = dict[str, float | None]
 """``estimate``, ``low`` and ``high``; None where there is none."""

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, field_validator
 
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import all_fields, by_field
 from emosim_core.hooks.names import spelled
+from emosim_core.model.frozen import option
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import MANIFEST, read_manifest, run_manifest
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, RunConfig, read_config
@@ -43,46 +44,31 @@ class EvaluationConfig(EnvironmentConfig):
 
     model_config = ConfigDict(title="Evaluation")
 
-    recommenders: tuple[str, ...] = Field(
-        default=(),
-        description="Directories of trained recommenders, with commas between.",
-        json_schema_extra={"unset": "none"},
+    recommenders: tuple[str, ...] = option(
+        (), "Directories of trained recommenders, with commas between.", unset="none"
     )
-    policies: tuple[ComponentChoice, ...] = Field(
-        default=(),
-        description="Other recommenders, with commas between, such as random,popular.",
-        json_schema_extra={"unset": "none"},
+    policies: tuple[ComponentChoice, ...] = option(
+        (), "Other recommenders, with commas between, such as random,popular.", unset="none"
     )
-    user_splits: tuple[Literal["train", "test", "all"], ...] = Field(
-        default=("train", "test"),
+    user_splits: tuple[Literal["train", "test", "all"], ...] = option(
+        ("train", "test"),
+        "User splits to measure on, each by itself: train, test, all, with commas between.",
         min_length=1,
-        description="User splits to measure on, each by itself: train, test, all, with commas between.",
     )
-    episodes: int = Field(
-        default=240,
+    episodes: int = option(240, "Episodes of each recommender on each user split.", ge=1, unit="episodes")
+    seed: int = option(EVALUATION_SEED, "Seed of all random numbers; not that of a training.", ge=0, le=2**63 - 1)
+    num_envs: int | None = option(
+        None,
+        "Episodes that are simulated as one batch; changes the speed alone.",
         ge=1,
-        description="Episodes of each recommender on each user split.",
-        json_schema_extra={"unit": "episodes"},
+        unset="as for emosim run",
+        unit="episodes",
     )
-    seed: int = Field(
-        default=EVALUATION_SEED, ge=0, le=2**63 - 1, description="Seed of all random numbers; not that of a training."
+    logs: tuple[str, ...] = option(
+        (), "Runs for recommenders that learn from logs, with commas between.", unset="simulated first"
     )
-    num_envs: int | None = Field(
-        default=None,
-        ge=1,
-        description="Episodes that are simulated as one batch; changes the speed alone.",
-        json_schema_extra={"unset": "as for emosim run", "unit": "episodes"},
-    )
-    logs: tuple[str, ...] = Field(
-        default=(),
-        description="Runs for recommenders that learn from logs, with commas between.",
-        json_schema_extra={"unset": "simulated first"},
-    )
-    resamples: int = Field(
-        default=2000,
-        ge=100,
-        description="Bootstrap resamples of the users for the intervals.",
-        json_schema_extra={"unit": "resamples", "rare": True},
+    resamples: int = option(
+        2000, "Bootstrap resamples of the users for the intervals.", ge=100, unit="resamples", rare=True
     )
 
     @field_validator("recommenders", "logs", "user_splits")
@@ -134,8 +120,7 @@ def with_user_splits(values: Mapping[str, Any]) -> dict[str, Any]:
 def recommenders_of(config: EvaluationConfig, registry: Registry) -> list[Recommender]:
     """The recommenders of a configuration, models first, each with a name of its own.
 
-    Raises:
-        EmoSimError: there is none, one is named twice, a name or an option is wrong, or a model is none.
+    An EmoSimError where there is none, one is named twice, a name or an option is wrong, or a model is none.
     """
     if not config.recommenders and not config.policies:
         raise ConfigurationError(
@@ -202,15 +187,8 @@ def _distinct(names: Iterable[str]) -> list[str]:
     return distinct
 
 
-# --------------------------------------------------------------------------------------------- models
-
-
 def model_config(model: str) -> dict[str, Any]:
-    """What a trained recommender was trained with: the table ``config`` of its manifest.
-
-    Raises:
-        RunError: the directory is not one of a trained recommender.
-    """
+    """The table ``config`` of a trained recommender's manifest; a RunError where its directory holds none."""
     if not (Path(model) / MANIFEST).is_file():
         raise RunError(f"{model} is no trained recommender: it has no {MANIFEST}; 'emosim train' makes one")
     config: dict[str, Any] = read_manifest(Path(model))["config"]
@@ -239,11 +217,7 @@ def model_environment(model: str) -> dict[str, Any]:
 
 
 def notes_on(config: EvaluationConfig) -> list[str]:
-    """What one should know who reads the metrics: models trained elsewhere, and what knows who or what is measured.
-
-    Raises:
-        RunError: the directory of a model is not one of a trained recommender.
-    """
+    """What one should know who reads the metrics: models trained elsewhere, and what knows who or what is measured."""
     here = by_field(EvaluationConfig, config.model_dump(mode="json"))
     notes = []
     for model in config.recommenders:

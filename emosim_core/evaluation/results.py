@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, TypeAdapter, with_config
-from typing_extensions import TypedDict
+from pydantic import Field, TypeAdapter
 
 from emosim_core.errors import RunError
 from emosim_core.evaluation.columns import read_run
@@ -22,7 +21,7 @@ from emosim_core.runs.job import write_file
 from emosim_core.runs.plain import child
 from emosim_core.runs.reading import check, check_format
 from emosim_core.runs.records import FORMAT, SUMMARY, read_json, read_summary, run_manifest
-from emosim_core.runs.schemas import Choice, Count, Environment, Name, Number
+from emosim_core.runs.schemas import Choice, Count, Environment, Name, Number, Written
 from emosim_core.runs.typed import continue_with
 from emosim_core.runs.usage import summed
 
@@ -34,8 +33,7 @@ LOGS = "logs"
 CHARTS = "charts"
 
 
-@with_config(strict=True, allow_inf_nan=False)
-class _Recommender(TypedDict):
+class _Recommender(Written):
     """A recommender that is compared; ``folder`` lies in the evaluation."""
 
     name: Name
@@ -44,7 +42,6 @@ class _Recommender(TypedDict):
     folder: Annotated[str, Field(pattern=r"^[^/\\.\x00][^/\\\x00]*$")]
 
 
-@with_config(strict=True, allow_inf_nan=False)
 class _Config(Environment):
     """What is used of the configuration of an evaluation."""
 
@@ -53,8 +50,7 @@ class _Config(Environment):
     user_splits: list[Literal["all", "train", "test"]]
 
 
-@with_config(strict=True, allow_inf_nan=False)
-class _Plan(TypedDict):
+class _Plan(Written):
     """What evaluation.json holds before anything is measured."""
 
     format: Count
@@ -91,10 +87,8 @@ def is_complete(directory: Path) -> bool:
 def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
     """Make all metrics of an evaluation from its records, write them, and return what evaluation.json holds.
 
-    All its runs are complete; there are as many ``resamples`` of the users as before if not given.
-
-    Raises:
-        RunError: a file is missing or damaged, a run is not complete, or two recommenders met different users.
+    There are as many ``resamples`` of the users as before if not given. A RunError where a file is missing or damaged,
+    a run is not complete, or two recommenders met different users.
     """
     plan = stored_evaluation(out)
     config = plan["config"]

@@ -96,11 +96,7 @@ class Component:
         return f"{self.name}{number}" + (f":{self.value.upper()}" if self.value else "")
 
     def options_model(self) -> type[BaseModel] | None:
-        """The model of the options, imported now.
-
-        Raises:
-            BrokenPluginError: it cannot be imported.
-        """
+        """The model of the options, imported now; a BrokenPluginError where it cannot be."""
         try:
             return None if self.options is None else load_object(self.options)
         except Exception as error:

@@ -43,11 +43,7 @@ class Request:
 
     @classmethod
     def read(cls, value: str | Mapping[str, Any]) -> Request:
-        """A request from what an option or a configuration file holds.
-
-        Raises:
-            ConfigurationError: a table without a name.
-        """
+        """A request from what an option or a configuration file holds; a table must have a name."""
         if isinstance(value, str):
             name, colon, text = value.strip().partition(":")
             return cls(name.strip(), text if colon else None, written=value.strip())
@@ -78,14 +74,11 @@ def split_number(name: str) -> tuple[str, float] | None:
 def written_options(
     component: Component, request: Request, number: float | None = None, whole: bool = False
 ) -> dict[str, Any]:
-    """The options of a component as written: unchecked, without its presets.
+    """The options of a component as written: unchecked, without its presets, none of them twice.
 
     Args:
         number: the trailing number of the name, where the component reads one.
         whole: whether all that was written is the option that ``component.value`` names.
-
-    Raises:
-        ConfigurationError: one is given twice, or the component has none.
     """
     model, where = component.options_model(), component.title
     values: dict[str, Any] = {}

@@ -29,6 +29,7 @@ from emosim_core.hooks.fields import extra
 from emosim_core.hooks.names import (
     Request,
     checked_options,
+    did_you_mean,
     nearest,
     package_hint,
     split_number,
@@ -119,9 +120,7 @@ class Resolved:
     def build(self, expected: type = object) -> Any:
         """Import the factory and call it: with the options, and with the parts where the options name components.
 
-        Raises:
-            BrokenPluginError: the factory cannot be imported or raises an error of its own.
-            PluginError: it returns something that is not of the interface ``expected``.
+        A PluginError where it cannot be imported, raises, or returns something that is not ``expected``.
         """
         who = f"{self.component.title} of {self.provider.label}"
         given: list[Any] = [] if self.component.options is None else [self.options]
@@ -178,9 +177,7 @@ class Registry:
             only = [name.strip() for name in listed.split(",") if name.strip()]
             installed = [entry.name for entry, _ in entry_points]
             for name in (name for name in only if name not in installed):
-                close = nearest(name, installed)
-                hint = f"; did you mean {close[0]!r}?" if close else ""
-                message = f"EMOSIM_PLUGINS names {name!r}, which is not installed{hint}"
+                message = f"EMOSIM_PLUGINS names {name!r}, which is not installed.{did_you_mean(name, installed)}"
                 warnings.warn(message, PluginWarning, stacklevel=3)
         self._allowed = only
         self._strict = strict
@@ -217,13 +214,7 @@ class Registry:
         return tuple(self._records)
 
     def load(self, name: str) -> PluginRecord:
-        """Load the plugin of this name.
-
-        Raises:
-            UnknownNameError: no plugin has this name.
-            NameConflictError: two distributions bring a plugin of this name.
-            PluginError: it cannot be used.
-        """
+        """Load the plugin of this name; an UnknownNameError, NameConflictError or PluginError where it cannot be."""
         matches = [record for record in self._records if record.name == name]
         if not matches:
             names = [record.name for record in self._records]

@@ -64,10 +64,7 @@ class ProfilePolicy(ScoredPolicy):
     def trainset(self) -> tuple[Any, Ints]:
         """The logged pairs as a ``surprise.Trainset``, and the number that each item has in it, -1 for none.
 
-        The numbers of the users in it are their numbers in the logs.
-
-        Raises:
-            MissingDependencyError: scikit-surprise is not installed.
+        The numbers of the users in it are their numbers in the logs. A MissingDependencyError without scikit-surprise.
         """
         try:
             from surprise import Dataset, Reader

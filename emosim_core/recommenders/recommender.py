@@ -17,7 +17,7 @@ from emosim_core.data.files import write_whole
 from emosim_core.errors import ConfigurationError, MissingDependencyError, RunError
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.reading import check, read_bytes, read_object
-from emosim_core.runs.schemas import Count, Name, Number
+from emosim_core.runs.schemas import Count, Name, Number, Written
 from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ _MIDDLE_TRAIT = 2
 """Stands for a trait that is not known."""
 
 
-@with_config(strict=True)
-class _Item(TypedDict):
+class _Item(Written):
     id: Name
     title: str
 
@@ -61,8 +60,7 @@ class _Net(TypedDict):
     hidden: list[Size]
 
 
-@with_config(strict=True, allow_inf_nan=False)
-class _Description(TypedDict):
+class _Description(Written):
     """What recommender.json holds."""
 
     format: Count
@@ -182,14 +180,11 @@ class Recommender:
         }
 
     def scores(self, observations: Mapping[str, NDArray]) -> NDArray[np.float32]:
-        """Scores of all items, shape ``(R, N)``; -1e8 where consumed.
+        """Scores of all items, shape ``(R, N)``; -1e8 where consumed. A ConfigurationError where one is not finite.
 
         Args:
             observations: observations of R users, by name, with ``consumed``; ``user`` is an index
                 into :attr:`users`, -1 for a stranger.
-
-        Raises:
-            ConfigurationError: a score is no finite number.
         """
         import torch
 

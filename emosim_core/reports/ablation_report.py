@@ -3,33 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from emosim_core.reports.chart import Chart, Table, identifier, with_intervals
-from emosim_core.reports.report import Fact, Report, Section, flat, interval, read_results, setup_tables
+from emosim_core.reports.chart import Chart, Table, identifier, with_ends, with_intervals
+from emosim_core.reports.report import Fact, Report, Section, flat, interval, read_results, setup_tables, usage_sections
+from emosim_core.runs.records import MANIFEST, read_json
 from emosim_core.runs.typed import continue_with
-from emosim_core.runs.words import decimal
+from emosim_core.runs.words import decimal, signed
+from emosim_core.terminal import counted
 
-KIND = "ablation"
 RESULTS = "results.json"
 
 SHARE = "success share"
 """The measure that most studies have."""
 
+_BRACKETS = "In brackets are 95 % intervals."
+
 Metrics = Sequence[Mapping[str, Any]]
 
 
-def report_of_ablation(directory: Path) -> Report:
-    """The report of an ablation; errors as of :func:`read_results`."""
-    manifest, results = read_results(directory, "ablate", RESULTS)
+def report_of_ablation(directory: Path, computed: Mapping[str, Any] | None = None) -> Report:
+    """The report of an ablation; errors as of :func:`read_results`.
+
+    ``computed`` are results that were computed anew from its records, in place of those that are stored.
+    """
+    from emosim_core.studies.ablation.ablation import usage
+
+    if computed is None:
+        manifest, results = read_results(directory, "ablate", RESULTS)
+    else:
+        manifest, results = read_json(directory / MANIFEST), dict(computed)
     jobs, differences = results["jobs"], results["differences"]
     rows: Metrics = results["pooled"] or jobs
     varying, same, seeds = grid_of(results)
     variants = {_variant(one["variant"], varying) for one in rows}
     headline = f"{len(results['studies'])} studies, {counted(len(variants), 'variant')}"
     headline += f" ({', '.join(varying)})" if varying else ""
-    headline += f", {counted(len(seeds), 'seed')}. The same in all: {', '.join(same)}." if same else "."
+    headline += f", {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}."
+    headline += f" The same in all: {', '.join(same)}." if same else ""
+    headline += "" if results["uses_llm"] else " No language model was called."
     report = Report("ablation", f"{results['title']}: how faithfully users are simulated", headline)
     ratings, failed = (sum(one[count] for one in jobs) for count in ("ratings", "failed"))
     decided = [one for one in differences if is_decided(one)]
@@ -50,7 +64,8 @@ def report_of_ablation(directory: Path) -> Report:
     report.notes += [str(one) for one in manifest.get("announcements", ())]
     report.sections += _overview(results["studies"], rows, varying, decided)
     for study in results["studies"]:
-        report.sections.append(_section(study, [one for one in rows if one["study"] == study], differences, varying))
+        report.sections.append(_section(study, results, varying))
+    report.sections += usage_sections(usage(directory)) if manifest.get("jobs") else ()
     report.sections.append(_setup(manifest, results))
     return report
 
@@ -79,11 +94,6 @@ def better_of(difference: Mapping[str, Any], names: Sequence[str]) -> str | None
 def side_of(metric: Mapping[str, Any]) -> str:
     """What a metric is about within its study."""
     return str(metric["side"] or metric["metric"])
-
-
-def counted(count: int, what: str) -> str:
-    """A count with what is counted, in the plural where it is not one."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _words(study: str) -> str:
@@ -126,13 +136,18 @@ def _differences(title: str, differences: Metrics, with_study: bool) -> Table:
     for one in differences:
         names = [_variant(one[which], one["differs"]) for which in ("first", "second")]
         undecided = "the same" if one["low"] == one["high"] == 0 else "not decided"
-        row = (_words(one["study"]), " - ".join(names), side_of(one), decimal(one["estimate"], 3, sign=True))
-        rows.append((*row, interval(one, 3, sign=True), better_of(one, names) or undecided)[not with_study :])
-    columns = ("study", "variants", "side", "difference", "interval", "better")[not with_study :]
+        difference = with_ends(one, partial(signed, decimals=3))
+        row = (_words(one["study"]), " - ".join(names), side_of(one), difference, better_of(one, names) or undecided)
+        rows.append(row[not with_study :])
+    columns = ("study", "variants", "side", "difference", "better")[not with_study :]
     return Table(title, columns, rows, "On the same trials, which are drawn together.")
 
 
-def _section(study: str, jobs: Metrics, differences: Metrics, varying: Sequence[str]) -> Section:
+def _section(study: str, results: Mapping[str, Any], varying: Sequence[str]) -> Section:
+    single, pooled, differences = (
+        [one for one in results[part] if one["study"] == study] for part in ("jobs", "pooled", "differences")
+    )
+    jobs: Metrics = pooled or single
     names = [_variant(one["variant"], varying) for one in jobs]
     charts: list[Chart] = []
     by_side: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
@@ -154,16 +169,24 @@ def _section(study: str, jobs: Metrics, differences: Metrics, varying: Sequence[
         charts += _groups(study, what, names, sides)
     rows = [
         (
-            *(name, side_of(metric), decimal(metric["estimate"], 3), interval(metric, 3)),
+            *(name, side_of(metric), with_ends(metric, "{:.3f}".format)),
+            *([_of_each_seed(single, one, place)] if pooled else []),
             *(metric["interval"], f"{metric['failed']:,}", f"{metric['ratings']:,}"),
         )
         for name, one in zip(names, jobs, strict=True)
-        for metric in one["metrics"]
+        for place, metric in enumerate(one["metrics"])
     ]
-    tables = [Table("Results", ("variant", "side", "result", "interval", "made by", "failed", "ratings"), rows)]
-    if mine := [one for one in differences if one["study"] == study]:
-        tables.append(_differences("Differences", mine, with_study=False))
+    each = ["each seed"] if pooled else []
+    tables = [Table("Results", ("variant", "side", "result", *each, "interval", "failed", "ratings"), rows, _BRACKETS)]
+    if differences:
+        tables.append(_differences("Differences", differences, with_study=False))
     return Section(identifier("study", study), _words(study).capitalize(), charts=charts, tables=tables)
+
+
+def _of_each_seed(jobs: Metrics, pooled: Mapping[str, Any], place: int) -> str:
+    """A metric of a variant in each of the jobs that are pooled."""
+    mine = (one["metrics"] for one in jobs if one["variant"] == pooled["variant"])
+    return " ".join(decimal(metrics[place]["estimate"], 3) for metrics in mine if place < len(metrics))
 
 
 def _groups(study: str, what: str, names: Sequence[str], sides: Mapping[str, Metrics]) -> list[Chart]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -143,6 +143,14 @@ def with_intervals(
     """A series of estimates with their intervals, which ``low`` and ``high`` are; other arguments as of a series."""
     low, high = ([one.get(end) for one in estimates] for end in ("low", "high"))
     return Series(name, [one["estimate"] for one in estimates], x, low, high, counts)
+
+
+def with_ends(estimate: Mapping[str, Any], written: Callable[[float], str]) -> str:
+    """An estimate with the ends of its interval: ``0.5 [0.4, 0.6]``; ``-`` where there is none."""
+    value, low, high = (estimate[key] for key in ("estimate", "low", "high"))
+    if value is None:
+        return "-"
+    return written(value) if low is None or high is None else f"{written(value)} [{written(low)}, {written(high)}]"
 
 
 def identifier(*names: str) -> str:

@@ -48,7 +48,6 @@ class Compared:
         complete: whether all episodes were simulated.
         paired: whether its differences to the first pair each user with themselves.
         differs_in: option by option, what the first run had and what this one had.
-        metrics: by name, in the order of a table.
     """
 
     directory: str

@@ -10,25 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emosim_core.data.files import runs
 from emosim_core.errors import RunError
 from emosim_core.evaluation.results import RESULTS as EVALUATION_RESULTS
-from emosim_core.reports.ablation_report import KIND as ABLATION
-from emosim_core.reports.ablation_report import RESULTS as ABLATION_RESULTS
-from emosim_core.reports.ablation_report import is_decided
-from emosim_core.reports.training_report import PROGRESS
-from emosim_core.reports.validation_report import KIND as VALIDATION
-from emosim_core.reports.validation_report import RESULTS as VALIDATION_RESULTS
-from emosim_core.reports.written_report import PAGE
+from emosim_core.reports import ablation_report, validation_report
 from emosim_core.runs.job import WRITER
 from emosim_core.runs.reading import check_format, damaged
 from emosim_core.runs.records import FORMAT, INTERACTIONS, MANIFEST, SUMMARY, read_json, read_summary
 from emosim_core.runs.typed import typed
 from emosim_core.runs.words import best_recommender, held_out
+from emosim_core.training.curves import PROGRESS
+
+PAGE = "page.json"
+"""File of a directory that says what its report says; its fields are those of a ``Report``."""
 
 RUNS = Path("runs")
 """Where commands write unless they are told otherwise."""
 
 RUN, TRAINING, EVALUATION, WRITTEN = "run", "training", "evaluation", "page"
+ABLATION, VALIDATION = "ablation", "validation"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,6 @@ class JobInfo:
     """What a directory holds, in short.
 
     Attributes:
-        path: the directory.
         kind: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``, or ``page`` for one with a
             ``page.json``.
         created: when it was begun, in UTC as ISO 8601; empty where its files do not say.
@@ -52,11 +51,7 @@ class JobInfo:
 
 
 def kind_of(directory: Path) -> str | None:
-    """What a directory holds; None if it is nothing that EmoSim writes.
-
-    Raises:
-        RunError: it is no directory, or its manifest cannot be read.
-    """
+    """What a directory holds, None if nothing that EmoSim writes; a RunError where that cannot be read."""
     if not directory.is_dir():
         raise RunError(f"{directory} is no directory; list what there is with: {typed('runs')}")
     for name, kind in ((PAGE, WRITTEN), (EVALUATION_RESULTS, EVALUATION), (PROGRESS, TRAINING)):
@@ -116,11 +111,7 @@ def jobs_in(folder: Path) -> list[JobInfo]:
 
 
 def newest(kind: str | None = None, folder: Path = RUNS) -> Path:
-    """The newest directory of a folder, of a kind where one is given.
-
-    Raises:
-        RunError: there is none; says how to name one.
-    """
+    """The newest directory of a folder, of a kind where one is given; a RunError where there is none."""
     for info in jobs_in(folder):
         if kind in (None, info.kind):
             return info.path
@@ -139,17 +130,9 @@ def _is_written(directory: Path) -> bool:
     """Whether a process of this machine writes there."""
     try:
         about = json.loads((directory / WRITER).read_text(encoding="utf-8"))
-        if about["host"] != socket.gethostname() or os.name != "posix":  # elsewhere, asking would end the process
-            return False
-        os.kill(int(about["process"]), 0)
-    except PermissionError:
-        return True  # it is there, and somebody else's
-    except (OSError, ValueError, TypeError, KeyError, OverflowError):
+        return about["host"] == socket.gethostname() and os.name == "posix" and runs(int(about["process"]))
+    except (OSError, ValueError, TypeError, KeyError):
         return False
-    return True
-
-
-# ------------------------------------------------------------------------------------------ headlines
 
 
 def _of_run(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
@@ -184,19 +167,19 @@ def _of_evaluation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str
 
 def _of_ablation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     what = f"{about['config']['environment']['plugin']}: {len(about['jobs'])} jobs"
-    if not (directory / ABLATION_RESULTS).exists():
+    if not (directory / ablation_report.RESULTS).exists():
         return False, what
-    results = read_json(directory / ABLATION_RESULTS)
+    results = read_json(directory / ablation_report.RESULTS)
     if differences := results["differences"]:
-        what += f", {sum(map(is_decided, differences))} of {len(differences)} differences shown"
+        what += f", {sum(map(ablation_report.is_decided, differences))} of {len(differences)} differences shown"
     return not results["missing"], what
 
 
 def _of_validation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     what = f"{about['config']['environment']['plugin']}, {about['parts']['rater']['name']}"
-    if not (directory / VALIDATION_RESULTS).exists():
+    if not (directory / validation_report.RESULTS).exists():
         return False, what
-    targets = read_json(directory / VALIDATION_RESULTS)["targets"]
+    targets = read_json(directory / validation_report.RESULTS)["targets"]
     held = sum(bool(one["holds"]) for one in targets)
     return True, f"{what}: {held} of {len(targets)} targets hold" if targets else what
 

@@ -50,11 +50,7 @@ _STYLE: dict[Any, Any] = {
 
 
 def need_matplotlib(what: str, extra: str = "report") -> None:
-    """See that matplotlib is installed, which ``what`` needs and an extra of the core brings.
-
-    Raises:
-        MissingDependencyError: it is not.
-    """
+    """See that matplotlib, which ``what`` needs and an extra brings, is installed; else a MissingDependencyError."""
     try:
         import matplotlib  # noqa: F401
     except ModuleNotFoundError as error:
@@ -69,9 +65,7 @@ def draw_charts(charts: Sequence[Chart], directory: Path) -> list[Path]:
 def draw_files(charts: Mapping[str, Sequence[Chart]], directory: Path) -> list[Path]:
     """Write the charts of each file, which share the axes that are the same, as PNG and SVG; returns the files.
 
-    Raises:
-        MissingDependencyError: matplotlib is not installed.
-        RunError: a file cannot be written.
+    A MissingDependencyError without matplotlib, a RunError where a file cannot be written.
     """
     need_matplotlib("drawing charts")
     written = []
@@ -89,11 +83,7 @@ def draw_files(charts: Mapping[str, Sequence[Chart]], directory: Path) -> list[P
 
 
 def svg(chart: Chart) -> bytes:
-    """One chart as an SVG file, for pages where no script draws it: on paper, or without JavaScript.
-
-    Raises:
-        MissingDependencyError: matplotlib is not installed.
-    """
+    """One chart as an SVG file, for pages where no script draws it: on paper, or without JavaScript."""
     need_matplotlib("drawing charts")
     with _drawn([chart]) as figure:
         return _saved(figure, "svg")

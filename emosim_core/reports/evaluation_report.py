@@ -11,18 +11,21 @@ from typing import Any
 from emosim_core.errors import RunError
 from emosim_core.evaluation.metrics import METRICS, Metric, metric_named
 from emosim_core.evaluation.results import RESULTS
-from emosim_core.reports.chart import BANDS, Chart, Form, Number, Series, Table, identifier, with_intervals
+from emosim_core.reports.chart import BANDS, Chart, Form, Series, Table, identifier, with_ends, with_intervals
 from emosim_core.reports.drawings import draw_files, need_matplotlib
-from emosim_core.reports.report import Fact, Report, Section, flat, interval, usage_tables
+from emosim_core.reports.report import Fact, Report, Section, flat, interval, usage_sections
 from emosim_core.runs.reading import check_format
 from emosim_core.runs.records import FORMAT, read_json
 from emosim_core.runs.typed import continue_with, typed
-from emosim_core.runs.words import END_REASONS, best_recommender, usage_rows, who_answers
+from emosim_core.runs.words import END_REASONS, best_recommender, usage_rows, users_of, who_answers
 
 _INTERVALS = "Thin lines are 95 % bootstrap intervals over users."
 _NO_INTERVAL = "Counted over all episodes together; it has no interval."
 _CURVES = {"survival": ("Who is still there", "share of episodes"), "reward": ("Reward by step", "mean reward")}
 """Curves over the steps of an episode: title and what is shown."""
+
+_REFERENCES = {"best_baseline": "the best that was not trained", "first": "the first"}
+"""What differences are to."""
 
 _FIRST = 2
 """Recommenders whose reward stands on the first screen."""
@@ -45,26 +48,22 @@ def report_of_evaluation(directory: Path) -> Report:
     report.notes = [str(note) for note in results.get("notes", ())]
     for name in ranked[:_FIRST]:
         reward = last["recommenders"][name]["metrics"]["mean_reward"]
-        value, aside = f"{reward['estimate'] or 0.0:.1f}", f"{interval(reward, 1)}, {_split(last_name)}"
+        value, aside = f"{reward['estimate'] or 0.0:.1f}", f"{interval(reward, 1)}, {users_of(last_name)}"
         report.facts.append(Fact(f"reward of {name}", value, aside))
     report.facts.append(Fact("recommenders", str(len(ranked))))
     for name, one in splits.items():
-        report.facts.append(Fact(_split(name), f"{one['users']:,}", f"{one['episodes']:,} episodes each"))
+        report.facts.append(Fact(users_of(name), f"{one['users']:,}", f"{one['episodes']:,} episodes each"))
     if results.get("usage"):
         report.facts.append(Fact("cost", dict(usage_rows(results["usage"]))["cost"]))
     if len(splits) > 1:
         report.sections.append(_side_by_side(splits, ranked))
     report.sections += [_section(name, measured) for name, measured in reversed(list(splits.items()))]
-    report.sections.append(_setup(directory, results))
+    report.sections += [*usage_sections(results.get("usage")), _setup(directory, results)]
     return report
 
 
 def read_evaluation(directory: Path) -> dict[str, Any]:
-    """The results of an evaluation.
-
-    Raises:
-        RunError: the directory holds no evaluation, or it is not complete.
-    """
+    """The results of an evaluation; a RunError where there are none, or it is not complete."""
     results = read_json(directory / RESULTS)
     check_format(directory / RESULTS, results, FORMAT)
     if not results.get("complete"):
@@ -73,11 +72,7 @@ def read_evaluation(directory: Path) -> dict[str, Any]:
 
 
 def drawing(wanted: bool) -> Callable[[Mapping[str, Any], Path], object]:
-    """What draws the charts of an evaluation into a directory, or draws none.
-
-    Raises:
-        MissingDependencyError: charts are wanted, and matplotlib is not installed.
-    """
+    """What draws the charts of an evaluation into a directory, which needs matplotlib; or what draws none."""
     if not wanted:
         return lambda results, directory: None
     need_matplotlib("drawing charts (--no-charts leaves them out)", "train")
@@ -85,12 +80,7 @@ def drawing(wanted: bool) -> Callable[[Mapping[str, Any], Path], object]:
 
 
 def draw_evaluation(results: Mapping[str, Any], directory: Path) -> list[Path]:
-    """Draw charts of what evaluation.json holds, the user splits beside each other; returns the files.
-
-    Raises:
-        MissingDependencyError: matplotlib is not installed.
-        RunError: a file cannot be written.
-    """
+    """Draw charts of what evaluation.json holds, the user splits beside each other; as :func:`draw_files`."""
     splits: Splits = results["user_splits"]
     order = _best_first(list(splits.values())[-1]["recommenders"])
 
@@ -114,26 +104,14 @@ def _best_first(of: Recommenders) -> list[str]:
     return sorted(of, key=lambda name: -(of[name]["metrics"]["mean_reward"]["estimate"] or 0.0))
 
 
-def _split(name: str) -> str:
-    return f"{name} users"
-
-
 def _title(user_split: str) -> str:
-    return _split(user_split).capitalize()
-
-
-def _formatted(estimate: Mapping[str, Number], share: bool) -> str:
-    value, low, high = (estimate[key] for key in ("estimate", "low", "high"))
-    if value is None:
-        return "none"
-    form = ".1%" if share else ".3g" if abs(value) < 100 else ".1f"
-    return f"{value:{form}}" if low is None or high is None else f"{value:{form}} ({low:{form}} to {high:{form}})"
+    return users_of(user_split).capitalize()
 
 
 def _beside(splits: Splits, order: Sequence[str], metric: Metric) -> Chart:
     """A metric of each recommender, the user splits beside each other."""
     series = [
-        with_intervals(_split(split), [one["recommenders"][name]["metrics"][metric.name] for name in order])
+        with_intervals(users_of(split), [one["recommenders"][name]["metrics"][metric.name] for name in order])
         for split, one in splits.items()
     ]
     return _rows(identifier("side-by-side", metric.name), metric, series, order)
@@ -157,7 +135,7 @@ def _side_by_side(splits: Splits, order: Sequence[str]) -> Section:
         for name in ("mean_reward", "share_liked")
         if all(name in one["recommenders"][order[0]]["metrics"] for one in splits.values())
     ]
-    title = " and ".join(map(_split, splits)).capitalize()
+    title = " and ".join(map(users_of, splits)).capitalize()
     note = "For a recommender that learned from the train users, the gap is what does not carry over to others."
     return Section("side-by-side", title, note, charts)
 
@@ -177,20 +155,26 @@ def _section(user_split: str, measured: Mapping[str, Any]) -> Section:
     for curve in _CURVES:
         if all(of[name].get("curves", {}).get(curve) for name in order):
             charts[False].append(_curve(curve, user_split, of, order))
-    tables = [_metrics("All metrics", of, order, metrics)]
-    for differences in measured.get("differences", {}).values():
+    note = "In brackets are 95 % intervals over users; coverage has none. @10 is the first ten items of an episode."
+    tables = [_metrics("All metrics", of, order, metrics, note)]
+    for kind, differences in measured.get("differences", {}).items():
         above: Recommenders = differences["recommenders"]
+        title = f"Above {differences['reference']!r}, {_REFERENCES.get(kind, kind)}"
         if shown := [name for name in order if name in above]:
-            note = "Differences of the same resamples of users."
-            tables.append(_metrics(f"Above {differences['reference']!r}", above, shown, metrics, note))
+            note = "Differences in the same episodes, of the same resamples of users."
+            tables.append(_metrics(title, above, shown, metrics, note))
     note = f"{measured['users']:,} users, {measured['episodes']:,} episodes with each recommender."
+    note += f" {best_recommender(measured, user_split)}"
     id_ = identifier("user_split", user_split)
     return Section(id_, _title(user_split), note, charts[False] + charts[True], tables)
 
 
 def _metrics(title: str, of: Recommenders, order: Sequence[str], metrics: Sequence[Metric], caption: str = "") -> Table:
-    """A row for each metric, as there are more of them than recommenders."""
-    rows = [(one.label, *(_formatted(of[name]["metrics"][one.name], one.share) for name in order)) for one in metrics]
+    """A row for each metric and each end reason, as there are more of them than recommenders."""
+    rows = [(one.label, *(with_ends(of[name]["metrics"][one.name], one.written) for name in order)) for one in metrics]
+    for reason in of[order[0]]["end_reasons"]:
+        shares = (with_ends(of[name]["end_reasons"][reason], "{:.1%}".format) for name in order)
+        rows.append((f"ended: {END_REASONS.get(reason, reason)}", *shares))
     return Table(title, ("metric", *order), rows, caption)
 
 
@@ -225,12 +209,11 @@ def _setup(directory: Path, results: Mapping[str, Any]) -> Section:
     tables = [Table("Configuration", ("option", "value"), flat(results["config"]))]
     rows = [(one["name"], str(one.get("policy")), str(one.get("model") or "none")) for one in results["recommenders"]]
     tables.append(Table("Recommenders", ("name", "policy", "model"), rows))
-    tables += usage_tables(results.get("usage"))
     for title, key in (("Versions", "versions"), ("Measured with", "measured_with")):
         if results.get(key):
             tables.append(Table(title, ("package", "version"), flat(results[key])))
     runs = [
-        (f"{name}, {_split(user_split)}", typed("report", directory / one["run"]))
+        (f"{name}, {users_of(user_split)}", typed("report", directory / one["run"]))
         for user_split, measured in results["user_splits"].items()
         for name, one in measured["recommenders"].items()
         if one.get("run")

@@ -6,25 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from emosim_core.data.files import write_whole
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.evaluation.results import RESULTS
 from emosim_core.hooks import Registry
-from emosim_core.reports.ablation_report import KIND as ABLATION
-from emosim_core.reports.ablation_report import RESULTS as ABLATION_RESULTS
-from emosim_core.reports.ablation_report import report_of_ablation
-from emosim_core.reports.directories import EVALUATION, RUN, TRAINING, WRITTEN, kind_of
+from emosim_core.reports import ablation_report, validation_report
+from emosim_core.reports.directories import ABLATION, EVALUATION, PAGE, RUN, TRAINING, VALIDATION, WRITTEN, kind_of
 from emosim_core.reports.evaluation_report import report_of_evaluation
 from emosim_core.reports.report import Report
-from emosim_core.reports.training_report import PROGRESS, report_of_training
-from emosim_core.reports.validation_report import KIND as VALIDATION
-from emosim_core.reports.validation_report import RESULTS as VALIDATION_RESULTS
-from emosim_core.reports.validation_report import report_of_validation
-from emosim_core.reports.written_report import PAGE, written_report
-from emosim_core.runs.reading import damaged
+from emosim_core.reports.training_report import report_of_training
+from emosim_core.runs.reading import damaged, read_object
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY
 from emosim_core.runs.trust import CommandHint
 from emosim_core.runs.words import with_article
+from emosim_core.training.curves import PROGRESS
 
 REPORT = "report.html"
 
@@ -86,11 +83,27 @@ def report_of(
     return report_of_run(directory, registry, exchanges, given, again)
 
 
+def written_report(directory: Path) -> Report:
+    """The report that the directory's ``page.json`` describes; a RunError names the field that is wrong."""
+    path = directory / PAGE
+    try:
+        report = TypeAdapter(Report).validate_python(read_object(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise RunError(f"{path} is no report: {where}: {first['msg']}") from error
+    ids = [chart.id for chart in report.charts]
+    again = next((one for one in ids if ids.count(one) > 1), None)
+    if again is not None:
+        raise RunError(f"{path} is no report: two charts have the id {again!r}")
+    return report
+
+
 _MAKERS = {
     WRITTEN: (PAGE, written_report),
     TRAINING: (SUMMARY, report_of_training),
     EVALUATION: (RESULTS, report_of_evaluation),
-    ABLATION: (ABLATION_RESULTS, report_of_ablation),
-    VALIDATION: (VALIDATION_RESULTS, report_of_validation),
+    ABLATION: (ablation_report.RESULTS, ablation_report.report_of_ablation),
+    VALIDATION: (validation_report.RESULTS, validation_report.report_of_validation),
 }
 """By what a directory holds: the file that its report is made of, and what makes it."""

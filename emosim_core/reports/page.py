@@ -19,13 +19,10 @@ _SCRIPTS = ("unpack.js", "charts.js", "episodes.js", "page.js")
 
 
 def page(report: Report) -> str:
-    """A report as the text of an HTML file.
+    """A report as the text of an HTML file; a MissingDependencyError without the extra ``report``.
 
     Its policy lets no script run but those that the file was made with, by their digests, and nothing be fetched.
     Texts of items and users are escaped by the template where they stand in HTML, and packed where scripts read them.
-
-    Raises:
-        MissingDependencyError: the extra ``report`` is not installed.
     """
     try:
         from jinja2 import Environment, StrictUndefined

@@ -12,7 +12,7 @@ from emosim_core.reports.chart import Chart, Table
 from emosim_core.runs.reading import check_format
 from emosim_core.runs.records import FORMAT, MANIFEST, read_json
 from emosim_core.runs.typed import continue_with
-from emosim_core.runs.words import decimal, usage_rows
+from emosim_core.runs.words import usage_rows
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,7 @@ class Report:
 def read_results(directory: Path, command: str, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The manifest and the results of a study that a command made, from manifest.json and the file ``name``.
 
-    Raises:
-        RunError: a file cannot be read, or the study has not come to results; says how to continue.
+    A RunError where a file cannot be read, or the study has not come to results; says how to continue.
     """
     manifest = read_json(directory / MANIFEST)
     check_format(directory / MANIFEST, {"format": 1, **manifest}, FORMAT)
@@ -100,17 +99,19 @@ def setup_tables(manifest: Mapping[str, Any]) -> list[Table]:
     return [Table(title, columns, rows) for title, columns, rows in tables if rows]
 
 
-def usage_tables(usage: Mapping[str, Any] | None) -> list[Table]:
+def usage_sections(usage: Mapping[str, Any] | None) -> list[Section]:
     """What calling a language model took; none where none was called."""
-    return [Table("What the language model took", ("what", "amount"), usage_rows(usage))] if usage else []
+    title = "What the language model took"
+    tables = [Table("Calls, tokens and cost", ("what", "amount"), usage_rows(usage))] if usage else []
+    return [Section("usage", title, tables=tables)] if tables else []
 
 
-def interval(estimate: Mapping[str, Any], decimals: int, sign: bool = False) -> str:
-    """The 95 % interval of an estimate, which ``low`` and ``high`` are; each end with its sign if that is asked for."""
+def interval(estimate: Mapping[str, Any], decimals: int) -> str:
+    """The 95 % interval of an estimate, which ``low`` and ``high`` are."""
     low, high = estimate.get("low"), estimate.get("high")
     if low is None or high is None:
         return "no interval"
-    return f"95 %: {decimal(low, decimals, sign)} to {decimal(high, decimals, sign)}"
+    return f"95 %: {low:.{decimals}f} to {high:.{decimals}f}"
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from emosim_core.llm.prompts.fencing import legible
 from emosim_core.model.emotion import describe_mood
 from emosim_core.reports.background import Background, background
 from emosim_core.reports.chart import Table
-from emosim_core.reports.report import Fact, Report, Section, setup_tables, usage_tables
+from emosim_core.reports.report import Fact, Report, Section, setup_tables, usage_sections
 from emosim_core.reports.run_charts import charts_of_run
 from emosim_core.reports.stories import Stories
 from emosim_core.runs.records import INTERACTIONS
@@ -49,14 +49,11 @@ def report_of_run(
     given: Mapping[str, Any] | None = None,
     again: CommandHint | None = None,
 ) -> Report:
-    """The report of a run; ``registry`` and ``again`` are as of :func:`~emosim_core.reports.make.write_report`.
+    """The report of a run; a RunError where the directory holds none, or is damaged.
 
     Args:
         exchanges: prompts and raw answers, as :func:`~emosim_core.runs.transcript.exchanges_of` reads them.
-        given: values that the user gives again, of those that the directory names.
-
-    Raises:
-        RunError: the directory holds no run, or is damaged.
+        registry, given, again: as of :func:`~emosim_core.reports.make.write_report`.
     """
     stories = Stories(exchanges)
     run = read_run(directory, stories.add)
@@ -71,7 +68,7 @@ def report_of_run(
         tables = _rankings(run, behind) if id_ == "what" else []
         if shown or tables:
             report.sections.append(Section(id_, name, charts=shown, tables=tables))
-    report.sections.append(_setup(run))
+    report.sections += [*usage_sections((run.summary or {}).get("usage")), _setup(run)]
     if run.episodes:
         report.stories = [stories.index(run), *stories.blocks]
         if exchanges is None and (directory / TRANSCRIPT).exists():
@@ -80,11 +77,7 @@ def report_of_run(
 
 
 def _check_belongs(run: RunColumns, behind: Background) -> None:
-    """See that the records are about the items and the scale of the run.
-
-    Raises:
-        RunError: they are not.
-    """
+    """See that the records are about the items and the scale of the run; else a RunError."""
     path = run.directory / INTERACTIONS
     strange = next((item for item in run.titles if item not in behind.items), None) if behind.items else None
     if strange is not None:
@@ -174,10 +167,10 @@ def _rankings(run: RunColumns, behind: Background) -> list[Table]:
 
 def _setup(run: RunColumns) -> Section:
     summary = run.summary or {}
-    tables = usage_tables(summary.get("usage"))
+    tables = setup_tables(run.manifest)
     if (speed := summary.get("steps_per_second")) is not None:
         caption = f"{summary['seconds']:,} s for {summary['steps']:,} steps, writing included."
-        tables.append(Table("Time", ("what", "amount"), [("steps per second", f"{speed:,}")], caption))
+        tables.insert(0, Table("Time", ("what", "amount"), [("steps per second", f"{speed:,}")], caption))
     made = run.manifest.get("created")
     caption = f"Made {made}. The same configuration, seed and versions give the same run." if made else ""
-    return Section("setup", "What was run", caption, tables=[*tables, *setup_tables(run.manifest)])
+    return Section("setup", "What was run", caption, tables=tables)

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, with_config
-from typing_extensions import TypedDict
-
-from emosim_core.errors import RunError
 from emosim_core.reports.chart import Chart, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, flat, setup_tables
-from emosim_core.runs.reading import check_format, damaged, read_lines
+from emosim_core.runs.reading import check_format, damaged
 from emosim_core.runs.records import FORMAT, MANIFEST, SUMMARY, read_json
-from emosim_core.runs.schemas import Count
 from emosim_core.runs.typed import continue_with
-from emosim_core.runs.words import usage_rows, users_of
-from emosim_core.training.curves import mean_over
-
-PROGRESS = "progress.jsonl"
+from emosim_core.runs.words import usage_rows, users_of, who_answers
+from emosim_core.training.curves import mean_over, read_progress
 
 _X = "timesteps"
 _FIRST = ("reward", "length")
@@ -36,43 +29,37 @@ _LARGEST = 1e300
 """Numbers beyond are drawn nowhere."""
 
 
-@with_config(strict=True, allow_inf_nan=False, extra="allow")
-class _Line(TypedDict):
-    """What is used of a line of progress, whoever wrote it; every other number is a curve."""
-
-    timesteps: Count
-
-
-_LINE = TypeAdapter(_Line)
-
 _MOST_POINTS = 2000
 
 
 def report_of_training(directory: Path) -> Report:
-    """The report of a training.
-
-    Raises:
-        RunError: the directory holds no training, or is damaged.
-    """
-    columns = _read(directory / PROGRESS)
+    """The report of a training; a RunError where the directory holds none, or is damaged."""
+    lines = read_progress(directory)
     manifest, summary = (
         read_json(directory / name) if (directory / name).exists() else {} for name in (MANIFEST, SUMMARY)
     )
     if "format" in manifest:
         check_format(directory / MANIFEST, manifest, FORMAT)
     with damaged(directory / (SUMMARY if summary else MANIFEST)):
-        return _report(directory, columns, manifest, summary)
+        return _report(directory, lines, manifest, summary)
 
 
 def _report(
-    directory: Path, columns: dict[str, dict[int, float]], manifest: Mapping[str, Any], summary: Mapping[str, Any]
+    directory: Path, lines: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any], summary: Mapping[str, Any]
 ) -> Report:
+    columns = _columns(lines)
     steps = columns.pop(_X, {})
     config: Mapping[str, Any] = manifest.get("config", {})
     on = f"on {config['plugin']}" if "plugin" in config else ""
     title = " ".join(part for part in ("Training", str(config.get("algo", "")).upper(), on) if part)
     last = int(max(steps.values(), default=0))
-    report = Report("training", title, f"{last:,} steps in {len(steps):,} lines of progress.")
+    headline = f"{last:,} steps in {len(steps):,} lines of progress."
+    if summary:
+        headline = f"{last:,} steps in {summary['episodes']:,} episodes and {summary['seconds']:.1f} s"
+        headline += f" ({summary['steps_per_second'] or 0:,} steps/s)."
+    if "answered_by" in manifest:
+        headline += f" Network: {config['policy_net']}. {who_answers(manifest['answered_by'])}"
+    report = Report("training", title, headline)
     names = [name for name in _FIRST if name in columns]
     tested = sorted(name for name in columns if name.startswith(_EVALUATION))
     for name in tested:
@@ -81,9 +68,9 @@ def _report(
         report.headline += f" Reward in evaluation episodes of {who}: {first:,.4g} at first, {end:,.4g} at last."
         aside = f"last evaluation; {first:,.4g} in the first" if len(columns[name]) > 1 else "the only evaluation"
         report.facts.append(Fact(f"reward in evaluation episodes, {who}", f"{end:,.4g}", aside))
-    learning = _while_learning(columns)
+    learning = _while_learning(lines)
     if "reward" in learning:
-        report.headline += f" Reward while learning: {' '.join(learning['reward'])}."
+        report.headline += f" Reward while learning: {', '.join(learning['reward'])}."
         if not tested:
             report.headline += " Whether that helps users it has not met shows an evaluation."
     report.facts += [Fact(f"{_words(name).lower()}, while learning", *learning[name]) for name in learning]
@@ -119,15 +106,11 @@ def _report(
     return report
 
 
-def _read(path: Path) -> dict[str, dict[int, float]]:
-    """The numbers of a file of progress: by column, the values by line. A line in flight is left out."""
+def _columns(lines: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, float]]:
+    """The numbers of a training's progress: by column, the values by line."""
     columns: dict[str, dict[int, float]] = {}
-    last = -1
-    for number, record in read_lines(path, _LINE):
-        if record[_X] <= last:
-            raise RunError(f"{path}, line {number}: is out of order: {_X} do not rise")
-        last = record[_X]
-        for name, value in _flat(record):
+    for number, line in enumerate(lines):
+        for name, value in _flat(line):
             if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST:
                 columns.setdefault(name, {})[number] = value
     return columns
@@ -162,24 +145,18 @@ def _curve(name: str, steps: Mapping[int, float], columns: Mapping[str, Mapping[
     )
 
 
-def _while_learning(columns: Mapping[str, Mapping[int, float]]) -> dict[str, tuple[str, str]]:
+def _while_learning(lines: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, str]]:
     """Reward and length in the episodes of the training: the value in the end, and of what it is the mean."""
     rows: dict[str, tuple[str, str]] = {}
-    ended = columns.get("episodes", {})
-    lines = [
-        {"episodes": count, **{name: columns.get(name, {}).get(line) for name in _FIRST}}
-        for line, count in ended.items()
-    ]
     for name in _FIRST:
-        if name not in columns:
-            continue
+        values = [line[name] for line in lines if line.get(name) is not None]
         last, first = mean_over(lines, name), mean_over(lines, name, last=False)
         if last is None or first is None:
-            points = list(columns[name].values())
-            rows[name] = f"{points[-1]:,.4g}", "in the last line of progress"
-        elif last[1] + first[1] > max(ended.values()):
-            rows[name] = f"{last[0]:,.4g}", f"mean of the last {last[1]:,} episodes"
-        else:
-            aside = f"mean of the last {last[1]:,} episodes; {first[0]:,.4g} in the first {first[1]:,}"
-            rows[name] = f"{last[0]:,.4g}", aside
+            if values:
+                rows[name] = f"{values[-1]:,.4g}", "in the last line of progress"
+            continue
+        aside = f"mean of the last {last[1]:,} episodes"
+        if last[1] + first[1] <= max(line.get("episodes", 0) for line in lines):
+            aside += f"; {first[0]:,.4g} in the first {first[1]:,}"
+        rows[name] = f"{last[0]:,.4g}", aside
     return rows

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emosim_core.reports.chart import Chart, Series, Table, identifier, with_intervals
-from emosim_core.reports.report import Fact, Report, Section, interval, read_results, setup_tables, usage_tables
+from emosim_core.reports.chart import Chart, Series, Table, identifier, with_ends, with_intervals
+from emosim_core.reports.report import Fact, Report, Section, interval, read_results, setup_tables, usage_sections
 from emosim_core.runs.words import decimal, who_answers
 
-KIND = "validation"
 RESULTS = "validation.json"
 
 _SIMULATED = "simulated users"
@@ -29,7 +28,7 @@ def report_of_validation(directory: Path) -> Report:
     headline = f"{who_answers(manifest['answered_by'])} Ratings of real users: {results['config']['ratings']}."
     if targets:
         headline += f" {sum(one['holds'] for one in targets)} of {len(targets)} targets hold."
-    report = Report(KIND, str(results["title"]), headline)
+    report = Report("validation", str(results["title"]), headline)
     for one in targets:
         if one["user_split"] == next(iter(groups)):
             aside = f"{one['side']} {one['bound']:g}: {holds(one)}; {interval(one, 3)}"
@@ -40,9 +39,9 @@ def report_of_validation(directory: Path) -> Report:
         caption = "Nothing was tuned on the measured users; the test users are measured in the end only."
         report.sections.append(Section("targets", "Targets", caption, tables=[targets_table(results)]))
     report.sections += [_section(user_split, measured, manifest) for user_split, measured in groups.items()]
-    tables = [*usage_tables(manifest.get("usage")), *setup_tables(manifest)]
     caption = f"Made {manifest.get('created')}. Every answer is on record."
-    report.sections.append(Section("setup", "What was run", caption, tables=tables))
+    setup = Section("setup", "What was run", caption, tables=setup_tables(manifest))
+    report.sections += [*usage_sections(manifest.get("usage")), setup]
     return report
 
 
@@ -105,7 +104,8 @@ def _section(user_split: str, measured: Mapping[str, Any], manifest: Mapping[str
     ):
         by_name = {name: {x: one} for name, one in measured["recommenders"][key].items()}
         charts.append(rows(key, title, about, x, by_name, {x: x}))
-    caption = f"{measured['users']:,} users, {measured['heldout_ratings']:,} held-out ratings."
+    caption = f"{measured['users']:,} users, {measured['heldout_ratings']:,} held-out ratings, "
+    caption += f"{measured['failed_ratings']:,} of them failed. Intervals are 95 %, over users."
     return Section(
         identifier("users", user_split), f"{user_split.capitalize()} users", caption, charts, tables_of(measured)
     )
@@ -180,11 +180,8 @@ def tables_of(measured: Mapping[str, Any]) -> list[Table]:
 
 def _cell(estimated: Mapping[str, Any], digits: int = 3) -> str:
     """An estimate with its interval."""
-    text = _bare(estimated["estimate"], digits)
-    if text == "-" or estimated["low"] is None:
-        return text
-    return f"{text} [{estimated['low']:.{digits}f}, {estimated['high']:.{digits}f}]"
+    return with_ends(estimated, f"{{:.{digits}f}}".format)
 
 
-def _bare(value: float | None, digits: int = 3) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+def _bare(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import TypeAdapter
 from typing_extensions import Self
 
 from emosim_core.errors import RunError
 from emosim_core.hooks.names import checked_options
+from emosim_core.model.frozen import Frozen, option
 from emosim_core.runs.job import MANIFEST, JobDirectory
 from emosim_core.runs.reading import check, check_format, read_lines
 from emosim_core.runs.records import FORMAT
@@ -21,19 +22,20 @@ JOBS = "jobs"
 """Folder of a study with the records of its jobs."""
 
 
-class StudyConfig(BaseModel):
+class StudyConfig(Frozen):
     """Configuration of a study: fields of its own, and the environment that its users live in."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    environment: dict[str, Any] = Field(
-        description="Values of an environment: the rater and its components.", json_schema_extra={"option": False}
-    )
+    environment: dict[str, Any] = option(..., "Values of an environment: the rater and its components.", option=False)
 
     @classmethod
     def of(cls, directory: Path, manifest: Mapping[str, Any]) -> Self:
         """The configuration that the manifest of a directory holds; a ConfigurationError says what is wrong with it."""
         return checked_options(cls, manifest["config"], str(directory / MANIFEST))
+
+    @classmethod
+    def flat_of(cls, directory: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """As :meth:`of`, but all fields in one table."""
+        return cls.of(directory, manifest).flat()
 
     @classmethod
     def read(cls, values: Mapping[str, Any], where: str) -> Self:
@@ -65,11 +67,7 @@ def claimed(directory: JobDirectory, done: Callable[[], bool]) -> Iterator[None]
 def read_job_file(
     path: Path, head: TypeAdapter[Any], line: TypeAdapter[Any]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The first line of a file of records, and the others.
-
-    Raises:
-        RunError: the file is missing or empty, or a line is not what its schema says; names the line.
-    """
+    """The first line of a file of records, and the others; a RunError names the line that is wrong."""
     lines = read_lines(path)
     first = next(lines, (0, None))[1]
     if first is None:

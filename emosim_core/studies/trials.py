@@ -23,13 +23,10 @@ AT_ONCE = 512
 
 
 def draw_trials(study: Study, name: str, world: World, seed: int, label: str) -> Trials:
-    """The trials of a study in a world, checked.
+    """The trials of a study in a world, checked; a PluginError where there is none, or one cannot be put.
 
-    Its randomness is made from its name and the seed; ``label`` is the study in words, for messages.
-
-    Raises:
-        ConfigurationError: the world lacks what the study needs.
-        PluginError: the study made no trial, or one that cannot be put.
+    Its randomness is made from its name and the seed; ``label`` is the study in words, for messages. A
+    ConfigurationError where the world lacks what the study needs.
     """
     key = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big")
     rng = np.random.default_rng([seed, key])
@@ -67,16 +64,10 @@ def world_of(users: Sequence[User], world: World) -> World:
 def run_trials(
     world: World, trials: Trials, seed: int, on_ratings: Callable[[int], None] = lambda count: None
 ) -> Iterator[dict[str, Any]]:
-    """Put trials to the users, with the world's own retrieval, rater and perturbator.
+    """Put trials to the users, with the world's own retrieval, rater and perturbator; yields :func:`record` of each.
 
     A user's mood is where it rests, and they remember what the trial puts in place. The draws of a trial depend on
     the seed and its number alone. ``on_ratings`` gets the number of new ratings.
-
-    Yields:
-        One record per trial, in their order, as :func:`record` makes it.
-
-    Raises:
-        EmoSimError: a component failed, or no request can be answered.
     """
     world = world_of(trials.users, world)
     for start in range(0, len(trials.trials), AT_ONCE):

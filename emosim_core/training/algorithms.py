@@ -50,11 +50,7 @@ _LAST_RATE = 0.1
 
 
 def arguments(config: TrainConfig) -> dict[str, Any]:
-    """The arguments of the algorithm's class: the defaults, then what the configuration says.
-
-    Raises:
-        ConfigurationError: the class has no such argument, or it is set otherwise.
-    """
+    """The arguments of the algorithm's class: the defaults, then what the configuration may say; others are errors."""
     algorithm = ALGORITHMS[config.algo]
     parameters = inspect.signature(load_object(algorithm.cls).__init__).parameters
     known = set(parameters) - {"self"}

@@ -69,11 +69,7 @@ LINE, SUMMARY = TypeAdapter(_Line), TypeAdapter(_Summary)
 
 
 def read_progress(directory: Path) -> list[dict[str, Any]]:
-    """The lines of progress.jsonl; one in flight when the training was killed is left out.
-
-    Raises:
-        RunError: a line is damaged, or lines are out of order.
-    """
+    """The lines of progress.jsonl, but one in flight; a RunError where one is damaged or out of order."""
     path = directory / PROGRESS
     if not path.exists():
         return []
@@ -86,12 +82,7 @@ def read_progress(directory: Path) -> list[dict[str, Any]]:
 
 
 def mean_over(lines: Sequence[Mapping[str, Any]], name: str, last: bool = True) -> tuple[float, int] | None:
-    """Mean of a column over the last episodes of a training, or over the first ones.
-
-    Args:
-        lines: the lines of progress.jsonl, in order, each with ``episodes`` and the column.
-        name: the column, such as ``reward``.
-        last: whether of the last episodes.
+    """Mean of a column of progress over the last episodes of a training, or over the first ones.
 
     Returns:
         The mean, and of how many episodes: of at least :data:`RECENT`, if so many ended; None where none ended.

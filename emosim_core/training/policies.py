@@ -1,16 +1,34 @@
-"""Policies of stable-baselines3 and sb3-contrib that score items and never recommend what was consumed."""
+"""What is trained: policies that score items and never recommend what was consumed, and their algorithms."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from sb3_contrib.common.maskable.policies import MaskableMultiInputActorCriticPolicy
+from stable_baselines3 import DQN
 from stable_baselines3.common.policies import MultiInputActorCriticPolicy
 from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.dqn.policies import MultiInputPolicy, QNetwork
 from torch import nn
 
-from emosim_core.recommenders.networks import Actor, ItemScores, Net, Torso
+from emosim_core.errors import ConfigurationError
+from emosim_core.hooks.component import load_object
+from emosim_core.recommenders.networks import (
+    Actor,
+    ItemScores,
+    Net,
+    NetOptions,
+    Torso,
+    item_features,
+    public_ratings,
+)
+from emosim_core.simulation.assembly import World
+from emosim_core.training.algorithms import ALGORITHMS, arguments
+from emosim_core.training.config import TrainConfig
+from emosim_core.training.vec_env import StableBaselines3VecEnv
 
 
 class _ItemActorCritic:
@@ -86,3 +104,85 @@ class ItemDQNPolicy(MultiInputPolicy):
 
 def _with_extractor(net: Net, kwargs: dict[str, Any]) -> dict[str, Any]:
     return {**kwargs, "features_extractor_class": net.extractor, "features_extractor_kwargs": {"net": net}}
+
+
+class MaskedDQN(DQN):
+    """DQN whose random actions leave out what was consumed.
+
+    What it values highest leaves it out already, by its policy. Each user explores on a coin of
+    their own; stable-baselines3 throws one for the whole batch.
+    """
+
+    def set_random_seed(self, seed: int | None = None) -> None:
+        """Begin all that is random anew, exploration too."""
+        super().set_random_seed(seed)
+        self.np_random = np.random.default_rng(seed)
+
+    def _sample_action(
+        self, learning_starts: int, action_noise: Any = None, n_envs: int = 1
+    ) -> tuple[NDArray, NDArray]:
+        observation: Any = self._last_obs
+        if self.num_timesteps < learning_starts:
+            actions = self._random_items(observation)
+        else:
+            actions, _ = self.predict(observation, deterministic=False)
+        return actions, actions
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
+    ) -> tuple[NDArray, Any]:
+        """The items valued highest, or, unless ``deterministic``, random ones at the exploration rate."""
+        actions, state = self.policy.predict(observation, state, episode_start, deterministic)
+        if deterministic:
+            return actions, state
+        explore = self.np_random.random(actions.shape) < self.exploration_rate
+        return np.where(explore, self._random_items(observation), actions), state
+
+    def _random_items(self, observation: dict[str, NDArray]) -> NDArray:
+        """One of the items that were not consumed, each as probable as the others."""
+        consumed = observation["consumed"].astype(bool)
+        return np.where(consumed, -1.0, self.np_random.random(consumed.shape)).argmax(axis=-1)
+
+
+def make_net(config: TrainConfig, world: World) -> Net:
+    """The network of a training, with what it begins with."""
+    features = item_features(world.catalog)
+    algorithm = ALGORITHMS[config.algo]
+    prior = algorithm.prior if config.prior is None else config.prior
+    met = np.zeros(len(world.population), dtype=np.bool_)
+    met[world.user_indices] = True
+    options = NetOptions(
+        kind=config.policy_net,
+        num_users=len(world.population),
+        items=len(world.catalog),
+        features=features.shape[1],
+        history_length=config.history_length,
+        low=world.domain.scale.low,
+        high=world.domain.scale.high,
+        max_steps=config.max_steps,
+        embedding_dim=config.embedding_dim,
+        hidden=config.hidden,
+    )
+    catalog = world.catalog
+    public = 2.0 * (catalog.public_ratings - catalog.scale.low) / catalog.scale.span - 1.0
+    start = prior * public_ratings(catalog)
+    return Net(options, features, public.astype(np.float32), start.astype(np.float32), algorithm.gain, met)
+
+
+def make_model(config: TrainConfig, net: Net, env: StableBaselines3VecEnv) -> Any:
+    """The algorithm with its network, untrained; a ConfigurationError where an argument or the device is refused."""
+    algorithm = ALGORITHMS[config.algo]
+    given = arguments(config)
+    if config.device.startswith("cuda") and not torch.cuda.is_available():  # stable-baselines3 would take the CPU
+        raise ConfigurationError(f"device {config.device!r}: torch finds no CUDA here; give --device auto or cpu")
+    try:
+        return load_object(algorithm.cls)(
+            load_object(algorithm.policy),
+            env,
+            policy_kwargs={"net": net},
+            seed=config.seed,
+            device=config.device,
+            **given,
+        )
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"{algorithm.title} refuses its arguments: {error}") from error

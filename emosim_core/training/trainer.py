@@ -44,7 +44,7 @@ class Training:
     ) -> None:
         need_train("training")
         from emosim_core.simulation.vector_env import EmoSimVectorEnv
-        from emosim_core.training.build import make_model, make_net
+        from emosim_core.training.policies import make_model, make_net
         from emosim_core.training.vec_env import StableBaselines3VecEnv
 
         self.config = config
@@ -64,11 +64,8 @@ class Training:
     def train(self, on_progress: Callable[[TrainingProgress], None] = lambda progress: None) -> dict[str, Any]:
         """Train to the end, from the last checkpoint if the training is resumed, and return what summary.json holds.
 
-        ``on_progress`` is called each time that the curves move.
-
-        Raises:
-            EmoSimError: a model cannot be asked, a rating failed, or a file cannot be written; after a checkpoint,
-                where one can be, as after a KeyboardInterrupt.
+        ``on_progress`` is called each time that the curves move. After an EmoSimError or a KeyboardInterrupt
+        there is a checkpoint, where one can be written.
         """
         with self.job:
             return self._train(on_progress)
@@ -131,8 +128,6 @@ class Training:
     def seconds(self) -> float:
         """Wall-clock time of the training so far, before it was resumed included."""
         return self._seconds_before + time.perf_counter() - self._started
-
-    # -------------------------------------------------------------------------------------- directory
 
     def _begin(self) -> int:
         """Write the manifest, or go back to the last checkpoint; the steps that were trained already."""
@@ -209,8 +204,6 @@ class Training:
             "items": [{"id": item.id, "title": item.title} for item in self.world.catalog.items],
             "users": [user.id for user in self.world.population.users],
         }
-
-    # ------------------------------------------------------------------------------------- evaluation
 
     def evaluate(self) -> dict[str, float]:
         """Mean return of the recommender of now, by group of users, on episodes that no training meets."""

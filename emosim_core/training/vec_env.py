@@ -64,8 +64,7 @@ class StableBaselines3VecEnv(VecEnv):
     def reset(self) -> dict[str, NDArray]:
         """Begin an episode in every slot, under the seeds that :meth:`seed` gave, with what :meth:`set_options` gave.
 
-        Raises:
-            ConfigurationError: an option is none of ``EmoSimEnv.reset``, names nobody, or is not given for each slot.
+        A ConfigurationError where an option is none of ``EmoSimEnv.reset``, names nobody, or is not of each slot.
         """
         seeds = self._seeds if any(seed is not None for seed in self._seeds) else None
         options: dict[str, Any] = {key: value for given in self._options for key, value in given.items()}
@@ -125,11 +124,7 @@ class StableBaselines3VecEnv(VecEnv):
         return [getattr(self._slots[slot], attr_name) for slot in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Set an attribute of slots.
-
-        Raises:
-            ConfigurationError: all slots share the attribute, and it is to be set for some.
-        """
+        """Set an attribute of slots; a ConfigurationError where all share it, and it is to be set for some."""
         slots = list(self._get_indices(indices))
         if not hasattr(self.env, attr_name):
             for slot in slots:
@@ -142,12 +137,7 @@ class StableBaselines3VecEnv(VecEnv):
             )
 
     def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
-        """Call a method of each slot.
-
-        Raises:
-            AttributeError: neither a slot nor the environment has it.
-            ConfigurationError: the method is ``step``: slots are stepped together.
-        """
+        """Call a method of each slot but ``step``, which is a ConfigurationError: slots are stepped together."""
         slots = list(self._get_indices(indices))
         if method_name == "action_masks":  # asked for in every step of MaskablePPO, and made for all at once
             masks = self.action_masks(*method_args, **method_kwargs)

@@ -26,8 +26,8 @@ def test_all_studies_of_either_domain_leave_records_results_and_a_table(quick: A
         done = quick("ablate", "--plugin", plugin, "--jobs", "1", "--study", FEW, "--out", plugin)
         assert re.fullmatch(r"(Movies|Books): 5 jobs with \d+ ratings\. No language model is called\.\n", done.err)
         assert "No language model was called" in done.out
-        for word in (*ALL, "positive", "negative", "both", "total variation distance", "95 % interval", "failed"):
-            assert word in done.out
+        for word in (*ALL, "positive", "negative", "both", "total variation distance", "95 %", "failed"):
+            assert word.replace("_", " ") in done.out.lower()
         directory = tmp_path / plugin
         assert sorted(path.name for path in directory.iterdir()) == [
             "jobs", "manifest.json", "results.csv", "results.json",
@@ -81,10 +81,10 @@ def test_a_grid_is_reported_by_what_varies_and_by_differences_on_the_same_trials
         "--perturbator", "none,gaussian:sd=2", "--num-seeds", "2", "--out", "a",
     )  # fmt: skip
     assert "16 jobs with 4,480 ratings" in done.err
-    assert "rater rule_based; seeds 42, 43" in done.out
-    for word in ("items_retrieval", "perturbator", "gaussian:sd=2", "each seed", "Differences on the same trials"):
+    assert "seeds 42, 43. The same in all: rater rule_based." in done.out
+    for word in ("items_retrieval", "perturbator", "gaussian:sd=2", "each seed", "On the same trials"):
         assert word in done.out
-    better = [line.split() for line in done.out.splitlines() if re.search(r"none +most_similar_3 +-0", line)]
+    better = [line.split() for line in done.out.splitlines() if re.search(r"none - most_similar_3 .* -0", line)]
     assert {line[-1] for line in better} == {"most_similar_3"}
 
 
@@ -277,7 +277,7 @@ def test_a_grid_of_prompts_asks_each_question_once_and_tells_what_it_took(servic
     done = emosim(*FOUR, "--yes", "--out", "a")
     assert "Movies: 4 jobs with 120 ratings" in done.err
     assert len(server.calls) == 120
-    assert "calls: 120 for 120 requests" in done.out
+    assert re.search(r"calls +120 for 120 requests", done.out)
     assert "1Shot_system_our" in done.out
     assert "No language model" not in done.out + done.err
     payload = emosim(*FOUR, "--yes", "--out", "b", "--json").json
@@ -301,7 +301,7 @@ def test_an_answer_that_is_no_rating_is_a_failed_one_and_stands_beside_the_metri
 def test_a_budget_holds_for_the_whole_grid(service: tuple[Any, ChatServer]) -> None:
     emosim, server = service
     free = emosim(*FOUR, "--yes", "--out", "a", "--llm-cache", "one.sqlite3")
-    spent = float(re.search(r"cost: ([\d.]+) USD", free.out)[1])  # type: ignore[index]
+    spent = float(re.search(r"cost +([\d.]+) USD", free.out)[1])  # type: ignore[index]
     calls = len(server.calls)
     limit = ("--max-cost", f"{spent / 2:.9f}", "--concurrency", "1", "--llm-cache", "two.sqlite3")
     stopped = emosim(*FOUR, "--yes", "--out", "b", *limit, status=2)

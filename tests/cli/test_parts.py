@@ -14,12 +14,10 @@ from emosim_core.cli.places import NEWEST, resumed_job
 from emosim_core.cli.plugins_new import _past, _words
 from emosim_core.cli.printing import print_csv, print_short
 from emosim_core.cli.prompt import _index, _read_history, _read_mood
-from emosim_core.cli.results import _measured, _rewards_above
 from emosim_core.cli.runs import _local
 from emosim_core.cli.show import story
 from emosim_core.cli.train import _in_words, _over
 from emosim_core.errors import ConfigurationError
-from emosim_core.evaluation.metrics import metric_named
 from emosim_core.llm.backend import Price
 from emosim_core.model import RatingScale
 from emosim_core.studies.cost import Estimate
@@ -111,23 +109,6 @@ def test_results_are_printed_as_json_or_by_their_place_where_that_is_wanted(caps
     assert not print_short({"a": 1}, Path("d"), as_json=False, quiet=False)
     print_csv([["a,b", "c\x1b"]])
     assert capsys.readouterr().out == '{\n  "a": 1\n}\nd\n"a,b",c\\x1b\n'
-
-
-def test_an_estimate_stands_with_half_of_its_interval() -> None:
-    share = {"estimate": 0.5, "low": 0.4, "high": 0.6}
-    assert _measured(share, metric_named("share_liked")) == "50.0% ±10.0"
-    assert _measured({**share, "low": None}, metric_named("mean_reward")) == "0.5"
-    assert _measured({**share, "estimate": None}, metric_named("mean_reward")) == "-"
-
-
-def test_rewards_stand_above_the_best_that_was_not_trained() -> None:
-    metrics = {"metrics": {"mean_reward": {"estimate": 2.0, "low": -1.0, "high": 5.0}}}
-    differences = {"best_baseline": {"reference": "popular", "recommenders": {"mine": metrics}}}
-    assert _rewards_above(differences, ["mine", "popular"]) == [
-        "Reward above popular, the best that was not trained, in the same episodes [95 % interval]:",
-        "  mine: +2.0 [-1.0, +5.0]",
-    ]
-    assert _rewards_above({"first": {"reference": "popular", "recommenders": {}}}, ["popular"]) == []
 
 
 def step(number: int, end: str | None = None, **item: Any) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def test_the_version_is_that_of_the_distribution(quick: Any) -> None:
     ("arguments", "message"),
     [
         (["rnu"], "No such command 'rnu'."),
-        (["rnu"], "Did you mean 'run'?"),
+        (["rnu"], "Did you mean 'run' or 'runs'?"),
         (["plugin"], "Did you mean 'plugins'?"),
         (["--no-plugin", "plugins"], "--no-plugins"),
         (["show", "r", "--epsiode", "3"], "--episode"),

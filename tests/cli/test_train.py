@@ -42,7 +42,7 @@ def test_a_training_says_what_it_does_and_how_to_measure_it(alone: Emosim, quick
     for word in (
         "16 of 20 users to learn from", "(no language model)", "A2C with the network 'cf'", "4 environments",
         "reward", "length", "steps/s", "train users", "test users", "in evaluation episodes",
-        "Trained 200 steps", "Written to t. Measure it with: emosim evaluate --recommenders t",
+        "200 steps in ", "Measure the recommender with: emosim evaluate --recommenders t",
     ):  # fmt: skip
         assert word in done.out, word
     again = quick("train", "--resume", "t").out

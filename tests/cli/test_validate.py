@@ -32,7 +32,7 @@ def test_tables_say_what_was_reached_and_whether_targets_hold(quick: Emosim, mov
         "90 films, 60 real users", "(no language model)", "root mean squared error", "matrix factorization",
         "popularity alone", "1:9", "matched in popularity", "always the commoner answer", "Wasserstein",
         "their own earlier ratings", "episode length", "raised activity moves the mean", "Targets", "at most 0.87",
-        "Records and results are in [out]",
+        "All files are in [out]",
     ):  # fmt: skip
         assert words in done.out
     payload = json.loads((tmp_path / "[out]" / "validation.json").read_text())

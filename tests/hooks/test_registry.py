@@ -231,7 +231,7 @@ def test_a_name_with_a_number_that_is_the_exact_name_of_another_is_a_conflict(qu
 
 def test_a_name_in_emosim_plugins_that_is_not_installed_is_warned_of(quick: Any) -> None:
     done = quick(*MOVIES, "--out", "r", EMOSIM_PLUGINS="movies,moveis")
-    assert done.err == "Warning: EMOSIM_PLUGINS names 'moveis', which is not installed; did you mean 'movies'?\n"
+    assert done.err == "Warning: EMOSIM_PLUGINS names 'moveis', which is not installed. Did you mean 'movies'?\n"
 
 
 def test_a_blocked_plugin_is_not_imported(quick: Any, install: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -228,7 +228,8 @@ def test_an_evaluation_that_was_made_is_reported_as_its_files_say(quick: Any, tm
         section = next(one for one in report.sections if one.id == f"user-split-{group}")
         table = next(one for one in section.tables if one.title == "All metrics")
         assert set(table.columns[1:]) == {"random", "popular"}
-        assert len(table.rows) == len(measured["recommenders"]["random"]["metrics"])
+        one = measured["recommenders"]["random"]
+        assert len(table.rows) == len(one["metrics"]) + len(one["end_reasons"])
         # every run behind it can be reported by itself
         for one in measured["recommenders"].values():
             assert report_of(tmp_path / "e" / one["run"]).kind == "run"
@@ -283,7 +284,7 @@ def test_an_ablation_counts_the_ratings_of_both_sides_and_says_which_variant_is_
     results = {
         "format": 2,
         "title": "Movies", "studies": ["collections"], "jobs": [job("last_3", 0.5), job("none", 0.7)], "pooled": [],
-        "differences": differences, "missing": [], "left_out": {},
+        "differences": differences, "missing": [], "left_out": {}, "uses_llm": False,
     }  # fmt: skip
     (tmp_path / "manifest.json").write_text(json.dumps({"format": 2, "kind": "ablation"}))
     (tmp_path / "results.json").write_text(json.dumps(results))

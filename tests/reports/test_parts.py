@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from emosim_core.errors import RunError
-from emosim_core.reports.ablation_report import better_of, counted, grid_of, is_decided
+from emosim_core.reports.ablation_report import better_of, grid_of, is_decided
 from emosim_core.reports.chart import Chart, Series, identifier, numbers
 from emosim_core.reports.directories import kind_of
+from emosim_core.reports.make import written_report
 from emosim_core.reports.report import flat, interval, short
 from emosim_core.reports.training_report import report_of_training
 from emosim_core.reports.validation_report import tables_of, targets_table
-from emosim_core.reports.written_report import written_report
+from emosim_core.terminal import counted
 
 
 def test_values_are_written_as_users_write_them() -> None:
@@ -26,7 +27,6 @@ def test_values_are_written_as_users_write_them() -> None:
 
 def test_an_interval_has_both_ends_or_is_none() -> None:
     assert interval({"low": 0.1, "high": 0.25}, 2) == "95 %: 0.10 to 0.25"
-    assert interval({"low": -1, "high": 0.0}, 1, sign=True) == "95 %: -1.0 to +0.0"
     assert interval({"low": None, "high": 0.0}, 1) == interval({}, 1) == "no interval"
 
 

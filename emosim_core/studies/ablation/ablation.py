@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, with_config
-from typing_extensions import TypedDict
+from pydantic import Field, TypeAdapter
 
 from emosim_core.data.tables import write_csv
 from emosim_core.errors import ConfigurationError, RunError
@@ -21,7 +21,7 @@ from emosim_core.runs.plain import child, own_files
 from emosim_core.runs.reach import reaches, same_component
 from emosim_core.runs.reading import check, check_format, read_object
 from emosim_core.runs.records import FORMAT, MANIFEST, read_json
-from emosim_core.runs.schemas import Count, Name, Number, Part, Usage
+from emosim_core.runs.schemas import Count, Name, Number, Part, Usage, Written
 from emosim_core.runs.trust import CommandHint, confirmed
 from emosim_core.runs.typed import typed
 from emosim_core.runs.usage import summed
@@ -173,10 +173,8 @@ class Ablation:
     ) -> dict[str, Any]:
         """Do every job that is not done, and write and return the results.
 
-        ``on_ratings`` gets the number of new ratings, ``on_job`` each job that is done.
-
-        Raises:
-            EmoSimError: a job cannot be done; those that are done stay, to be resumed, here and at a KeyboardInterrupt.
+        ``on_ratings`` gets the number of new ratings, ``on_job`` each job that is done. After an EmoSimError or a
+        KeyboardInterrupt, the jobs that are done stay, to be resumed.
         """
         with claimed(self.job_directory, lambda: any(job.complete for job in self.plan.jobs)):
             self.plan = replace(self.plan, jobs=jobs(self.config, self.directory, self._only))  # it may have a number
@@ -185,7 +183,8 @@ class Ablation:
                 for job in done:
                     on_job(job)
             outcome = results(self.directory, self.worlds.registry, self.config.flat())
-            write_results(self.directory, outcome)
+            write_file(self.directory / RESULTS, outcome)
+            write_csv(self.directory / TABLE, _COLUMNS, list(_rows(outcome)))
             return outcome
 
     def _begin(self) -> None:
@@ -195,9 +194,7 @@ class Ablation:
         def check(stored: Mapping[str, Any]) -> None:
             check_same(self.directory, _comparable(stored), _comparable(manifest))
 
-        def flat(one: Mapping[str, Any]) -> dict[str, Any]:
-            return AblationConfig.of(self.directory, one).flat()
-
+        flat = partial(AblationConfig.flat_of, self.directory)
         begin_job(self.job_directory, manifest, _MODELS, self.worlds.registry, check, _manifest, flat)
 
 
@@ -208,17 +205,14 @@ def resumed(
     given: Mapping[str, Any] | None = None,
     again: CommandHint | None = None,
 ) -> Ablation:
-    """An ablation that was begun, to be continued.
+    """An ablation that was begun, to be continued; as :class:`Ablation`.
+
+    An EmoSimError where there is none, or what it names cannot be made any more.
 
     Args:
-        directory, registry, only: as of :class:`Ablation`.
-        given: values of the grid and of its environment that the user gives again; how a language model is called
-            (``gateway``) may be another way.
+        given: values of the grid and of its environment that the user gives again, as the error of another value says;
+            how a language model is called (``gateway``) may be another way.
         again: how values are given again.
-
-    Raises:
-        EmoSimError: there is none, a value that is given is another one, the user must give something again, or what
-            it names cannot be made any more.
     """
     path = directory.path if isinstance(directory, JobDirectory) else directory
     config = AblationConfig.of(path, _manifest(path))
@@ -261,12 +255,8 @@ def _see_studies(
 def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What results.json holds of an ablation, computed from its records.
 
-    ``given`` are values that the user gives again, of those that the directory names; ``jobs``, ``pooled`` and
-    ``differences`` are as :func:`~emosim_core.studies.ablation.metrics.compute_metrics` makes them.
-
-    Raises:
-        EmoSimError: there is no ablation, a record is damaged, or a study of it is not installed any more or must be
-            given again by the user.
+    ``given`` are values that the user gives again, of those that the directory names. An EmoSimError where there is no
+    ablation, a record is damaged, or a study of it is not installed any more or must be given again by the user.
     """
     manifest = _manifest(directory)
     domain = manifest["domain"]["name"]
@@ -306,12 +296,6 @@ def usage(directory: Path) -> dict[str, Any]:
     return summed([read_object(path, _DONE)["usage"] for path in paths if path.is_file()])
 
 
-def write_results(directory: Path, outcome: Mapping[str, Any]) -> None:
-    """Write results.json and results.csv."""
-    write_file(directory / RESULTS, outcome)
-    write_csv(directory / TABLE, _COLUMNS, list(_rows(outcome)))
-
-
 def _rows(outcome: Mapping[str, Any]) -> Iterable[list[Any]]:
     for of, part in (("job", "jobs"), ("seeds together", "pooled")):
         for one in outcome[part]:
@@ -328,29 +312,25 @@ def _rows(outcome: Mapping[str, Any]) -> Iterable[list[Any]]:
         yield ["" if row.get(name) is None else row[name] for name in _COLUMNS]
 
 
-@with_config(strict=True, allow_inf_nan=False)
-class _Domain(TypedDict):
+class _Domain(Written):
     name: Name
     title: str
     scale: Annotated[list[Number], Field(min_length=3, max_length=3)]
 
 
-@with_config(strict=True)
-class _Job(TypedDict):
+class _Job(Written):
     job: Annotated[str, Field(pattern=r"^[^/\\.\x00][^/\\\x00]*$")]
     study: str
     seed: int
     variant: dict[str, str]
 
 
-@with_config(strict=True)
-class _Variant(TypedDict):
+class _Variant(Written):
     variant: dict[str, str]
     parts: dict[str, Part]
 
 
-@with_config(strict=True, allow_inf_nan=False, extra="allow")
-class _Manifest(TypedDict):
+class _Manifest(Written):
     """What manifest.json of an ablation holds; ``config`` is checked by who goes on with it."""
 
     format: Count
@@ -364,8 +344,7 @@ class _Manifest(TypedDict):
     announcements: list[str]
 
 
-@with_config(strict=True, allow_inf_nan=False, extra="allow")
-class _Done(TypedDict):
+class _Done(Written):
     """What job.json holds."""
 
     ratings: Count

@@ -12,24 +12,11 @@ from multiprocessing import active_children, get_context, parent_process, resour
 from multiprocessing.connection import wait as wait_for
 from threading import Thread, current_thread, main_thread
 from types import FrameType
-from typing import Protocol
 
 from emosim_core.errors import EmoSimError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.studies.ablation.jobs import Job, Worlds, run_job
 from emosim_core.terminal import standard_streams
-
-
-class Executor(Protocol):
-    """Does jobs, in any order; each is whole in itself and leaves its files behind."""
-
-    def run(self, jobs: Sequence[Job], on_ratings: Callable[[int], None]) -> Generator[Job, None, None]:
-        """Do jobs and yield each when it is done; ``on_ratings`` gets the number of new ratings.
-
-        Raises:
-            EmoSimError: one cannot be done; those that are done stay.
-        """
-        ...
 
 
 class InThisProcess:
@@ -39,6 +26,10 @@ class InThisProcess:
         self._worlds = worlds
 
     def run(self, jobs: Sequence[Job], on_ratings: Callable[[int], None]) -> Generator[Job, None, None]:
+        """Do jobs and yield each when it is done; an EmoSimError where one cannot be done, and those done stay.
+
+        ``on_ratings`` gets the number of new ratings.
+        """
         try:
             for job in jobs:
                 run_job(job, self._worlds, on_ratings)
@@ -54,6 +45,7 @@ class Processes:
         self._processes = processes
 
     def run(self, jobs: Sequence[Job], on_ratings: Callable[[int], None]) -> Generator[Job, None, None]:
+        """As :meth:`InThisProcess.run`, in any order."""
         # A new interpreter for each: a fork would bring along threads and connections.
         others = set(active_children())
         with _signals_later():
@@ -85,6 +77,9 @@ class Processes:
                     child.kill()
                 raise
 
+
+Executor = InThisProcess | Processes
+"""Does jobs, each of which is whole in itself and leaves its files behind."""
 
 _SIGNALS = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
 

@@ -10,13 +10,14 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 
 from emosim_core.data import json_text
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks.fields import over, split_components
 from emosim_core.hooks.names import checked_options, spelled
 from emosim_core.llm.options import DEFAULT_STRATEGY
+from emosim_core.model.frozen import option
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, read_config
 from emosim_core.studies.ablation.jobs import Job
 from emosim_core.studies.jobs import JOBS, StudyConfig
@@ -36,34 +37,26 @@ VARIANT_OPTIONS = {
 OPTIONS = {**VARIANT_OPTIONS, "studies": "studies"}
 """All axes of the grid, and the option that takes the values of each."""
 
-_NO_OPTION: dict[str, Any] = {"option": False}
-
 
 class AblationConfig(StudyConfig):
     """Grid of an ablation: variants, studies and seeds; all jobs share the environment but for what the grid sets."""
 
     model_config = ConfigDict(title="Ablation")
 
-    raters: list[ComponentChoice] = Field(
-        description="Raters that call no language model.", json_schema_extra=_NO_OPTION
-    )
-    llm_models: list[ComponentChoice] = Field(description="Language models.", json_schema_extra=_NO_OPTION)
-    llm_raters: list[ComponentChoice] = Field(
-        description="Prompt strategies, each with each language model.", json_schema_extra=_NO_OPTION
-    )
-    retrievals: list[ComponentChoice] = Field(
-        min_length=1, description="Retrieval strategies.", json_schema_extra=_NO_OPTION
-    )
-    perturbators: list[ComponentChoice] = Field(min_length=1, description="Perturbators.", json_schema_extra=_NO_OPTION)
-    studies: list[ComponentChoice] = Field(
+    raters: list[ComponentChoice] = option(..., "Raters that call no language model.", option=False)
+    llm_models: list[ComponentChoice] = option(..., "Language models.", option=False)
+    llm_raters: list[ComponentChoice] = option(..., "Prompt strategies, each with each language model.", option=False)
+    retrievals: list[ComponentChoice] = option(..., "Retrieval strategies.", min_length=1, option=False)
+    perturbators: list[ComponentChoice] = option(..., "Perturbators.", min_length=1, option=False)
+    studies: list[ComponentChoice] = option(
+        ...,
+        "Studies, with commas between, such as sampling,high_rating.",
         min_length=1,
-        description="Studies, with commas between, such as sampling,high_rating.",
-        json_schema_extra={"aliases": ["study"], "unset": "all"},
+        aliases=["study"],
+        unset="all",
     )
-    seed: int = Field(default=42, ge=0, le=2**63 - 1, description="First seed.")
-    num_seeds: int = Field(
-        default=1, ge=1, description="Number of seeds, from the first on.", json_schema_extra={"unit": "seeds"}
-    )
+    seed: int = option(42, "First seed.", ge=0, le=2**63 - 1)
+    num_seeds: int = option(1, "Number of seeds, from the first on.", ge=1, unit="seeds")
 
 
 @dataclass(frozen=True)
@@ -75,11 +68,7 @@ class Variant:
 
 
 def choices(value: str | Mapping[str, Any] | Sequence[ComponentChoice] | None) -> list[ComponentChoice]:
-    """The values of one axis, from what an option or a file holds.
-
-    Raises:
-        ConfigurationError: one is given twice, or nothing is named.
-    """
+    """The values of one axis, from what an option or a file holds: at least one, and none twice."""
     if value is None:
         return []
     chosen: list[ComponentChoice]
@@ -101,11 +90,7 @@ def read_axes(values: Mapping[str, Any]) -> dict[str, list[ComponentChoice]]:
 
 
 def given_again(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values that an ablation which is resumed must have, by the fields of its grid and its environment.
-
-    Raises:
-        ConfigurationError: as of :func:`read_axes`.
-    """
+    """Values that an ablation which is resumed must have, by the fields of its grid and its environment."""
     shared = {name: value for name, value in values.items() if name not in OPTIONS.values()}
     axes = read_axes(values)
     # The stored grid has the names of the studies that "all" stood for.

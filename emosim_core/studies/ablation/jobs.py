@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field, TypeAdapter, with_config
-from typing_extensions import TypedDict
+from pydantic import Field, TypeAdapter
 
 from emosim_core.data import json_text
 from emosim_core.errors import ConfigurationError, RunError
@@ -20,7 +19,7 @@ from emosim_core.model import RatingScale
 from emosim_core.runs.job import cannot_write, write_file
 from emosim_core.runs.reading import damaged
 from emosim_core.runs.records import FORMAT
-from emosim_core.runs.schemas import Count, Name, Number
+from emosim_core.runs.schemas import Count, Name, Number, Written
 from emosim_core.runs.usage import since
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, read_config
@@ -33,15 +32,13 @@ DONE = "job.json"
 """Written last: a job without it is done again."""
 
 
-@with_config(strict=True)
-class _Study(TypedDict):
+class _Study(Written):
     name: Name
     options: dict[str, Any]
     spec: str
 
 
-@with_config(strict=True, allow_inf_nan=False, extra="allow")
-class _Head(TypedDict):
+class _Head(Written):
     """The first line: which study this is."""
 
     format: Count
@@ -53,8 +50,7 @@ class _Head(TypedDict):
     facts: dict[str, Any]
 
 
-@with_config(strict=True, allow_inf_nan=False, extra="allow")
-class _Record(TypedDict):
+class _Record(Written):
     """What metrics are made from, in every other line."""
 
     trial: Count
@@ -135,8 +131,7 @@ def label(resolved: Resolved) -> str:
 def run_job(job: Job, worlds: Worlds, on_ratings: Callable[[int], None] = lambda count: None) -> None:
     """Put the trials of a job and write its records, whole or not at all; ``on_ratings`` gets the number of new ones.
 
-    Raises:
-        EmoSimError: a component failed, no request can be answered, or the records cannot be written.
+    An EmoSimError where a component failed, no request can be answered, or the records cannot be written.
     """
     began = time.perf_counter()
     world = worlds.of(job.environment)

@@ -26,18 +26,14 @@ VariantNames = tuple[str, ...]
 def compute_metrics(
     jobs: Iterable[tuple[str, JobRecords]], studies: Mapping[str, tuple[Study, str]]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Everything that is computed from records.
+    """Everything that is computed from the records of complete ``jobs``, by their keys.
 
-    ``jobs`` are complete, each with its key; ``studies`` have the same in words, by the name that was asked for.
+    ``studies`` have the studies, and each in words, by the name that was asked for.
 
     Returns:
         Three lists. ``jobs``: each with its key, study, seed, ``variant``, how many ``ratings`` it asked for and how
         many ``failed``, and ``metrics``, as :func:`metric_record`. ``pooled``: the same over all seeds, where there
         are several. ``differences``: of every two variants that differ in one axis, on the same trials of all seeds.
-
-    Raises:
-        PluginError: a study's measures are wrong.
-        RunError: records cannot be put together.
     """
     read = list(jobs)
     alone = []
@@ -69,11 +65,7 @@ def _measured(variant: VariantNames, rated: RatedTrials, study: Study, label: st
 
 
 def metrics_of(study: Study, label: str, rated: RatedTrials) -> Sequence[Metric]:
-    """The measures of a study, checked.
-
-    Raises:
-        PluginError: the study raised, or a measure is not of the right shape.
-    """
+    """The measures of a study; a PluginError where it raised, or one is not of the right shape."""
     with named(label):
         metrics = study.metrics(rated)
     for metric in metrics:

@@ -78,17 +78,12 @@ def _factors(
         raise MissingDependencyError(
             "the baseline of matrix factorization", "scikit-surprise", "pip install 'emosim-core[train]'"
         ) from error
-    import pandas as pd
-
-    triples = [
-        (one.id, *pair) for one in known for pair in zip(one.items.tolist(), one.values.tolist(), strict=True)
-    ] + [(one.id, *pair) for one in measured for pair in one.memory]
-
-    table = pd.DataFrame(triples, columns=["user", "item", "rating"])
-    data = surprise.Dataset.load_from_df(table, surprise.Reader(rating_scale=(scale.low, scale.high)))
-    model = surprise.SVD(n_factors=_NUMBER, n_epochs=_EPOCHS, reg_all=0.05, random_state=seed)
-    train = data.build_full_trainset()
-    model.fit(train)
+    rated = [
+        (one.id, *pair, None) for one in known for pair in zip(one.items.tolist(), one.values.tolist(), strict=True)
+    ] + [(one.id, *pair, None) for one in measured for pair in one.memory]
+    data = surprise.Dataset(surprise.Reader(rating_scale=(scale.low, scale.high)))
+    train = data.construct_trainset(rated)
+    model = surprise.SVD(n_factors=_NUMBER, n_epochs=_EPOCHS, reg_all=0.05, random_state=seed).fit(train)
     place = np.full(items, -1, dtype=np.intp)
     for inner in train.all_items():
         place[train.to_raw_iid(inner)] = inner

@@ -93,11 +93,7 @@ def read_lines(directory: Path, name: str) -> list[dict[str, Any]]:
 
 
 def resumed_manifest(directory: Path) -> dict[str, Any]:
-    """The manifest of a validation that is to be resumed.
-
-    Raises:
-        RunError: there is none, or it is another kind of directory or damaged.
-    """
+    """The manifest of a validation that is to be resumed; a RunError where there is none, or it is damaged."""
     manifest = read_manifest(directory)
     reading.check(str(directory / MANIFEST), manifest, _MANIFEST)
     return manifest

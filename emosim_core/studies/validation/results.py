@@ -34,11 +34,7 @@ MOST_BY_ACTIVITY = 0.5
 
 
 def compute_results(directory: Path) -> dict[str, Any]:
-    """Everything that the records of a validation come to; nobody is asked.
-
-    Raises:
-        RunError: the directory holds no validation, or a file of it is damaged.
-    """
+    """Everything that the records of a validation come to; a RunError where one is missing or damaged."""
     about = read_manifest(directory)
     records = {name: read_lines(directory, name) for name in RECORDS}
     levels = np.array(about["levels"], dtype=np.float64)
@@ -84,9 +80,6 @@ def _mean(values: Floats) -> float:
     """The mean of what is no NaN; NaN where nothing is."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else float("nan")
-
-
-# -------------------------------------------------------------------------------------------- ratings
 
 
 def _errors(ratings: Mapping[Any, Lines], levels: Floats) -> dict[str, Any]:
@@ -173,9 +166,6 @@ def _apart(ratings: Mapping[Any, Lines], levels: Floats) -> dict[str, Any]:
     return apart
 
 
-# -------------------------------------------------------------------------------------------- choices
-
-
 def _sets(lines: Lines, negatives: Sequence[int]) -> dict[str, Flags]:
     """Which lines of one user each test is about."""
     kinds = np.array([line["set"] for line in lines])
@@ -228,9 +218,6 @@ def _choices(
     return choices
 
 
-# ------------------------------------------------------------------------- activity, recommendations
-
-
 def _activity(lines: Lines, levels: Floats) -> dict[str, Any]:
     """By how many points of 10 the mean rating moves when everybody turns from elusive to enthusiast."""
     to_ten = 9.0 / float(levels[-1] - levels[0])
@@ -255,9 +242,6 @@ def _recommenders(lines: Lines) -> dict[str, Any]:
         "differences": steps,
         "holds": all((one["difference"]["low"] or 0.0) > 0 for one in steps),
     }
-
-
-# -------------------------------------------------------------------------------------------- targets
 
 
 def _targets(user_split: str, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Real users for a validation: who is measured, what they remember, what is held out, and who they are."""
+"""Real users for a validation: whom to measure, what is remembered and what held out, who they are, and choices."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.model import Catalog, Item, LoadedRatings, RatingScale, User
@@ -89,10 +90,8 @@ class RealUser:
 def split_real_users(ratings: LoadedRatings, seed: int) -> list[RealUser]:
     """The users of a data set, each split at one point in time, in the order of their :func:`place`.
 
-    The ``seed`` decides the order of ratings of the same second; half of each user's are remembered.
-
-    Raises:
-        ConfigurationError: a group that is needed has no users.
+    The ``seed`` decides the order of ratings of the same second; half of each user's are remembered. A
+    ConfigurationError where a group that is needed has no users.
     """
     names, who = np.unique(np.asarray(ratings.user_ids, dtype=np.str_), return_inverse=True)
     order = np.lexsort((np.random.default_rng(seed).random(len(who)), ratings.times, who))
@@ -193,3 +192,54 @@ def personas(
         name = f"{words.user.capitalize()} {real_user.id}"
         users.append(User(id=real_user.id, name=name, description=text, liked=liked, disliked=disliked, **levels))
     return users
+
+
+@dataclass(frozen=True)
+class ChoiceSet:
+    """What one user is shown; P is the number of items that they chose.
+
+    Attributes:
+        chosen: items that are held out, shape ``(P,)``.
+        random: items that they never rated, in the order in which a ratio takes them: with k for each chosen one the
+            first k * P count; shape ``(most * P,)``, or fewer where there are no more.
+        matched: as many items that they never rated, each as widely rated as one of the chosen; shape ``(P,)``.
+    """
+
+    chosen: Ints
+    random: Ints
+    matched: Ints
+
+
+def draw_choice_set(
+    real_user: RealUser, counts: NDArray[np.int64], most: int, max_positives: int, seed: int
+) -> ChoiceSet:
+    """Choose what a user is shown; the seed decides, with the user's id.
+
+    ``counts`` is how many users rated each item, ``most`` the largest ratio of unchosen items to chosen ones.
+    """
+    rng = np.random.default_rng([seed, *real_user.id.encode()])
+    chosen = rng.permutation(real_user.later)[:max_positives]
+    others = np.setdiff1d(np.arange(len(counts)), real_user.items)
+    random = rng.permutation(others)[: most * len(chosen)]
+    return ChoiceSet(chosen, random, matched(chosen, others, counts, rng))
+
+
+def matched(chosen: Ints, others: Ints, counts: NDArray[np.int64], rng: np.random.Generator) -> Ints:
+    """For each chosen item one of at least as many ``others`` that is as widely rated, or nearest to it; each once."""
+    # A fraction below 1 puts equals in a random order and leaves others in theirs.
+    order = counts[others] + rng.random(len(others))
+    others, order = others[np.argsort(order)], np.sort(order)
+    free = np.ones(len(others), dtype=np.bool_)
+    taken = []
+    for wanted in (counts[chosen] + rng.random(len(chosen))).tolist():
+        right = int(np.searchsorted(order, wanted))
+        lower = right - 1
+        while lower >= 0 and not free[lower]:
+            lower -= 1
+        while right < len(order) and not free[right]:
+            right += 1
+        if lower >= 0 and (right == len(order) or wanted - order[lower] <= order[right] - wanted):
+            right = lower
+        free[right] = False
+        taken.append(int(others[right]))
+    return np.array(taken, dtype=np.intp)

@@ -6,12 +6,13 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, field_validator
 
 from emosim_core.components.base import Rater
 from emosim_core.components.rule_based import RECORDED_USERS
@@ -19,6 +20,7 @@ from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field
 from emosim_core.model import User
 from emosim_core.model.arrays import Ints
+from emosim_core.model.frozen import option
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
 from emosim_core.runs.manifest import begin_job, check_same, digest, now, versions_of
 from emosim_core.runs.records import FORMAT, MANIFEST, plain
@@ -30,7 +32,6 @@ from emosim_core.studies.jobs import JOBS, StudyConfig, claimed
 from emosim_core.studies.study import Trial, Trials
 from emosim_core.studies.validation import users as real
 from emosim_core.studies.validation.baselines import FACTORS, Baselines
-from emosim_core.studies.validation.choices import draw_choice_set
 from emosim_core.studies.validation.records import RECORDS, RESULTS, ValidationJob, resumed_manifest, write_lines
 from emosim_core.studies.validation.results import compute_results
 from emosim_core.studies.validation.simulator import CHOOSE, RATE, RECOMMENDED, UserSimulator, episode_lengths
@@ -56,32 +57,14 @@ class ValidationConfig(StudyConfig):
 
     model_config = ConfigDict(title="Validation")
 
-    ratings: str = Field(description="Ratings of real users, such as movielens:PATH.")
-    max_users: int | None = Field(
-        default=None,
-        ge=2,
-        description="Maximum users of each split.",
-        json_schema_extra={"unset": "all", "unit": "users"},
+    ratings: str = option(..., "Ratings of real users, such as movielens:PATH.")
+    max_users: int | None = option(None, "Maximum users of each split.", ge=2, unset="all", unit="users")
+    negatives: tuple[int, ...] = option(
+        (1, 3, 9), "Unchosen items for each chosen one, with commas between.", min_length=1, unit="items"
     )
-    negatives: tuple[int, ...] = Field(
-        default=(1, 3, 9),
-        min_length=1,
-        description="Unchosen items for each chosen one, with commas between.",
-        json_schema_extra={"unit": "items"},
-    )
-    max_positives: int = Field(
-        default=20,
-        ge=1,
-        description="Maximum held-out items per user whose choice is tested.",
-        json_schema_extra={"unit": "items"},
-    )
-    max_heldout: int | None = Field(
-        default=None,
-        ge=1,
-        description="Maximum held-out ratings per user.",
-        json_schema_extra={"unset": "all", "unit": "ratings"},
-    )
-    seed: int = Field(default=42, ge=0, le=2**63 - 1, description="Seed of all random numbers.")
+    max_positives: int = option(20, "Maximum held-out items per user whose choice is tested.", ge=1, unit="items")
+    max_heldout: int | None = option(None, "Maximum held-out ratings per user.", ge=1, unset="all", unit="ratings")
+    seed: int = option(42, "Seed of all random numbers.", ge=0, le=2**63 - 1)
 
     @field_validator("environment")
     @classmethod
@@ -102,16 +85,13 @@ MODELS = (EnvironmentConfig, ValidationConfig)
 
 def stored_validation(directory: Path) -> dict[str, Any]:
     """The configuration of a validation that is to be resumed, flat."""
-    return ValidationConfig.of(directory, resumed_manifest(directory)).flat()
+    return ValidationConfig.flat_of(directory, resumed_manifest(directory))
 
 
 class Validation:
-    """One validation: loads the real users, asks, and writes.
+    """One validation: loads the real users, asks, and writes; a DataError where a file is missing or malformed.
 
-    Raises:
-        ConfigurationError: a value is wrong, the source has no ratings of users, or too few users.
-        DataError: a file is missing or malformed.
-        MissingDependencyError: a baseline needs a package that is not installed.
+    A ConfigurationError where a value is wrong, or the source has no ratings of users, or too few users.
     """
 
     def __init__(self, config: ValidationConfig, registry: Registry) -> None:
@@ -174,11 +154,7 @@ class Validation:
         """Do every job that is not done, write the records and the results, and return the latter.
 
         The directory must not exist or be empty, unless it is resumed, as a job directory knows. ``on_user`` is called
-        whenever one user has finished one task.
-
-        Raises:
-            EmoSimError: the rater failed, it cannot be written there, or what is resumed was begun with something else.
-                The jobs that are done stay, to be resumed.
+        whenever one user has finished one task. After an EmoSimError, the jobs that are done stay, to be resumed.
         """
         job = job_directory(directory, "validate", resume)
         # What a language model has answered is cached: to go on costs nothing.
@@ -190,25 +166,16 @@ class Validation:
             except OSError as error:
                 raise cannot_write(job.path, error) from error
 
-    def check_resumed(self, directory: Path) -> None:
-        """See that the validation in a directory was begun with the same."""
-        self._check_same(directory, resumed_manifest(directory), self.about())
-
-    def _check_same(self, directory: Path, stored: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
-        old, new = ({**one, "config": ValidationConfig.of(directory, one).flat()} for one in (stored, manifest))
+    def check_resumed(self, directory: Path, stored: Mapping[str, Any] | None = None) -> None:
+        """See that the validation in a directory, whose manifest is ``stored``, was begun with the same."""
+        manifests = (resumed_manifest(directory) if stored is None else stored, self.about())
+        old, new = ({**one, "config": ValidationConfig.flat_of(directory, one)} for one in manifests)
         check_same(directory, old, new, ("gateway",), ValidationConfig)
 
     def _begin(self, job: JobDirectory) -> None:
         """Write the manifest, or see that what is resumed is answered as it was begun."""
-        manifest = self.about()
-
-        def check(stored: Mapping[str, Any]) -> None:
-            self._check_same(job.path, stored, manifest)
-
-        def flat(one: Mapping[str, Any]) -> dict[str, Any]:
-            return ValidationConfig.of(job.path, one).flat()
-
-        begin_job(job, manifest, MODELS, self._registry, check, resumed_manifest, flat)
+        check, flat = partial(self.check_resumed, job.path), partial(ValidationConfig.flat_of, job.path)
+        begin_job(job, self.about(), MODELS, self._registry, check, resumed_manifest, flat)
 
     def _jobs(self, directory: Path) -> list[ValidationJob]:
         """All jobs, in the order of their records."""
@@ -304,8 +271,6 @@ class Validation:
             "usage": dict(world.rater.usage()),
         }
 
-    # ------------------------------------------------------------------------------------------- parts
-
     def _users(self, real_users: Sequence[real.RealUser]) -> list[User]:
         world = self.world
         return real.personas(real_users, self.everybody, world.catalog, world.domain.scale, world.domain.words)
@@ -356,7 +321,7 @@ class Validation:
     def _choices(self, simulator: UserSimulator, row: int, baselines: Baselines) -> list[dict[str, Any]]:
         real_user = simulator.real_users[row]
         config, counts = self.config, self.world.catalog.public_counts
-        seen = draw_choice_set(real_user, counts, max(config.negatives), config.max_positives, config.seed)
+        seen = real.draw_choice_set(real_user, counts, max(config.negatives), config.max_positives, config.seed)
         items = np.concatenate([seen.chosen, seen.random, seen.matched])
         scores = simulator.choose(row, items)
         if scores is None:

@@ -20,9 +20,16 @@ from emosim_core.studies.ablation.executor import InThisProcess, Processes
 from emosim_core.studies.ablation.grid import AblationConfig, choices, jobs
 from emosim_core.studies.ablation.jobs import Job, Worlds, read_job
 from emosim_core.studies.ablation.metrics import metric_record
-from emosim_core.studies.ablation.sampling import Sampling, SamplingOptions
-from emosim_core.studies.ablation.series import Collections, CollectionsOptions
-from emosim_core.studies.ablation.written import CategoryPreference, HighRating, ItemsOptions, LowRating
+from emosim_core.studies.ablation.studies import (
+    CategoryPreference,
+    Collections,
+    CollectionsOptions,
+    HighRating,
+    ItemsOptions,
+    LowRating,
+    Sampling,
+    SamplingOptions,
+)
 from emosim_core.studies.study import RatedTrials, mean_of_both_shares, success_share
 from emosim_core.studies.trials import draw_trials, run_trials
 from emosim_core.testing import ScriptedRater

@@ -13,7 +13,6 @@ from emosim_core.hooks import Registry
 from emosim_core.model import Catalog, Item, LoadedRatings, RatingScale, Words
 from emosim_core.simulation.assembly import item_source
 from emosim_core.studies.validation import users as real
-from emosim_core.studies.validation.choices import draw_choice_set, matched
 
 TEN = RatingScale()
 
@@ -112,12 +111,12 @@ def test_tastes_and_traits_are_read_off_the_memory_alone() -> None:
 def test_what_is_shown_was_chosen_later_or_never() -> None:
     one = real_user(list(range(40)), [5.0] * 40, 20)
     counts = np.random.default_rng(1).integers(0, 50, 200)
-    seen = draw_choice_set(one, counts, most=3, max_positives=12, seed=5)
+    seen = real.draw_choice_set(one, counts, most=3, max_positives=12, seed=5)
     assert set(seen.chosen.tolist()) <= set(range(20, 40))
     assert len(seen.chosen) == len(set(seen.chosen.tolist())) == 12
     assert len(seen.random) == len(set(seen.random.tolist())) == 36
     assert min(*seen.random, *seen.matched) >= 40
-    again = draw_choice_set(one, counts, most=3, max_positives=12, seed=5)
+    again = real.draw_choice_set(one, counts, most=3, max_positives=12, seed=5)
     assert np.array_equal(seen.matched, again.matched)
 
 
@@ -125,11 +124,11 @@ def test_matched_items_are_as_popular_as_the_chosen() -> None:
     rng = np.random.default_rng(2)
     counts = rng.integers(0, 30, 3000)
     chosen = np.arange(100)
-    items = matched(chosen, np.arange(100, 3000), counts, rng)
+    items = real.matched(chosen, np.arange(100, 3000), counts, rng)
     assert len(set(items.tolist())) == 100
     assert np.array_equal(counts[items], counts[chosen])
 
 
 def test_of_two_unequal_items_the_nearer_in_popularity_matches() -> None:
     counts = np.array([10, 7, 12, 100])
-    assert matched(np.array([0]), np.array([1, 2, 3]), counts, np.random.default_rng(1)).tolist() == [2]
+    assert real.matched(np.array([0]), np.array([1, 2, 3]), counts, np.random.default_rng(1)).tolist() == [2]
