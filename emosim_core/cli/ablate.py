@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from emosim_core.cli.options import (
     configured,
     confirm_cost,
     cost_line,
+    executor_option,
     keyboard,
     need_plugin,
     place_options,
@@ -29,20 +29,16 @@ from emosim_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from emosim_core.cli.output import Screen
+    from emosim_core.hooks import Registry
+    from emosim_core.runs.cells import Executor
     from emosim_core.studies.ablation.ablation import Ablation
-    from emosim_core.studies.ablation.executor import Executor
 
 
 @click.group(cls=SectionedGroup, invoke_without_command=True)
 @field_options("AblationConfig")
 @configuration_options("EnvironmentConfig", without=(*EPISODE_FIELDS, "on_failed_rating"))
 @place_options("ablation", "runs/ablation-...")
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    metavar="JOBS",
-    help="Jobs that run at the same time; 1 with a language model.  [one per core]",
-)
+@executor_option("processes; local with a language model")
 @click.option("--yes", is_flag=True, help="Do not ask before model calls that cost money.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON and nothing else.")
 @click.option("--quiet", is_flag=True, help="Print only where the results were written.")
@@ -96,9 +92,8 @@ def _ablate(obj: dict[str, Any], given: dict[str, Any]) -> None:
     from emosim_core.studies.ablation.ablation import Ablation, resumed
     from emosim_core.studies.ablation.grid import VARIANT_OPTIONS, AblationConfig, choices, given_again, read_grid
 
-    only = obj["only"]
-    registry = Registry(only=only)
-    as_json, quiet, yes, jobs = (given.pop(name) for name in ("as_json", "quiet", "yes", "jobs"))
+    registry = Registry(only=obj["only"])
+    as_json, quiet, yes, executor = (given.pop(name) for name in ("as_json", "quiet", "yes", "executor"))
     out, resume, config = (given.pop(name) for name in ("out", "resume", "config"))
     written = by_field(AblationConfig, read_written(EnvironmentConfig, config), str(config))
     if given["rater"] is not None:
@@ -109,7 +104,7 @@ def _ablate(obj: dict[str, Any], given: dict[str, Any]) -> None:
         hint = command_hint(obj, config)
         axes = {axis: hint.options[option] for axis, option in VARIANT_OPTIONS.items()}
         hint = replace(hint, options={**hint.options, **axes}, keys=VARIANT_OPTIONS)
-        ablation = resumed(job, registry, only, own, hint)
+        ablation = resumed(job, registry, own, hint)
     elif job is not None and given["plugin"] is None and config is None:
         raise nothing_begun(job.path)
     else:
@@ -117,32 +112,29 @@ def _ablate(obj: dict[str, Any], given: dict[str, Any]) -> None:
         need_plugin(values, registry)
         grid = read_grid(values)
         job = job or new_job("ablate", f"ablation-{grid.environment['plugin']}", out)
-        ablation = Ablation(grid, job, registry, only)
+        ablation = Ablation(grid, job, registry)
     beside = console(stderr=True)  # standard output holds the results alone
     _announce(beside, ablation, quiet)
     _confirm(beside, ablation, yes)
-    outcome = _play(ablation, _executor(ablation, jobs), beside, as_json or quiet)
+    outcome = _play(ablation, _executor(ablation, executor, registry), beside, as_json or quiet)
     if not print_short(outcome, ablation.directory, as_json, quiet):
         from emosim_core.cli.results import print_ablation
 
         print_ablation(console(), outcome, ablation.directory)
 
 
-def _executor(ablation: Ablation, jobs: int | None) -> Executor:
+def _executor(ablation: Ablation, choice: str | None, registry: Registry) -> Executor:
     """Where jobs are done.
 
     Raises:
         ConfigurationError: several processes would share one budget.
     """
-    from emosim_core.studies.ablation.executor import InThisProcess, Processes
+    from emosim_core.runs.cells import executor_of
 
-    remaining = ablation.plan.remaining
-    if jobs is None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        jobs = 1 if ablation.plan.estimates else min(cores, len(remaining))
-    if jobs > 1 and ablation.config.environment.get("gateway", {}).get("max_cost") is not None:
-        raise ConfigurationError("--max-cost holds for one process; give --jobs 1 with it")
-    return InThisProcess(ablation.worlds) if jobs == 1 or len(remaining) < 2 else Processes(jobs)
+    few = len(ablation.plan.remaining) < 2
+    return executor_of(
+        choice or ("local" if ablation.plan.estimates or few else "processes"), registry, ablation.max_cost
+    )
 
 
 # ---------------------------------------------------------------------------------------- before it starts
@@ -191,7 +183,7 @@ def _play(ablation: Ablation, executor: Executor, screen: Screen, silent: bool) 
     done = len(plan.jobs) - len(plan.remaining)
     with telling_progress(ablation.job_directory), live_progress(screen, "ratings", total, silent=silent) as progress:
 
-        def on_job(_: Any) -> None:
+        def on_job() -> None:
             nonlocal done
             done += 1
             progress.update(f"{done} of {counted(len(plan.jobs), 'job')}")

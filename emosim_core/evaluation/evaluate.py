@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from emosim_core.evaluation.results import (
 )
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field, over, split_names
+from emosim_core.runs.cells import Cell, Executor, OnProgress, Worlds, executor_of
 from emosim_core.runs.job import JobDirectory, holds_remains, job_directory
 from emosim_core.runs.manifest import begin_job, check_same, now
 from emosim_core.runs.plain import own_files
@@ -52,7 +54,7 @@ _MAY_CHANGE = frozenset({"resamples", "gateway", "on_failed_rating"})
 class Progress:
     """How many episodes of an evaluation are done, and which run is going on, such as ``"popular, train users"``.
 
-    The cost is what a language model has cost in this process; None where it is not known, or none is asked.
+    The cost is what a language model has cost in this process; None where it is not known.
     """
 
     what: str
@@ -67,6 +69,7 @@ def evaluate(
     *,
     resume: bool = False,
     registry: Registry | None = None,
+    executor: str | Mapping[str, Any] = "local",
     on_message: Callable[[str], None] = lambda text: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     draw: Callable[[Mapping[str, Any], Path], object] = lambda results, directory: None,
@@ -79,13 +82,14 @@ def evaluate(
     Args:
         resume: whether to continue the evaluation that is in ``out``; a job directory knows.
         registry: plugins to use; found anew if not given.
+        executor: where the runs are simulated.
         on_message: called with each message for whoever runs this, a sentence.
         on_progress: called when an episode has ended.
         draw: called with the results and the directory for charts.
     """
     evaluation = Evaluation(values, out, resume, registry or Registry())
     with evaluation.job as job:
-        evaluation.run(on_message, on_progress)
+        evaluation.run(on_message, on_progress, executor)
         results = compute_results(job.path, evaluation.config.resamples)
         draw(results, job.path / CHARTS)
     return results
@@ -133,7 +137,7 @@ class Evaluation:
         self._must_log = not self.config.logs and any(one.needs_logs for one in self.recommenders)
         for user_split in self.config.user_splits:
             self.config.run("random", user_split)
-        self._spent = 0.0
+        self._worlds = Worlds(registry)
         self._runs_rated = self._done = 0
         self.job.check()
         if self.job.resume and self.job.begun:
@@ -151,8 +155,16 @@ class Evaluation:
 
     # ----------------------------------------------------------------------------------------- playing
 
-    def run(self, on_message: Callable[[str], None], on_progress: Callable[[Progress], None]) -> None:
+    def run(
+        self,
+        on_message: Callable[[str], None],
+        on_progress: Callable[[Progress], None],
+        executor: str | Mapping[str, Any] = "local",
+    ) -> None:
         """Simulate what has not been simulated yet; completed episodes are kept whatever happens."""
+        rater = self.config.rater
+        gateway = rater.get("gateway") or {} if isinstance(rater, Mapping) else {}
+        where = executor_of(executor, self._registry, gateway.get("max_cost"))
         world = assemble(self.config.run("random", self.config.user_splits[0]), self._registry)
         uses_llm = world.rater.uses_llm
         if self._must_log and uses_llm:
@@ -181,13 +193,15 @@ class Evaluation:
                 )
                 if not (self.out / LOGS).exists():
                     self._take_logs(logs, world, on_message)
-                self._run(logs, self.out / LOGS, "logs", on_progress)
+                self._play(where, [_Playing("logs", logs, self.out / LOGS)], on_progress)
             for one in self.recommenders:  # one that cannot be made is known before the first is measured
                 self._registry.resolve("policy", self._policy(one), world.domain.name).build(Policy)
+            playing = []
             for one, user_split in runs:
-                config = self.config.run(self._policy(one), user_split)
                 what = f"{one.name}, {user_split if user_split == 'all' else f'{user_split} users'}"
-                self._run(config, self.out / RUNS / user_split / one.folder, what, on_progress)
+                config = self.config.run(self._policy(one), user_split)
+                playing.append(_Playing(what, config, self.out / RUNS / user_split / one.folder))
+            self._play(where, playing, on_progress)
         except BaseException as error:
             self._leave(error)
             raise
@@ -210,25 +224,29 @@ class Evaluation:
     def _policy(self, one: Recommender) -> Any:
         return with_logs(one.policy, self.config.logs or [str(self.out / LOGS)]) if one.needs_logs else one.policy
 
-    def _run(self, config: RunConfig, directory: Path, what: str, on_progress: Callable[[Progress], None]) -> None:
-        """Simulate one run, or what is left of it."""
-        if is_complete(directory):
-            JobDirectory(directory, "run", resume=True, part=True).tidy()
-            self._done += config.episodes
-            return
-        place = JobDirectory(directory, "run", resume=(directory / MANIFEST).exists(), part=True)
-        run = Run(config, place, registry=self._registry, spent=self._spent)
+    def _play(self, where: Executor, runs: Sequence[_Playing], on_progress: Callable[[Progress], None]) -> None:
+        """Simulate runs, or what is left of them."""
+        cells, done = [], 0
+        for one in runs:
+            if is_complete(one.directory):
+                JobDirectory(one.directory, "run", resume=True, part=True).tidy()
+                self._done += one.config.episodes
+                done += 1
+            else:
+                cells.append(Cell(one.what, play, one))
+        alone = where.workers == 1
 
-        def on_episode(episode: object) -> None:
-            self._done += 1
-            cost = run.world.rater.usage().get("cost")
-            on_progress(Progress(what, self._done, self._total, None if cost is None else cost + self._spent))
+        def on_episodes(count: int) -> None:
+            self._done += count
+            what = cells[self._ended].key if alone else f"{done + self._ended} of {len(runs)} runs"
+            on_progress(Progress(what, self._done, self._total, self._worlds.spent if alone else None))
 
-        try:
-            run.run(on_episode)
-        finally:
-            self._runs_rated += 1
-            self._spent += run.world.rater.usage().get("cost") or 0.0
+        self._ended = 0
+        if cells:
+            with closing(where.run(cells, self._worlds, on_episodes)) as ended:
+                for _ in ended:
+                    self._ended += 1
+                    self._runs_rated += 1
 
     def _begin(self, world: World) -> None:
         """Write what is evaluated, or see that what is resumed is the same, and write the items."""
@@ -270,5 +288,35 @@ class Evaluation:
                 if folder.is_dir() and not any(folder.iterdir()):
                     folder.rmdir()
             self.job.discard(ITEMS, RESULTS)
-        elif isinstance(error, LLMBudgetError) and self._runs_rated > 1:
-            error.args = (f"{error}\nThe runs of this evaluation have cost {self._spent:.6g} since it was started.",)
+        elif isinstance(error, LLMBudgetError) and self._runs_rated:
+            spent = self._worlds.spent
+            error.args = (f"{error}\nThe runs of this evaluation have cost {spent:.6g} since it was started.",)
+
+
+@dataclass(frozen=True)
+class _Playing:
+    """One run of an evaluation: what it is, in words, its configuration and its directory."""
+
+    what: str
+    config: RunConfig
+    directory: Path
+
+
+def play(one: _Playing, worlds: Worlds, on_episodes: OnProgress) -> None:
+    """Simulate one run, or what is left of it.
+
+    Raises:
+        EmoSimError: as of :meth:`~emosim_core.runs.runner.Run.run`.
+    """
+    place = JobDirectory(one.directory, "run", resume=(one.directory / MANIFEST).exists(), part=True)
+    before = worlds.spent
+    run = Run(one.config, place, registry=worlds.registry, spent=before)
+
+    def on_episode(episode: object) -> None:
+        worlds.spent = before + (run.world.rater.usage().get("cost") or 0.0)
+        on_episodes(1)
+
+    try:
+        run.run(on_episode)
+    finally:
+        worlds.spent = before + (run.world.rater.usage().get("cost") or 0.0)

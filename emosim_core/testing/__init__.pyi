@@ -18,6 +18,7 @@ from .contract import Rule as Rule
 from .contract import hold as hold
 from .domain import DomainConformance as DomainConformance
 from .emotion_model import EmotionModelConformance as EmotionModelConformance
+from .executor import ExecutorConformance as ExecutorConformance
 from .fakes import ScriptedBackend as ScriptedBackend
 from .fakes import ScriptedRater as ScriptedRater
 from .files import fails as fails

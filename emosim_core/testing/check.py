@@ -14,6 +14,7 @@ from emosim_core.testing.conformance import ComponentConformance, Outcome, forge
 from emosim_core.testing.contract import BrokenRuleError
 from emosim_core.testing.domain import DomainConformance
 from emosim_core.testing.emotion_model import EmotionModelConformance
+from emosim_core.testing.executor import ExecutorConformance
 from emosim_core.testing.observation import ObservationConformance
 from emosim_core.testing.policy import PolicyConformance
 from emosim_core.testing.process import in_new_process
@@ -41,6 +42,7 @@ SUITES: dict[str, type[ComponentConformance]] = {
         LLMBackendConformance,
         PromptStrategyConformance,
         StudyConformance,
+        ExecutorConformance,
     )
 }
 """The suite of each kind of component."""
