@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from emosim_core.components.base import Policy
-from emosim_core.errors import ConfigurationError, EmoSimError, LLMBudgetError
+from emosim_core.errors import ConfigurationError, EmoSimError, LLMBudgetError, RunError
 from emosim_core.evaluation.logs import same_logs, take_over
 from emosim_core.evaluation.plan import (
     LOG_EPISODES,
@@ -37,7 +38,7 @@ from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field, over, split_names
 from emosim_core.runs.cells import Cell, Executor, OnProgress, Worlds, executor_of
 from emosim_core.runs.job import JobDirectory, holds_remains, job_directory
-from emosim_core.runs.manifest import begin_job, check_same, now
+from emosim_core.runs.manifest import begin_job, check_same, data_of, now
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import FORMAT, MANIFEST
 from emosim_core.runs.runner import Run
@@ -180,6 +181,7 @@ class Evaluation:
         for note in (*world.announcements, *self.notes):
             on_message(note)
         self._total = len(runs) * self.config.episodes + LOG_EPISODES * self._must_log
+        data = data_of(world)
         try:
             self.job.claim()
             self._begin(world)
@@ -193,14 +195,14 @@ class Evaluation:
                 )
                 if not (self.out / LOGS).exists():
                     self._take_logs(logs, world, on_message)
-                self._play(where, [_Playing("logs", logs, self.out / LOGS)], on_progress)
+                self._play(where, [_Playing("logs", logs, self.out / LOGS, data)], on_progress)
             for one in self.recommenders:  # one that cannot be made is known before the first is measured
                 self._registry.resolve("policy", self._policy(one), world.domain.name).build(Policy)
             playing = []
             for one, user_split in runs:
                 what = f"{one.name}, {user_split if user_split == 'all' else f'{user_split} users'}"
                 config = self.config.run(self._policy(one), user_split)
-                playing.append(_Playing(what, config, self.out / RUNS / user_split / one.folder))
+                playing.append(_Playing(what, config, self.out / RUNS / user_split / one.folder, data))
             self._play(where, playing, on_progress)
         except BaseException as error:
             self._leave(error)
@@ -295,22 +297,32 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class _Playing:
-    """One run of an evaluation: what it is, in words, its configuration and its directory."""
+    """One run of an evaluation: what it is, in words, its configuration, its directory, and digests of its data."""
 
     what: str
     config: RunConfig
     directory: Path
+    data: Mapping[str, Any]
 
 
 def play(one: _Playing, worlds: Worlds, on_episodes: OnProgress) -> None:
     """Simulate one run, or what is left of it.
 
     Raises:
+        RunError: items or users are others than where the command was given.
         EmoSimError: as of :meth:`~emosim_core.runs.runner.Run.run`.
     """
     place = JobDirectory(one.directory, "run", resume=(one.directory / MANIFEST).exists(), part=True)
     before = worlds.spent
     run = Run(one.config, place, registry=worlds.registry, spent=before)
+    found = run.manifest["data"]
+    if differing := [
+        f"{name} {found.get(name)!r} (expected {value!r})"
+        for name, value in one.data.items()
+        if found.get(name) != value
+    ]:
+        run.directory.abandon()
+        raise RunError(f"{platform.node()} has other items or users: {', '.join(differing)}")
 
     def on_episode(episode: object) -> None:
         worlds.spent = before + (run.world.rater.usage().get("cost") or 0.0)
