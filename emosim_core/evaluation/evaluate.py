@@ -126,7 +126,7 @@ class Evaluation:
         source, stored = base(own, place if resume else None)
         values = over(EvaluationConfig, own, stored)
         if source is not None:
-            recommenders = ",".join(own.get("recommenders") or ())
+            recommenders = ",".join(map(str, own.get("recommenders") or ()))
             command: list[str | Path] = (
                 ["--resume", place] if resume else ["--recommenders", recommenders, "--out", place]
             )
