@@ -14,6 +14,8 @@ from emosim_core.reports.ablation_report import better_of, counted, grid_of, sid
 from emosim_core.reports.chart import Table as ReportTable
 from emosim_core.reports.evaluation_report import read_evaluation
 from emosim_core.reports.report import read_results
+from emosim_core.reports.sweep_report import RESULTS as SWEEP_RESULTS
+from emosim_core.reports.sweep_report import configurations_table
 from emosim_core.reports.validation_report import RESULTS as VALIDATION_RESULTS
 from emosim_core.reports.validation_report import tables_of, targets_table
 from emosim_core.reports.written_report import written_report
@@ -238,6 +240,15 @@ def print_validation(screen: Screen, outcome: Mapping[str, Any], directory: Path
     screen.print_line(f"Records and results are in {directory}.")
 
 
+def print_sweep(screen: Screen, results: Mapping[str, Any], directory: Path) -> None:
+    """Print what results.json of a sweep holds."""
+    table = configurations_table(results)
+    show_table(screen, Table(*table.columns, rows=table.rows, texts=len(results["configurations"][0]["values"]) or 1))
+    if table.caption:
+        screen.print_line(table.caption)
+    screen.print_line(f"Written to {directory}: {SWEEP_RESULTS}, results.csv, and a directory for each job in jobs.")
+
+
 def _print_table(screen: Screen, table: ReportTable) -> None:
     """Print a table of a report after a blank line, and what it says beside."""
     screen.print()
@@ -250,5 +261,6 @@ _RESULTS: dict[str, tuple[Callable[[Path], Mapping[str, Any]], Callable[[Screen,
     "evaluation": (read_evaluation, print_evaluation),
     "ablation": (lambda directory: read_results(directory, "ablate", ABLATION_RESULTS)[1], print_ablation),
     "validation": (lambda directory: read_results(directory, "validate", VALIDATION_RESULTS)[1], print_validation),
+    "sweep": (lambda directory: read_results(directory, "sweep", SWEEP_RESULTS)[1], print_sweep),
 }
 """By what a directory holds: what reads the results there, and what prints them."""

@@ -15,6 +15,8 @@ from emosim_core.evaluation.results import RESULTS as EVALUATION_RESULTS
 from emosim_core.reports.ablation_report import KIND as ABLATION
 from emosim_core.reports.ablation_report import RESULTS as ABLATION_RESULTS
 from emosim_core.reports.ablation_report import is_decided
+from emosim_core.reports.sweep_report import KIND as SWEEP
+from emosim_core.reports.sweep_report import RESULTS as SWEEP_RESULTS
 from emosim_core.reports.training_report import PROGRESS
 from emosim_core.reports.validation_report import KIND as VALIDATION
 from emosim_core.reports.validation_report import RESULTS as VALIDATION_RESULTS
@@ -37,7 +39,7 @@ class JobInfo:
 
     Attributes:
         path: the directory.
-        kind: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``, or ``page`` for one with a
+        kind: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``, ``sweep``, or ``page`` for one with a
             ``page.json``.
         created: when it was begun, in UTC as ISO 8601; empty where its files do not say.
         state: ``complete``, ``running``, ``not complete`` or ``unreadable``.
@@ -64,7 +66,7 @@ def kind_of(directory: Path) -> str | None:
             return kind
     if (directory / MANIFEST).exists():
         manifest = read_json(directory / MANIFEST)
-        if manifest.get("kind") in (ABLATION, VALIDATION):
+        if manifest.get("kind") in (ABLATION, VALIDATION, SWEEP):
             return str(manifest["kind"])
         config = manifest.get("config")
         return TRAINING if isinstance(config, dict) and "algo" in config else RUN
@@ -201,6 +203,11 @@ def _of_validation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str
     return True, f"{what}: {held} of {len(targets)} targets hold" if targets else what
 
 
+def _of_sweep(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
+    what = "runs" if about["command"] == "run" else "trainings"
+    return (directory / SWEEP_RESULTS).exists(), f"{len(about['jobs']):,} {what}"
+
+
 _ABOUT = {EVALUATION: EVALUATION_RESULTS, WRITTEN: PAGE}
 """The file that says what a directory is, where that is no manifest."""
 
@@ -210,5 +217,6 @@ _HEADLINES: dict[str, Callable[[Path, Mapping[str, Any]], tuple[bool, str]]] = {
     EVALUATION: _of_evaluation,
     ABLATION: _of_ablation,
     VALIDATION: _of_validation,
+    SWEEP: _of_sweep,
     WRITTEN: lambda directory, about: (True, str(about["title"])),
 }

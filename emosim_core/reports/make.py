@@ -16,6 +16,9 @@ from emosim_core.reports.ablation_report import report_of_ablation
 from emosim_core.reports.directories import EVALUATION, RUN, TRAINING, WRITTEN, kind_of
 from emosim_core.reports.evaluation_report import report_of_evaluation
 from emosim_core.reports.report import Report
+from emosim_core.reports.sweep_report import KIND as SWEEP
+from emosim_core.reports.sweep_report import RESULTS as SWEEP_RESULTS
+from emosim_core.reports.sweep_report import report_of_sweep
 from emosim_core.reports.training_report import PROGRESS, report_of_training
 from emosim_core.reports.validation_report import KIND as VALIDATION
 from emosim_core.reports.validation_report import RESULTS as VALIDATION_RESULTS
@@ -92,5 +95,6 @@ _MAKERS = {
     EVALUATION: (RESULTS, report_of_evaluation),
     ABLATION: (ABLATION_RESULTS, report_of_ablation),
     VALIDATION: (VALIDATION_RESULTS, report_of_validation),
+    SWEEP: (SWEEP_RESULTS, report_of_sweep),
 }
 """By what a directory holds: the file that its report is made of, and what makes it."""
