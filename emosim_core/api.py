@@ -68,12 +68,19 @@ def train(plugin: str, out: str | Path, *, resume: bool = False, **options: Any)
 
 
 def evaluate(
-    plugin: str, out: str | Path, *, resume: bool = False, charts: bool = True, **options: Any
+    plugin: str,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    charts: bool = True,
+    executor: str | Mapping[str, Any] = "local",
+    **options: Any,
 ) -> dict[str, Any]:
     """Compare recommenders on the same users and seeds, as ``emosim evaluate`` does; arguments as of :func:`run`.
 
     Args:
         charts: whether to draw charts, which needs matplotlib.
+        executor: where the runs are simulated, such as ``"processes:4"``.
         options: fields of :class:`~emosim_core.EvaluationConfig`, such as ``policies=["random", "popular"]`` or
             ``recommenders=["runs/a"]``. The environment of the first of ``recommenders`` is the default.
 
@@ -88,7 +95,8 @@ def evaluate(
     from emosim_core.evaluation import evaluate as evaluation
     from emosim_core.reports.evaluation_report import drawing
 
-    return evaluation.evaluate({"plugin": plugin, **options}, out, resume=resume, draw=drawing(charts))
+    values = {"plugin": plugin, **options}
+    return evaluation.evaluate(values, out, resume=resume, executor=executor, draw=drawing(charts))
 
 
 def validate(plugin: str, out: str | Path, *, ratings: str, resume: bool = False, **options: Any) -> dict[str, Any]:
@@ -115,7 +123,14 @@ def validate(plugin: str, out: str | Path, *, ratings: str, resume: bool = False
         return validation.run(Path(out), resume=resume)
 
 
-def ablate(plugin: str, out: str | Path, *, resume: bool = False, jobs: int = 1, **options: Any) -> dict[str, Any]:
+def ablate(
+    plugin: str,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    executor: str | Mapping[str, Any] = "local",
+    **options: Any,
+) -> dict[str, Any]:
     """Run ablation studies over raters, prompts, retrieval strategies and noise, as ``emosim ablate`` does.
 
     A language model, where one is named, is called without further confirmation; ``gateway={"max_cost": ...}`` bounds
@@ -124,7 +139,7 @@ def ablate(plugin: str, out: str | Path, *, resume: bool = False, jobs: int = 1,
     Args:
         resume: whether to continue the ablation in ``out``; the grid is then the stored one, and an option that is
             given must equal it.
-        jobs: processes.
+        executor: where the jobs are done, such as ``"processes:4"``.
         options: the axes of the grid, ``rater``, ``llm_model``, ``llm_rater``, ``items_retrieval`` and ``perturbator``,
             each one component or a list; ``studies``, one or a list; ``seed`` and ``num_seeds``; and fields of
             :class:`~emosim_core.EnvironmentConfig` that all variants share.
@@ -134,9 +149,9 @@ def ablate(plugin: str, out: str | Path, *, resume: bool = False, jobs: int = 1,
     """
     from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import by_field
+    from emosim_core.runs.cells import executor_of
     from emosim_core.simulation.config import EnvironmentConfig
     from emosim_core.studies.ablation.ablation import Ablation, resumed
-    from emosim_core.studies.ablation.executor import InThisProcess, Processes
     from emosim_core.studies.ablation.grid import AblationConfig, choices, given_again, read_grid
 
     registry = Registry()
@@ -147,7 +162,7 @@ def ablate(plugin: str, out: str | Path, *, resume: bool = False, jobs: int = 1,
         ablation = resumed(Path(out), registry, given=given_again(values))
     else:
         ablation = Ablation(read_grid(values), Path(out), registry)
-    return ablation.run(InThisProcess(ablation.worlds) if jobs == 1 else Processes(jobs))
+    return ablation.run(executor_of(executor, registry, ablation.max_cost))
 
 
 def report(

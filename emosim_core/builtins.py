@@ -127,6 +127,16 @@ def emosim_prompt_strategies() -> Iterable[Component]:
 
 
 @hookimpl
+def emosim_executors() -> Iterable[Component]:
+    yield in_module("emosim_core.runs.cells", "local", "In this process, one cell after the other.", "Local")
+    yield in_module(
+        *("emosim_core.runs.processes", "processes", "In several processes of this machine."),
+        *("Processes", "ProcessesOptions"),
+        value="workers",
+    )
+
+
+@hookimpl
 def emosim_studies() -> Iterable[Component]:
     one = partial(in_module, "emosim_core.studies.ablation.studies")
     summary = "Users who love one category rate it high and all else low."

@@ -76,6 +76,10 @@ from emosim_core.model.names import Names as Names
 from emosim_core.model.scale import RatingScale as RatingScale
 from emosim_core.model.user import Population as Population
 from emosim_core.model.user import User as User
+from emosim_core.runs.cells import Cell as Cell
+from emosim_core.runs.cells import Executor as Executor
+from emosim_core.runs.cells import OnProgress as OnProgress
+from emosim_core.runs.cells import Worlds as Worlds
 from emosim_core.simulation.assembly import World as World
 from emosim_core.simulation.assembly import assemble as assemble
 from emosim_core.studies.study import Metric as Metric

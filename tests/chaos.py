@@ -78,10 +78,10 @@ JOBS = {
     "ablate": Job(
         (
             "ablate", "--plugin", "movies", "--study", "sampling:pairs=60,high_rating", "--items-retrieval",
-            "last_3,none", "--jobs", "2", "--yes",
+            "last_3,none", "--executor", "processes:2", "--yes",
         ),
         ("results.json", "results.csv", "jobs/*/records.jsonl"),
-        resumed=("--jobs", "2"),
+        resumed=("--executor", "processes:2"),
     ),
     "evaluate": Job(
         (

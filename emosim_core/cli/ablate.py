@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from emosim_core.cli.options import (
     configured,
     confirm_cost,
     cost_line,
+    executor_option,
     keyboard,
     need_plugin,
     place_options,
@@ -30,20 +30,16 @@ from emosim_core.terminal import counted
 
 if TYPE_CHECKING:
     from emosim_core.cli.output import Screen
+    from emosim_core.hooks import Registry
+    from emosim_core.runs.cells import Executor
     from emosim_core.studies.ablation.ablation import Ablation
-    from emosim_core.studies.ablation.executor import Executor
 
 
 @click.group(cls=SectionedGroup, invoke_without_command=True)
 @field_options("AblationConfig")
 @configuration_options("EnvironmentConfig", without=(*EPISODE_FIELDS, "on_failed_rating"))
 @place_options("ablation", "runs/ablation-...")
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    metavar="JOBS",
-    help="Jobs that run at the same time; 1 with a language model.  [one per core]",
-)
+@executor_option("processes; local with a language model")
 @click.option("--yes", is_flag=True, help="Do not ask before model calls that cost money.")
 @click.pass_context
 def ablate(ctx: click.Context, /, **given: Any) -> None:
@@ -92,9 +88,8 @@ def _ablate(obj: dict[str, Any], given: dict[str, Any]) -> None:
     from emosim_core.studies.ablation.ablation import Ablation, resumed
     from emosim_core.studies.ablation.grid import VARIANT_OPTIONS, AblationConfig, choices, given_again, read_grid
 
-    only = obj["only"]
-    registry = Registry(only=only)
-    as_json, quiet, yes, jobs = (given.pop(name) for name in ("as_json", "quiet", "yes", "jobs"))
+    registry = Registry(only=obj["only"])
+    as_json, quiet, yes, executor = (given.pop(name) for name in ("as_json", "quiet", "yes", "executor"))
     out, resume, config = (given.pop(name) for name in ("out", "resume", "config"))
     written = by_field(AblationConfig, read_written(EnvironmentConfig, config), str(config))
     if given["rater"] is not None:
@@ -105,7 +100,7 @@ def _ablate(obj: dict[str, Any], given: dict[str, Any]) -> None:
         hint = command_hint(obj, config)
         axes = {axis: hint.options[option] for axis, option in VARIANT_OPTIONS.items()}
         hint = replace(hint, options={**hint.options, **axes}, keys=VARIANT_OPTIONS)
-        ablation = resumed(job, registry, only, own, hint)
+        ablation = resumed(job, registry, own, hint)
     elif job is not None and given["plugin"] is None and config is None:
         raise nothing_begun(job.path)
     else:
@@ -113,11 +108,11 @@ def _ablate(obj: dict[str, Any], given: dict[str, Any]) -> None:
         need_plugin(values, registry)
         grid = read_grid(values)
         job = job or new_job("ablate", f"ablation-{grid.environment['plugin']}", out)
-        ablation = Ablation(grid, job, registry, only)
+        ablation = Ablation(grid, job, registry)
     beside = console(stderr=True)  # standard output holds the results alone
     _announce(beside, ablation, quiet)
     _confirm(beside, ablation, yes)
-    outcome = _play(ablation, _executor(ablation, jobs), beside, as_json or quiet)
+    outcome = _play(ablation, _executor(ablation, executor, registry), beside, as_json or quiet)
     if not print_short(outcome, ablation.directory, as_json, quiet):
         _print(outcome, ablation.directory)
 
@@ -130,17 +125,14 @@ def _print(outcome: dict[str, Any], directory: Path) -> None:
     print_report(console(), directory, report_of_ablation(directory, outcome))
 
 
-def _executor(ablation: Ablation, jobs: int | None) -> Executor:
+def _executor(ablation: Ablation, choice: str | None, registry: Registry) -> Executor:
     """Where jobs are done; a ConfigurationError where several processes would share one budget."""
-    from emosim_core.studies.ablation.executor import InThisProcess, Processes
+    from emosim_core.runs.cells import executor_of
 
-    remaining = ablation.plan.remaining
-    if jobs is None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        jobs = 1 if ablation.plan.estimates else min(cores, len(remaining))
-    if jobs > 1 and ablation.config.environment.get("gateway", {}).get("max_cost") is not None:
-        raise ConfigurationError("--max-cost holds for one process; give --jobs 1 with it")
-    return InThisProcess(ablation.worlds) if jobs == 1 or len(remaining) < 2 else Processes(jobs)
+    few = len(ablation.plan.remaining) < 2
+    return executor_of(
+        choice or ("local" if ablation.plan.estimates or few else "processes"), registry, ablation.max_cost
+    )
 
 
 def _announce(screen: Screen, ablation: Ablation, quiet: bool) -> None:
@@ -181,7 +173,7 @@ def _play(ablation: Ablation, executor: Executor, screen: Screen, silent: bool) 
     done = len(plan.jobs) - len(plan.remaining)
     with telling_progress(ablation.job_directory), live_progress(screen, "ratings", total, silent=silent) as progress:
 
-        def on_job(_: Any) -> None:
+        def on_job() -> None:
             nonlocal done
             done += 1
             progress.update(f"{done} of {counted(len(plan.jobs), 'job')}")

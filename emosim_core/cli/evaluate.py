@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emosim_core.cli.fields import SectionedCommand
-from emosim_core.cli.options import chosen_job, configuration_options, place_options
+from emosim_core.cli.options import chosen_job, configuration_options, executor_option, place_options
 from emosim_core.cli.places import new_job
 from emosim_core.cli.printing import print_results
 from emosim_core.cli.stopping import telling_progress
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.command(cls=SectionedCommand)
 @configuration_options("EvaluationConfig", without=("user_split", "user_order"))
 @place_options("evaluation")
+@executor_option()
 @click.option("--no-charts", is_flag=True, help="Draw no charts.")
 @click.pass_obj
 def evaluate(obj: dict[str, Any], /, **given: Any) -> None:
@@ -39,7 +40,7 @@ def evaluate(obj: dict[str, Any], /, **given: Any) -> None:
     from emosim_core.reports.evaluation_report import drawing
 
     as_json, quiet, no_charts = (given.pop(name) for name in ("as_json", "quiet", "no_charts"))
-    registry, out = Registry(only=obj["only"]), given["out"]
+    registry, out, executor = Registry(only=obj["only"]), given["out"], given.pop("executor") or "local"
 
     values, job, _ = chosen_job(
         *("evaluate", EvaluationConfig, obj, given, registry),
@@ -48,7 +49,7 @@ def evaluate(obj: dict[str, Any], /, **given: Any) -> None:
         begun=RESULTS,
     )
     job = job or new_job("evaluate", f"evaluation-{values['plugin']}", out, RESULTS)
-    options: dict[str, Any] = {"draw": drawing(not no_charts), "registry": registry}
+    options: dict[str, Any] = {"draw": drawing(not no_charts), "registry": registry, "executor": executor}
     with telling_progress(job):
         results = _play(values, job, options, silent=as_json or quiet)
     print_results(results, job.path, as_json, quiet, indent=1)

@@ -29,6 +29,7 @@ _GROUPS = {
         "evaluate": "Simulate several recommenders with the same users and compare their rewards.",
         "validate": "Measure how close simulated users are to real ones, whose ratings you give.",
         "ablate": "Measure which rater, prompt, memory and noise make users behave as they should.",
+        "sweep": "Do runs or trainings of many configurations and seeds, with one table in the end.",
     },
     "Look": {
         "runs": "List what was made so far: kind, date, state and headline.",

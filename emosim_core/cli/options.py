@@ -62,6 +62,15 @@ def place_options(what: str, out: str = "runs/...") -> Callable[[_Command], _Com
     return lambda command: place(resume(as_json(quiet(command))))
 
 
+def executor_option(default: str = "local") -> Callable[[_Command], _Command]:
+    """Give a command the option ``--executor``, None where it is not given; ``default`` is in words."""
+    return click.option(
+        "--executor",
+        metavar="NAME",
+        help=f"Where the work is done, such as processes:4; the results are the same.  [{default}]",
+    )
+
+
 def command_hint(obj: Mapping[str, Any], config: Path | None) -> CommandHint:
     """How the command that is going on, with its TOML file ``config``, is given again with more options."""
     from emosim_core.runs.trust import CommandHint

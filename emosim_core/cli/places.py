@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,21 +18,34 @@ MANIFEST = "manifest.json"
 NEWEST = "(newest)"
 """What ``--resume`` holds where it names no directory."""
 
-_MADE = {"run": "run", "train": "training", "evaluate": "evaluation", "ablate": "ablation", "validate": "validation"}
+_MADE = {
+    "run": "run",
+    "train": "training",
+    "evaluate": "evaluation",
+    "ablate": "ablation",
+    "validate": "validation",
+    "sweep": "sweep",
+}
 """What each command makes."""
 
 
-def new_job(command: str, stem: str, out: Path | None, begun: str = MANIFEST) -> JobDirectory:
+def new_job(
+    command: str, stem: str, out: Path | None, begun: str = MANIFEST, needed: Sequence[str | Path] = ()
+) -> JobDirectory:
     """The directory of a new job: ``out`` if it was given, or one of ``runs/`` that ``stem`` says the purpose of.
 
-    ``begun`` is the file that a job has from its beginning on.
+    ``begun`` and ``needed`` are as of :class:`~emosim_core.runs.job.JobDirectory`.
     """
     from emosim_core.runs.job import JobDirectory
 
-    return JobDirectory(new_name(stem) if out is None else out, command, numbered=out is None, begun=begun)
+    return JobDirectory(
+        new_name(stem) if out is None else out, command, numbered=out is None, begun=begun, needed=needed
+    )
 
 
-def resumed_job(command: str, out: Path | None, resume: str | None, begun: str = MANIFEST) -> JobDirectory | None:
+def resumed_job(
+    command: str, out: Path | None, resume: str | None, begun: str = MANIFEST, needed: Sequence[str | Path] = ()
+) -> JobDirectory | None:
     """The job that ``--resume`` means: the one it names, else that of ``--out``, else the newest in ``runs/``.
 
     The remains of a failed start are begun again. A ConfigurationError where the two name different directories, or the
@@ -47,7 +61,7 @@ def resumed_job(command: str, out: Path | None, resume: str | None, begun: str =
         raise ConfigurationError(f"there is no {_MADE[command]} in runs/ to resume; name its directory: --resume DIR")
     if out not in (None, place):
         raise ConfigurationError(f"--resume {place} and --out {out} name different directories")
-    return JobDirectory(place, command, resume=not holds_remains(place), begun=begun)
+    return JobDirectory(place, command, resume=not holds_remains(place), begun=begun, needed=needed)
 
 
 def new_name(stem: str) -> Path:

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import isnan
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.errors import PluginError, RatingError
+from emosim_core.components.answers import number, whole_numbers, wrong
+from emosim_core.errors import WrongAnswerError
 from emosim_core.hooks.faults import named
 from emosim_core.model import Catalog, History, Interaction, Item, Population, RatingScale, User
 from emosim_core.model.domain import Example, Words
@@ -181,19 +183,21 @@ class Retrieval:
     def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
         """For a batch: positions in each history, shape ``(R, S, K)``, best first, -1 where there is none."""
         answers: dict[tuple[int, int], Sequence[int]] = {}
+        who, expected = f"{type(self).__name__}.retrieve", "whole numbers, positions in the history"
         for row, slate in enumerate(request.items.tolist()):
             past, about = request.history.interactions(row), user_of(request, row)
             for place, item in enumerate(slate):
                 situation = RetrievalSituation(**about, item=item, history=past, catalog=request.catalog)
-                answer = answers[row, place] = self.retrieve(situation)
-                if wrong := [p for p in answer if not 0 <= p < len(past)]:
-                    what = f"{type(self).__name__}.retrieve answered the position {wrong[0]}"
-                    raise PluginError(f"{what} in a history of {len(past)}")
+                positions = whole_numbers(self.retrieve(situation), who, expected, "retrieval-shape")
+                if outside := [p for p in positions if not 0 <= p < len(past)]:
+                    what = f"{who} answered the position {outside[0]} in a history of {len(past)}"
+                    raise WrongAnswerError(what, "retrieval-range")
+                answers[row, place] = positions
         width = max(map(len, answers.values()), default=0)
-        positions = np.full((*request.items.shape, width), -1, dtype=np.intp)
+        padded = np.full((*request.items.shape, width), -1, dtype=np.intp)
         for (row, place), answer in answers.items():
-            positions[row, place, : len(answer)] = answer
-        return positions
+            padded[row, place, : len(answer)] = answer
+        return padded
 
 
 @dataclass(slots=True, kw_only=True)
@@ -334,6 +338,7 @@ class Rater:
         """For a batch: all ratings; a RatingError where a user could not be asked."""
         values = np.empty(request.items.shape)
         reasons: dict[tuple[int, int], str] = {}
+        who, expected = f"{type(self).__name__}.rate", "a rating, or a pair of a rating and a reason"
         for row, slate in enumerate(request.items.tolist()):
             past = request.history.interactions(row)
             for place, item in enumerate(slate):
@@ -344,10 +349,13 @@ class Rater:
                     times_consumed=int(request.times[row, place]),
                 )
                 answer = self.rate(situation, draws.generator(row))
-                value, reason = answer if isinstance(answer, tuple) else (answer, "")
-                if not (np.isnan(value) or request.scale.contains(value)):
-                    what = f"{type(self).__name__} rated {value!r}"
-                    raise RatingError(f"{what}, which is no rating of the scale {request.scale}")
+                value, reason = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, "")
+                if not isinstance(reason, str):
+                    raise wrong(who, answer, expected, "rater-shape")
+                value = number(value, who, expected, "rater-shape")
+                if not (isnan(value) or request.scale.contains(value)):
+                    what = f"{who} rated {value!r}, which is no rating of the scale {request.scale}"
+                    raise WrongAnswerError(what, "rater-scale")
                 values[row, place], reasons[row, place] = value, reason
         return Ratings(values, lambda row, place: reasons[row, place])
 
@@ -412,7 +420,11 @@ class Selector:
                 times_consumed=request.times[row],
                 scale=request.scale,
             )
-            chosen.append(self.select(situation, draws.generator(row)))
+            answer = np.asarray(self.select(situation, draws.generator(row)))
+            if answer.dtype.kind != "b" or answer.shape != request.ratings.shape[1:]:
+                expected = f"{request.ratings.shape[1]} booleans"
+                raise wrong(f"{type(self).__name__}.select", answer, expected, "selector-shape")
+            chosen.append(answer)
         return np.array(chosen)
 
 
@@ -450,7 +462,8 @@ class Perturbator:
                 rating=float(request.ratings[row, place]),
                 consumed=bool(request.consumed[row, place]),
             )
-            return self.perturb(situation, draws.generator(row))
+            answer = self.perturb(situation, draws.generator(row))
+            return number(answer, f"{type(self).__name__}.perturb", "a rating", "perturbator-shape")
 
         rows, slate = request.ratings.shape
         return np.array([[perturbed(row, place) for place in range(slate)] for row in range(rows)])
@@ -522,6 +535,7 @@ class RewardShaping:
 
         The engine sums the shaped ratings of what was consumed and ignores the rest.
         """
+        who, expected = f"{type(self).__name__}.shape", "a reward, or a pair of a reward and whether the episode ends"
         rewards = np.zeros(request.ratings.shape)
         ends = np.zeros(len(rewards), dtype=np.intp)
         for row, place in zip(*np.nonzero(request.consumed), strict=True):
@@ -535,7 +549,10 @@ class RewardShaping:
                 scale=request.scale,
             )
             answer = self.shape(situation, draws.generator(int(row)))
-            rewards[row, place], ended = answer if isinstance(answer, tuple) else (answer, False)
+            reward, ended = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, False)
+            rewards[row, place] = number(reward, who, expected, "shaping-shape")
+            if not isinstance(ended, int | np.integer | np.bool_):
+                raise wrong(who, answer, expected, "shaping-shape")
             ends[row] = ends[row] or int(ended)
         return rewards, ends
 
@@ -593,12 +610,14 @@ class Policy:
 
     def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:
         """For a batch: item indices, shape ``(R, S)``; -1 where there is nothing left to recommend."""
+        who = f"{type(self).__name__}.recommend"
         actions = np.full((len(request.rows), self.slate), -1, dtype=np.intp)
         for r in range(len(actions)):
-            answer = self.recommend({key: value[r] for key, value in request.observations.items()}, draws.generator(r))
+            seen = {key: value[r] for key, value in request.observations.items()}
+            answer = whole_numbers(self.recommend(seen, draws.generator(r)), who, "indices of items", "policy-shape")
             if len(answer) not in (0, self.slate):
-                what = f"{type(self).__name__}.recommend recommended {len(answer)} items"
-                raise PluginError(f"{what} for a slate of {self.slate}")
+                what = f"{who} recommended {len(answer)} items for a slate of {self.slate}"
+                raise WrongAnswerError(what, "policy-shape")
             if len(answer):
                 actions[r] = answer
         return actions

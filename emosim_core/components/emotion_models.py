@@ -8,8 +8,8 @@ from numbers import Real
 import numpy as np
 from numpy.typing import NDArray
 
+from emosim_core.components.answers import wrong
 from emosim_core.components.base import Draws, ItemSituation, RatedRequest, WorldSetting, item_of
-from emosim_core.errors import PluginError
 from emosim_core.model import Emotion, EmotionThresholds, MoodOptions
 from emosim_core.model.emotion import CODE_AROUSAL, CODE_VALENCE, NEUTRAL, code_of
 
@@ -80,7 +80,7 @@ class EmotionModel:
         for row, place in np.argwhere(~np.isnan(request.ratings)).tolist():
             about = item_of(request, row, int(request.items[row, place]))
             tags = self.tag(TagSituation(**about, rating=float(request.ratings[row, place])))
-            codes[row, place] = code_of(*_pair(self, "tag", tags))
+            codes[row, place] = code_of(*_pair(self, "tag", tags, "emotion-tags"))
         return codes
 
     def feel(self, situation: MoodSituation, rng: np.random.Generator) -> tuple[float, float]:
@@ -97,15 +97,15 @@ class EmotionModel:
                 tag_valence=float(CODE_VALENCE[request.codes[row]]),
                 tag_arousal=float(CODE_AROUSAL[request.codes[row]]),
             )
-            moods[row] = _pair(self, "feel", self.feel(situation, draws.generator(row)))
+            moods[row] = _pair(self, "feel", self.feel(situation, draws.generator(row)), "emotion-moods")
         return moods
 
 
-def _pair(model: EmotionModel, form: str, answer: object) -> tuple[float, float]:
-    """A valence and an arousal, as a single form answered them; PluginError for anything else."""
+def _pair(model: EmotionModel, form: str, answer: object, rule: str) -> tuple[float, float]:
+    """A valence and an arousal, as a single form answered them; WrongAnswerError for anything else."""
     if isinstance(answer, tuple) and len(answer) == 2 and all(isinstance(one, Real) for one in answer):
         return answer
-    raise PluginError(f"{type(model).__name__}.{form} answered {answer!r}; expected a pair (valence, arousal)")
+    raise wrong(f"{type(model).__name__}.{form}", answer, "a pair (valence, arousal)", rule)
 
 
 class ValenceArousal(EmotionModel):

@@ -11,8 +11,8 @@ from gymnasium import Space, spaces
 from numpy.typing import NDArray
 from pydantic import model_validator
 
+from emosim_core.components.answers import wrong
 from emosim_core.components.base import Observations, UserSituation, UsersRequest, WorldSetting, user_of
-from emosim_core.errors import PluginError
 from emosim_core.model import Catalog, History, Interaction, RatingScale
 from emosim_core.model.frozen import Frozen, option
 from emosim_core.model.user import TRAITS
@@ -79,7 +79,7 @@ class ObservationModel:
             seen = self.observe(situation)
             if not isinstance(seen, Mapping) or set(request.parts).difference(seen):
                 wanted = ", ".join(request.parts)
-                raise PluginError(f"{type(self).__name__}.observe answered {seen!r}; expected a mapping with {wanted}")
+                raise wrong(f"{type(self).__name__}.observe", seen, f"a mapping with {wanted}", "observation-shape")
             rows.append(seen)
         return {part: np.stack([np.asarray(seen[part]) for seen in rows]) for part in request.parts}
 

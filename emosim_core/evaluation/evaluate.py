@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from emosim_core.components.base import Policy
 from emosim_core.data.files import scratch
-from emosim_core.errors import ConfigurationError, EmoSimError, LLMBudgetError
+from emosim_core.errors import ConfigurationError, EmoSimError, LLMBudgetError, RunError
 from emosim_core.evaluation.plan import (
     LOG_EPISODES,
     LOG_SEED,
@@ -35,8 +37,9 @@ from emosim_core.evaluation.results import (
 )
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field, over, split_names
+from emosim_core.runs.cells import Cell, Executor, OnProgress, Worlds, executor_of
 from emosim_core.runs.job import JobDirectory, holds_remains, job_directory
-from emosim_core.runs.manifest import begin_job, check_same, make_manifest, now
+from emosim_core.runs.manifest import begin_job, check_same, data_of, make_manifest, now
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import FORMAT, INTERACTIONS, MANIFEST, SUMMARY, read_manifest
 from emosim_core.runs.runner import Run
@@ -53,7 +56,7 @@ _MAY_CHANGE = frozenset({"resamples", "gateway", "on_failed_rating"})
 class Progress:
     """How many episodes of an evaluation are done, and which run is going on, such as ``"popular, train users"``.
 
-    The cost is what a language model has cost in this process; None where it is not known, or none is asked.
+    The cost is what a language model has cost in this process; None where it is not known.
     """
 
     what: str
@@ -68,6 +71,7 @@ def evaluate(
     *,
     resume: bool = False,
     registry: Registry | None = None,
+    executor: str | Mapping[str, Any] = "local",
     on_message: Callable[[str], None] = lambda text: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     draw: Callable[[Mapping[str, Any], Path], object] = lambda results, directory: None,
@@ -80,13 +84,14 @@ def evaluate(
     Args:
         resume: whether to continue the evaluation that is in ``out``; a job directory knows.
         registry: plugins to use; found anew if not given.
+        executor: where the runs are simulated.
         on_message: called with each message for whoever runs this, a sentence.
         on_progress: called when an episode has ended.
         draw: called with the results and the directory for charts.
     """
     evaluation = Evaluation(values, out, resume, registry or Registry())
     with evaluation.job as job:
-        evaluation.run(on_message, on_progress)
+        evaluation.run(on_message, on_progress, executor)
         results = compute_results(job.path, evaluation.config.resamples)
         draw(results, job.path / CHARTS)
     return results
@@ -120,7 +125,7 @@ class Evaluation:
         source, stored = base(own, place if resume else None)
         values = over(EvaluationConfig, own, stored)
         if source is not None:
-            recommenders = ",".join(own.get("recommenders") or ())
+            recommenders = ",".join(map(str, own.get("recommenders") or ()))
             command: list[str | Path] = (
                 ["--resume", place] if resume else ["--recommenders", recommenders, "--out", place]
             )
@@ -132,7 +137,7 @@ class Evaluation:
         self._must_log = not self.config.logs and any(one.needs_logs for one in self.recommenders)
         for user_split in self.config.user_splits:
             self.config.run("random", user_split)
-        self._spent = 0.0
+        self._worlds = Worlds(registry)
         self._runs_rated = self._done = 0
         self.job.check()
         if self.job.resume and self.job.begun:
@@ -148,8 +153,16 @@ class Evaluation:
         new = {"config": self.config.stored()}
         check_same(self.out, {"config": stored["config"]}, new, _MAY_CHANGE, EvaluationConfig)
 
-    def run(self, on_message: Callable[[str], None], on_progress: Callable[[Progress], None]) -> None:
+    def run(
+        self,
+        on_message: Callable[[str], None],
+        on_progress: Callable[[Progress], None],
+        executor: str | Mapping[str, Any] = "local",
+    ) -> None:
         """Simulate what has not been simulated yet; completed episodes are kept whatever happens."""
+        rater = self.config.rater
+        gateway = rater.get("gateway") or {} if isinstance(rater, Mapping) else {}
+        where = executor_of(executor, self._registry, gateway.get("max_cost"))
         world = assemble(self.config.run("random", self.config.user_splits[0]), self._registry)
         uses_llm = world.rater.uses_llm
         if self._must_log and uses_llm:
@@ -165,6 +178,7 @@ class Evaluation:
         for note in (*world.announcements, *self.notes):
             on_message(note)
         self._total = len(runs) * self.config.episodes + LOG_EPISODES * self._must_log
+        data = data_of(world)
         try:
             self.job.claim()
             self._begin(world)
@@ -178,13 +192,15 @@ class Evaluation:
                 )
                 if not (self.out / LOGS).exists():
                     self._take_logs(logs, world, on_message)
-                self._run(logs, self.out / LOGS, "logs", on_progress)
+                self._play(where, [_Playing("logs", logs, self.out / LOGS, data)], on_progress)
             for one in self.recommenders:  # one that cannot be made is known before the first is measured
                 self._registry.resolve("policy", self._policy(one), world.domain.name).build(Policy)
+            playing = []
             for one, user_split in runs:
-                config = self.config.run(self._policy(one), user_split)
                 what = f"{one.name}, {user_split if user_split == 'all' else f'{user_split} users'}"
-                self._run(config, self.out / RUNS / user_split / one.folder, what, on_progress)
+                config = self.config.run(self._policy(one), user_split)
+                playing.append(_Playing(what, config, self.out / RUNS / user_split / one.folder, data))
+            self._play(where, playing, on_progress)
         except BaseException as error:
             self._leave(error)
             raise
@@ -207,25 +223,29 @@ class Evaluation:
     def _policy(self, one: Recommender) -> Any:
         return with_logs(one.policy, self.config.logs or [str(self.out / LOGS)]) if one.needs_logs else one.policy
 
-    def _run(self, config: RunConfig, directory: Path, what: str, on_progress: Callable[[Progress], None]) -> None:
-        """Simulate one run, or what is left of it."""
-        if is_complete(directory):
-            JobDirectory(directory, "run", resume=True, part=True).tidy()
-            self._done += config.episodes
-            return
-        place = JobDirectory(directory, "run", resume=(directory / MANIFEST).exists(), part=True)
-        run = Run(config, place, registry=self._registry, spent=self._spent)
+    def _play(self, where: Executor, runs: Sequence[_Playing], on_progress: Callable[[Progress], None]) -> None:
+        """Simulate runs, or what is left of them."""
+        cells, done = [], 0
+        for one in runs:
+            if is_complete(one.directory):
+                JobDirectory(one.directory, "run", resume=True, part=True).tidy()
+                self._done += one.config.episodes
+                done += 1
+            else:
+                cells.append(Cell(one.what, play, one))
+        alone = where.workers == 1
 
-        def on_episode(episode: object) -> None:
-            self._done += 1
-            cost = run.world.rater.usage().get("cost")
-            on_progress(Progress(what, self._done, self._total, None if cost is None else cost + self._spent))
+        def on_episodes(count: int) -> None:
+            self._done += count
+            what = cells[self._ended].key if alone else f"{done + self._ended} of {len(runs)} runs"
+            on_progress(Progress(what, self._done, self._total, self._worlds.spent if alone else None))
 
-        try:
-            run.run(on_episode)
-        finally:
-            self._runs_rated += 1
-            self._spent += run.world.rater.usage().get("cost") or 0.0
+        self._ended = 0
+        if cells:
+            with closing(where.run(cells, self._worlds, on_episodes)) as ended:
+                for _ in ended:
+                    self._ended += 1
+                    self._runs_rated += 1
 
     def _begin(self, world: World) -> None:
         """Write what is evaluated, or see that what is resumed is the same, and write the items."""
@@ -267,8 +287,9 @@ class Evaluation:
                 if folder.is_dir() and not any(folder.iterdir()):
                     folder.rmdir()
             self.job.discard(ITEMS, RESULTS)
-        elif isinstance(error, LLMBudgetError) and self._runs_rated > 1:
-            error.args = (f"{error}\nThe runs of this evaluation have cost {self._spent:.6g} since it was started.",)
+        elif isinstance(error, LLMBudgetError) and self._runs_rated:
+            spent = self._worlds.spent
+            error.args = (f"{error}\nThe runs of this evaluation have cost {spent:.6g} since it was started.",)
 
 
 def _same_logs(out: Path, config: RunConfig, world: World, registry: Registry) -> Path | None:
@@ -296,3 +317,42 @@ def _take_over(logs: Path, place: Path) -> None:
         for name in (MANIFEST, INTERACTIONS, SUMMARY):
             shutil.copyfile(logs / name, folder / name)
         folder.rename(place)
+
+
+@dataclass(frozen=True)
+class _Playing:
+    """One run of an evaluation: what it is, in words, its configuration, its directory, and digests of its data."""
+
+    what: str
+    config: RunConfig
+    directory: Path
+    data: Mapping[str, Any]
+
+
+def play(one: _Playing, worlds: Worlds, on_episodes: OnProgress) -> None:
+    """Simulate one run, or what is left of it.
+
+    Raises:
+        RunError: items or users are others than where the command was given.
+        EmoSimError: as of :meth:`~emosim_core.runs.runner.Run.run`.
+    """
+    place = JobDirectory(one.directory, "run", resume=(one.directory / MANIFEST).exists(), part=True)
+    before = worlds.spent
+    run = Run(one.config, place, registry=worlds.registry, spent=before)
+    found = run.manifest["data"]
+    if differing := [
+        f"{name} {found.get(name)!r} (expected {value!r})"
+        for name, value in one.data.items()
+        if found.get(name) != value
+    ]:
+        run.directory.abandon()
+        raise RunError(f"{platform.node()} has other items or users: {', '.join(differing)}")
+
+    def on_episode(episode: object) -> None:
+        worlds.spent = before + (run.world.rater.usage().get("cost") or 0.0)
+        on_episodes(1)
+
+    try:
+        run.run(on_episode)
+    finally:
+        worlds.spent = before + (run.world.rater.usage().get("cost") or 0.0)

@@ -71,6 +71,12 @@ class EvaluationConfig(EnvironmentConfig):
         2000, "Bootstrap resamples of the users for the intervals.", ge=100, unit="resamples", rare=True
     )
 
+    @field_validator("recommenders", "logs", mode="before")
+    @classmethod
+    def _texts(cls, value: object) -> object:
+        paths = value if isinstance(value, list | tuple) else ()
+        return [str(one) if isinstance(one, Path) else one for one in paths] if paths else value
+
     @field_validator("recommenders", "logs", "user_splits")
     @classmethod
     def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:

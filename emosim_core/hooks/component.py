@@ -32,6 +32,7 @@ KINDS: dict[str, str] = {
     "llm_backend": "emosim_llm_backends",
     "prompt_strategy": "emosim_prompt_strategies",
     "study": "emosim_studies",
+    "executor": "emosim_executors",
 }
 """Kinds of components, and the hook that names the components of each."""
 

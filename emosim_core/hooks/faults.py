@@ -6,8 +6,9 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
-from emosim_core.errors import EmoSimError, PluginError
+from emosim_core.errors import EmoSimError, PluginError, WrongAnswerError
 
 TRACEBACK_VARIABLE = "EMOSIM_TRACEBACK"
 """Environment variable that makes the command line show the whole traceback of an error."""
@@ -28,12 +29,19 @@ def fault(what: str, error: Exception) -> PluginError:
     return PluginError(f"{what} failed with {message}{where}. {TRACEBACK_VARIABLE}=1 shows the whole traceback.")
 
 
+def pass_on(what: str, error: Exception) -> NoReturn:
+    """Raise what a plugin's code raised: an error of EmoSim as it is, a wrong answer with whose it is, else a fault."""
+    if not isinstance(error, EmoSimError):
+        raise fault(what, error) from error
+    if isinstance(error, WrongAnswerError) and not str(error).startswith(what):
+        error.args = (f"{what}: {error}",)
+    raise error
+
+
 @contextmanager
 def named(what: str) -> Iterator[None]:
-    """Words errors that are not EmoSim's own as :func:`fault` does."""
+    """Words what is raised inside as :func:`pass_on` does."""
     try:
         yield
-    except EmoSimError:
-        raise
     except Exception as error:
-        raise fault(what, error) from error
+        pass_on(what, error)

@@ -98,6 +98,11 @@ def emosim_studies() -> Iterable[Component]:
 
 
 @hookspec
+def emosim_executors() -> Iterable[Component]:
+    """Where the cells of a command are done, for ``--executor``; the factory returns an ``Executor``."""
+
+
+@hookspec
 def emosim_run_started(directory: str, manifest: Mapping[str, Any]) -> None:
     """Observer: a run begins; ``manifest`` is what its manifest.json holds."""
 

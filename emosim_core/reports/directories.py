@@ -13,7 +13,7 @@ from typing import Any
 from emosim_core.data.files import runs
 from emosim_core.errors import RunError
 from emosim_core.evaluation.results import RESULTS as EVALUATION_RESULTS
-from emosim_core.reports import ablation_report, validation_report
+from emosim_core.reports import ablation_report, sweep_report, validation_report
 from emosim_core.runs.job import WRITER
 from emosim_core.runs.reading import check_format, damaged
 from emosim_core.runs.records import FORMAT, INTERACTIONS, MANIFEST, SUMMARY, read_json, read_summary
@@ -28,7 +28,7 @@ RUNS = Path("runs")
 """Where commands write unless they are told otherwise."""
 
 RUN, TRAINING, EVALUATION, WRITTEN = "run", "training", "evaluation", "page"
-ABLATION, VALIDATION = "ablation", "validation"
+ABLATION, VALIDATION, SWEEP = "ablation", "validation", "sweep"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class JobInfo:
     """What a directory holds, in short.
 
     Attributes:
-        kind: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``, or ``page`` for one with a
+        kind: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``, ``sweep``, or ``page`` for one with a
             ``page.json``.
         created: when it was begun, in UTC as ISO 8601; empty where its files do not say.
         state: ``complete``, ``running``, ``not complete`` or ``unreadable``.
@@ -59,7 +59,7 @@ def kind_of(directory: Path) -> str | None:
             return kind
     if (directory / MANIFEST).exists():
         manifest = read_json(directory / MANIFEST)
-        if manifest.get("kind") in (ABLATION, VALIDATION):
+        if manifest.get("kind") in (ABLATION, VALIDATION, SWEEP):
             return str(manifest["kind"])
         config = manifest.get("config")
         return TRAINING if isinstance(config, dict) and "algo" in config else RUN
@@ -184,6 +184,11 @@ def _of_validation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str
     return True, f"{what}: {held} of {len(targets)} targets hold" if targets else what
 
 
+def _of_sweep(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
+    what = "runs" if about["command"] == "run" else "trainings"
+    return (directory / sweep_report.RESULTS).exists(), f"{len(about['jobs']):,} {what}"
+
+
 _ABOUT = {EVALUATION: EVALUATION_RESULTS, WRITTEN: PAGE}
 """The file that says what a directory is, where that is no manifest."""
 
@@ -193,5 +198,6 @@ _HEADLINES: dict[str, Callable[[Path, Mapping[str, Any]], tuple[bool, str]]] = {
     EVALUATION: _of_evaluation,
     ABLATION: _of_ablation,
     VALIDATION: _of_validation,
+    SWEEP: _of_sweep,
     WRITTEN: lambda directory, about: (True, str(about["title"])),
 }

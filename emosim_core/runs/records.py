@@ -24,7 +24,7 @@ SUMMARY = "summary.json"
 _FIELD_OF_ITS_OWN = {"run": "policy", "train": "algo"}
 """A field that only the configurations of one command have."""
 
-_KINDS = {"ablate": "ablation", "validate": "validation"}
+_KINDS = {"ablate": "ablation", "validate": "validation", "sweep": "sweep"}
 """What the manifest calls what other commands make."""
 
 _BEGUN = {"evaluate": "evaluation.json"}
@@ -256,7 +256,7 @@ def newest_of(folder: Path, command: str) -> Path | None:
     """The directory in a folder that a command has begun last; None where there is none.
 
     Args:
-        command: ``"run"``, ``"train"``, ``"evaluate"``, ``"ablate"`` or ``"validate"``.
+        command: ``"run"``, ``"train"``, ``"evaluate"``, ``"ablate"``, ``"validate"`` or ``"sweep"``.
 
     Raises:
         RunError: what a newer job has written at its beginning is not JSON.

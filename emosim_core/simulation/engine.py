@@ -20,8 +20,8 @@ from emosim_core.components.base import (
 )
 from emosim_core.components.emotion_models import MoodRequest
 from emosim_core.components.observations import ObservationRequest, ObservationSetting
-from emosim_core.errors import ConfigurationError, EmoSimError, PluginError, RatingError
-from emosim_core.hooks.faults import fault, named
+from emosim_core.errors import ConfigurationError, PluginError, RatingError
+from emosim_core.hooks.faults import named, pass_on
 from emosim_core.model import Memory
 from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.emotion import NEUTRAL
@@ -246,10 +246,8 @@ class Engine:
         """A step of users who are not interrupted. What a component raises is worded as its plugin's fault."""
         try:
             return self._simulate(who, rows, actions)
-        except EmoSimError:
-            raise
         except Exception as error:
-            raise fault(self.world.label(self._current_part), error) from error
+            pass_on(self.world.label(self._current_part), error)
 
     def _simulate(self, who: Ints, rows: Rows, actions: Ints) -> Step:
         world = self.world

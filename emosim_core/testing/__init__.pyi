@@ -24,6 +24,7 @@ from .domain import ItemLoaderConformance as ItemLoaderConformance
 from .domain import UserLoaderConformance as UserLoaderConformance
 from .domain import load_items as load_items
 from .domain import load_users as load_users
+from .executor import ExecutorConformance as ExecutorConformance
 from .fakes import ScriptedBackend as ScriptedBackend
 from .fakes import ScriptedRater as ScriptedRater
 from .files import fails as fails

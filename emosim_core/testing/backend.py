@@ -111,7 +111,8 @@ class LLMBackendConformance(ComponentConformance):
         hold("backend-order", len(answers) == len(requests), f"{len(answers)} answers to {len(requests)} requests.")
         chat_answers: list[ChatAnswer] = []
         for answer in answers:
-            hold("backend-errors", isinstance(answer, ChatAnswer | LLMError), f"a {type(answer).__name__}.")
+            rule = "backend-errors" if answer is None else "backend-answers"
+            hold(rule, isinstance(answer, ChatAnswer | LLMError), f"an answer of the type {type(answer).__name__}.")
             hold("backend-key", _KEY not in repr(answer) + str(answer), "the key stands in an answer or error.")
             hold("backend-answers", isinstance(answer, ChatAnswer), f"{type(answer).__name__}: {answer}.")
             chat_answers.append(answer)

@@ -15,7 +15,7 @@ import pytest
 
 from emosim_core.testing import Answer, ChatServer
 
-MOVIES = ("ablate", "--plugin", "movies", "--jobs", "1")
+MOVIES = ("ablate", "--plugin", "movies", "--executor", "local")
 SAMPLING = (*MOVIES, "--study", "sampling:pairs=60")
 ALL = ("category_preference", "high_rating", "low_rating", "collections", "sampling")
 FEW = "category_preference:items=2,high_rating:items=1,low_rating:items=1,collections:users=2,sampling:pairs=40"
@@ -23,7 +23,7 @@ FEW = "category_preference:items=2,high_rating:items=1,low_rating:items=1,collec
 
 def test_all_studies_of_either_domain_leave_records_results_and_a_table(quick: Any, tmp_path: Path) -> None:
     for plugin in ("movies", "books"):
-        done = quick("ablate", "--plugin", plugin, "--jobs", "1", "--study", FEW, "--out", plugin)
+        done = quick("ablate", "--plugin", plugin, "--executor", "local", "--study", FEW, "--out", plugin)
         assert re.fullmatch(r"(Movies|Books): 5 jobs with \d+ ratings\. No language model is called\.\n", done.err)
         assert "No language model was called" in done.out
         for word in (*ALL, "positive", "negative", "both", "total variation distance", "95 %", "failed"):
@@ -93,7 +93,7 @@ def test_a_configuration_file_gives_a_grid_too_and_the_command_line_comes_first(
         'plugin = "movies"\nnum_seeds = 2\nitems_retrieval = ["last_2", "none"]\n'
         '[perturbator]\nname = "gaussian"\nsd = 0.1\n'
     )
-    command = ("ablate", "--config", "c.toml", "--jobs", "1", "--study", "sampling:pairs=20", "--json")
+    command = ("ablate", "--config", "c.toml", "--executor", "local", "--study", "sampling:pairs=20", "--json")
     payload = quick(*command, "--out", "a").json
     assert {job["variant"]["items_retrieval"] for job in payload["jobs"]} == {"last_2", "none"}
     assert {job["variant"]["perturbator"] for job in payload["jobs"]} == {"gaussian:sd=0.1"}
@@ -177,7 +177,7 @@ def test_all_leaves_out_the_studies_that_a_domain_has_no_material_for_and_says_s
     quick: Any, install: Callable[..., str], tmp_path: Path
 ) -> None:
     install("stones", f"SERIES = 3\n{DOMAIN}", domains=["stones"])
-    command = ("ablate", "--plugin", "stones", "--embeddings", "lexical", "--jobs", "1")
+    command = ("ablate", "--plugin", "stones", "--embeddings", "lexical", "--executor", "local")
     done = quick(*command, "--out", "a")
     for name in ("category_preference", "high_rating", "low_rating", "sampling"):
         assert f"Note: {name} is left out: the domain 'stones'" in done.err
@@ -355,8 +355,10 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(quick: Any) -> None:
 @pytest.mark.slow
 def test_jobs_of_a_language_model_can_run_side_by_side(service: tuple[Any, ChatServer]) -> None:
     emosim, server = service
-    payload = emosim(*FOUR, "--yes", "--jobs", "2", "--out", "a", "--json").json
+    payload = emosim(*FOUR, "--yes", "--executor", "processes:2", "--out", "a", "--json").json
     assert len(server.calls) == 120
     assert sum(job["ratings"] for job in payload["jobs"]) == 120
-    message = emosim(*FOUR, "--yes", "--jobs", "2", "--max-cost", "1", "--out", "b", "--quiet", status=2).err
+    message = emosim(
+        *FOUR, "--yes", "--executor", "processes:2", "--max-cost", "1", "--out", "b", "--quiet", status=2
+    ).err
     assert "--max-cost holds for one process" in message

@@ -35,7 +35,7 @@ MAKE: dict[str, tuple[str, ...]] = {
         *("--out", "evaluation"),
     ),
     "ablation": (
-        *("ablate", "--plugin", "movies", "--study", "high_rating:items=1", "--jobs", "1"),
+        *("ablate", "--plugin", "movies", "--study", "high_rating:items=1", "--executor", "local"),
         *("--perturbator", "none,gaussian", "--out", "ablation"),
     ),
 }
@@ -64,7 +64,7 @@ READ: dict[str, tuple[tuple[str, ...], ...]] = {
         ("show", "ablation"),
         ("ablate", "report", "ablation"),
         ("report", "ablation", "--out", "page.html"),
-        ("ablate", "--resume", "ablation", "--jobs", "1", "--quiet"),
+        ("ablate", "--resume", "ablation", "--executor", "local", "--quiet"),
     ),
 }
 

@@ -18,6 +18,27 @@ FEW = ("--users", "sampled:n=20", "--episodes", "4", "--max-steps", "8", "--resa
 MOVIES = ("evaluate", "--plugin", "movies", *FEW)
 
 
+def test_an_evaluation_in_several_processes_leaves_the_same_and_counts_its_episodes(quick: Any) -> None:
+    command = (*MOVIES, "--policies", "random,popular,item_knn", "--no-charts")
+    for name in ("local", "processes:2"):
+        done = quick(*command, "--executor", name, "--out", name.replace(":", ""))
+        assert f"All files are in {name.replace(':', '')}." in done.out
+    files = []
+    for folder in (quick.folder / "local", quick.folder / "processes2"):
+        kept = [path for path in folder.rglob("*") if path.suffix in (".jsonl", ".csv")]
+        files.append({str(path.relative_to(folder)): path.read_bytes() for path in kept})
+    assert len(files[0]) == 1 + 6 + 2
+    assert files[0] == files[1]
+    first, second = (
+        json.loads((quick.folder / name / "evaluation.json").read_text()) for name in ("local", "processes2")
+    )
+    assert first["user_splits"] == second["user_splits"]
+    message = quick(*command, "--executor", "processses:2", "--out", "n", status=2).err
+    assert "processses" in message
+    assert "Did you mean 'processes'?" in message
+    assert not (quick.folder / "n").exists()
+
+
 def test_an_evaluation_prints_its_tables_and_leaves_metrics_and_charts(quick: Any) -> None:
     done = quick(*MOVIES, "--policies", "random,epsilon_greedy:epsilon=0.2,prior_weight=5", "--out", "e", COLUMNS="80")
     assert done.err == ""

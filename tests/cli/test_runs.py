@@ -107,7 +107,7 @@ def test_every_kind_of_directory_is_listed_shown_and_reported(quick: Any, tmp_pa
         "--out", "runs/e", "--quiet",
     )  # fmt: skip
     quick(
-        "ablate", "--plugin", "movies", "--study", "high_rating:items=1", "--jobs", "1", "--perturbator",
+        "ablate", "--plugin", "movies", "--study", "high_rating:items=1", "--executor", "local", "--perturbator",
         "none,gaussian", "--out", "runs/a", "--quiet",
     )  # fmt: skip
     rows = listed(quick)

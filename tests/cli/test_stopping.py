@@ -19,8 +19,8 @@ from emosim_core.testing import Answer, ChatServer
 MARK = "EMOSIM_TEST_MARK"
 
 ABLATE = (
-    "ablate", "--plugin", "movies", "--study", "sampling:pairs=4000,high_rating", "--num-seeds", "16", "--jobs", "2",
-    "--out", "a", "--quiet",
+    "ablate", "--plugin", "movies", "--study", "sampling:pairs=4000,high_rating", "--num-seeds", "16",
+    "--executor", "processes:2", "--out", "a", "--quiet",
 )  # fmt: skip
 RUN = ("run", "--plugin", "movies", "--episodes", "3000", "--out", "r")
 
@@ -132,7 +132,9 @@ def test_an_ablation_ends_while_one_worker_has_nothing_left_to_do(emosim: Any) -
     mark = f"{os.getpid()}-idle"
     emosim.variables[MARK] = mark
     study = "sampling:pairs=100000,high_rating:items=1"
-    process = emosim.start("ablate", "--plugin", "movies", "--study", study, "--jobs", "2", "--out", "a", "--quiet")
+    process = emosim.start(
+        "ablate", "--plugin", "movies", "--study", study, "--executor", "processes:2", "--out", "a", "--quiet"
+    )
     waited_for(lambda: list(emosim.folder.glob("a/jobs/*/job.json")))
     time.sleep(1)
     process.send_signal(signal.SIGTERM)

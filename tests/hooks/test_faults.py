@@ -51,14 +51,30 @@ RUN = ("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "6", "--qu
             "retrievals",
             "--items-retrieval",
             "class Odd(Retrieval):\n    def retrieve(self, situation):\n        return [len(situation.history)]",
-            "Odd.retrieve answered the position 0 in a history of 0",
+            "retrieval strategy 'x_odd' of emosim-odd 1.2: Odd.retrieve answered the position 0 in a history of 0",
+        ),
+        (
+            "policy",
+            "policies",
+            "--policy",
+            "class Odd(Policy):\n    def recommend(self, observation, rng):\n        return [0.7]",
+            "policy 'x_odd' of emosim-odd 1.2: Odd.recommend answered [0.7] of the type list; expected indices of it",
+        ),
+        (
+            "reward_shaping",
+            "reward_shapings",
+            "--reward-shaping",
+            "class Odd(RewardShaping):\n    def shape(self, situation, rng):\n        return 'great', False",
+            "reward shaping 'x_odd' of emosim-odd 1.2: Odd.shape answered 'great' of the type str; expected a reward, "
+            "or a pair of a reward and whether the episode ends",
         ),
         (
             "rater",
             "raters",
             "--rater",
             "class Odd(Rater):\n    def rate(self, situation, rng):\n        return 'eight'",
-            "rater 'x_odd' of emosim-odd 1.2 failed with TypeError",
+            "rater 'x_odd' of emosim-odd 1.2: Odd.rate answered 'eight' of the type str; expected a rating, or a pair "
+            "of a rating and a reason",
         ),
         (
             "rater",

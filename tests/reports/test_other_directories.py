@@ -245,7 +245,7 @@ def test_a_line_that_is_no_progress_is_named(tmp_path: Path) -> None:
 def test_an_ablation_shows_each_side_of_each_study_by_variant(quick: Any, tmp_path: Path) -> None:
     quick(
         "ablate", "--plugin", "movies", "--study", "high_rating,sampling", "--items-retrieval",
-        "last_3,decay_emotion_3", "--jobs", "1", "--out", "abl", "--quiet", timeout=300,
+        "last_3,decay_emotion_3", "--executor", "local", "--out", "abl", "--quiet", timeout=300,
     )  # fmt: skip
     report = report_of(tmp_path / "abl")
     results = json.loads((tmp_path / "abl" / "results.json").read_text())

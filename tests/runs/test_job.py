@@ -195,7 +195,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "--no-charts",
         "--quiet", "--users", "sampled:n=20",
     ),
-    "ablate": ("ablate", "--plugin", "movies", "--study", "sampling:pairs=5", "--quiet", "--jobs", "1"),
+    "ablate": ("ablate", "--plugin", "movies", "--study", "sampling:pairs=5", "--quiet", "--executor", "local"),
     "train": ("train", "--plugin", "movies", "--timesteps", "64", "--num-envs", "8", "--device", "cpu", "--quiet"),
 }  # fmt: skip
 

@@ -383,7 +383,7 @@ def test_an_ablation_is_resumed_with_what_its_user_gives_again(
     quick: Callable[..., Any], install: Callable[..., str], tmp_path: Path
 ) -> None:
     install("tool", PLUGIN)
-    grid = ("--plugin", "movies", "--study", "sampling:pairs=5", "--jobs", "1")
+    grid = ("--plugin", "movies", "--study", "sampling:pairs=5", "--executor", "local")
     quick("ablate", *grid, "--perturbator", "none,writes:where=file", "--out", "a", "--quiet")
     before = json.loads((tmp_path / "a" / "results.json").read_text())
     assert quick("ablate", "--resume", "a", "--json").json == before
@@ -399,7 +399,7 @@ def test_an_ablation_is_resumed_with_what_its_user_gives_again(
 
 
 def test_names_in_a_file_lead_nowhere_else(quick: Callable[..., Any], tmp_path: Path) -> None:
-    grid = ("--plugin", "movies", "--study", "sampling:pairs=5", "--jobs", "1")
+    grid = ("--plugin", "movies", "--study", "sampling:pairs=5", "--executor", "local")
     quick("ablate", *grid, "--out", "a", "--quiet")
     shutil.copytree(tmp_path / "a" / "jobs", tmp_path / "elsewhere")
     path = tmp_path / "a" / "manifest.json"

@@ -525,7 +525,7 @@ def test_a_rating_off_the_scale_is_refused(small_world: MakeWorld) -> None:
         def rate(self, situation: Situation, rng: np.random.Generator) -> float:
             return 5.5
 
-    with pytest.raises(RatingError, match=r"Middling rated 5\.5, which is no rating of the scale 1-10"):
+    with pytest.raises(WrongAnswerError, match=r"Middling\.rate rated 5\.5, which is no rating of the scale 1-10"):
         play(begun(small_world(parts={"rater": Middling()})), 0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -15,18 +15,21 @@ import gymnasium
 import numpy as np
 import pytest
 
-from emosim_core.errors import LLMAuthenticationError, LLMMalformedError, LLMTransientError, PluginError
+from emosim_core.errors import EmoSimError, LLMAuthenticationError, LLMMalformedError, LLMTransientError, PluginError
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
 from emosim_core.llm.prompts.prompt_strategy import PromptStrategy, Reply
 from emosim_core.plugins import (
+    Cell,
     Emotion,
     EmotionModel,
+    Executor,
     Item,
     ItemLoader,
     LoadedItems,
     Metric,
     ObservationModel,
+    OnProgress,
     Perturbator,
     Policy,
     RatedTrials,
@@ -41,6 +44,7 @@ from emosim_core.plugins import (
     Trials,
     User,
     UserLoader,
+    Worlds,
     success_share,
 )
 from emosim_core.testing import (
@@ -49,6 +53,7 @@ from emosim_core.testing import (
     ComponentConformance,
     DomainConformance,
     EmotionModelConformance,
+    ExecutorConformance,
     ItemLoaderConformance,
     LLMBackendConformance,
     ObservationConformance,
@@ -1141,6 +1146,51 @@ STUDIES: list[tuple[Any, ...]] = [
 ]
 
 
+# -------------------------------------------------------------------------------------------- executors
+
+
+class Here(Executor):
+    """Every cell, one after the other; a correct executor."""
+
+    def run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Iterator[Cell]:
+        for cell in cells:
+            cell.do(worlds, on_progress)
+            yield cell
+
+
+class LeavesOut(Here):
+    def run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Iterator[Cell]:
+        yield from super().run(cells[1:], worlds, on_progress)
+
+
+class Hurries(Here):
+    def run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Iterator[Cell]:
+        for cell in cells:
+            yield cell
+            cell.do(worlds, on_progress)
+
+
+class KeepsProgress(Here):
+    def run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Iterator[Cell]:
+        yield from super().run(cells, worlds, lambda count: None)
+
+
+class Hides(Here):
+    def run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Iterator[Cell]:
+        with suppress(EmoSimError):
+            yield from super().run(cells, worlds, on_progress)
+
+
+EXECUTORS: list[tuple[Any, ...]] = [
+    ("executor-workers", "none", a(Here, workers=0)),
+    ("executor-all", "leaves one out", LeavesOut),
+    ("executor-all", "before it is done", Hurries),
+    ("executor-all", "an error", a(Executor, run=lambda self, *_: iter({}["cells"])), "executor-errors"),
+    ("executor-progress", "none", KeepsProgress),
+    ("executor-errors", "hides it", Hides),
+]
+
+
 # ---------------------------------------------------------------------------------- what is checked so
 
 WRONG = [
@@ -1160,6 +1210,7 @@ WRONG = [
         (ItemLoaderConformance, ITEMS, {"domain": "movies"}),
         (UserLoaderConformance, USERS, {}),
         (StudyConformance, STUDIES, {}),
+        (ExecutorConformance, EXECUTORS, {}),
     )
     for rule, how, make, *also in table  # type: ignore[attr-defined]
 ]
@@ -1250,6 +1301,7 @@ def test_a_wrong_component_breaks_its_rule_and_no_other(wrong: Wrong) -> None:
         (StudyConformance, Everyone, {}),
         (StudyConformance, Everyone, {"domain": "books"}),
         (StudyConformance, studying(memory=((0, 1.0), (3, 2.0))), {}),
+        (ExecutorConformance, Here, {}),
     ],
     ids=lambda value: value.kind if isinstance(value, type) and issubclass(value, ComponentConformance) else "",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from inspect import isawaitable
 from typing import TypeVar
 
 from emosim_core.errors import ConfigurationError, EmoSimError, LLMError, PluginError
@@ -50,7 +51,10 @@ class Counted(LLMBackend):
     async def answer(self, request: ChatRequest) -> ChatAnswer:
         returned: object
         try:
-            returned = await self._backend.answer(request)
+            answering = self._backend.answer(request)
+            if not isawaitable(answering):
+                raise TypeError(f"answer() must be an 'async def'; it returned a {type(answering).__name__}")
+            returned = await answering
         except BaseException as error:  # of any type: the waiting thread must get it
             returned = self._error(error, [request])
         return answer_or_raise(returned if isinstance(returned, EmoSimError) else self._answered(request, returned))

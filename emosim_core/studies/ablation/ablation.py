@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +15,7 @@ from emosim_core.data.tables import write_csv
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.names import spelled
+from emosim_core.runs.cells import Executor, Worlds
 from emosim_core.runs.job import JobDirectory, job_directory, write_file
 from emosim_core.runs.manifest import begin_job, check_same, data_of, now, versions_of
 from emosim_core.runs.plain import child, own_files
@@ -26,9 +27,8 @@ from emosim_core.runs.trust import CommandHint, confirmed
 from emosim_core.runs.typed import typed
 from emosim_core.runs.usage import summed
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig
-from emosim_core.studies.ablation.executor import Executor
 from emosim_core.studies.ablation.grid import ALL, AblationConfig, jobs, variants
-from emosim_core.studies.ablation.jobs import DONE, Job, Worlds, label, read_job, study_of
+from emosim_core.studies.ablation.jobs import DONE, Job, label, read_job, study_of
 from emosim_core.studies.ablation.metrics import AXES, HOW, compute_metrics
 from emosim_core.studies.cost import Estimate, estimate
 from emosim_core.studies.jobs import JOBS, claimed
@@ -69,8 +69,8 @@ class Plan:
 class Ablation:
     """One ablation in its directory.
 
-    The studies of the configuration may be :data:`~emosim_core.studies.ablation.grid.ALL`. ``only`` are the plugins of
-    the registry by name, for other processes, None for all; ``resume`` is known by a job directory.
+    The studies of the configuration may be :data:`~emosim_core.studies.ablation.grid.ALL`. ``resume`` is known by a job
+    directory.
     """
 
     def __init__(
@@ -78,13 +78,11 @@ class Ablation:
         config: AblationConfig,
         directory: Path | JobDirectory,
         registry: Registry,
-        only: Collection[str] | None = None,
         resume: bool = False,
     ) -> None:
         self.job_directory = job_directory(directory, "ablate", resume)
         self.job_directory.check()
         self.worlds = Worlds(registry)
-        self._only = only
         self.config, left_out = self._with_studies(config)
         self.plan = self._planned(left_out)
 
@@ -92,6 +90,11 @@ class Ablation:
     def directory(self) -> Path:
         """Where it is written."""
         return self.job_directory.path
+
+    @property
+    def max_cost(self) -> float | None:
+        """Limit on the cost of the model calls; None for none."""
+        return self.config.environment.get("gateway", {}).get("max_cost")
 
     def _with_studies(self, config: AblationConfig) -> tuple[AblationConfig, dict[str, str]]:
         """The configuration with its studies by name, and those that the domain lacks material for."""
@@ -118,7 +121,7 @@ class Ablation:
 
     def _planned(self, left_out: Mapping[str, str]) -> Plan:
         """Counts everything and makes every component once, so that what is wrong is found before anything is asked."""
-        planned = jobs(self.config, self.directory, self._only)
+        planned = jobs(self.config, self.directory)
         ratings: dict[str, int] = {}
         estimates: dict[str, Estimate] = {}
         announcements: list[str] = []
@@ -169,19 +172,20 @@ class Ablation:
         self,
         executor: Executor,
         on_ratings: Callable[[int], None] = lambda count: None,
-        on_job: Callable[[Job], None] = lambda job: None,
+        on_job: Callable[[], None] = lambda: None,
     ) -> dict[str, Any]:
         """Do every job that is not done, and write and return the results.
 
-        ``on_ratings`` gets the number of new ratings, ``on_job`` each job that is done. After an EmoSimError or a
-        KeyboardInterrupt, the jobs that are done stay, to be resumed.
+        ``on_ratings`` gets the number of new ratings, ``on_job`` is called at the end of each job. After an EmoSimError
+        or a KeyboardInterrupt, the jobs that are done stay, to be resumed.
         """
         with claimed(self.job_directory, lambda: any(job.complete for job in self.plan.jobs)):
-            self.plan = replace(self.plan, jobs=jobs(self.config, self.directory, self._only))  # it may have a number
+            self.plan = replace(self.plan, jobs=jobs(self.config, self.directory))  # it may have a number
             self._begin()
-            with closing(executor.run(self.plan.remaining, on_ratings)) as done:
-                for job in done:
-                    on_job(job)
+            if cells := [job.cell for job in self.plan.remaining]:
+                with closing(executor.run(cells, self.worlds, on_ratings)) as done:
+                    for _ in done:
+                        on_job()
             outcome = results(self.directory, self.worlds.registry, self.config.flat())
             write_file(self.directory / RESULTS, outcome)
             write_csv(self.directory / TABLE, _COLUMNS, list(_rows(outcome)))
@@ -201,7 +205,6 @@ class Ablation:
 def resumed(
     directory: Path | JobDirectory,
     registry: Registry,
-    only: Collection[str] | None = None,
     given: Mapping[str, Any] | None = None,
     again: CommandHint | None = None,
 ) -> Ablation:
@@ -231,7 +234,7 @@ def resumed(
             raise ConfigurationError(
                 f"--resume goes on with the grid of {path}, which has another {name}; leave it out"
             )
-    return Ablation(config, directory, registry, only, resume=True)
+    return Ablation(config, directory, registry, resume=True)
 
 
 def _see_studies(

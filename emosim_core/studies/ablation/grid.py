@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -142,14 +142,14 @@ def variants(config: AblationConfig) -> list[Variant]:
     return made
 
 
-def jobs(config: AblationConfig, directory: Path, only: Collection[str] | None = None) -> list[Job]:
+def jobs(config: AblationConfig, directory: Path) -> list[Job]:
     """All jobs, those of one variant side by side."""
     planned = []
     for variant in variants(config):
         for study, number in itertools.product(config.studies, range(config.num_seeds)):
             seed = config.seed + number
             key = _key(spelled(study), variant.names, seed)
-            planned.append(Job(key, directory / JOBS / key, study, seed, variant.environment, variant.names, only))
+            planned.append(Job(key, directory / JOBS / key, study, seed, variant.environment, variant.names))
     return planned
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,13 +16,13 @@ from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry, Resolved
 from emosim_core.hooks.names import spelled
 from emosim_core.model import RatingScale
+from emosim_core.runs.cells import Cell, OnProgress, Worlds
 from emosim_core.runs.job import cannot_write, write_file
 from emosim_core.runs.reading import damaged
 from emosim_core.runs.records import FORMAT
 from emosim_core.runs.schemas import Count, Name, Number, Written
 from emosim_core.runs.usage import since
-from emosim_core.simulation.assembly import World, assemble
-from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, read_config
+from emosim_core.simulation.config import ComponentChoice
 from emosim_core.studies.jobs import read_job_file
 from emosim_core.studies.study import RatedTrials, Study, rated_trials
 from emosim_core.studies.trials import draw_trials, run_trials
@@ -74,7 +74,6 @@ class Job:
     Attributes:
         key: its name, and that of its folder ``directory``.
         environment: an environment's configuration as JSON; ``variant`` has its components by name, for tables.
-        only: plugins that may be loaded; None for all.
     """
 
     key: str
@@ -83,37 +82,16 @@ class Job:
     seed: int
     environment: Mapping[str, Any]
     variant: Mapping[str, str]
-    only: Collection[str] | None = None
 
     @property
     def complete(self) -> bool:
         """Whether it was done already."""
         return (self.directory / DONE).is_file() and (self.directory / RECORDS).is_file()
 
-
-class Worlds:
-    """Worlds by their configuration; one is held at a time, and what it spent is taken off the budget of the next."""
-
-    def __init__(self, registry: Registry) -> None:
-        self.registry = registry
-        self._world: World | None = None
-        self._environment: Mapping[str, Any] | None = None
-        self._spent = 0.0
-
-    def of(self, environment: Mapping[str, Any]) -> World:
-        """The world of a configuration."""
-        if self._world is None or self._environment != environment:
-            self.close()
-            config: EnvironmentConfig = read_config(EnvironmentConfig, environment, "ablation")
-            self._world, self._environment = assemble(config, self.registry, self._spent), environment
-        return self._world
-
-    def close(self) -> None:
-        """Let go of what is held."""
-        if self._world is not None:
-            self._spent += self._world.rater.usage().get("cost") or 0.0
-            self._world.close()
-            self._world = None
+    @property
+    def cell(self) -> Cell:
+        """It as a cell, for executors."""
+        return Cell(self.key, run_job, self)
 
 
 def study_of(registry: Registry, choice: ComponentChoice, domain: str) -> tuple[Study, Resolved]:
@@ -128,7 +106,7 @@ def label(resolved: Resolved) -> str:
     return f"study {resolved.component.name!r} of {resolved.provider.label}"
 
 
-def run_job(job: Job, worlds: Worlds, on_ratings: Callable[[int], None] = lambda count: None) -> None:
+def run_job(job: Job, worlds: Worlds, on_ratings: OnProgress = lambda count: None) -> None:
     """Put the trials of a job and write its records, whole or not at all; ``on_ratings`` gets the number of new ones.
 
     An EmoSimError where a component failed, no request can be answered, or the records cannot be written.

@@ -491,6 +491,15 @@ def test_a_broken_backend_is_named_and_paid_answers_are_cached(
     assert len(backend.requested) < 20
 
 
+def test_a_backend_whose_answer_is_no_coroutine_is_named(made: Any) -> None:
+    backend = Service()
+    backend.answer = lambda request: ChatAnswer("7")  # type: ignore[method-assign, assignment, return-value]
+    with pytest.raises(
+        PluginError, match=r"Service failed with TypeError: answer\(\) must be an 'async def'; it returned"
+    ):
+        made(backend).ask(questions(1))
+
+
 def test_a_backend_that_cannot_be_closed_is_named(made: Any) -> None:
     backend = Service()
 

@@ -13,12 +13,13 @@ import pytest
 from emosim_core import ConfigurationError, EnvironmentConfig, PluginError, RunError
 from emosim_core.hooks.fields import split_components
 from emosim_core.plugins import RatingScale, Registry, Study, StudySetting, Trial, Trials, World, assemble
+from emosim_core.runs.cells import Cell, Local, OnProgress, Worlds
+from emosim_core.runs.processes import Processes, ProcessesOptions
 from emosim_core.stats import bootstrap, bootstrap_difference, wilson
 from emosim_core.studies import trials as trials_module
 from emosim_core.studies.ablation.ablation import Ablation, results, resumed
-from emosim_core.studies.ablation.executor import InThisProcess, Processes
 from emosim_core.studies.ablation.grid import AblationConfig, choices, jobs
-from emosim_core.studies.ablation.jobs import Job, Worlds, read_job
+from emosim_core.studies.ablation.jobs import read_job
 from emosim_core.studies.ablation.metrics import metric_record
 from emosim_core.studies.ablation.studies import (
     CategoryPreference,
@@ -391,25 +392,24 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 # -------------------------------------------------------------------------------------------- the sweep
 
 
-class Stops(InThisProcess):
+class Stops(Local):
     """Stops after so many jobs, as one that is killed does."""
 
-    def __init__(self, worlds: Worlds, after: int) -> None:
-        super().__init__(worlds)
+    def __init__(self, after: int) -> None:
         self.after = after
         self.done: list[str] = []
 
-    def run(self, jobs: Sequence[Job], on_ratings: Callable[[int], None]) -> Iterator[Job]:
-        for job in super().run(jobs, on_ratings):
-            self.done.append(job.key)
-            yield job
+    def run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Iterator[Cell]:
+        for cell in super().run(cells, worlds, on_progress):
+            self.done.append(cell.key)
+            yield cell
             if len(self.done) == self.after:
                 raise KeyboardInterrupt
 
 
 def played(directory: Path, **more: Any) -> dict[str, Any]:
     ablation = Ablation(config(**more), directory, Registry())
-    return ablation.run(InThisProcess(ablation.worlds))
+    return ablation.run(Local())
 
 
 def records(directory: Path) -> dict[str, bytes]:
@@ -438,13 +438,13 @@ def test_a_sweep_that_was_stopped_goes_on_with_the_jobs_that_are_missing(tmp_pat
     grid = {"retrievals": ["last_2", "best_worst"]}
     whole = played(tmp_path / "whole", **grid)
     ablation = Ablation(config(**grid), tmp_path / "part", Registry())
-    stopped = Stops(ablation.worlds, after=4)
+    stopped = Stops(after=4)
     with pytest.raises(KeyboardInterrupt):
         ablation.run(stopped)
     half = results(tmp_path / "part", Registry())
     assert len(half["missing"]) == 6
-    ablation = resumed(tmp_path / "part", Registry(), None, {})
-    rest = Stops(ablation.worlds, after=99)
+    ablation = resumed(tmp_path / "part", Registry(), {})
+    rest = Stops(after=99)
     payload = ablation.run(rest)
     assert len(rest.done) == 6
     assert not set(rest.done) & set(stopped.done)
@@ -458,8 +458,8 @@ def test_a_job_that_was_killed_while_it_was_written_is_done_again(tmp_path: Path
     folder = tmp_path / "a" / "jobs" / job["job"]
     (folder / "job.json").unlink()
     (folder / "records.jsonl").write_bytes((folder / "records.jsonl").read_bytes()[:500])
-    ablation = resumed(tmp_path / "a", Registry(), None, {})
-    assert ablation.run(InThisProcess(ablation.worlds)) == payload
+    ablation = resumed(tmp_path / "a", Registry(), {})
+    assert ablation.run(Local()) == payload
 
 
 def test_several_processes_leave_the_same_as_one(tmp_path: Path) -> None:
@@ -467,20 +467,20 @@ def test_several_processes_leave_the_same_as_one(tmp_path: Path) -> None:
     whole = played(tmp_path / "one", **grid)
     ablation = Ablation(config(**grid), tmp_path / "two", Registry())
     counted: list[int] = []
-    assert ablation.run(Processes(2), counted.append) == whole
+    assert ablation.run(Processes(ProcessesOptions(workers=2)), counted.append) == whole
     assert sum(counted) == 2 * (50 + 32)
     assert records(tmp_path / "two") == records(tmp_path / "one")
 
 
 def test_an_error_in_another_process_is_raised_as_it_is(tmp_path: Path) -> None:
     class Hindered(Processes):
-        def run(self, jobs: Sequence[Job], on_ratings: Callable[[int], None]) -> Any:
+        def run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Any:
             (tmp_path / "a" / "jobs").write_text("a file in the way")
-            return super().run(jobs, on_ratings)
+            return super().run(cells, worlds, on_progress)
 
     ablation = Ablation(config(studies=["sampling:pairs=50"], num_seeds=2), tmp_path / "a", Registry())
     with pytest.raises(Exception, match="cannot be written: Not a directory") as raised:
-        ablation.run(Hindered(2))
+        ablation.run(Hindered(ProcessesOptions(workers=2)))
     assert type(raised.value).__module__ == "emosim_core.errors"
 
 
@@ -543,9 +543,9 @@ def test_what_is_resumed_must_be_answered_as_it_was_begun(tmp_path: Path) -> Non
     manifest["data"]["items_sha256"] = "0"
     manifest["variants"][0]["parts"]["rater"]["provider"] = "emosim-core 0.0.1"
     path.write_text(json.dumps(manifest))
-    ablation = resumed(tmp_path / "a", Registry(), None, {})
+    ablation = resumed(tmp_path / "a", Registry(), {})
     with pytest.raises(
         RunError,
         match=r'cannot be resumed(?s:.*)rater.provider: .*emosim-core 0\.0\.1" then(?s:.*)items_sha256: "0" then',
     ):
-        ablation.run(InThisProcess(ablation.worlds))
+        ablation.run(Local())

@@ -1,70 +1,66 @@
-"""Executor: where the jobs of a sweep are done; in this process, in several on this machine, or elsewhere."""
+"""Processes: the executor that does cells in several processes of this machine."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+import time
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context, parent_process, resource_tracker
 from multiprocessing.connection import wait as wait_for
+from multiprocessing.queues import SimpleQueue
 from threading import Thread, current_thread, main_thread
 from types import FrameType
+from typing import Any
 
 from emosim_core.errors import EmoSimError, RunError
-from emosim_core.hooks import Registry
-from emosim_core.studies.ablation.jobs import Job, Worlds, run_job
+from emosim_core.model.frozen import Frozen, option
+from emosim_core.runs.cells import Cell, Executor, OnProgress, Worlds
 from emosim_core.terminal import standard_streams
 
-
-class InThisProcess:
-    """One job after the other, here."""
-
-    def __init__(self, worlds: Worlds) -> None:
-        self._worlds = worlds
-
-    def run(self, jobs: Sequence[Job], on_ratings: Callable[[int], None]) -> Generator[Job, None, None]:
-        """Do jobs and yield each when it is done; an EmoSimError where one cannot be done, and those done stay.
-
-        ``on_ratings`` gets the number of new ratings.
-        """
-        try:
-            for job in jobs:
-                run_job(job, self._worlds, on_ratings)
-                yield job
-        finally:
-            self._worlds.close()
+_TICK = 0.2
+"""Seconds between two looks at the progress of cells under way."""
 
 
-class Processes:
-    """Several jobs at the same time, each in a process of this machine. No such process outlives this one."""
+class ProcessesOptions(Frozen):
+    """Options of ``processes``."""
 
-    def __init__(self, processes: int) -> None:
-        self._processes = processes
+    workers: int | None = option(None, "Number of processes; as many as this process may use cores if not given.", ge=1)
 
-    def run(self, jobs: Sequence[Job], on_ratings: Callable[[int], None]) -> Generator[Job, None, None]:
-        """As :meth:`InThisProcess.run`, in any order."""
+
+class Processes(Executor):
+    """Several cells at the same time, each in a process of this machine. No such process outlives this one."""
+
+    def __init__(self, options: ProcessesOptions | None = None) -> None:
+        self.workers = (options or ProcessesOptions()).workers or cores()
+
+    def run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Generator[Cell, None, None]:
         # A new interpreter for each: a fork would bring along threads and connections.
+        context = get_context("spawn")
         others = set(active_children())
         with _signals_later():
-            pool = ProcessPoolExecutor(min(self._processes, len(jobs)), get_context("spawn"), initializer=_begin_worker)
+            counts: SimpleQueue[int] = context.SimpleQueue()
+            workers = min(self.workers, len(cells))
+            pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(worlds, counts))
         try:
             with _signals_later():  # submit() starts the processes
-                waiting: dict[Future[tuple[int, str]], Job] = {pool.submit(_run_alone, job): job for job in jobs}
+                waiting: dict[Future[str], Cell] = {pool.submit(_run_alone, cell): cell for cell in cells}
             while waiting:
-                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                    job = waiting.pop(future)
-                    ratings, problem = future.result()
-                    if problem:
+                ended = wait(waiting, timeout=_TICK, return_when=FIRST_COMPLETED).done
+                while not counts.empty():
+                    on_progress(counts.get())
+                for future in ended:
+                    cell = waiting.pop(future)
+                    if problem := future.result():
                         raise EmoSimError(problem)
-                    on_ratings(ratings)
-                    yield job
+                    yield cell
         except BrokenProcessPool as error:
-            raise RunError("a process that did jobs has died; its job is done again when this goes on") from error
+            raise RunError("a process that did cells has died; its cell is done again when this goes on") from error
         except EmoSimError:
-            raise  # jobs that are under way come to their end
+            raise  # cells that are under way come to their end
         except BaseException:
             for child in set(active_children()) - others:
                 child.terminate()
@@ -78,8 +74,10 @@ class Processes:
                 raise
 
 
-Executor = InThisProcess | Processes
-"""Does jobs, each of which is whole in itself and leaves its files behind."""
+def cores() -> int:
+    """Number of processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
 
 _SIGNALS = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
 
@@ -114,11 +112,12 @@ def _raise_first(received: list[int]) -> None:
         signal.raise_signal(received[0])
 
 
-def _begin_worker() -> None:
-    """Make this process end with its parent, and let SIGTERM end it.
+def _begin_worker(worlds: Worlds, counts: SimpleQueue[int]) -> None:
+    """Keep what cells share; make this process end with its parent, and let SIGTERM end it.
 
     Ctrl-C and a terminal that is closed are for the parent to heed, which then stops its processes.
     """
+    _here.extend((worlds, counts))
     for number in _SIGNALS - {signal.SIGTERM}:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # also where the parent ignores it
@@ -135,26 +134,26 @@ def _begin_worker() -> None:
 
 
 _stopped: list[int] = []
-"""The signal that has stopped the job which a process of :class:`Processes` does."""
+"""The signal that has stopped the cell which a process of :class:`Processes` does."""
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """End the job that is under way; answers that it waits for are still kept."""
+    """End the cell that is under way; answers that it waits for are still kept."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _stopped.append(number)
     raise SystemExit(128 + number)
 
 
-_worlds: dict[Collection[str] | None, Worlds] = {}
-"""What a process of :class:`Processes` holds from one job to the next."""
+_here: list[Any] = []
+"""What a process of :class:`Processes` holds from one cell to the next: its worlds, and the queue of its progress."""
 
 
-def _run_alone(job: Job) -> tuple[int, str]:
-    """Do a job in a process of its own: how many ratings, or what went wrong (errors do not travel whole)."""
+def _run_alone(cell: Cell) -> str:
+    """Do a cell in a process of its own; what went wrong, if anything did (errors do not travel whole)."""
     try:
         try:
             signal.signal(signal.SIGTERM, _stop)
-            return _run_job(job)
+            return _do(cell)
         finally:
             if not _stopped:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is under way
@@ -170,28 +169,32 @@ def _end_process() -> None:
     another process that has ended.
     """
     try:
-        for worlds in _worlds.values():
-            worlds.close()
+        _here[0].close()
     finally:
         os._exit(128 + _stopped[0])
 
 
 @standard_streams()
-def _run_job(job: Job) -> tuple[int, str]:
-    only = None if job.only is None else tuple(job.only)
-    worlds = _worlds.setdefault(only, Worlds(Registry(only=job.only)))
-    done = 0
+def _do(cell: Cell) -> str:
+    worlds, counts = _here
+    done, told = 0, time.monotonic()
 
-    def count(ratings: int) -> None:
-        nonlocal done
-        done += ratings
+    def count(number: int) -> None:
+        nonlocal done, told
+        done += number
+        if time.monotonic() > told + _TICK:
+            counts.put(done)
+            done, told = 0, time.monotonic()
 
     try:
-        run_job(job, worlds, count)
+        cell.do(worlds, count)
     except EmoSimError as error:
-        return done, str(error) or type(error).__name__
+        return str(error) or type(error).__name__
     except SystemExit as error:
         if _stopped:
             raise
-        return done, f"something that a job called has left the program, with {error.code!r}"
-    return done, ""
+        return f"something that a cell called has left the program, with {error.code!r}"
+    finally:
+        if done:
+            counts.put(done)
+    return ""

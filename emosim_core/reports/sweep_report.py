@@ -1,0 +1,83 @@
+"""The page of a sweep: what came out of each configuration, over its seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emosim_core.reports.chart import Table
+from emosim_core.reports.report import Report, Section, read_results
+from emosim_core.runs.words import decimal
+from emosim_core.studies.sweep import RESULTS as RESULTS
+
+_CALLED = {
+    "mean_reward": "reward",
+    "mean_rating": "rating",
+    "share_liked": "liked",
+    "episode_length": "steps",
+    "length": "steps",
+    "failed_ratings": "failed",
+    "train": "train users",
+    "test": "test users",
+}
+"""What a figure is called in a table, where that is not its name."""
+
+
+def report_of_sweep(directory: Path) -> Report:
+    """The report of a sweep; errors as of :func:`read_results`."""
+    manifest, results = read_results(directory, "sweep", RESULTS)
+    count, jobs = len(results["configurations"]), len(results["jobs"])
+    what = "runs" if results["command"] == "run" else "trainings"
+    headline = f"{jobs:,} {what} of {count:,} configurations."
+    caption = f"Made {manifest.get('created')}. Each job has a directory of its own in jobs/."
+    sections = [
+        Section("results", "Results", tables=[configurations_table(results)]),
+        Section("setup", "Jobs", caption, tables=[jobs_table(results)]),
+    ]
+    return Report("sweep", directory.name, headline, sections=sections)
+
+
+def configurations_table(results: Mapping[str, Any]) -> Table:
+    """The figures of each configuration: the mean over its seeds, and the lowest and the highest."""
+    rows = results["configurations"]
+    fields = _fields(rows)
+    figures = _figures(rows)
+    several = any(len(row["seeds"]) > 1 for row in rows)
+    caption = "In brackets: the lowest and the highest of the seeds." if several else ""
+    cells = [[*_values(row, fields), *(_range(row["figures"][name], several) for name in figures)] for row in rows]
+    return Table("Configurations", [*fields, *(_CALLED.get(name, name) for name in figures)], cells, caption)
+
+
+def jobs_table(results: Mapping[str, Any]) -> Table:
+    """The figures of each job."""
+    rows = results["jobs"]
+    fields, figures = _fields(rows), _figures(rows)
+    cells = [
+        [*_values(row, fields), str(row["seed"]), *(_figure(row["figures"][name]) for name in figures)] for row in rows
+    ]
+    return Table("Jobs", [*fields, "seed", *(_CALLED.get(name, name) for name in figures)], cells)
+
+
+def _fields(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row["values"]))
+
+
+def _figures(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Figures that any row has."""
+    return [name for name in rows[0]["figures"] if any(row["figures"][name] is not None for row in rows)]
+
+
+def _values(row: Mapping[str, Any], fields: Sequence[str]) -> list[str]:
+    return [str(row["values"].get(name, "")) for name in fields]
+
+
+def _range(figure: Mapping[str, float] | None, several: bool) -> str:
+    if figure is None:
+        return ""
+    ends = f" [{_figure(figure['lowest'])}, {_figure(figure['highest'])}]" if several else ""
+    return f"{_figure(figure['mean'])}{ends}"
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else decimal(value, 0 if value == int(value) else 2)

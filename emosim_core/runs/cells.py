@@ -1,0 +1,127 @@
+"""Cells: the parts into which a command is cut, each whole in itself, and the interface of what does them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from emosim_core.errors import ConfigurationError
+from emosim_core.hooks import Registry
+from emosim_core.simulation.assembly import World, assemble
+from emosim_core.simulation.config import EnvironmentConfig, read_config
+
+OnProgress = Callable[[int], None]
+"""Gets the number of units of work (ratings, episodes) that were done since the call before."""
+
+
+class Worlds:
+    """Worlds by their configuration, for the cells of one process; one is held at a time.
+
+    Pickled, it is empty elsewhere.
+
+    Args:
+        registry: the plugins.
+
+    Attributes:
+        spent: cost of the model calls so far; it is taken off the budget of the next world.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.spent = 0.0
+        self._world: World | None = None
+        self._environment: Mapping[str, Any] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.registry,)
+
+    def of(self, environment: Mapping[str, Any]) -> World:
+        """The world of a configuration."""
+        if self._world is None or self._environment != environment:
+            self.close()
+            config: EnvironmentConfig = read_config(EnvironmentConfig, environment, "environment")
+            self._world, self._environment = assemble(config, self.registry, self.spent), environment
+        return self._world
+
+    def close(self) -> None:
+        """Let go of what is held."""
+        if self._world is not None:
+            self.spent += self._world.rater.usage().get("cost") or 0.0
+            self._world.close()
+            self._world = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One part of a command. It knows its seeds, writes files of its own, and its files do not depend on where it is
+    done, when, or how often.
+
+    Attributes:
+        key: its name within the command.
+        work: a function of a module, called with ``arguments``, the worlds of the process and a function that counts
+            progress; raises an EmoSimError where the cell cannot be done.
+        arguments: a value that can be pickled.
+    """
+
+    key: str
+    work: Callable[[Any, Worlds, OnProgress], None]
+    arguments: Any
+
+    def do(self, worlds: Worlds, on_progress: OnProgress) -> None:
+        """Do it in this process."""
+        self.work(self.arguments, worlds, on_progress)
+
+
+class Executor(ABC):
+    """Does the cells of a command: in this process, in several, or on other machines.
+
+    Attributes:
+        workers: greatest number of cells that are done at the same time.
+    """
+
+    workers = 1
+
+    @abstractmethod
+    def run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Generator[Cell, None, None]:
+        """Do cells in any order and yield each when it is done.
+
+        A cell whose worker is lost may be done again. When the generator is closed, or raises, no cell is under way
+        any more.
+
+        Args:
+            cells: the cells; at least one.
+            worlds: worlds of this process; other processes make their own.
+            on_progress: called in this thread.
+
+        Raises:
+            EmoSimError: a cell cannot be done; those that were yielded stay.
+        """
+
+
+class Local(Executor):
+    """One cell after the other, in this process."""
+
+    def run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Generator[Cell, None, None]:
+        try:
+            for cell in cells:
+                cell.do(worlds, on_progress)
+                yield cell
+        finally:
+            worlds.close()
+
+
+def executor_of(choice: str | Mapping[str, Any], registry: Registry, max_cost: float | None = None) -> Executor:
+    """An executor by its name, such as ``"local"`` or ``"processes:4"``.
+
+    Args:
+        max_cost: limit on the cost of the command's model calls; None for none.
+
+    Raises:
+        EmoSimError: nothing provides the name, or its options are wrong; or several workers would share one budget.
+    """
+    executor: Executor = registry.resolve("executor", choice).build(Executor)
+    if executor.workers > 1 and max_cost is not None:
+        raise ConfigurationError("--max-cost holds for one process; use --executor local with it")
+    return executor

@@ -1,0 +1,294 @@
+"""Sweep: runs or trainings of many configurations and seeds, in one directory, with one table of what came out."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from emosim_core.data import json_text
+from emosim_core.data.tables import write_csv
+from emosim_core.errors import ConfigurationError, EmoSimError, RunError
+from emosim_core.hooks import Registry
+from emosim_core.hooks.fields import by_field
+from emosim_core.hooks.names import checked_options, spelled
+from emosim_core.model.frozen import Frozen
+from emosim_core.runs.cells import Cell, OnProgress, Worlds, executor_of
+from emosim_core.runs.job import MANIFEST, JobDirectory
+from emosim_core.runs.manifest import now
+from emosim_core.runs.reading import read_object
+from emosim_core.runs.records import FORMAT, SUMMARY
+from emosim_core.simulation.assembly import STRATEGIES
+from emosim_core.simulation.config import EnvironmentConfig, RunConfig, read_config, read_toml
+
+RESULTS, TABLE, JOBS = "results.json", "results.csv", "jobs"
+
+_MOST = 100_000
+"""Jobs of one sweep."""
+
+_FIGURES = {
+    "run": ("mean_reward", "mean_rating", "share_liked", "episode_length", "failed_ratings"),
+    "train": ("reward", "length", "train", "test"),
+}
+"""Figures of the table, by command: of a training, reward and length of its last episodes, and the reward of train
+and test users."""
+
+
+class SweepPlan(Frozen):
+    """What a sweep goes through: every combination of ``grid``, or each of ``configurations``, with each seed."""
+
+    command: Literal["run", "train"] = Field(default="run", description="What is done with each configuration.")
+    num_seeds: int = Field(default=1, ge=1, description="Seeds of each configuration: that of it, and the next ones.")
+    base: dict[str, Any] = Field(default_factory=dict, description="Fields that all configurations share.")
+    grid: dict[str, list[Any]] = Field(
+        default_factory=dict, description="Fields and the values of each; every combination is a configuration."
+    )
+    configurations: list[dict[str, Any]] = Field(default_factory=list, description="Fields of each configuration.")
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """One run or training of a sweep.
+
+    Attributes:
+        key: its name, and that of its folder in ``directory``.
+        place: which of the configurations it is of, from 0.
+        values: the fields in which it differs from ``base``.
+        config: the whole configuration, as JSON.
+    """
+
+    key: str
+    place: int
+    seed: int
+    command: str
+    values: Mapping[str, Any]
+    config: Mapping[str, Any]
+    directory: Path
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was done already."""
+        path = self.directory / SUMMARY
+        return path.is_file() and read_object(path).get("complete", True) is True
+
+    @property
+    def figures(self) -> dict[str, float | None]:
+        """What came out, by name; None where there is nothing to take the mean of."""
+        summary = read_object(self.directory / SUMMARY)
+        if self.command == "run":
+            summary["episode_length"] = summary["episode_length"]["mean"]
+        else:
+            summary |= summary["evaluation"] or {}
+        return {name: summary.get(name) for name in _FIGURES[self.command]}
+
+
+def read_plan(path: Path) -> SweepPlan:
+    """The plan in a TOML file.
+
+    Raises:
+        ConfigurationError: it is no TOML, a field is unknown or wrong, or it names no configuration.
+        DataError: there is no such file.
+    """
+    plan = checked_options(SweepPlan, read_toml(path), str(path))
+    if bool(plan.grid) == bool(plan.configurations):
+        raise ConfigurationError(f"{path}: give either [grid] or [[configurations]]")
+    for name, values in plan.grid.items():
+        if not values:
+            raise ConfigurationError(f"{path}: grid: {name!r} has no value")
+    return plan
+
+
+class Sweep:
+    """One sweep in its directory; every configuration is checked before anything is done.
+
+    Args:
+        plan: what it goes through.
+        where: where the plan is from, for messages.
+
+    Raises:
+        ConfigurationError: a configuration is wrong; says which.
+    """
+
+    def __init__(self, plan: SweepPlan, directory: JobDirectory, registry: Registry, where: str = "sweep") -> None:
+        self.plan, self.directory, self.registry = plan, directory, registry
+        model: type[EnvironmentConfig] = RunConfig
+        if plan.command == "train":
+            from emosim_core.training.config import TrainConfig
+
+            model = TrainConfig
+        base = by_field(model, plan.base, f"{where}: base")
+        self._own = [by_field(model, values, where) for values in _combinations(plan)]
+        if len(self._own) * plan.num_seeds > _MOST:
+            raise ConfigurationError(f"{where}: more than {_MOST:,} jobs")
+        self._configs: list[Any] = []
+        for place, own in enumerate(self._own):
+            here = f"{where}: configuration {place + 1}"
+            config = read_config(model, {**base, **own}, here)
+            try:
+                domain = registry.resolve_domain(config.plugin).component.name
+                for kind, (field, _) in {**STRATEGIES, "policy": ("policy", None)}.items():
+                    if choice := getattr(config, field, None):
+                        registry.resolve(kind, choice, domain)
+            except EmoSimError as error:
+                error.args = (f"{here}: {error}",)
+                raise
+            self._configs.append(config)
+        directory.check()
+
+    @property
+    def jobs(self) -> list[SweepJob]:
+        """All jobs, those of one configuration side by side."""
+        jobs = []
+        for place, (own, config) in enumerate(zip(self._own, self._configs, strict=True)):
+            for number in range(self.plan.num_seeds):
+                seed = config.seed + number
+                values = config.model_copy(update={"seed": seed}).model_dump(mode="json")
+                key = _key(place, own, seed)
+                folder = self.directory.path / JOBS / key
+                jobs.append(SweepJob(key, place, seed, self.plan.command, own, values, folder))
+        return jobs
+
+    def run(
+        self,
+        executor: str | Mapping[str, Any] = "local",
+        on_job: Callable[[int, int], None] = lambda done, total: None,
+    ) -> dict[str, Any]:
+        """Do every job that is not done, and write and return the results.
+
+        Args:
+            executor: where the jobs are done.
+            on_job: called with the number of jobs that are done, and that of all.
+
+        Raises:
+            EmoSimError: a job cannot be done; those that are done stay, to be resumed, also at a KeyboardInterrupt.
+        """
+        budgets = [gateway["max_cost"] for config in self._configs if (gateway := _gateway(config.rater))]
+        where = executor_of(executor, self.registry, next((one for one in budgets if one is not None), None))
+        with self.directory:
+            self.directory.claim()
+            jobs = self.jobs
+            self._begin(jobs)
+            remaining = [job for job in jobs if not job.complete]
+            done = len(jobs) - len(remaining)
+            on_job(done, len(jobs))
+            if remaining:
+                cells = [Cell(job.key, do, job) for job in remaining]
+                with closing(where.run(cells, Worlds(self.registry), lambda count: None)) as ended:
+                    for _ in ended:
+                        done += 1
+                        on_job(done, len(jobs))
+            results = compute_results(self.plan.command, jobs)
+            self.directory.write(RESULTS, results)
+            write_csv(self.directory.path / TABLE, *_table(results))
+            return results
+
+    def _begin(self, jobs: Sequence[SweepJob]) -> None:
+        plan = [{"job": job.key, "config": dict(job.config)} for job in jobs]
+        if self.directory.resume:
+            stored = read_object(self.directory.path / MANIFEST)
+            if stored.get("kind") != "sweep" or stored.get("jobs") != json_text.loads(json_text.dumps(plan)):
+                raise RunError(f"{self.directory.path} was begun with another plan; choose another place with --out")
+            return
+        manifest = {"format": FORMAT, "kind": "sweep", "created": now(), "command": self.plan.command, "jobs": plan}
+        self.directory.write(MANIFEST, manifest)
+
+
+def do(job: SweepJob, worlds: Worlds, on_progress: OnProgress) -> None:
+    """Do one job of a sweep, or what is left of it.
+
+    Raises:
+        EmoSimError: it cannot be done; names the job.
+    """
+    place = JobDirectory(job.directory, job.command, resume=(job.directory / MANIFEST).exists(), part=True)
+    try:
+        if job.command == "run":
+            from emosim_core.runs.runner import Run
+
+            run = Run(RunConfig(**job.config), place, registry=worlds.registry, spent=worlds.spent)
+            try:
+                run.run()
+            finally:
+                worlds.spent += run.world.rater.usage().get("cost") or 0.0
+        else:
+            from emosim_core.training.config import TrainConfig
+            from emosim_core.training.trainer import Training
+
+            Training(TrainConfig(**job.config), place, registry=worlds.registry).train()
+    except EmoSimError as error:
+        error.args = (f"{job.key}: {error}",)
+        raise
+    on_progress(1)
+
+
+def compute_results(command: str, jobs: Sequence[SweepJob]) -> dict[str, Any]:
+    """What results.json holds: of each configuration its figures, over its seeds, and of each job its own.
+
+    Each figure of a configuration has ``mean``, ``lowest`` and ``highest`` over the seeds; None where one has no value.
+    """
+    rows: list[dict[str, Any]] = [
+        {"job": job.key, "seed": job.seed, "values": _shown(job.values), "figures": job.figures} for job in jobs
+    ]
+    together = []
+    for place in sorted({job.place for job in jobs}):
+        own = [row for row, job in zip(rows, jobs, strict=True) if job.place == place]
+        figures = {}
+        for name in _FIGURES[command]:
+            values: list[Any] = [row["figures"][name] for row in own]
+            figures[name] = None if None in values else _over_seeds(values)
+        seeds = [row["seed"] for row in own]
+        together.append({"values": own[0]["values"], "seeds": seeds, "figures": figures})
+    return {"format": FORMAT, "kind": "sweep", "command": command, "configurations": together, "jobs": rows}
+
+
+def _over_seeds(values: Sequence[float]) -> dict[str, float]:
+    return {"mean": round(float(np.mean(values)), 6), "lowest": min(values), "highest": max(values)}
+
+
+def _table(results: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
+    """results.csv: a row for each job."""
+    fields = list(dict.fromkeys(name for row in results["jobs"] for name in row["values"]))
+    figures = _FIGURES[results["command"]]
+    rows = [
+        [
+            row["job"],
+            *(row["values"].get(name, "") for name in fields),
+            row["seed"],
+            *("" if (value := row["figures"][name]) is None else value for name in figures),
+        ]
+        for row in results["jobs"]
+    ]
+    return ["job", *fields, "seed", *figures], rows
+
+
+def _combinations(plan: SweepPlan) -> list[dict[str, Any]]:
+    if plan.configurations:
+        return list(plan.configurations)
+    return [dict(zip(plan.grid, values, strict=True)) for values in itertools.product(*plan.grid.values())]
+
+
+def _gateway(rater: Any) -> Mapping[str, Any] | None:
+    return rater.get("gateway") if isinstance(rater, Mapping) else None
+
+
+def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as they stand in a table: a component as one writes it."""
+    return {
+        name: spelled(value) if isinstance(value, Mapping) and "name" in value else value
+        for name, value in values.items()
+    }
+
+
+def _key(place: int, values: Mapping[str, Any], seed: int) -> str:
+    """A name for a folder: readable, and different for every job."""
+    parts = [f"{place + 1:03d}", *(f"{name}_{value}" for name, value in _shown(values).items()), f"seed{seed}"]
+    digest = blake2b(json_text.line(parts), digest_size=4).hexdigest()
+    words = "-".join(re.sub(r"[^A-Za-z0-9._]+", "_", part)[:32].strip("._") for part in parts)
+    return f"{words[:120]}-{digest}"

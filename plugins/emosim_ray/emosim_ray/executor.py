@@ -1,0 +1,151 @@
+"""RayExecutor: the executor ``ray``, which does cells as tasks of a Ray cluster."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from emosim_core import EmoSimError, RunError
+from emosim_core.plugins import Cell, Executor, OnProgress, Worlds
+
+if TYPE_CHECKING:
+    import ray
+
+_TICK = 0.2
+"""Seconds between two looks at the progress of cells under way."""
+
+_PATIENCE = 10.0
+"""Seconds to wait until a cluster accepts a connection."""
+
+_LOST = 3
+"""Times that a cell is done again after its worker or node was lost."""
+
+
+class RayOptions(BaseModel):
+    """Options of ``ray``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    address: str | None = Field(
+        default=None,
+        description="Address of a cluster, such as 10.0.0.1:6379 or ray://10.0.0.1:10001; the environment variable "
+        "RAY_ADDRESS if not given, and a Ray on this machine if that is not set either.",
+    )
+    workers: int | None = Field(
+        default=None, ge=1, description="Cells that run at the same time; as many as the cluster has cores by default."
+    )
+    cores: float = Field(default=1.0, gt=0, description="Cores of the cluster that a cell takes.")
+
+
+class RayExecutor(Executor):
+    """Does cells as tasks of a Ray cluster. It connects to a cluster and never starts machines.
+
+    The cells write into the folder of the command, which must be the same folder on all nodes. A cell whose worker or
+    node is lost is done again, up to three times. A node with other versions of EmoSim, its plugins, NumPy or Python is
+    refused.
+
+    Args:
+        options: options.
+
+    Attributes:
+        workers: greatest number of cells at the same time; ``sys.maxsize`` where the cluster decides.
+    """
+
+    def __init__(self, options: RayOptions | None = None) -> None:
+        self.options = options or RayOptions()
+        self.workers = self.options.workers or sys.maxsize
+
+    def run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Generator[Cell, None, None]:
+        with _connected(self.options.address):
+            yield from self._run(cells, worlds, on_progress)
+
+    def _run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Generator[Cell, None, None]:
+        """Do cells. References to the cluster are held here alone, as they must not outlive the connection."""
+        import ray
+
+        from emosim_ray.task import begin, versions
+
+        task, progress = begin(self.options.cores, _LOST)
+        shared = ray.put(worlds)
+        expected = versions(worlds.registry)
+        waiting = deque(cells)
+        under_way: dict[ray.ObjectRef[str], Cell] = {}
+        try:
+            while waiting or under_way:
+                while waiting and len(under_way) < self.workers:
+                    cell = waiting.popleft()
+                    under_way[task.remote(cell, [shared], expected, progress)] = cell
+                ended, _ = ray.wait(list(under_way), timeout=_TICK)
+                if count := ray.get(progress.take.remote()):
+                    on_progress(count)
+                for reference in ended:
+                    cell = under_way.pop(reference)
+                    if problem := _outcome(reference, cell):
+                        raise EmoSimError(problem)
+                    yield cell
+        finally:
+            _end(list(under_way))
+            del task, progress, shared, under_way
+
+
+def _outcome(reference: ray.ObjectRef[str], cell: Cell) -> str:
+    """What went wrong with a cell; empty if nothing did.
+
+    Raises:
+        RunError: its workers or nodes were lost too often.
+    """
+    import ray
+
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayError as error:
+        kind = type(error).__name__
+        raise RunError(
+            f"the cell {cell.key!r} was lost {_LOST + 1} times on the Ray cluster ({kind}); it is done again when this "
+            "goes on"
+        ) from error
+
+
+def _end(references: list[ray.ObjectRef[str]]) -> None:
+    """End the cells that are under way, and wait until they have ended."""
+    import ray
+
+    for reference in references:
+        ray.cancel(reference, force=True)
+    if references:
+        ray.wait(references, num_returns=len(references), timeout=30)
+
+
+@contextmanager
+def _connected(address: str | None) -> Iterator[None]:
+    """A connection to the cluster; one that is opened here is closed again.
+
+    Raises:
+        RunError: there is no cluster at the address.
+    """
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    named = address or os.environ.get("RAY_ADDRESS")
+    options: dict[str, Any] = {"address": named} if named else {"address": "local", "include_dashboard": False}
+    try:
+        if named and ":" in named:  # Ray ends the process where nothing listens
+            host, _, port = named.removeprefix("ray://").rpartition(":")
+            socket.create_connection((host, int(port)), _PATIENCE).close()
+        ray.init(log_to_driver=False, configure_logging=False, **options)
+    except (OSError, ValueError, RuntimeError) as error:
+        where = f"at {named!r}" if named else "on this machine"
+        raise RunError(f"no Ray cluster answers {where}: {error}. Start one with: ray start --head") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()

@@ -1,0 +1,131 @@
+"""The executor: the same files as here, also where a node is lost; what is refused."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from emosim_ray.executor import RayExecutor, RayOptions
+from emosim_ray.task import difference, versions
+
+from emosim_core import EmoSimError, RunError, evaluate
+from emosim_core.plugins import Cell, OnProgress, Registry, Worlds
+from emosim_core.testing import ExecutorConformance
+
+
+class TestRay(ExecutorConformance):
+    component = "ray"
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """The files of an evaluation that hold no times."""
+    kept = [path for path in folder.rglob("*") if path.suffix in (".jsonl", ".csv")]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in kept}
+
+
+def test_an_evaluation_leaves_the_same_files_as_in_one_process(cluster: Any, tmp_path: Path) -> None:
+    values: dict[str, Any] = {
+        "policies": ["random", "popular"],
+        "episodes": 6,
+        "max_steps": 8,
+        "users": "sampled:n=10",
+        "resamples": 100,
+        "charts": False,
+    }
+    here = evaluate("movies", tmp_path / "here", **values)
+    there = evaluate("movies", tmp_path / "there", executor=f"ray:{cluster.address}", **values)
+    assert here["user_splits"] == there["user_splits"]
+    assert len(files_of(tmp_path / "here")) == 6
+    assert files_of(tmp_path / "here") == files_of(tmp_path / "there")
+
+
+def tick(arguments: tuple[str, int], worlds: Worlds, on_progress: OnProgress) -> None:
+    """A cell that takes a second, and writes on which node it was done."""
+    import ray
+
+    folder, number = arguments
+    started = Path(folder) / f"started-{number}"
+    started.write_text(ray.get_runtime_context().get_node_id())
+    for _ in range(10):
+        time.sleep(0.1)
+        on_progress(1)
+    (Path(folder) / f"{number}").write_text(ray.get_runtime_context().get_node_id())
+
+
+def test_cells_of_a_node_that_is_lost_are_done_on_another(cluster: Any, tmp_path: Path) -> None:
+    executor = RayExecutor(RayOptions(address=cluster.address))
+    cells = [Cell(str(number), tick, (str(tmp_path), number)) for number in range(6)]
+    done = []
+    lost = ""
+    for cell in executor.run(cells, Worlds(Registry(only=[])), lambda count: None):
+        done.append(cell.key)
+        if not lost:
+            (node,) = cluster.worker_nodes
+            lost = node.node_id
+            cluster.remove_node(node, allow_graceful=False)
+    assert sorted(done) == [str(number) for number in range(6)]
+    nodes = {(tmp_path / str(number)).read_text() for number in range(6)}
+    assert len(nodes) in (1, 2)
+    assert nodes - {lost}
+
+
+def wait_long(folder: str, worlds: Worlds, on_progress: OnProgress) -> None:
+    """A cell that says that it began, and then takes a minute."""
+    (Path(folder) / "began").write_text("")
+    on_progress(1)
+    time.sleep(60)
+    (Path(folder) / "ended").write_text("")
+
+
+def test_a_command_that_is_interrupted_leaves_no_cell_under_way(cluster: Any, tmp_path: Path) -> None:
+    cells = [Cell(str(number), wait_long, str(tmp_path)) for number in range(2)]
+
+    def interrupt(count: int) -> None:
+        raise KeyboardInterrupt
+
+    started = time.monotonic()
+    executor = RayExecutor(RayOptions(address=cluster.address))
+    run = executor.run([Cell("first", tick, (str(tmp_path), 0)), *cells], Worlds(Registry(only=[])), interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        list(run)
+    assert time.monotonic() - started < 40
+    assert not (tmp_path / "ended").exists()
+
+
+def test_an_address_at_which_nobody_answers_is_named() -> None:
+    executor = RayExecutor(RayOptions(address="127.0.0.1:1"))
+    with pytest.raises(RunError, match=r"no Ray cluster answers at '127\.0\.0\.1:1'"):
+        list(executor.run([Cell("one", tick, ("", 0))], Worlds(Registry(only=[])), lambda count: None))
+
+
+def test_other_versions_on_a_node_are_named() -> None:
+    expected = versions(Registry(only=[]))
+    assert expected.keys() == {"Python", "numpy", "emosim-core"}
+    assert difference(expected, expected) == ""
+
+
+def run_elsewhere(found: dict[str, str]) -> str:
+    """What a worker says of versions that are expected."""
+    return difference(found, versions(Registry(only=[])))
+
+
+def test_a_node_with_other_versions_refuses_its_cells(cluster: Any, tmp_path: Path) -> None:
+    import ray
+
+    ray.init(address=cluster.address, log_to_driver=False, configure_logging=False)
+    try:
+        expected = {**versions(Registry(only=[])), "emosim-core": "9.9", "emosim-songs": "1.0"}
+        told = ray.get(ray.remote(run_elsewhere).remote(expected))
+    finally:
+        ray.shutdown()
+    assert "has other versions: emosim-core 0.1.0 (here 9.9), emosim-songs is missing (here 1.0)" in told
+
+
+def test_the_cluster_decides_how_many_cells_run_where_nothing_is_said() -> None:
+    assert RayExecutor().workers == sys.maxsize
+    assert RayExecutor(RayOptions(workers=3)).workers == 3
+    with pytest.raises(EmoSimError):
+        Registry().resolve("executor", "ray:workers=0").build()
