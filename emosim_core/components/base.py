@@ -215,6 +215,18 @@ class RatingRequest(RetrievalRequest):
     words: Words
 
 
+@dataclass(slots=True, kw_only=True)
+class ReasonRequest(UsersRequest):
+    """What a rater is handed to word reasons of ratings that it gave earlier; fields as of :class:`RatingRequest`."""
+
+    items: NDArray[np.intp]
+    retrieved_items: NDArray[np.intp]
+    retrieved_ratings: NDArray[np.float64]
+    times: NDArray[np.intp]
+    scale: RatingScale
+    words: Words
+
+
 @dataclass(slots=True)
 class Ratings:
     """Answers of a rater. Reasons and probabilities are made when they are read, or when this is pickled or copied.
@@ -224,18 +236,21 @@ class Ratings:
         reason: the reason of one answer by row and place in the slate, made when it is asked for.
         probabilities: by row and place in the slate, how probable the rater found the answers that it chose from,
             as it writes them; empty where it does not say.
+        terms: numbers from which :meth:`Rater.word_reasons` words the reasons later, by name, each of a shape that
+            broadcasts to ``(R, S)``; empty where they are not enough.
     """
 
     values: NDArray[np.float64]
     reason: Callable[[int, int], str] = lambda row, place: ""
     probabilities: Callable[[int, int], Mapping[str, float]] = lambda row, place: {}
+    terms: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __reduce__(self) -> tuple[Any, ...]:
         places = list(np.ndindex(self.values.shape))
         with named("a reason of the rater"):
             reasons = {place: self.reason(*place) for place in places}
             probabilities = {place: dict(self.probabilities(*place)) for place in places}
-        return type(self), (self.values, partial(_entry, reasons), partial(_entry, probabilities))
+        return type(self), (self.values, partial(_entry, reasons), partial(_entry, probabilities), dict(self.terms))
 
 
 def _entry(table: Mapping[tuple[int, int], Any], row: int, place: int) -> Any:
@@ -350,6 +365,14 @@ class Rater:
                     raise RatingError(f"{what}, which is no rating of the scale {request.scale}")
                 values[row, place], reasons[row, place] = value, reason
         return Ratings(values, lambda row, place: reasons[row, place])
+
+    def word_reasons(self, request: ReasonRequest, terms: Mapping[str, NDArray[Any]]) -> Callable[[int, int], str]:
+        """The reasons of ratings that were given earlier, by row and place; optional, of a rater that gives terms.
+
+        Args:
+            terms: those of :class:`Ratings`, each of the shape ``(R, S)``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not word reasons from terms")
 
     def expected_batch(self, request: RatingRequest) -> NDArray[np.float64]:
         """What each user rates each item on average, on the domain's scale, shape ``(R, S)``; optional.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -13,7 +13,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings, WorldSetting
+from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings, ReasonRequest, WorldSetting
 from emosim_core.components.rule_based_constants import FITTED as fitted
 from emosim_core.components.rule_based_constants import Levels
 from emosim_core.components.rule_based_interest import Interest
@@ -237,7 +237,19 @@ class RuleBased(Rater):
             level = self._cuts.searchsorted(terms.latent, side="right")
         else:
             level = (terms.latent[:, :, None] >= terms.learned.cuts[:, None, :]).sum(axis=2)
-        return Ratings(self._levels.take(level), partial(self._reason, request, terms))
+        stored = {"latent": terms.latent, "noise": terms.noise, "mood": terms.mood[:, None], "times": request.times}
+        # What memory taught is a table for each user: too much to store.
+        stored = stored if terms.learned is None else {}
+        return Ratings(self._levels.take(level), partial(self._reason, request, terms), terms=stored)
+
+    def word_reasons(self, request: ReasonRequest, terms: Mapping[str, NDArray]) -> Callable[[int, int], str]:
+        """The reasons of ratings that were given earlier, without what memory taught; see :class:`Ratings`."""
+        self._prepared_for(request)
+        known = _Terms(np.zeros(request.items.shape), terms["noise"], terms["mood"][:, 0])
+        if self._remembers and request.retrieved_items.shape[2]:
+            self._remember(request, request.users[:, None, None], known)
+        known.latent = terms["latent"]
+        return partial(self._reason, request, known)
 
     def expected_batch(self, request: RatingRequest) -> Floats:
         """What each user rates each item on average: the sum of terms without the noise, within the scale."""
@@ -318,7 +330,7 @@ class RuleBased(Rater):
         chance = np.array([normal.inv_cdf(_hashed(user.id)) for user in population.users])
         return self._unit * (o.temper * (population.baselines[:, 0] - _USUAL_VALENCE) + o.leniency * chance)
 
-    def _prepared_for(self, request: RatingRequest) -> None:
+    def _prepared_for(self, request: RatingRequest | ReasonRequest) -> None:
         catalog, population, scale = request.catalog, request.population, request.scale
         same = population is self._population and catalog is self._catalog
         if not same or (scale is not self._scale and scale != self._scale):
@@ -350,7 +362,7 @@ class RuleBased(Rater):
             self._remember(request, column[:, None], terms)
         return terms
 
-    def _remember(self, request: RatingRequest, users: Ints, terms: _Terms) -> None:
+    def _remember(self, request: RatingRequest | ReasonRequest, users: Ints, terms: _Terms) -> None:
         """Add what similar memories suggest: sum(w * surprise) / (sum(w) + (1 - m) / m), w the closeness.
 
         This is the best linear guess from surprises that all correlate by m with the one at hand and
@@ -384,7 +396,7 @@ class RuleBased(Rater):
         closeness *= closeness
         return np.maximum(closeness, same, out=closeness)
 
-    def _reason(self, request: RatingRequest, terms: _Terms, row: int, place: int) -> str:
+    def _reason(self, request: RatingRequest | ReasonRequest, terms: _Terms, row: int, place: int) -> str:
         """The terms of one rating, largest first, and what they make from where they start."""
         cuts = self._cuts if terms.learned is None else terms.learned.cuts[row]
         latent = terms.latent[row, place]
@@ -408,7 +420,9 @@ class RuleBased(Rater):
         made = f"From {start:.{digits}f}: {'; '.join(parts)}; makes {total:.{digits}f}"
         return f"{made}; a sum {'of ' if at else ''}{' and '.join(bounds)} is rated {given}"
 
-    def _named(self, request: RatingRequest, terms: _Terms, row: int, place: int) -> Iterator[tuple[str, float]]:
+    def _named(
+        self, request: RatingRequest | ReasonRequest, terms: _Terms, row: int, place: int
+    ) -> Iterator[tuple[str, float]]:
         """Every term of one rating in words, with its points; zeros included."""
         catalog, words, scale = request.catalog, request.words, request.scale
         user_index, item = int(request.users[row]), int(request.items[row, place])
@@ -460,7 +474,7 @@ class RuleBased(Rater):
             yield f"{more if points > 0 else less} so far", points
 
     def _named_memories(
-        self, request: RatingRequest, terms: _Terms, row: int, place: int
+        self, request: RatingRequest | ReasonRequest, terms: _Terms, row: int, place: int
     ) -> Iterator[tuple[str, float]]:
         if terms.closeness is None or terms.surprise is None:
             return
