@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,48 +148,73 @@ def _schema(terms: bool) -> pa.Schema:
 # --------------------------------------------------------------------------------------------- writing
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What the blocks of a run share.
+
+    Attributes:
+        labels: what the numbers of the steps stand for.
+        items: fields of each item, its id and title at least.
+        users: the profile of each user.
+        wording: what reasons are worded from; None where they are stored as texts.
+        embeddings: vectors of the items, shape ``(N, D)``, for the wording.
+    """
+
+    labels: Labels
+    items: Sequence[Mapping[str, Any]]
+    users: Sequence[Mapping[str, Any]]
+    wording: Wording | None = None
+    embeddings: NDArray[np.float32] | None = None
+
+    @classmethod
+    def of(cls, world: World, labels: Labels) -> Shared:
+        """What the blocks of a run in a world share."""
+        users = [user.model_dump(mode="json") for user in world.population.users]
+        items = [item_fields(item) for item in world.catalog.items]
+        return cls(labels, items, users, wording_of(world), world.catalog.embeddings)
+
+
 class BlockFormat:
-    """How the steps of a world are written to blocks in a directory.
+    """How the steps of a run are written to blocks in a directory.
 
     Attributes:
         terms: names of the terms that reasons are stored as; empty where they are stored as texts.
     """
 
-    def __init__(self, world: World, directory: Path, end_reasons: Sequence[str]) -> None:
+    def __init__(self, shared: Shared, directory: Path) -> None:
         import pyarrow as pa
 
         self.directory = directory
-        self._world = world
-        self._wording = wording_of(world)
-        self.terms: Sequence[str] = () if self._wording is None else TERMS
-        self._items = pa.array([item.id for item in world.catalog.items], pa.string())
-        self._users = pa.array([user.id for user in world.population.users], pa.string())
-        self._end_reasons = pa.array(end_reasons, pa.string())
+        self._shared = shared
+        self.terms: Sequence[str] = () if shared.wording is None else TERMS
+        labels = shared.labels
+        self._items, self._users, self._end_reasons = (
+            pa.array(map(writable, names), pa.string()) for names in (labels.items, labels.users, labels.end_reasons)
+        )
         self.schema = _schema(bool(self.terms))
 
     def begin(self) -> None:
         """Make the folder and write the items and the users; a RunError where they cannot be written."""
         import pyarrow as pa
 
-        with _writing(self.directory / BLOCKS):
-            (self.directory / BLOCKS).mkdir(exist_ok=True)
-        items, users = self._world.catalog.items, self._world.population.users
+        folder, shared = self.directory / BLOCKS, self._shared
+        with _writing(folder):
+            folder.mkdir(exist_ok=True)
         columns: dict[str, Any] = {
             "item": self._items,
-            "title": pa.array(self._world.catalog.titles, pa.string()),
-            "about": pa.array([_json(item_fields(item)) for item in items], pa.string()),
+            "title": pa.array(map(writable, shared.labels.titles), pa.string()),
+            "about": pa.array(map(_json, shared.items), pa.string()),
         }
-        if self._wording is not None:
-            vectors = self._world.catalog.embeddings
-            flat = pa.array(np.ascontiguousarray(vectors).reshape(-1), pa.float32())
-            ends = np.arange(len(vectors) + 1, dtype=np.int32) * vectors.shape[1]
+        if shared.wording is not None and shared.embeddings is not None:
+            flat = pa.array(np.ascontiguousarray(shared.embeddings).reshape(-1), pa.float32())
+            ends = np.arange(len(shared.embeddings) + 1, dtype=np.int32) * shared.embeddings.shape[1]
             columns["embedding"] = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), flat)
-        end_reasons = self._end_reasons.to_pylist()
-        about = _ABOUT_ITEMS.dump_json({"format": _FORMAT, "end_reasons": end_reasons, "wording": self._wording})
-        _write_table(self.directory / BLOCKS / _ITEMS, pa.table(columns), about)
-        profiles = pa.array([_json(user.model_dump(mode="json")) for user in users], pa.string())
-        about = _json({"format": _FORMAT}).encode()
-        _write_table(self.directory / BLOCKS / _USERS, pa.table({"user": self._users, "about": profiles}), about)
+        about: _AboutItems = {
+            "format": _FORMAT, "end_reasons": list(shared.labels.end_reasons), "wording": shared.wording
+        }  # fmt: skip
+        _write_table(folder / _ITEMS, pa.table(columns), _ABOUT_ITEMS.dump_json(about))
+        users = pa.table({"user": self._users, "about": pa.array(map(_json, shared.users), pa.string())})
+        _write_table(folder / _USERS, users, _ABOUT_USERS.dump_json({"format": _FORMAT}))
 
     def table(self, steps: Steps, reasons: Sequence[str], shares: Sequence[str | None]) -> pa.Table:
         """Steps as an Arrow table; ``reasons`` and ``shares``, the probabilities in JSON, where they are texts."""
@@ -316,9 +342,7 @@ class BlockWriter:
             self._partial.unlink(missing_ok=True)
 
 
-def block_files(
-    world: World, config: RunConfig, directory: Path, end_reasons: Sequence[str], whole: bool
-) -> BlockFiles | None:
+def block_files(world: World, labels: Labels, config: RunConfig, directory: Path, whole: bool) -> BlockFiles | None:
     """The blocks that a run writes; None where its configuration says otherwise.
 
     Args:
@@ -329,7 +353,7 @@ def block_files(
         return None
     kept = None if name == "parquet" else sampled(config.seed, float(share))
     size = config.episodes if whole else max(_BLOCK, _PER_SLOT * (config.num_envs or 1))
-    return BlockFiles(BlockFormat(world, directory, end_reasons), config.episodes, size, kept)
+    return BlockFiles(BlockFormat(Shared.of(world, labels), directory), config.episodes, size, kept)
 
 
 def sampled(seed: int, share: float) -> Callable[[Ints], Flags]:
@@ -485,9 +509,10 @@ class _Block:
             RunError: a value is not what it should be, or steps are missing or do not belong together.
         """
         order = _Order(self.path, *self.episodes)
-        users = {name: code for code, name in enumerate(labels.users)}
-        items = {name: code for code, name in enumerate(labels.items)}
-        ends = {name: code for code, name in enumerate(labels.end_reasons)}
+        users, items, ends = (
+            {writable(name): code for code, name in enumerate(names)}
+            for names in (labels.users, labels.items, labels.end_reasons)
+        )
         for number in range(self._file.num_row_groups):
             with _reading(self.path):
                 if self._file.metadata.row_group(number).total_byte_size > _LARGEST_GROUP:
@@ -586,11 +611,16 @@ class RunBlocks:
             self._embedding = items["embedding"] if "embedding" in items.column_names else None
         with _reading(self._users_path):
             self._profiles = [json_text.loads(text) for text in users["about"].to_pylist()]
-        ids, names = items["item"].to_pylist(), users["user"].to_pylist()
-        for path, values in ((self._items_path, ids), (self._users_path, names)):
-            if len(set(values)) != len(values) or None in values:
-                raise RunError(f"{path} is damaged: an id is missing or stands twice")
-        self.labels = Labels(ids, items["title"].to_pylist(), names, self._about_items["end_reasons"])
+        for path, values in ((self._items_path, self._items), (self._users_path, self._profiles)):
+            with _reading(path):
+                if len({writable(one["id"]) for one in values}) != len(values):
+                    raise ValueError("an id stands twice")
+        self.labels = Labels(
+            [item["id"] for item in self._items],
+            [item["title"] for item in self._items],
+            [profile["id"] for profile in self._profiles],
+            self._about_items["end_reasons"],
+        )
         self.blocks = sorted(folder.glob("block-*.parquet"))
 
     @cached_property

@@ -121,8 +121,11 @@ class Run:
         self.directory = RunDirectory(directory, resume, lines=config.records == JSON_LINES)
         self.manifest = make_manifest(self.world, config)
         self.directory.begin(self.manifest, RunConfig, self.world.registry)
+        catalog, users = self.world.catalog, self.world.population.users
+        ids = [item.id for item in catalog.items]
+        self._labels = Labels(ids, catalog.titles, [user.id for user in users], self.engine.end_reasons)
         whole = config.keep_memory or world.rater.uses_llm or type(self.policy).learn is not Policy.learn
-        self._blocks = block_files(self.world, config, self.directory.path, self.engine.end_reasons, whole)
+        self._blocks = block_files(self.world, self._labels, config, self.directory.path, whole)
         self._tally = Tally(self.world)
         self._part = self._tally if self._blocks is None else Tally(self.world)
         self._block: BlockWriter | None = None
@@ -134,9 +137,6 @@ class Run:
         hook = self.world.registry.hook
         self._steps_observed = bool(hook.emosim_step_recorded.get_hookimpls())
         self._episodes_observed = bool(hook.emosim_episode_ended.get_hookimpls())
-        catalog, users = self.world.catalog, self.world.population.users
-        ids = [item.id for item in catalog.items]
-        self._labels = Labels(ids, catalog.titles, [user.id for user in users], self.engine.end_reasons)
 
     @property
     def steps(self) -> int:
