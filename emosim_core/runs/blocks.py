@@ -502,6 +502,17 @@ class _Block:
     def __exit__(self, *error: object) -> None:
         self._file.close()
 
+    def ends(self, labels: Labels) -> Ints:
+        """Why each of its episodes ended, as an index into the end reasons; 0 of those whose steps are not here."""
+        with _reading(self.path):
+            table = self._file.read(columns=["episode", "end_reason"])
+            known = {writable(name): code for code, name in enumerate(labels.end_reasons)}
+            end = _codes(table["end_reason"].combine_chunks(), known, "end_reason")
+            episode = table["episode"].to_numpy() - self.episodes[0]
+            codes = np.zeros(self.episodes[1] - self.episodes[0], dtype=np.intp)
+            codes[episode[end >= 0]] = end[end >= 0]
+            return codes
+
     def groups(self, labels: Labels, columns: Sequence[str]) -> Iterator[tuple[Steps, pa.Table]]:
         """The steps of each row group, and the columns that were read.
 
@@ -623,6 +634,14 @@ class RunBlocks:
         )
         self.blocks = sorted(folder.glob("block-*.parquet"))
 
+    def ranges(self) -> list[tuple[int, int]]:
+        """The episodes of each block, from the first to the one after the last."""
+        found = []
+        for path in self.blocks:
+            with _Block(path) as block:
+                found.append(block.episodes)
+        return found
+
     @cached_property
     def users(self) -> list[User]:
         """The users by their numbers; a RunError where one is damaged."""
@@ -651,16 +670,17 @@ class RunBlocks:
             with _Block(path) as block:
                 yield block.tally
 
-    def steps(self) -> Iterator[Steps]:
-        """The steps of each row group of each block, without reasons.
+    def steps(self) -> Iterator[tuple[Steps, Ints]]:
+        """The steps of each row group of each block, without reasons, and how the episode of each row ended.
 
         Raises:
             RunError: a block is damaged; names it.
         """
         for path in self.blocks:
             with _Block(path) as block:
+                ends = block.ends(self.labels)
                 for steps, _ in block.groups(self.labels, _NUMBERS):
-                    yield steps
+                    yield steps, ends[steps.episode - block.episodes[0]]
 
     def records(self, episodes: Callable[[Ints], Flags] | None = None) -> Iterator[dict[str, Any]]:
         """The steps as lines of interactions.jsonl hold them, reasons included.

@@ -104,11 +104,9 @@ def _write_block(directory: Path, out: Path, summary: Mapping[str, Any]) -> None
         records = read_records(directory)
         while part := list(islice(records, _AT_ONCE)):
             places = [place for record in part for place in (record["recommended"] or [{}])]
-            writer.write(
-                counts.steps_of(part),
-                lambda row, places=places: places[row].get("reason") or "",
-                lambda row, places=places: places[row].get("probabilities") or {},
-            )
+            reasons = [place.get("reason") or "" for place in places]
+            shares = [place.get("probabilities") or {} for place in places]
+            writer.write(counts.steps_of(part), reasons.__getitem__, shares.__getitem__)
         writer.finish((0, summary["episodes"]), counts.state(summary))
     finally:
         writer.abandon()
@@ -131,8 +129,9 @@ class _Counts:
         rows = [row for record in records for row in self._rows(record)]
         memories = [(self._items[past["item"]], past["rating"]) for row in rows for past in row[-1]]
         columns = dict(zip(_COLUMNS, zip(*(row[:-1] for row in rows), strict=True), strict=True))
+        made: dict[str, Any] = {name: np.array(columns[name], dtype=kind) for name, kind in _COLUMNS.items()}
         return Steps(
-            **{name: np.array(columns[name], dtype=kind) for name, kind in _COLUMNS.items()},
+            **made,
             retrieved=np.array([len(row[-1]) for row in rows], dtype=np.intp),
             retrieved_item=np.array([one for one, _ in memories], dtype=np.intp),
             retrieved_rating=np.array([one for _, one in memories], dtype=np.float64),
