@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+_SHORT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
 
 def loads(text: str | bytes, **options: Any) -> Any:
     """The value of a JSON text; ``options`` as of :func:`json.loads`.
@@ -38,7 +40,7 @@ def dumps(value: Any, **options: Any) -> str:
 
 def line(value: Any) -> bytes:
     """A value as one line, always the same bytes for the same value."""
-    text = dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = _SHORT.encode(value)
     # Half of a surrogate pair, which models do send, has no encoding; within JSON its escape stands for it.
     return text.encode("utf-8", "backslashreplace") + b"\n"
 

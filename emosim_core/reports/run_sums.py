@@ -86,12 +86,8 @@ class RunSums:
         self.by_step = _grown(self.by_step, (int(part.user.max()) + 1, int(part.step.max()), 2))
         for column, values in enumerate((part.rating, np.ones(len(part.rating)))):
             np.add.at(self.by_step[:, :, column], (part.user, part.step - 1), values)
-        self._waiting.append(
-            _summed(
-                part.user.astype(np.int64) * _ITEMS + part.item,
-                np.column_stack([part.rating, part.liked, np.ones(len(part.user))]),
-            )
-        )
+        sums = np.column_stack([part.rating, part.liked, np.ones(len(part.user))])
+        self._waiting.append((part.user.astype(np.int64) * _ITEMS + part.item, sums))
         if sum(len(keys) for keys, _ in self._waiting) >= max(_AT_ONCE, len(self._keys)):
             self._merge()
 

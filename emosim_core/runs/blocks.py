@@ -60,9 +60,9 @@ _LARGEST_GROUP = 1 << 31
 
 _NUMBERS = (
     *("episode", "step", "user", "place", "item", "raw_rating", "consumed", "rating", "times", "valence", "arousal"),
-    *("reward", "mood_valence", "mood_arousal", "end_reason", "retrieved_item", "retrieved_rating"),
+    *("reward", "mood_valence", "mood_arousal", "end_reason"),
 )
-"""Columns that every block has."""
+"""Columns that sums are made of."""
 
 _NEVER_NULL = (
     *("episode", "step", "user", "place", "consumed", "reward", "mood_valence", "mood_arousal"),
@@ -671,7 +671,7 @@ class RunBlocks:
                 yield block.tally
 
     def steps(self) -> Iterator[tuple[Steps, Ints]]:
-        """The steps of each row group of each block, without reasons, and how the episode of each row ended.
+        """The steps of each row group, without reasons and memories, and how the episode of each row ended.
 
         Raises:
             RunError: a block is damaged; names it.
@@ -730,7 +730,7 @@ def _steps_of(table: pa.Table, users: dict[str, int], items: dict[str, int], end
 
     columns = {name: table[name].combine_chunks() for name in table.column_names}
     for name in _NEVER_NULL:
-        if columns[name].null_count:
+        if name in columns and columns[name].null_count:
             raise ValueError(f"{name} has no value in a row")
 
     def numbers(name: str, kind: type = np.float64) -> NDArray[Any]:
@@ -747,11 +747,14 @@ def _steps_of(table: pa.Table, users: dict[str, int], items: dict[str, int], end
     )
     valence, arousal = _codes(columns["valence"], tags[0], "valence"), _codes(columns["arousal"], tags[1], "arousal")
     consumed = columns["consumed"].to_numpy(zero_copy_only=False)
-    lists, rated = columns["retrieved_item"], columns["retrieved_rating"]
-    retrieved = pc.list_value_length(lists).to_numpy(zero_copy_only=False).astype(np.intp)
-    if not pc.list_value_length(rated).equals(pc.list_value_length(lists)):
-        raise ValueError("a row has not as many retrieved ratings as retrieved items")
-    retrieved_rating = rated.flatten().to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
+    retrieved, retrieved_item, retrieved_rating = np.zeros(len(table), np.intp), np.zeros(0, np.intp), np.zeros(0)
+    if "retrieved_item" in columns:
+        lists, rated = columns["retrieved_item"], columns["retrieved_rating"]
+        retrieved = pc.list_value_length(lists).to_numpy(zero_copy_only=False).astype(np.intp)
+        if not pc.list_value_length(rated).equals(pc.list_value_length(lists)):
+            raise ValueError("a row has not as many retrieved ratings as retrieved items")
+        retrieved_item = _codes(lists.flatten(), items, "retrieved_item")
+        retrieved_rating = rated.flatten().to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
     terms = {name.removeprefix("term_"): numbers(name) for name in table.column_names if name.startswith("term_")}
     end = _codes(columns["end_reason"], ends, "end_reason")
     steps = Steps(
@@ -769,7 +772,7 @@ def _steps_of(table: pa.Table, users: dict[str, int], items: dict[str, int], end
         moods=np.stack([numbers("mood_valence"), numbers("mood_arousal")], axis=1),
         end=np.where(end < 0, 0, end),
         retrieved=retrieved,
-        retrieved_item=_codes(lists.flatten(), items, "retrieved_item"),
+        retrieved_item=retrieved_item,
         retrieved_rating=retrieved_rating,
         terms=terms,
     )
