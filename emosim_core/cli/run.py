@@ -67,7 +67,7 @@ def simulate(
     """
     from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import by_field
-    from emosim_core.runs.records import SUMMARY, read_records, read_summary
+    from emosim_core.runs.records import SUMMARY, check_records, read_summary
     from emosim_core.runs.runner import Run
     from emosim_core.simulation.config import RunConfig, read_config
 
@@ -79,8 +79,7 @@ def simulate(
     if values == by_field(RunConfig, stored) and (job.path / SUMMARY).exists():
         summary = read_summary(job.path)
         if summary["complete"]:
-            for _ in read_records(job.path):  # what is damaged is no complete run
-                pass
+            check_records(job.path)  # what is damaged is no complete run
             job.tidy()
             return CompletedRun(summary, job.path, before=True, config=values)
     checked = read_config(RunConfig, values, "run" if config is None else str(config))

@@ -627,4 +627,8 @@ class Policy:
         return actions
 
     def learn(self, outcome: RecommendationOutcome) -> None:
-        """What came of the last recommendations; nothing by default."""
+        """What came of the last recommendations; nothing by default.
+
+        A policy that overrides this is taken to carry something from one episode to the next: such a run is one block
+        of records, and is simulated from its start when it is resumed.
+        """

@@ -9,6 +9,7 @@ from emosim_core.datasets.files import scratch
 from emosim_core.errors import EmoSimError
 from emosim_core.evaluation.results import LOGS, is_complete
 from emosim_core.hooks import Registry
+from emosim_core.runs.blocks import BLOCKS
 from emosim_core.runs.manifest import check_same, make_manifest
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY, read_manifest
@@ -39,5 +40,8 @@ def take_over(logs: Path, place: Path) -> None:
     with scratch(place) as folder:
         folder.mkdir()
         for name in (MANIFEST, INTERACTIONS, SUMMARY):
-            shutil.copyfile(logs / name, folder / name)
+            if (logs / name).exists():
+                shutil.copyfile(logs / name, folder / name)
+        if (logs / BLOCKS).is_dir():
+            shutil.copytree(logs / BLOCKS, folder / BLOCKS)
         folder.rename(place)

@@ -98,6 +98,37 @@ def open_blocks(directory: Path) -> RunBlocks | None:
     return blocks
 
 
+def records_of_episode(directory: Path, episode: int) -> Iterator[dict[str, Any]]:
+    """The steps of one episode; errors as of :func:`read_records`."""
+    if (blocks := open_blocks(directory)) is not None:
+        yield from blocks.records(lambda numbers: numbers == episode)
+    else:
+        yield from (record for record in read_records(directory) if record["episode"] == episode)
+
+
+def progress_of(directory: Path) -> tuple[int, int]:
+    """How far a run has come: episodes that ended, and steps; errors as of :func:`read_records`."""
+    if run_manifest(directory)["config"].get("records") == "none":
+        return 0, 0  # such a run begins again from its start
+    if (blocks := open_blocks(directory)) is not None:
+        tallies = list(blocks.tallies())
+        return sum(n for tally in tallies for _, n in tally["lengths"]), sum(tally["steps"] for tally in tallies)
+    ended = steps = 0
+    for record in read_records(directory):
+        steps += bool(record["recommended"])
+        ended += record["end_reason"] is not None
+    return ended, steps
+
+
+def check_records(directory: Path) -> None:
+    """See that the records of a run can be read to their end, if it keeps any; errors as of :func:`read_records`."""
+    if run_manifest(directory)["config"].get("records") == "none":
+        return
+    blocks = open_blocks(directory)
+    for _ in read_records(directory) if blocks is None else blocks.steps():
+        pass
+
+
 class _Order:
     """Sees that the steps of a run belong together."""
 
