@@ -245,7 +245,7 @@ class RuleBased(Rater):
         self._fewest_digits = max(1, 1 - floor(log10(scale.step) + 1e-9))
         self._categories_of = [np.flatnonzero(flags).tolist() for flags in catalog.categories]
         self._popularity_list = self._items[:, _POPULARITY].tolist()
-        self._public_texts: dict[int, str] = {}
+        self._public_texts: dict[int, tuple[str, str]] = {}
         self._learner = Learner(catalog, self._quality, self._unit, self._levels, self._cuts) if o.learn else None
         self._interest: Interest | None = None
         self._remembers = o.memory > 0
@@ -441,16 +441,14 @@ class RuleBased(Rater):
             if low <= total < high:
                 break
         start = round(self._start, digits)
-        named = [
-            (text, round(value, digits))
-            for text, value in self._named(request, terms, numbers, row - first, (row, place), digits)
-        ]
-        added = round(start + sum(value for _, value in named), digits)
+        named = self._named(request, terms, numbers, row - first, (row, place), digits)
+        added = round(start + sum([value for _, value in named]), digits)
         if not low <= added < high:  # the terms are rounded, each by itself
             named.append(("rounding", round(latent - added, digits)))
             added = total
-        named = sorted((pair for pair in named if pair[1]), key=lambda pair: -abs(pair[1]))
-        parts = [f"{text} {value:+.{digits}f}" for text, value in named] or ["nothing moves it"]
+        named.sort(key=_size)
+        form = f"%s %+.{digits}f"
+        parts = [form % pair for pair in named if pair[1]] or ["nothing moves it"]
         bounds = [f"{low:.{digits}f} or more"] if at else []
         bounds += [f"below {high:.{digits}f}"] if at < len(cuts) else []
         made = f"From {start:.{digits}f}: {'; '.join(parts)}; makes {added:.{digits}f}"
@@ -484,48 +482,50 @@ class RuleBased(Rater):
         at: int,
         rating: tuple[int, int],
         digits: int,
-    ) -> Iterator[tuple[str, float]]:
-        """Every term of one rating in words, with its points; zeros included; ``at`` is the row in the numbers."""
+    ) -> list[tuple[str, float]]:
+        """The terms of one rating in words, with their points to some digits; ``at`` is the row in the numbers."""
         row, place = rating
-        catalog, words = request.catalog, request.words
         user_index, item = int(request.users[row]), int(request.items[row, place])
-        user, names = request.population.users[user_index], catalog.category_names
         products = numbers.products[at][place]
-        public = self._public_text(request, item)
-        yield (
-            f"follows the crowd ({public})" if user.conformity == 1 else f"public rating {public}",
-            _scaled(products[_PUBLIC], digits),
-        )
-        known = "well known" if self._popularity_list[item] > 0 else "little known"
-        popularity = products[_POPULARITY]
-        yield f"{'drawn to' if popularity > 0 else 'wary of'} the {known}", _scaled(popularity, digits)
+        public, follows = self._public_text(request, item)
+        crowd = request.population.users[user_index].conformity == 1
+        named = [(follows if crowd else public, _scaled(products[_PUBLIC], digits))]
+        popularity = _scaled(products[_POPULARITY], digits)
+        if popularity:
+            known = "well known" if self._popularity_list[item] > 0 else "little known"
+            named.append((f"{'drawn to' if popularity > 0 else 'wary of'} the {known}", popularity))
         if terms.learned is None:
-            by_nature = products[_LENIENCY]
-            yield ("generous" if by_nature > 0 else "strict") + " by nature", _scaled(by_nature, digits)
+            by_nature = _scaled(products[_LENIENCY], digits)
+            named.append(("generous by nature" if by_nature > 0 else "strict by nature", by_nature))
         else:
-            yield from self._named_lessons(terms.learned, row, item)
-        yield from self._named_conviction(user_index, item)
-        tastes, theirs, c = numbers.tastes[at][place], self._categories_of[item], len(names)
-        for (verb, first, sign), points in zip(_TASTES, tastes, strict=True):
+            named += [(text, round(value, digits)) for text, value in self._named_lessons(terms.learned, row, item)]
+        if self._conviction:
+            named += [(text, round(value, digits)) for text, value in self._named_conviction(user_index, item)]
+        theirs, names = self._categories_of[item], self._names
+        for (verb, first, sign), points in zip(_TASTES, numbers.tastes[at][place], strict=True):
             if points:
-                begin = _FIRST_CATEGORY + first * c
-                yield f"{verb} {listed([names[k] for k in theirs if products[begin + k] * sign > 0])}", points
+                begin = _FIRST_CATEGORY + first * len(names)
+                some = [names[k] for k in theirs if products[begin + k] * sign > 0]
+                named.append((f"{verb} {listed(some)}", round(points, digits)))
         if numbers.pulls is not None:
-            yield from self._named_memories(request, numbers.pulls[at][place], row, place)
-        mood = numbers.mood[at]
-        yield f"in a {'better' if mood > 0 else 'worse'} mood than usual", mood
-        times = int(request.times[row, place])
-        yield f"{_ordinal(times + 1)} {words.consumption}", float(self._boredom[min(times, _BOREDOM_CAP)])
-        yield "random noise", numbers.noise[at][place]
+            pulls = self._named_memories(request, numbers.pulls[at][place], row, place)
+            named += [(text, round(value, digits)) for text, value in pulls]
+        mood = round(numbers.mood[at], digits)
+        named.append(("in a better mood than usual" if mood > 0 else "in a worse mood than usual", mood))
+        if times := int(request.times[row, place]):
+            points = round(float(self._boredom[min(times, _BOREDOM_CAP)]), digits)
+            named.append((f"{_ordinal(times + 1)} {request.words.consumption}", points))
+        named.append(("random noise", round(numbers.noise[at][place], digits)))
+        return named
 
-    def _public_text(self, request: RatingRequest | ReasonRequest, item: int) -> str:
-        """The public rating of an item, on the domain's scale."""
-        text = self._public_texts.get(item)
-        if text is None:
+    def _public_text(self, request: RatingRequest | ReasonRequest, item: int) -> tuple[str, str]:
+        """The public rating of an item, on the domain's scale, in words; and the same of who follows it."""
+        texts = self._public_texts.get(item)
+        if texts is None:
             catalog, scale = request.catalog, request.scale
-            rating = round(float(catalog.scale.convert(catalog.public_ratings[item], scale)), 1)
-            text = self._public_texts[item] = scale.format(rating)
-        return text
+            text = scale.format(round(float(catalog.scale.convert(catalog.public_ratings[item], scale)), 1))
+            texts = self._public_texts[item] = (f"public rating {text}", f"follows the crowd ({text})")
+        return texts
 
     def _named_conviction(self, user: int, item: int) -> Iterator[tuple[str, float]]:
         if self._conviction and self._decided[user]:
@@ -555,6 +555,11 @@ class RuleBased(Rater):
                 rated = request.scale.format(float(request.retrieved_ratings[row, place, k]))
                 title = request.catalog.titles[past]
                 yield f"rated it {rated} before" if past == item else f"like {title}, rated {rated}", pull
+
+
+def _size(term: tuple[str, float]) -> float:
+    """The largest first."""
+    return -abs(term[1])
 
 
 def _scaled(value: float, digits: int) -> float:
