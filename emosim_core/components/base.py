@@ -215,18 +215,6 @@ class RatingRequest(RetrievalRequest):
     words: Words
 
 
-@dataclass(slots=True, kw_only=True)
-class ReasonRequest(UsersRequest):
-    """What a rater is handed to word reasons of ratings that it gave earlier; fields as of :class:`RatingRequest`."""
-
-    items: NDArray[np.intp]
-    retrieved_items: NDArray[np.intp]
-    retrieved_ratings: NDArray[np.float64]
-    times: NDArray[np.intp]
-    scale: RatingScale
-    words: Words
-
-
 @dataclass(slots=True)
 class Ratings:
     """Answers of a rater. Reasons and probabilities are made when they are read, or when this is pickled or copied.
@@ -236,8 +224,8 @@ class Ratings:
         reason: the reason of one answer by row and place in the slate, made when it is asked for.
         probabilities: by row and place in the slate, how probable the rater found the answers that it chose from,
             as it writes them; empty where it does not say.
-        terms: numbers from which :meth:`Rater.word_reasons` words the reasons later, by name, each of a shape that
-            broadcasts to ``(R, S)``; empty where they are not enough.
+        terms: numbers that a run stores in place of the reasons of the core's own rater, by name, each of a shape that
+            broadcasts to ``(R, S)``; empty where they do not make the reasons, or nobody words these.
     """
 
     values: NDArray[np.float64]
@@ -365,14 +353,6 @@ class Rater:
                     raise RatingError(f"{what}, which is no rating of the scale {request.scale}")
                 values[row, place], reasons[row, place] = value, reason
         return Ratings(values, lambda row, place: reasons[row, place])
-
-    def word_reasons(self, request: ReasonRequest, terms: Mapping[str, NDArray[Any]]) -> Callable[[int, int], str]:
-        """The reasons of ratings that were given earlier, by row and place; optional, of a rater that gives terms.
-
-        Args:
-            terms: those of :class:`Ratings`, each of the shape ``(R, S)``.
-        """
-        raise NotImplementedError(f"{type(self).__name__} does not word reasons from terms")
 
     def expected_batch(self, request: RatingRequest) -> NDArray[np.float64]:
         """What each user rates each item on average, on the domain's scale, shape ``(R, S)``; optional.

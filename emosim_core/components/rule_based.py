@@ -14,13 +14,14 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings, ReasonRequest, WorldSetting
+from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings, UsersRequest, WorldSetting
 from emosim_core.components.rule_based_constants import FITTED as fitted
 from emosim_core.components.rule_based_constants import Levels
 from emosim_core.components.rule_based_interest import Interest
 from emosim_core.components.rule_based_learning import Learned, Learner, quality, standing
 from emosim_core.model import Catalog, Population, RatingScale
 from emosim_core.model.arrays import Flags, Floats, Ints
+from emosim_core.model.domain import Words
 from emosim_core.model.frozen import Frozen, option
 from emosim_core.model.names import listed
 
@@ -154,6 +155,18 @@ What a profile says of a recorded user was read off the same ratings, so it is n
 """
 
 
+@dataclass(slots=True, kw_only=True)
+class ReasonRequest(UsersRequest):
+    """What the wording of reasons of earlier ratings is handed; fields as of :class:`RatingRequest`."""
+
+    items: Ints
+    retrieved_items: Ints
+    retrieved_ratings: Floats
+    times: Ints
+    scale: RatingScale
+    words: Words
+
+
 @dataclass(slots=True)
 class _Terms:
     """What the ratings of one call are made of, in points of the domain's scale; R users, S items, K memories."""
@@ -272,7 +285,11 @@ class RuleBased(Rater):
         return Ratings(self._levels.take(level), partial(self._reason, request, terms), terms=stored)
 
     def word_reasons(self, request: ReasonRequest, terms: Mapping[str, NDArray]) -> Callable[[int, int], str]:
-        """The reasons of ratings that were given earlier, without what memory taught; see :class:`Ratings`."""
+        """The reasons of ratings that were given earlier, by row and place; of a rater that does not learn.
+
+        Args:
+            terms: those of :class:`Ratings`, each of the shape ``(R, S)``.
+        """
         self._prepared_for(request)
         known = _Terms(np.zeros(request.items.shape), terms["noise"], terms["mood"][:, 0])
         if self._remembers and request.retrieved_items.shape[2]:

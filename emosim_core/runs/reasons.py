@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from emosim_core.components.base import ReasonRequest, WorldSetting
-from emosim_core.components.rule_based import RuleBased, RuleBasedOptions
+from emosim_core.components.base import WorldSetting
+from emosim_core.components.rule_based import ReasonRequest, RuleBased, RuleBasedOptions
 from emosim_core.model import Catalog, Item, Population, RatingScale, User
 from emosim_core.model.domain import Words
 from emosim_core.runs.steps import Steps
