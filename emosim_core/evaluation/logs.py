@@ -13,6 +13,7 @@ from emosim_core.runs.blocks import BLOCKS
 from emosim_core.runs.manifest import check_same, make_manifest
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY, read_manifest
+from emosim_core.runs.runner import with_records
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.config import RunConfig
 
@@ -20,7 +21,7 @@ from emosim_core.simulation.config import RunConfig
 def same_logs(out: Path, config: RunConfig, world: World, registry: Registry) -> Path | None:
     """Complete logs of an evaluation beside ``out`` that a run of ``config`` in ``world`` would repeat; the newest."""
     policy = registry.resolve("policy", config.policy, world.domain.name).describe()
-    manifest = make_manifest(world, config)
+    manifest = make_manifest(world, with_records(config)[0])
     manifest = {**manifest, "parts": {**manifest["parts"], "policy": policy}}
     candidates = [place for place in out.parent.glob(f"*/{LOGS}") if place.parent != out and not place.is_symlink()]
     for place in sorted(candidates, key=lambda place: place.stat().st_mtime, reverse=True):

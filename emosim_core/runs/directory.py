@@ -139,7 +139,8 @@ class RunDirectory:
         """
 
         def check(stored: Mapping[str, Any]) -> None:
-            check_same(self.path, stored, manifest, _MAY_DIFFER, model)
+            config = {"records": "jsonl", **stored["config"]}  # what runs wrote before there was a choice
+            check_same(self.path, {**stored, "config": config}, manifest, _MAY_DIFFER, model)
 
         try:
             begin_job(self.job, manifest, (model,), registry, check)
