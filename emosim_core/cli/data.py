@@ -60,3 +60,15 @@ def export_line(exported: Exported) -> str:
     if exported.dataset_id is None:
         return f"Wrote {exported.rows:,} rows of {episodes} to {exported.path}."
     return f"Wrote {exported.rows:,} steps of {episodes} to {exported.path}, for Minari {exported.dataset_id}."
+
+
+@data.command("convert")
+@click.argument("run", type=click.Path(path_type=Path), metavar="RUN_DIR")
+@click.option("--records", type=click.Choice(["parquet", "jsonl"]), required=True, help="Format of the records.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Directory of the converted run.")
+def convert(run: Path, records: str, out: Path) -> None:
+    """Write a complete run again with its records in another format; the run itself stays as it is."""
+    from emosim_core.runs.convert import convert_run
+
+    convert_run(run, out, records)
+    print_line(f"Wrote {run} with its records as {records} to {out}.")

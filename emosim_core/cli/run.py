@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from emosim_core.runs.summary import Episode
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_PAUSE = 0.1
+"""Seconds between two updates of the progress of a run of many episodes, none of which has a line of its own."""
 
 
 def run_options(defaults: Mapping[str, Any] | None = None) -> Callable[[_Command], _Command]:
@@ -59,7 +63,7 @@ def simulate(
     """
     from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import by_field
-    from emosim_core.runs.records import SUMMARY, read_records, read_summary
+    from emosim_core.runs.records import SUMMARY, check_records, read_summary
     from emosim_core.runs.runner import Run
     from emosim_core.simulation.config import RunConfig, read_config
 
@@ -71,8 +75,7 @@ def simulate(
     if values == by_field(RunConfig, stored) and (job.path / SUMMARY).exists():
         summary = read_summary(job.path)
         if summary["complete"]:
-            for _ in read_records(job.path):  # what is damaged is no complete run
-                pass
+            check_records(job.path)  # what is damaged is no complete run
             job.tidy()
             return CompletedRun(summary, job.path, before=True, config=values)
     checked = read_config(RunConfig, values, "run" if config is None else str(config))
@@ -84,6 +87,7 @@ def _play(simulation: Run, silent: bool) -> dict[str, Any]:
     if silent:
         return simulation.run()
     from emosim_core.cli.output import console, episode_line, live_progress, print_notes, who_answers
+    from emosim_core.runs.runner import LARGE
 
     world, screen = simulation.world, console()
     screen.print_line(
@@ -92,12 +96,18 @@ def _play(simulation: Run, silent: bool) -> dict[str, Any]:
     )
     print_notes(screen, world.announcements)
     with live_progress(screen, "episodes", simulation.config.episodes) as progress:
+        few, shown = simulation.config.episodes <= LARGE, 0.0
 
         def on_episode(episode: Episode) -> None:
-            screen.print_line(*episode_line(episode, world.domain.scale))
+            nonlocal shown
+            if few:
+                screen.print_line(*episode_line(episode, world.domain.scale))
+            elif time.monotonic() < shown + _PAUSE:
+                return
+            shown = time.monotonic()
             spent = simulation.world.rater.usage().get("cost")
             cost = [] if spent is None else [f"{spent:.4f} spent"]
-            progress.update(*cost, f"{simulation.tally.steps:,} steps", advance=1)
+            progress.update(*cost, f"{simulation.steps:,} steps", done=simulation.episodes)
 
         return simulation.run(on_episode)
 

@@ -14,7 +14,7 @@ from emosim_core.cli.output import END_REASONS, Screen, console, show_table, sum
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.llm.prompts.fencing import legible
 from emosim_core.model.user import User
-from emosim_core.runs.records import SUMMARY, read_records, read_summary, run_manifest
+from emosim_core.runs.records import SUMMARY, progress_of, read_records, read_summary, records_of_episode, run_manifest
 from emosim_core.runs.transcript import Exchanges, exchanges_of
 from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import mood_words, user_lines, with_article
@@ -54,7 +54,7 @@ def show(directory: Path | None, episode: int | None, prompts: bool) -> None:
 
 def _print_episode(directory: Path, episode: int, screen: Screen, prompts: bool) -> None:
     manifest = run_manifest(directory)
-    steps = [record for record in read_records(directory) if record["episode"] == episode]
+    steps = list(records_of_episode(directory, episode))
     if not steps:
         known = sorted({record["episode"] for record in read_records(directory)})
         numbers = f"it has {len(known)} episodes, {known[0]} to {known[-1]}" if known else "it has no steps yet"
@@ -74,10 +74,7 @@ def _print_run(directory: Path, screen: Screen) -> None:
         show_table(screen, summary_table(summary))
         if summary["complete"]:
             return
-    steps = ended = 0
-    for record in read_records(directory):
-        steps += bool(record["recommended"])
-        ended += record["end_reason"] is not None
+    ended, steps = progress_of(directory)
     wanted = manifest["config"]["episodes"]
     screen.print_line(
         f"The run is not complete: {ended} of {wanted} episodes, {steps} steps. {continue_with('run', directory)}"

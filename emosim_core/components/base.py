@@ -228,18 +228,21 @@ class Ratings:
         reason: the reason of one answer by row and place in the slate, made when it is asked for.
         probabilities: by row and place in the slate, how probable the rater found the answers that it chose from,
             as it writes them; empty where it does not say.
+        terms: numbers that a run stores in place of the reasons of the core's own rater, by name, each of a shape that
+            broadcasts to ``(R, S)``; empty where they do not make the reasons, or nobody words these.
     """
 
     values: NDArray[np.float64]
     reason: Callable[[int, int], str] = lambda row, place: ""
     probabilities: Callable[[int, int], Mapping[str, float]] = lambda row, place: {}
+    terms: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __reduce__(self) -> tuple[Any, ...]:
         places = list(np.ndindex(self.values.shape))
         with named("a reason of the rater"):
             reasons = {place: self.reason(*place) for place in places}
             probabilities = {place: dict(self.probabilities(*place)) for place in places}
-        return type(self), (self.values, partial(_entry, reasons), partial(_entry, probabilities))
+        return type(self), (self.values, partial(_entry, reasons), partial(_entry, probabilities), dict(self.terms))
 
 
 def _entry(table: Mapping[tuple[int, int], Any], row: int, place: int) -> Any:
@@ -623,4 +626,8 @@ class Policy:
         return actions
 
     def learn(self, outcome: RecommendationOutcome) -> None:
-        """What came of the last recommendations; nothing by default."""
+        """What came of the last recommendations; nothing by default.
+
+        A policy that overrides this is taken to carry something from one episode to the next: such a run is one block
+        of records, and is simulated from its start when it is resumed.
+        """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
 from itertools import pairwise
@@ -13,13 +14,14 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings, WorldSetting
+from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings, UsersRequest, WorldSetting
 from emosim_core.components.rule_based_constants import FITTED as fitted
 from emosim_core.components.rule_based_constants import Levels
 from emosim_core.components.rule_based_interest import Interest
 from emosim_core.components.rule_based_learning import Learned, Learner, quality, standing
 from emosim_core.model import Catalog, Population, RatingScale
 from emosim_core.model.arrays import Flags, Floats, Ints
+from emosim_core.model.domain import Words
 from emosim_core.model.frozen import Frozen, option
 from emosim_core.model.names import listed
 
@@ -53,6 +55,12 @@ _LESSONS = (
     ("sides with the public", "sides against the public"),
 )
 """What memory teaches of a user, in words, for points on and points off; in the order of ``Learner.parts``."""
+
+_TASTES = (("likes", 0, 1), ("dislikes", 0, -1), ("outside own taste:", 1, -1), ("curious about", 1, 1))
+"""Sums over categories in words, each of the columns of taste, 0, or of unfamiliarity, 1, that have a sign."""
+
+_AT_ONCE = 4096
+"""Rows whose terms are made lists at once."""
 
 _DECIDED_FROM = 9
 """So many stated categories are more than made-up users have, who state up to four of each kind."""
@@ -147,6 +155,18 @@ What a profile says of a recorded user was read off the same ratings, so it is n
 """
 
 
+@dataclass(slots=True, kw_only=True)
+class ReasonRequest(UsersRequest):
+    """What the wording of reasons of earlier ratings is handed; fields as of :class:`RatingRequest`."""
+
+    items: Ints
+    retrieved_items: Ints
+    retrieved_ratings: Floats
+    times: Ints
+    scale: RatingScale
+    words: Words
+
+
 @dataclass(slots=True)
 class _Terms:
     """What the ratings of one call are made of, in points of the domain's scale; R users, S items, K memories."""
@@ -157,6 +177,23 @@ class _Terms:
     learned: Learned | None = None
     closeness: NDArray[np.floating] | None = None
     surprise: Floats | None = None
+    numbers: dict[int, _Numbers] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Numbers:
+    """Terms of some ratings as nested lists, by row and place: what reasons are worded from.
+
+    ``products`` are of the two factor tables; ``tastes`` the sums that :data:`_TASTES` names; ``pulls`` what each
+    memory adds. ``mood`` is by row alone.
+    """
+
+    latent: list[list[float]]
+    noise: list[list[float]]
+    mood: list[float]
+    products: list[list[list[float]]]
+    tastes: list[list[list[float]]]
+    pulls: list[list[list[float]]] | None
 
 
 class RuleBased(Rater):
@@ -217,6 +254,11 @@ class RuleBased(Rater):
         self._boredom = -o.boredom * self._unit * np.log2(1.0 + np.arange(_BOREDOM_CAP + 1))
         self._cuts = _cutpoints_of(usual, shift, scale) if known else _cutpoints(scale)
         self._levels = scale.levels
+        self._cut_list, self._level_list = self._cuts.tolist(), self._levels.tolist()
+        self._fewest_digits = max(1, 1 - floor(log10(scale.step) + 1e-9))
+        self._categories_of = [np.flatnonzero(flags).tolist() for flags in catalog.categories]
+        self._popularity_list = self._items[:, _POPULARITY].tolist()
+        self._public_texts: dict[int, tuple[str, str]] = {}
         self._learner = Learner(catalog, self._quality, self._unit, self._levels, self._cuts) if o.learn else None
         self._interest: Interest | None = None
         self._remembers = o.memory > 0
@@ -237,7 +279,23 @@ class RuleBased(Rater):
             level = self._cuts.searchsorted(terms.latent, side="right")
         else:
             level = (terms.latent[:, :, None] >= terms.learned.cuts[:, None, :]).sum(axis=2)
-        return Ratings(self._levels.take(level), partial(self._reason, request, terms))
+        stored = {"latent": terms.latent, "noise": terms.noise, "mood": terms.mood[:, None], "times": request.times}
+        # What memory taught is a table for each user: too much to store.
+        stored = stored if terms.learned is None else {}
+        return Ratings(self._levels.take(level), partial(self._reason, request, terms), terms=stored)
+
+    def word_reasons(self, request: ReasonRequest, terms: Mapping[str, NDArray]) -> Callable[[int, int], str]:
+        """The reasons of ratings that were given earlier, by row and place; of a rater that does not learn.
+
+        Args:
+            terms: those of :class:`Ratings`, each of the shape ``(R, S)``.
+        """
+        self._prepared_for(request)
+        known = _Terms(np.zeros(request.items.shape), terms["noise"], terms["mood"][:, 0])
+        if self._remembers and request.retrieved_items.shape[2]:
+            self._remember(request, request.users[:, None, None], known)
+        known.latent = terms["latent"]
+        return partial(self._reason, request, known)
 
     def expected_batch(self, request: RatingRequest) -> Floats:
         """What each user rates each item on average: the sum of terms without the noise, within the scale."""
@@ -318,7 +376,7 @@ class RuleBased(Rater):
         chance = np.array([normal.inv_cdf(_hashed(user.id)) for user in population.users])
         return self._unit * (o.temper * (population.baselines[:, 0] - _USUAL_VALENCE) + o.leniency * chance)
 
-    def _prepared_for(self, request: RatingRequest) -> None:
+    def _prepared_for(self, request: RatingRequest | ReasonRequest) -> None:
         catalog, population, scale = request.catalog, request.population, request.scale
         same = population is self._population and catalog is self._catalog
         if not same or (scale is not self._scale and scale != self._scale):
@@ -350,7 +408,7 @@ class RuleBased(Rater):
             self._remember(request, column[:, None], terms)
         return terms
 
-    def _remember(self, request: RatingRequest, users: Ints, terms: _Terms) -> None:
+    def _remember(self, request: RatingRequest | ReasonRequest, users: Ints, terms: _Terms) -> None:
         """Add what similar memories suggest: sum(w * surprise) / (sum(w) + (1 - m) / m), w the closeness.
 
         This is the best linear guess from surprises that all correlate by m with the one at hand and
@@ -384,62 +442,107 @@ class RuleBased(Rater):
         closeness *= closeness
         return np.maximum(closeness, same, out=closeness)
 
-    def _reason(self, request: RatingRequest, terms: _Terms, row: int, place: int) -> str:
+    def _reason(self, request: RatingRequest | ReasonRequest, terms: _Terms, row: int, place: int) -> str:
         """The terms of one rating, largest first, and what they make from where they start."""
-        cuts = self._cuts if terms.learned is None else terms.learned.cuts[row]
-        latent = terms.latent[row, place]
-        at = int(cuts.searchsorted(latent, side="right"))
-        fewest = max(1, 1 - floor(log10(request.scale.step) + 1e-9))
+        first = row // _AT_ONCE * _AT_ONCE
+        numbers = terms.numbers.get(first)
+        if numbers is None:
+            numbers = terms.numbers[first] = self._numbers(request, terms, slice(first, first + _AT_ONCE))
+        cuts: list[float] = self._cut_list if terms.learned is None else terms.learned.cuts[row].tolist()
+        latent = numbers.latent[row - first][place]
+        at = bisect_right(cuts, latent)
+        below, above = -inf if at == 0 else cuts[at - 1], inf if at == len(cuts) else cuts[at]
+        fewest = self._fewest_digits
         for digits in range(fewest, fewest + 6):  # as many as tell the sum from the next rating's
-            low, high = (round(float(cut), digits) for cut in (-inf if at == 0 else cuts[at - 1], [*cuts, inf][at]))
-            if low <= round(float(latent), digits) < high:
+            low, high, total = round(below, digits), round(above, digits), round(latent, digits)
+            if low <= total < high:
                 break
         start = round(self._start, digits)
-        named = [(text, round(value, digits)) for text, value in self._named(request, terms, row, place)]
-        total = round(start + sum(value for _, value in named), digits)
-        if not low <= total < high:  # the terms are rounded, each by itself
-            named.append(("rounding", round(float(latent) - total, digits)))
-            total = round(float(latent), digits)
-        named = sorted((pair for pair in named if pair[1]), key=lambda pair: -abs(pair[1]))
-        parts = [f"{text} {value:+.{digits}f}" for text, value in named] or ["nothing moves it"]
+        named = self._named(request, terms, numbers, row - first, (row, place), digits)
+        added = round(start + sum([value for _, value in named]), digits)
+        if not low <= added < high:  # the terms are rounded, each by itself
+            named.append(("rounding", round(latent - added, digits)))
+            added = total
+        named.sort(key=_size)
+        form = f"%s %+.{digits}f"
+        parts = [form % pair for pair in named if pair[1]] or ["nothing moves it"]
         bounds = [f"{low:.{digits}f} or more"] if at else []
         bounds += [f"below {high:.{digits}f}"] if at < len(cuts) else []
-        given = request.scale.format(float(self._levels[at]))
-        made = f"From {start:.{digits}f}: {'; '.join(parts)}; makes {total:.{digits}f}"
+        made = f"From {start:.{digits}f}: {'; '.join(parts)}; makes {added:.{digits}f}"
+        given = request.scale.format(self._level_list[at])
         return f"{made}; a sum {'of ' if at else ''}{' and '.join(bounds)} is rated {given}"
 
-    def _named(self, request: RatingRequest, terms: _Terms, row: int, place: int) -> Iterator[tuple[str, float]]:
-        """Every term of one rating in words, with its points; zeros included."""
-        catalog, words, scale = request.catalog, request.words, request.scale
+    def _numbers(self, request: RatingRequest | ReasonRequest, terms: _Terms, rows: slice) -> _Numbers:
+        """The terms of some rows as lists: a number taken out of an array costs more than all else done with it."""
+        products = self._users[request.users[rows, None]] * self._items[request.items[rows]]
+        c = len(request.catalog.category_names)
+        taste, outside = products[..., _FIRST_CATEGORY : _FIRST_CATEGORY + c], products[..., _FIRST_CATEGORY + c :]
+        parts = (taste.clip(min=0), taste.clip(max=0), outside.clip(max=0), outside.clip(min=0))
+        pulls = None
+        if terms.closeness is not None and terms.surprise is not None:
+            weights = terms.closeness[rows].astype(np.float64)
+            pulls = (weights * terms.surprise[rows] / (weights.sum(axis=2, keepdims=True) + self._doubt)).tolist()
+        return _Numbers(
+            latent=terms.latent[rows].tolist(),
+            noise=terms.noise[rows].tolist(),
+            mood=terms.mood[rows].tolist(),
+            products=products.tolist(),
+            tastes=np.stack([part.sum(axis=2) for part in parts], axis=2).tolist(),
+            pulls=pulls,
+        )
+
+    def _named(
+        self,
+        request: RatingRequest | ReasonRequest,
+        terms: _Terms,
+        numbers: _Numbers,
+        at: int,
+        rating: tuple[int, int],
+        digits: int,
+    ) -> list[tuple[str, float]]:
+        """The terms of one rating in words, with their points to some digits; ``at`` is the row in the numbers."""
+        row, place = rating
         user_index, item = int(request.users[row]), int(request.items[row, place])
-        user, names = request.population.users[user_index], catalog.category_names
-        products = self._users[user_index] * self._items[item]
-        public = scale.format(round(float(catalog.scale.convert(catalog.public_ratings[item], scale)), 1))
-        yield f"follows the crowd ({public})" if user.conformity == 1 else f"public rating {public}", products[_PUBLIC]
-        known = "well known" if self._items[item, _POPULARITY] > 0 else "little known"
-        popularity = products[_POPULARITY]
-        yield f"{'drawn to' if popularity > 0 else 'wary of'} the {known}", popularity
+        products = numbers.products[at][place]
+        public, follows = self._public_text(request, item)
+        crowd = request.population.users[user_index].conformity == 1
+        named = [(follows if crowd else public, _scaled(products[_PUBLIC], digits))]
+        popularity = _scaled(products[_POPULARITY], digits)
+        if popularity:
+            known = "well known" if self._popularity_list[item] > 0 else "little known"
+            named.append((f"{'drawn to' if popularity > 0 else 'wary of'} the {known}", popularity))
         if terms.learned is None:
-            by_nature = products[_LENIENCY]
-            yield ("generous" if by_nature > 0 else "strict") + " by nature", by_nature
+            by_nature = _scaled(products[_LENIENCY], digits)
+            named.append(("generous by nature" if by_nature > 0 else "strict by nature", by_nature))
         else:
-            yield from self._named_lessons(terms.learned, row, item)
-        yield from self._named_conviction(user_index, item)
-        taste = products[_FIRST_CATEGORY : _FIRST_CATEGORY + len(names)]
-        outside = products[_FIRST_CATEGORY + len(names) :]
-        for verb, part in (
-            ("likes", taste.clip(min=0)),
-            ("dislikes", taste.clip(max=0)),
-            ("outside own taste:", outside.clip(max=0)),
-            ("curious about", outside.clip(min=0)),
-        ):
-            yield f"{verb} {listed([names[c] for c in np.flatnonzero(part)])}", float(part.sum())
-        yield from self._named_memories(request, terms, row, place)
-        mood = float(terms.mood[row])
-        yield f"in a {'better' if mood > 0 else 'worse'} mood than usual", mood
-        times = int(request.times[row, place])
-        yield f"{_ordinal(times + 1)} {words.consumption}", float(self._boredom[min(times, _BOREDOM_CAP)])
-        yield "random noise", float(terms.noise[row, place])
+            named += [(text, round(value, digits)) for text, value in self._named_lessons(terms.learned, row, item)]
+        if self._conviction:
+            named += [(text, round(value, digits)) for text, value in self._named_conviction(user_index, item)]
+        theirs, names = self._categories_of[item], self._names
+        for (verb, first, sign), points in zip(_TASTES, numbers.tastes[at][place], strict=True):
+            if points:
+                begin = _FIRST_CATEGORY + first * len(names)
+                some = [names[k] for k in theirs if products[begin + k] * sign > 0]
+                named.append((f"{verb} {listed(some)}", round(points, digits)))
+        if numbers.pulls is not None:
+            pulls = self._named_memories(request, numbers.pulls[at][place], row, place)
+            named += [(text, round(value, digits)) for text, value in pulls]
+        mood = round(numbers.mood[at], digits)
+        named.append(("in a better mood than usual" if mood > 0 else "in a worse mood than usual", mood))
+        if times := int(request.times[row, place]):
+            points = round(float(self._boredom[min(times, _BOREDOM_CAP)]), digits)
+            named.append((f"{_ordinal(times + 1)} {request.words.consumption}", points))
+        named.append(("random noise", round(numbers.noise[at][place], digits)))
+        return named
+
+    def _public_text(self, request: RatingRequest | ReasonRequest, item: int) -> tuple[str, str]:
+        """The public rating of an item, on the domain's scale, in words; and the same of who follows it."""
+        texts = self._public_texts.get(item)
+        if texts is None:
+            catalog, scale = request.catalog, request.scale
+            text = scale.format(round(float(catalog.scale.convert(catalog.public_ratings[item], scale)), 1))
+            texts = self._public_texts[item] = (f"public rating {text}", f"follows the crowd ({text})")
+        return texts
 
     def _named_conviction(self, user: int, item: int) -> Iterator[tuple[str, float]]:
         if self._conviction and self._decided[user]:
@@ -460,18 +563,26 @@ class RuleBased(Rater):
             yield f"{more if points > 0 else less} so far", points
 
     def _named_memories(
-        self, request: RatingRequest, terms: _Terms, row: int, place: int
+        self, request: RatingRequest | ReasonRequest, pulls: list[float], row: int, place: int
     ) -> Iterator[tuple[str, float]]:
-        if terms.closeness is None or terms.surprise is None:
-            return
-        weights = terms.closeness[row, place].astype(np.float64)
-        pulls = weights * terms.surprise[row, place] / (weights.sum() + self._doubt)
         item = int(request.items[row, place])
-        for k in np.flatnonzero(pulls):
-            past = int(request.retrieved_items[row, place, k])
-            rated = request.scale.format(float(request.retrieved_ratings[row, place, k]))
-            text = f"rated it {rated} before" if past == item else f"like {request.catalog.titles[past]}, rated {rated}"
-            yield text, float(pulls[k])
+        for k, pull in enumerate(pulls):
+            if pull:
+                past = int(request.retrieved_items[row, place, k])
+                rated = request.scale.format(float(request.retrieved_ratings[row, place, k]))
+                title = request.catalog.titles[past]
+                yield f"rated it {rated} before" if past == item else f"like {title}, rated {rated}", pull
+
+
+def _size(term: tuple[str, float]) -> float:
+    """The largest first."""
+    return -abs(term[1])
+
+
+def _scaled(value: float, digits: int) -> float:
+    """A value to some digits as NumPy rounds it: by scaling, which is not exact for what lies in the middle."""
+    scale = 10.0**digits
+    return round(value * scale) / scale
 
 
 def _decided(stated: Flags) -> Flags:

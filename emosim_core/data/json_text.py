@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-_LINES = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_SHORT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def loads(text: str | bytes, **options: Any) -> Any:
@@ -32,7 +32,7 @@ def dumps(value: Any, **options: Any) -> str:
 
 def line(value: Any) -> bytes:
     """A value as one line, always the same bytes for the same value."""
-    text = _LINES.encode(value)
+    text = _SHORT.encode(value)
     # Half of a surrogate pair, which models do send, has no encoding; within JSON its escape stands for it.
     return text.encode("utf-8", "backslashreplace") + b"\n"
 

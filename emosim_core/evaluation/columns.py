@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emosim_core.model.emotion import VALENCE_NAMES
 from emosim_core.model.user import User
-from emosim_core.runs.records import SUMMARY, read_records, read_summary, run_manifest
+from emosim_core.runs.blocks import RunBlocks
+from emosim_core.runs.records import SUMMARY, open_blocks, read_records, read_summary, run_manifest
 from emosim_core.stats import Floats
 
 Ints = NDArray[np.int64]
@@ -46,6 +49,65 @@ class Episode:
     position: int = 0
 
 
+class EpisodeTable(Sequence[Episode]):
+    """Episodes as columns, E of them.
+
+    Attributes:
+        number, user, steps, rated, liked, failed, position: shape ``(E,)``.
+        reward, total: shape ``(E,)``.
+        mood: shape ``(E, 2)``.
+        end: why each ended, an index into ``reasons``, shape ``(E,)``.
+    """
+
+    def __init__(self, columns: Mapping[str, NDArray[Any]], reasons: Sequence[str]) -> None:
+        self.number, self.user, self.steps, self.rated = (
+            columns[name] for name in ("number", "user", "steps", "rated")
+        )
+        self.liked, self.failed, self.position = (columns[name] for name in ("liked", "failed", "position"))
+        self.reward, self.total, self.mood, self.end = (columns[name] for name in ("reward", "total", "mood", "end"))
+        self.reasons = reasons
+
+    @classmethod
+    def of(cls, episodes: Sequence[Episode]) -> EpisodeTable:
+        """A table of episodes, whose positions are their places in it."""
+        reasons = Numbered()
+        columns = {
+            name: np.array([getattr(one, name) for one in episodes], dtype=np.int64)
+            for name in ("number", "user", "steps", "rated", "liked", "failed")
+        }
+        columns["position"] = np.arange(len(episodes))
+        columns["end"] = np.array([reasons[one.end_reason] for one in episodes], dtype=np.int64)
+        floats = {name: np.array([getattr(one, name) for one in episodes]) for name in ("reward", "total")}
+        mood = np.array([one.mood for one in episodes], dtype=np.float64).reshape(-1, 2)
+        return cls({**columns, **floats, "mood": mood}, list(reasons))
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+    @overload
+    def __getitem__(self, index: int) -> Episode: ...
+
+    @overload
+    def __getitem__(self, index: slice | NDArray[Any]) -> EpisodeTable: ...
+
+    def __getitem__(self, index: int | slice | NDArray[Any]) -> Episode | EpisodeTable:
+        columns = {name: column[index] for name, column in vars(self).items() if name != "reasons"}
+        if not isinstance(index, int):
+            return EpisodeTable(columns, self.reasons)
+        end = self.reasons[columns.pop("end")]
+        return Episode(**{name: column.tolist() for name, column in columns.items()}, end_reason=end)
+
+    def ended_by(self, reason: str) -> NDArray[np.bool_]:
+        """Which of them ended for a reason, shape ``(E,)``."""
+        return self.end == (self.reasons.index(reason) if reason in self.reasons else -1)
+
+    def end_counts(self) -> Counter[str]:
+        """How many ended for each reason, the reasons in the order in which they come up."""
+        codes, first, counts = np.unique(self.end, return_index=True, return_counts=True)
+        order = np.argsort(first)
+        return Counter(dict(zip((self.reasons[code] for code in codes[order]), counts[order].tolist(), strict=True)))
+
+
 Seen = Callable[[Episode, Mapping[str, Any]], None]
 
 
@@ -73,7 +135,7 @@ class RunColumns:
     summary: Mapping[str, Any] | None
     users: list[User] = field(default_factory=list)
     titles: dict[str, str] = field(default_factory=dict)
-    episodes: list[Episode] = field(default_factory=list)
+    episodes: EpisodeTable = field(default_factory=lambda: EpisodeTable.of([]))
     step_episode: Ints = field(init=False)
     step: Ints = field(init=False)
     step_reward: Floats = field(init=False)
@@ -90,12 +152,12 @@ class RunColumns:
     @property
     def episode_users(self) -> Ints:
         """Number of the user of each episode, shape ``(episodes,)``."""
-        return np.array([episode.user for episode in self.episodes], dtype=np.int64)
+        return self.episodes.user
 
     @property
-    def ended(self) -> list[Episode]:
+    def ended(self) -> EpisodeTable:
         """The episodes that are over."""
-        return [episode for episode in self.episodes if episode.end_reason != UNFINISHED]
+        return self.episodes[~self.episodes.ended_by(UNFINISHED)]
 
     @property
     def complete(self) -> bool:
@@ -155,10 +217,8 @@ class RunColumns:
                 ints["item"].append(item)
                 ints["liked"].append(liked)
                 floats["rating"].append(rating)
-        self.episodes = sorted(episodes.values(), key=lambda episode: episode.number)
-        for position, episode in enumerate(self.episodes):
-            episode.position = position
-        numbers = np.array([episode.number for episode in self.episodes], dtype=np.int64)
+        self.episodes = EpisodeTable.of(sorted(episodes.values(), key=lambda episode: episode.number))
+        numbers = self.episodes.number
         for name, values in ints.items():
             column = np.array(values, dtype=np.int64)
             setattr(self, name, np.searchsorted(numbers, column) if name.endswith("_episode") else column)
@@ -174,7 +234,118 @@ _FLOATS = ("step_reward", "moods", "slate_rating", "rating")
 
 
 def read_run(directory: Path, seen: Seen = lambda episode, record: None) -> RunColumns:
-    """Read a run; ``seen`` is that of :meth:`RunColumns.read`. A RunError where there is none, or it is damaged."""
+    """Read a run; ``seen`` is that of :meth:`RunColumns.read`.
+
+    Raises:
+        MissingDependencyError: its records are Parquet, and pyarrow is not installed.
+        RunError: the directory holds no run, or a file of it is damaged.
+    """
+    return _opened(directory).read(read_records(directory), seen)
+
+
+def _opened(directory: Path) -> RunColumns:
     manifest = run_manifest(directory)
-    summary = read_summary(directory) if (directory / SUMMARY).exists() else None
-    return RunColumns(directory, manifest, summary).read(read_records(directory), seen)
+    return RunColumns(directory, manifest, read_summary(directory) if (directory / SUMMARY).exists() else None)
+
+
+def read_episodes(directory: Path) -> RunColumns:
+    """Read the episodes of a run, and as much else of it as comes along; errors as of :func:`read_run`."""
+    blocks = open_blocks(directory)
+    return read_run(directory) if blocks is None else read_blocks(directory, blocks, lambda part: None)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some steps of a run as sums are made of them; numbers of users and items are those of :class:`RunColumns`.
+
+    Attributes:
+        user, item, step, rating, liked: of each rating of what was consumed, shape ``(ratings,)``.
+        step_number, moods, stayed: of each step its number in the episode, the mood after it, and whether the episode
+            came to its last step, shape ``(steps,)``, moods ``(steps, 2)``.
+    """
+
+    user: Ints
+    item: Ints
+    step: Ints
+    rating: Floats
+    liked: NDArray[np.bool_]
+    step_number: Ints
+    moods: Floats
+    stayed: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, run: RunColumns) -> Part:
+        """All steps of a run that was read whole."""
+        stayed = run.episodes.ended_by("max_steps")[run.step_episode]
+        user = run.episode_users[run.rating_episode]
+        return cls(user, run.item, run.rating_step, run.rating, run.liked, run.step, run.moods, stayed)
+
+
+def read_blocks(directory: Path, blocks: RunBlocks, seen: Callable[[Part], None]) -> RunColumns:
+    """Read the episodes of a run from its blocks; memory is taken by the episodes, not by the steps.
+
+    Args:
+        seen: called with the steps of each part.
+
+    Raises:
+        RunError: a file is damaged; names it.
+    """
+    run, reasons = _opened(directory), blocks.labels.end_reasons
+    number_of_user = _Renumbered(len(blocks.labels.users))
+    number_of_item = _Renumbered(len(blocks.labels.items))
+    lasts = max((end for _, end in blocks.ranges()), default=0)
+    parts: list[Ints] = []
+    ints = {name: np.zeros(lasts, dtype=np.int32) for name in ("user", "steps", "rated", "liked", "failed", "end")}
+    floats = {"reward": np.zeros(lasts), "total": np.zeros(lasts), "mood": np.zeros((lasts, 2))}
+    for steps, ends in blocks.steps():
+        user, item = number_of_user(steps.user), number_of_item(steps.item)
+        episode, begins, eaten = steps.episode, steps.place == 0, steps.consumed
+        valid = begins & (steps.item >= 0)
+        ints["user"][episode], ints["end"][episode], floats["mood"][episode] = user, steps.end, steps.moods
+        np.add.at(ints["steps"], episode[valid], 1)
+        np.add.at(ints["rated"], episode[eaten], 1)
+        liked = steps.code[eaten] // 3 == _POSITIVE
+        np.add.at(ints["liked"], episode[eaten], liked)
+        failed = np.isnan(steps.raw_rating) & (steps.item >= 0)
+        failed &= np.array([reason != "interrupted" for reason in reasons])[steps.end]
+        np.add.at(ints["failed"], episode[failed], 1)
+        np.add.at(floats["reward"], episode[begins], steps.reward[begins])
+        np.add.at(floats["total"], episode[eaten], steps.rating[eaten])
+        stayed = np.array([reason == "max_steps" for reason in reasons])[ends]
+        seen(
+            Part(
+                *(user[eaten], item[eaten], steps.step[eaten], steps.rating[eaten], liked),
+                *(steps.step[valid], steps.moods[valid], stayed[valid]),
+            )
+        )
+        parts.append(np.unique(episode))
+    there = np.unique(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.int64)
+    whole: dict[str, NDArray[Any]] = {**ints, **floats}
+    columns = {name: column[there] for name, column in whole.items()}
+    columns |= {"number": there, "position": np.arange(len(there))}
+    run.episodes = EpisodeTable(columns, list(reasons))
+    run.users = [blocks.users[index] for index in number_of_user.order]
+    run.titles = {blocks.labels.items[index]: blocks.labels.titles[index] for index in number_of_item.order}
+    return run
+
+
+_POSITIVE = VALENCE_NAMES.index("positive")
+
+
+class _Renumbered:
+    """Numbers of what comes up, from 0 in the order of first appearance, for numbers below ``count``; -1 stays."""
+
+    def __init__(self, count: int) -> None:
+        self.order: list[int] = []
+        self._number = np.full(count + 1, -1, dtype=np.int64)  # the last is for -1
+
+    def __call__(self, values: Ints) -> Ints:
+        numbers = self._number[values]
+        new = (numbers < 0) & (values >= 0)
+        if new.any():
+            fresh, first = np.unique(values[new], return_index=True)
+            fresh = fresh[np.argsort(first)]
+            self._number[fresh] = np.arange(len(self.order), len(self.order) + len(fresh))
+            self.order += fresh.tolist()
+            numbers = self._number[values]
+        return numbers

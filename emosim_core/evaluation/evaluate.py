@@ -37,12 +37,13 @@ from emosim_core.evaluation.results import (
 )
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field, over, split_names
+from emosim_core.runs.blocks import BLOCKS
 from emosim_core.runs.cells import Cell, Executor, OnProgress, Worlds, executor_of
 from emosim_core.runs.job import JobDirectory, holds_remains, job_directory
 from emosim_core.runs.manifest import begin_job, check_same, data_of, make_manifest, now
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import FORMAT, INTERACTIONS, MANIFEST, SUMMARY, read_manifest
-from emosim_core.runs.runner import Run
+from emosim_core.runs.runner import Run, with_records
 from emosim_core.runs.trust import CommandHint, confirmed
 from emosim_core.runs.typed import typed
 from emosim_core.simulation.assembly import World, assemble
@@ -295,7 +296,7 @@ class Evaluation:
 def _same_logs(out: Path, config: RunConfig, world: World, registry: Registry) -> Path | None:
     """Complete logs of an evaluation beside ``out`` that a run of ``config`` in ``world`` would repeat; the newest."""
     policy = registry.resolve("policy", config.policy, world.domain.name).describe()
-    manifest = make_manifest(world, config)
+    manifest = make_manifest(world, with_records(config)[0])
     manifest = {**manifest, "parts": {**manifest["parts"], "policy": policy}}
     candidates = [place for place in out.parent.glob(f"*/{LOGS}") if place.parent != out and not place.is_symlink()]
     for place in sorted(candidates, key=lambda place: place.stat().st_mtime, reverse=True):
@@ -315,7 +316,10 @@ def _take_over(logs: Path, place: Path) -> None:
     with scratch(place) as folder:
         folder.mkdir()
         for name in (MANIFEST, INTERACTIONS, SUMMARY):
-            shutil.copyfile(logs / name, folder / name)
+            if (logs / name).exists():
+                shutil.copyfile(logs / name, folder / name)
+        if (logs / BLOCKS).is_dir():
+            shutil.copytree(logs / BLOCKS, folder / BLOCKS)
         folder.rename(place)
 
 

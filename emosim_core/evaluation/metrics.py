@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.errors import RunError
-from emosim_core.evaluation.columns import UNFINISHED, Episode, RunColumns
+from emosim_core.evaluation.columns import UNFINISHED, EpisodeTable, RunColumns
 from emosim_core.model import RatingScale
 from emosim_core.runs.words import signed
 from emosim_core.stats import Floats, Seed, divided, percentiles, redrawn, resampled_ratios, rounded
@@ -96,12 +96,12 @@ class Episodes:
     """
 
     run: RunColumns
-    chosen: Sequence[Episode]
+    chosen: EpisodeTable
     items: ItemTable | None = None
 
     def each(self, attribute: str) -> Floats:
         """An attribute of each episode, shape ``(E,)``; ``(E, 2)`` of the mood."""
-        return np.array([getattr(episode, attribute) for episode in self.chosen], dtype=np.float64)
+        return np.asarray(getattr(self.chosen, attribute), dtype=np.float64)
 
     @property
     def ones(self) -> Floats:
@@ -111,7 +111,7 @@ class Episodes:
     @property
     def users(self) -> list[str]:
         """The id of each episode's user."""
-        return [self.run.users[episode.user].id for episode in self.chosen]
+        return [self.run.users[user].id for user in self.chosen.user.tolist()]
 
     @property
     def catalog(self) -> ItemTable:
@@ -154,7 +154,7 @@ class Episodes:
     def _rows(self) -> NDArray[np.intp]:
         """The row of each episode of the run, -1 where it does not count."""
         rows = np.full(len(self.run.episodes), -1, dtype=np.intp)
-        rows[[episode.position for episode in self.chosen]] = np.arange(len(self.chosen))
+        rows[self.chosen.position] = np.arange(len(self.chosen))
         return rows
 
     def _list(self, values: NDArray[Any], fill: float) -> Floats:
@@ -177,7 +177,7 @@ class Episodes:
 
 def whole_episodes(run: RunColumns, items: ItemTable) -> Episodes:
     """All episodes of a complete run; a RunError where there is none, one has no end, or an item is not known."""
-    unfinished = [episode.number for episode in run.episodes if episode.end_reason == UNFINISHED]
+    unfinished = run.episodes.number[run.episodes.ended_by(UNFINISHED)].tolist()
     if unfinished or not run.episodes:
         problem = f"episode {unfinished[0]} has no end" if unfinished else "it has no episode"
         raise RunError(f"{run.directory} is not complete: {problem}")
@@ -295,8 +295,7 @@ def ratios_of(episodes: Episodes, metrics: Iterable[Metric], reasons: Iterable[s
     """Metrics that are ratios, and the share of each end reason, ``end_reason:NAME``."""
     ratios = {metric.name: metric.sums(episodes) for metric in metrics if metric.sums}
     for reason in reasons:
-        ends = [episode.end_reason == reason for episode in episodes.chosen]
-        ratios[f"end_reason:{reason}"] = (np.array(ends, dtype=np.float64), episodes.ones)
+        ratios[f"end_reason:{reason}"] = (episodes.chosen.ended_by(reason).astype(np.float64), episodes.ones)
     return ratios
 
 

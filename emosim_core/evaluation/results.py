@@ -111,8 +111,8 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
             if one.users != met_users:
                 raise RunError(f"{directories[name]}: the users are others than in {next(iter(directories.values()))}")
         users = sorted(set(met_users))
-        reasons = sorted({episode.end_reason for one in episodes.values() for episode in one.chosen})
-        longest = max(episode.steps for one in episodes.values() for episode in one.chosen)
+        reasons = sorted({reason for one in episodes.values() for reason in one.chosen.end_counts()})
+        longest = max(int(one.chosen.steps.max()) for one in episodes.values())
         samples = {
             name: evaluation_sample(one, users, reasons, longest, resamples, (config["seed"], number))
             for name, one in episodes.items()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from emosim_core.errors import ConfigurationError, RunError
-from emosim_core.evaluation.columns import RunColumns, read_run
+from emosim_core.evaluation.columns import RunColumns, read_episodes
 from emosim_core.evaluation.metrics import METRICS, Episodes, Sample, metric_named, ratios_of, sample
 from emosim_core.hooks.fields import by_field
 from emosim_core.reports.report import flat
@@ -93,7 +93,7 @@ def compare(directories: Sequence[str | Path], *, resamples: int = RESAMPLES, se
         raise ConfigurationError("to compare runs, name two directories or more: emosim compare runs/a runs/b")
     if resamples < 100:
         raise ConfigurationError(f"resamples must be at least 100, got {resamples}: an interval needs its tails")
-    runs = [read_run(Path(directory)) for directory in directories]
+    runs = [read_episodes(Path(directory)) for directory in directories]
     first = runs[0]
     domain = first.manifest["config"]["plugin"]
     for run in runs:
@@ -104,7 +104,7 @@ def compare(directories: Sequence[str | Path], *, resamples: int = RESAMPLES, se
                 f"{first.directory} is of {domain!r} and {run.directory} of {run.manifest['config']['plugin']!r}; "
                 "their ratings are on different things and cannot be compared"
             )
-    reasons = sorted({episode.end_reason for run in runs for episode in run.ended})
+    reasons = sorted({reason for run in runs for reason in run.ended.end_counts()})
     compared = []
     for number, run in enumerate(runs):
         paired = number > 0 and _paired(first, run)
@@ -153,7 +153,7 @@ def _paired(first: RunColumns, run: RunColumns) -> bool:
 
 
 def _ids(run: RunColumns) -> list[str]:
-    return sorted({run.users[episode.user].id for episode in run.ended})
+    return sorted({run.users[user].id for user in np.unique(run.ended.user).tolist()})
 
 
 def _sample(run: RunColumns, reasons: Sequence[str], ids: Sequence[str], resamples: int, seed: int) -> Sample:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from emosim_core.evaluation.columns import Ints, RunColumns
 from emosim_core.llm.prompts.fencing import legible
 from emosim_core.model.user import TRAIT_NAMES, TRAITS
 from emosim_core.reports.background import Background
 from emosim_core.reports.chart import Chart, Number, Series, numbers
+from emosim_core.reports.run_sums import EDGES, RunSums, added
 from emosim_core.runs.words import END_REASONS
 from emosim_core.stats import Floats, bootstrap_ratios, divided, wilson
 
@@ -22,24 +21,21 @@ _USERS_OF_HEAT, _ITEMS_OF_HEAT = 30, 25
 _FEW = 20
 """Episodes below which a mean over a step says little, so that lines end there; fewer episodes, no such limit."""
 
-_CELLS = (20, 10)
-"""Cells of the mood plane, along valence and arousal."""
-
 INTERVALS = "Thin lines are 95 % bootstrap intervals over users."
 
 
-def charts_of_run(run: RunColumns, behind: Background) -> list[Chart]:
+def charts_of_run(run: RunColumns, sums: RunSums, behind: Background) -> list[Chart]:
     """All charts that a run has data for."""
     charts: list[Chart] = []
-    if len(run.rating):
-        charts += [_ratings(run, behind), _ratings_over_time(run, behind), _traits(run, behind), _heat(run, behind)]
-        charts += _categories(run, behind)
+    if sums.ratings:
+        charts += [_ratings(sums, behind), _ratings_over_time(sums, behind), _traits(run, sums, behind)]
+        charts += [_heat(run, sums, behind), *_categories(run, sums, behind)]
     if run.ended:
         charts += [_end_reasons(run), _lengths(run)]
-    if any(episode.steps for episode in run.ended):
+    if run.ended.steps.any():
         charts.append(_survival(run))
-    if len(run.step):
-        charts.append(_moods(run))
+    if sums.cells.any():
+        charts.append(_moods(sums))
     return charts
 
 
@@ -62,24 +58,17 @@ def _whole(counts: ArrayLike) -> list[int]:
     return whole
 
 
-def _added(shape: tuple[int, int], places: Any, values: ArrayLike) -> Floats:
-    """The sums of values by their places in an array."""
-    sums = np.zeros(shape)
-    np.add.at(sums, places, values)
-    return sums
-
-
-def _most_frequent(values: Ints, total: int, most: int) -> tuple[Ints, Ints]:
-    """The most frequent of values below ``total``, and the place of each value among them, -1 for all others."""
-    chosen = np.argsort(-np.bincount(values, minlength=total), kind="stable")[:most]
-    place = np.full(total, -1)
+def _most_frequent(counts: NDArray, most: int) -> tuple[Ints, Ints]:
+    """The numbers with the highest counts, and the place of each number among them, -1 for all others."""
+    chosen = np.argsort(-counts, kind="stable")[:most]
+    place = np.full(len(counts), -1)
     place[chosen] = np.arange(len(chosen))
-    return chosen, place[values]
+    return chosen, place
 
 
-def _ratings(run: RunColumns, behind: Background) -> Chart:
-    levels = behind.domain.scale.levels if behind.domain else np.unique(run.rating)
-    counts = np.array([np.isclose(run.rating, level).sum() for level in levels])
+def _ratings(sums: RunSums, behind: Background) -> Chart:
+    levels = behind.domain.scale.levels if behind.domain else np.array(sorted(sums.levels))
+    counts = np.array([sum(n for given, n in sums.levels.items() if np.isclose(given, one)) for one in levels])
     series, title = [_shares("this run", counts, counts.sum())], "Ratings"
     caption = f"Shares of {counts.sum():,} ratings; thin lines are Wilson's 95 % intervals, as if independent."
     if behind.domain and len(behind.domain.real_ratings) == len(levels):
@@ -97,7 +86,7 @@ def _ratings(run: RunColumns, behind: Background) -> Chart:
 
 
 def _end_reasons(run: RunColumns) -> Chart:
-    ends = Counter(episode.end_reason for episode in run.ended)
+    ends = run.ended.end_counts()
     reasons, counts = zip(*ends.most_common(), strict=True)
     caption = f"Shares of {sum(counts):,} episodes; thin lines are Wilson's 95 % intervals."
     series = [_shares("episodes", counts, sum(counts))]
@@ -106,18 +95,15 @@ def _end_reasons(run: RunColumns) -> Chart:
     return Chart("end-reasons", "rows", "End reasons", caption, *axes, series, names, form="share")
 
 
-def _last_step(steps: Ints) -> int:
-    """The last step that enough episodes reached for a mean."""
-    reached = np.bincount(steps, minlength=2)[1:]
+def _last_step(reached: Floats) -> int:
+    """The last step that enough episodes reached for a mean; ``reached`` is how many came to each, from 1."""
     enough = min(_FEW, int(reached.max(initial=1)))
     return int(np.flatnonzero(reached >= enough).max(initial=0)) + 1
 
 
-def _ratings_over_time(run: RunColumns, behind: Background) -> Chart:
-    last = _last_step(run.rating_step)
-    within = run.rating_step <= last
-    place = (run.episode_users[run.rating_episode[within]], run.rating_step[within] - 1)
-    totals, counts = (_added((len(run.users), last), place, values) for values in (run.rating[within], 1.0))
+def _ratings_over_time(sums: RunSums, behind: Background) -> Chart:
+    last = _last_step(sums.by_step[:, :, 1].sum(axis=0))
+    totals, counts = sums.by_step[:, :last, 0], sums.by_step[:, :last, 1]
     caption = (
         "Mean rating at each step of an episode; the band is a 95 % bootstrap interval over users. Later steps average "
         "over the users who stayed (survivorship)."
@@ -128,7 +114,7 @@ def _ratings_over_time(run: RunColumns, behind: Background) -> Chart:
 
 
 def _survival(run: RunColumns) -> Chart:
-    lengths = np.array([episode.steps for episode in run.ended])
+    lengths = run.ended.steps
     steps = list(range(1, int(lengths.max()) + 1))
     still = [int((lengths >= step).sum()) for step in steps]
     caption = f"Share of {len(lengths):,} episodes that took each step; the band is Wilson's 95 % interval."
@@ -137,20 +123,13 @@ def _survival(run: RunColumns) -> Chart:
     return Chart("still-there", "lines", title, caption, *axes, series, form="share", y_range=ends)
 
 
-def _moods(run: RunColumns) -> Chart:
-    edges = (np.linspace(-1, 1, _CELLS[0] + 1), np.linspace(0, 1, _CELLS[1] + 1))
-    counts, _, _ = np.histogram2d(run.moods[:, 0], run.moods[:, 1], bins=edges)
-    ends = np.array([episode.end_reason for episode in run.episodes])
-    stayed = (ends == "max_steps")[run.step_episode]
+def _moods(sums: RunSums) -> Chart:
     paths = []
-    for name, chosen in ((END_REASONS["max_steps"], stayed), ("ended before", ~stayed)):
-        if chosen.any():
-            steps, moods = run.step[chosen], run.moods[chosen]
-            last = _last_step(steps)
-            count, *sums = (
-                np.bincount(steps, weights=weights, minlength=last + 1)[1 : last + 1] for weights in (None, *moods.T)
-            )
-            valence, arousal = (numbers(divided(total, count)) for total in sums)
+    for name, path in ((END_REASONS["max_steps"], sums.paths[1]), ("ended before", sums.paths[0])):
+        if path.any():
+            last = _last_step(path[1:, 0])
+            count, *totals = path[1 : last + 1].T
+            valence, arousal = (numbers(divided(total, count)) for total in totals)
             paths.append(Series(name, arousal, valence, counts=_whole(count)))
     return Chart(
         "moods",
@@ -161,24 +140,24 @@ def _moods(run: RunColumns) -> Chart:
         "valence: unpleasant to pleasant",
         "arousal: calm to excited",
         paths,
-        cells=[[value or None for value in numbers(row)] for row in counts.T / counts.sum()],
+        cells=[[value or None for value in numbers(row)] for row in sums.cells.T / sums.cells.sum()],
         cells_are="share of steps",
         form="share",
-        edges=(edges[0].round(4).tolist(), edges[1].round(4).tolist()),
+        edges=(EDGES[0].round(4).tolist(), EDGES[1].round(4).tolist()),
     )
 
 
-def _categories(run: RunColumns, behind: Background) -> list[Chart]:
+def _categories(run: RunColumns, sums: RunSums, behind: Background) -> list[Chart]:
     if not behind.items:
         return []
     names = sorted({category for item in behind.items.values() for category in item.categories})
-    rated = np.array([[float(name in behind.items[item].categories) for name in names] for item in run.titles])[
-        run.item
-    ]
-    users, shape = run.episode_users[run.rating_episode], (len(run.users), len(names))
-    totals, liked, counts = (
-        _added(shape, users, rated * values[:, None]) for values in (run.rating, run.liked, np.ones(len(run.rating)))
-    )
+    pairs, users = sums.pairs, len(run.users)
+    flags = np.array([[name in behind.items[item].categories for name in names] for item in run.titles], dtype=np.bool_)
+    totals, liked, counts = np.zeros((3, users, len(names)))
+    for place in range(len(names)):
+        within = flags[pairs.item, place]
+        for made, values in ((totals, pairs.total), (liked, pairs.liked), (counts, pairs.count)):
+            made[:, place] = np.bincount(pairs.user[within], values[within], minlength=users)
     number = counts.sum(axis=0)
     chosen = np.argsort(-number, kind="stable")[: min(_MOST_CATEGORIES, int((number > 0).sum()))]
     if not len(chosen):
@@ -205,8 +184,11 @@ def _categories(run: RunColumns, behind: Background) -> list[Chart]:
     ]
 
 
-def _traits(run: RunColumns, behind: Background) -> Chart:
-    totals, counts = run.by_user(run.episode_users[run.rating_episode], run.rating)
+def _traits(run: RunColumns, sums: RunSums, behind: Background) -> Chart:
+    pairs = sums.pairs
+    totals, counts = (
+        np.bincount(pairs.user, values, minlength=len(run.users))[:, None] for values in (pairs.total, pairs.count)
+    )
     levels: dict[str, Series] = {}
     for trait in TRAITS:
         for level, word in enumerate(TRAIT_NAMES[trait], start=1):
@@ -220,23 +202,25 @@ def _traits(run: RunColumns, behind: Background) -> Chart:
 
 
 def _lengths(run: RunColumns) -> Chart:
-    lengths = [episode.steps for episode in run.ended]
-    width = max(1, -(-max(lengths) // 25))
-    bins = np.bincount((np.array(lengths) - 1).clip(0) // width)
+    lengths = run.ended.steps
+    width = max(1, -(-int(lengths.max()) // 25))
+    bins = np.bincount((lengths - 1).clip(0) // width)
     names = [f"{k * width + 1}-{(k + 1) * width}" if width > 1 else f"{k + 1}" for k in range(len(bins))]
     caption = f"{len(lengths):,} episodes, {np.mean(lengths):.1f} steps on average, median {np.median(lengths):g}."
     series = [Series("episodes", _whole(bins))]
     return Chart("lengths", "bars", "Length of episodes", caption, "steps", "episodes", series, names)
 
 
-def _heat(run: RunColumns, behind: Background) -> Chart:
+def _heat(run: RunColumns, sums: RunSums, behind: Background) -> Chart:
     item, items = behind.words
-    columns, column = _most_frequent(run.item, len(run.titles), _ITEMS_OF_HEAT)
-    shown = column >= 0
-    rows, row = _most_frequent(run.episode_users[run.rating_episode][shown], len(run.users), _USERS_OF_HEAT)
-    within = row >= 0
-    places = (row[within], column[shown][within])
-    totals, number = (_added((len(rows), len(columns)), places, values) for values in (run.rating[shown][within], 1.0))
+    pairs = sums.pairs
+    columns, column = _most_frequent(np.bincount(pairs.item, pairs.count, minlength=len(run.titles)), _ITEMS_OF_HEAT)
+    shown = column[pairs.item] >= 0
+    by_user = np.bincount(pairs.user[shown], pairs.count[shown], minlength=len(run.users))
+    rows, row = _most_frequent(by_user, _USERS_OF_HEAT)
+    within = shown & (row[pairs.user] >= 0)
+    places = (row[pairs.user[within]], column[pairs.item[within]])
+    totals, number = (added((len(rows), len(columns)), places, values[within]) for values in (pairs.total, pairs.count))
     titles = [legible(title) for title in run.titles.values()]
     return Chart(
         "heat",

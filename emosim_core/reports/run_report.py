@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emosim_core.errors import RunError
-from emosim_core.evaluation.columns import Episode, RunColumns, read_run
+from emosim_core.evaluation.columns import EpisodeTable, Part, RunColumns, read_blocks, read_run
 from emosim_core.evaluation.metrics import Episodes, Metric, metric_named
 from emosim_core.hooks import Registry
 from emosim_core.llm.prompts.fencing import legible
@@ -19,8 +18,10 @@ from emosim_core.reports.background import Background, background
 from emosim_core.reports.chart import Table
 from emosim_core.reports.report import Fact, Report, Section, setup_tables, usage_sections
 from emosim_core.reports.run_charts import charts_of_run
+from emosim_core.reports.run_sums import RunSums
 from emosim_core.reports.stories import Stories
-from emosim_core.runs.records import INTERACTIONS
+from emosim_core.runs.blocks import BLOCKS, sampled
+from emosim_core.runs.records import INTERACTIONS, open_blocks
 from emosim_core.runs.transcript import TRANSCRIPT, Exchanges
 from emosim_core.runs.trust import CommandHint
 from emosim_core.runs.typed import continue_with
@@ -32,6 +33,11 @@ _SECTIONS = (
     ("time", "Over time", ("ratings-over-time", "still-there", "moods", "lengths")),
     ("what", "What was liked, and by whom", ("categories", "categories-liked", "heat", "traits")),
 )
+
+_MOST_STORIES = 2_000
+"""Episodes in Parquet up to which all stories are told; of more, a sample of about as many as ``_STORIES``."""
+
+_STORIES, _BLOCKS_OF_STORIES = 500, 5
 
 _MOST = 10
 _ENOUGH = 3
@@ -56,37 +62,68 @@ def report_of_run(
         registry, given, again: as of :func:`~emosim_core.reports.make.write_report`.
     """
     stories = Stories(exchanges)
-    run = read_run(directory, stories.add)
+    run, sums, told = _read(directory, stories)
     behind = background(run.manifest, registry, directory, again, given)
-    _check_belongs(run, behind)
+    _check_belongs(run, sums, behind)
     title = behind.domain.title if behind.domain else str(run.manifest["config"]["plugin"])
     report = Report("run", f"{title}: a run of {_episodes(len(run.ended))}", _headline(run, behind))
-    report.words, report.facts, report.notes = behind.words, _facts(run), _notes(run, behind)
-    charts = {chart.id: chart for chart in charts_of_run(run, behind)}
+    report.words, report.facts, report.notes = behind.words, _facts(run, sums), _notes(run, behind)
+    charts = {chart.id: chart for chart in charts_of_run(run, sums, behind)}
     for id_, name, wanted in _SECTIONS:
         shown = [charts[one] for one in wanted if one in charts]
-        tables = _rankings(run, behind) if id_ == "what" else []
+        tables = _rankings(run, sums, behind) if id_ == "what" else []
         if shown or tables:
             report.sections.append(Section(id_, name, charts=shown, tables=tables))
     report.sections += [*usage_sections((run.summary or {}).get("usage")), _setup(run)]
     if run.episodes:
-        report.stories = [stories.index(run), *stories.blocks]
+        report.stories = [stories.index(run, told), *stories.blocks]
+        if len(told) < len(run.episodes):
+            report.stories_note = f"A sample of {len(told):,} episodes; the charts are about all."
         if exchanges is None and (directory / TRANSCRIPT).exists():
             report.stories_note = NO_PROMPTS
     return report
 
 
-def _check_belongs(run: RunColumns, behind: Background) -> None:
-    """See that the records are about the items and the scale of the run; else a RunError."""
-    path = run.directory / INTERACTIONS
+def _read(directory: Path, stories: Stories) -> tuple[RunColumns, RunSums, EpisodeTable]:
+    """A run, sums over its steps, and the episodes whose stories are told: of many in Parquet, a sample."""
+    blocks = open_blocks(directory)
+    if blocks is None:
+        run = read_run(directory, stories.add)
+        return run, RunSums.of(Part.of(run)), run.episodes
+    sums = RunSums()
+    run = read_blocks(directory, blocks, sums.add)
+    told = run.episodes
+    if len(told) > _MOST_STORIES:
+        # Of a few blocks, so that the others need not be read again.
+        ranges = blocks.ranges()
+        chosen = np.linspace(0, len(ranges) - 1, _BLOCKS_OF_STORIES).astype(int).tolist()
+        inside = np.zeros(len(told), dtype=np.bool_)
+        for first, end in (ranges[place] for place in chosen):
+            inside |= (told.number >= first) & (told.number < end)
+        told = told[inside]
+        told = told[sampled(0, min(1.0, _STORIES / len(told)))(told.number)]
+    numbers = told.number
+    places = {number: place for place, number in enumerate(numbers.tolist())}
+    for record in blocks.records(lambda episodes: np.isin(episodes, numbers)):
+        stories.add(told[places[record["episode"]]], record)
+    return run, sums, told
+
+
+def _check_belongs(run: RunColumns, sums: RunSums, behind: Background) -> None:
+    """See that the records are about the items and the scale of the run.
+
+    Raises:
+        RunError: they are not.
+    """
+    path = run.directory / (INTERACTIONS if (run.directory / INTERACTIONS).exists() else BLOCKS)
     strange = next((item for item in run.titles if item not in behind.items), None) if behind.items else None
     if strange is not None:
         raise RunError(f"{path}: the item {strange!r} is none of the items that the run was made with")
-    if behind.domain and len(run.rating):
+    if behind.domain:
         scale = behind.domain.scale
-        off = run.rating[(run.rating < scale.low) | (run.rating > scale.high)]
-        if len(off):
-            raise RunError(f"{path}: the rating {off[0]:g} lies off the scale {scale} of the run")
+        off = next((rating for rating in sums.levels if not scale.low <= rating <= scale.high), None)
+        if off is not None:
+            raise RunError(f"{path}: the rating {off:g} lies off the scale {scale} of the run")
 
 
 def _episodes(count: int) -> str:
@@ -94,20 +131,20 @@ def _episodes(count: int) -> str:
 
 
 def _headline(run: RunColumns, behind: Background) -> str:
-    users = len({episode.user for episode in run.episodes})
+    users = len(np.unique(run.episodes.user))
     words = behind.domain.words if behind.domain else None
     who = f"{users:,} simulated {words.user if words else 'user'}{'' if users == 1 else 's'}"
     policy = run.manifest["parts"].get("policy", {}).get("name", "?")
     text = f"{who}, {_episodes(len(run.episodes))}, recommended to by the policy {policy!r}. "
     text += who_answers(run.manifest["answered_by"])
-    ends = Counter(episode.end_reason for episode in run.ended)
+    ends = run.ended.end_counts()
     if ends:
         end, count = ends.most_common(1)[0]
         text += f" Most frequent end reason ({count / ends.total():.1%}): {END_REASONS.get(end, end)}."
     return text
 
 
-def _facts(run: RunColumns) -> list[Fact]:
+def _facts(run: RunColumns, sums: RunSums) -> list[Fact]:
     episodes, ended = run.episodes, run.ended
     if not episodes:
         return [Fact("episodes", "0")]
@@ -115,11 +152,11 @@ def _facts(run: RunColumns) -> list[Fact]:
     facts = [_fact(run, metric_named(name), episodes) for name in ("mean_rating", "share_liked")]
     facts += [_fact(run, metric_named(name), ended) for name in ("episode_length", "mean_reward")]
     if ended:
-        valence, arousal = np.mean([episode.mood for episode in ended], axis=0)
+        valence, arousal = ended.mood.mean(axis=0)
         word = describe_mood(valence, arousal)
         facts.append(Fact("mood at the end", word, f"valence {signed(valence, 2)}, arousal {arousal:.2f}"))
-    failed = sum(episode.failed for episode in episodes)
-    facts.append(Fact("failed ratings", f"{failed:,}", f"beside {len(run.rating):,} that were given"))
+    failed = int(episodes.failed.sum())
+    facts.append(Fact("failed ratings", f"{failed:,}", f"beside {sums.ratings:,} that were given"))
     if usage := (run.summary or {}).get("usage"):
         rows = dict(usage_rows(usage))
         value, _, rest = rows["cost"].partition(", ")
@@ -127,10 +164,9 @@ def _facts(run: RunColumns) -> list[Fact]:
     return facts
 
 
-def _fact(run: RunColumns, metric: Metric, episodes: Sequence[Episode]) -> Fact:
+def _fact(run: RunColumns, metric: Metric, episodes: EpisodeTable) -> Fact:
     assert metric.sums is not None
-    users = np.array([episode.user for episode in episodes], dtype=np.int64)
-    over, under = (run.by_user(users, values)[0] for values in metric.sums(Episodes(run, episodes)))
+    over, under = (run.by_user(episodes.user, values)[0] for values in metric.sums(Episodes(run, episodes)))
     value = float(divided(over.sum(), under.sum()))
     if np.isnan(value):
         return Fact(metric.label, "none")
@@ -141,17 +177,23 @@ def _fact(run: RunColumns, metric: Metric, episodes: Sequence[Episode]) -> Fact:
 
 def _notes(run: RunColumns, behind: Background) -> list[str]:
     notes = [*behind.notes, *map(str, run.manifest.get("announcements", ()))]
+    if str(run.manifest["config"].get("records")).startswith("sample"):
+        wanted = run.manifest["config"]["episodes"]
+        notes.insert(0, f"The charts are about a sample: {len(run.episodes):,} of {wanted:,} episodes.")
     if run.complete:
         return notes
     ended = f"{len(run.ended):,} of {run.manifest['config'].get('episodes', '?')} episodes ended"
     return [f"The run is not complete: {ended}. {continue_with('run', run.directory)}", *notes]
 
 
-def _rankings(run: RunColumns, behind: Background) -> list[Table]:
-    if not len(run.rating):
+def _rankings(run: RunColumns, sums: RunSums, behind: Background) -> list[Table]:
+    if not sums.ratings:
         return []
-    counts = np.bincount(run.item, minlength=len(run.titles))
-    means = divided(np.bincount(run.item, weights=run.rating, minlength=len(run.titles)), counts)
+    pairs = sums.pairs
+    counts, totals = (
+        np.bincount(pairs.item, values, minlength=len(run.titles)) for values in (pairs.count, pairs.total)
+    )
+    means = divided(totals, counts)
     enough = _ENOUGH if (counts >= _ENOUGH).sum() >= 2 * _MOST else 1
     rated = np.flatnonzero(counts >= enough)
     titles = list(run.titles.values())
@@ -159,7 +201,7 @@ def _rankings(run: RunColumns, behind: Background) -> list[Table]:
     tables = []
     for title, keys in (("Most liked", -means), ("Least liked", means)):
         order = rated[np.lexsort((rated, -counts[rated], keys[rated]))][:_MOST]
-        rows = [(legible(titles[one]), f"{means[one]:.2f}", f"{counts[one]:,}") for one in order.tolist()]
+        rows = [(legible(titles[one]), f"{means[one]:.2f}", f"{int(counts[one]):,}") for one in order.tolist()]
         caption = f"Of {items} with at least {enough} {'rating' if enough == 1 else 'ratings'}."
         tables.append(Table(title, ("title", "mean rating", "ratings"), rows, caption))
     return tables

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from emosim_core.evaluation.columns import Episode, Numbered, RunColumns
+from emosim_core.evaluation.columns import Episode, EpisodeTable, Numbered, RunColumns
 from emosim_core.llm.prompts.fencing import legible
 from emosim_core.model.emotion import AROUSAL_NAMES, VALENCE_NAMES, describe_mood
 from emosim_core.runs.transcript import Exchanges
@@ -109,13 +109,13 @@ class Stories:
             self._titles.append(legible(item["title"]))
         return number
 
-    def index(self, run: RunColumns) -> str:
-        """What a page needs to list, search and filter all episodes of the run, as :func:`packed` leaves it."""
+    def index(self, run: RunColumns, told: EpisodeTable) -> str:
+        """What a page needs to list, search and filter the episodes that are told, as :func:`packed` leaves it."""
         for number in sorted(self._open):
             self._close(number)
         self._pack()
         end_reasons = Numbered()
-        episodes = run.episodes
+        episodes = list(told)
         return packed(
             {
                 "users": [

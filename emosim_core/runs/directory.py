@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,6 +13,7 @@ from pydantic import BaseModel
 from emosim_core.data.files import write_all
 from emosim_core.errors import RunError
 from emosim_core.hooks import Registry
+from emosim_core.runs.blocks import BLOCKS
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
 from emosim_core.runs.manifest import begin_job, check_same
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY
@@ -36,11 +38,6 @@ class _Lines:
         self._old: BinaryIO | None = None
         self._new: BinaryIO | None = None
         self._checked = 0
-
-    @property
-    def opened(self) -> bool:
-        """Whether the file was opened."""
-        return self._old is not None
 
     def write(self, lines: Sequence[bytes], what: str | None) -> None:
         """Append lines, or compare them with those that are there.
@@ -117,6 +114,7 @@ class RunDirectory:
 
     Args:
         resume: whether it must exist already, or must not; a job directory knows.
+        lines: whether the steps are written as JSON lines, which this object does; else somebody else writes them.
 
     Attributes:
         job: the claim on the directory, which this object holds from the beginning on.
@@ -125,12 +123,13 @@ class RunDirectory:
         RunError: it exists without ``resume``, or does not with it, or cannot be made, or another process writes it.
     """
 
-    def __init__(self, place: Path | JobDirectory, resume: bool = False) -> None:
+    def __init__(self, place: Path | JobDirectory, resume: bool = False, lines: bool = True) -> None:
         self.job = job_directory(place, "run", resume)
         self.job.claim()
         self.path = self.job.path
         self._records = _Lines(self.path / INTERACTIONS, self.job.resume)
         self._transcript = _Lines(self.path / TRANSCRIPT, self.job.resume, compared)
+        self._lines, self._stepped = lines, False
 
     def begin(self, manifest: Mapping[str, Any], model: type[BaseModel], registry: Registry) -> None:
         """Write the manifest; of a run that is resumed, check that it is the same, and write what may change.
@@ -140,7 +139,8 @@ class RunDirectory:
         """
 
         def check(stored: Mapping[str, Any]) -> None:
-            check_same(self.path, stored, manifest, _MAY_DIFFER, model)
+            config = {"records": "jsonl", **stored["config"]}  # what runs wrote before there was a choice
+            check_same(self.path, {**stored, "config": config}, manifest, _MAY_DIFFER, model)
 
         try:
             begin_job(self.job, manifest, (model,), registry, check)
@@ -161,9 +161,10 @@ class RunDirectory:
         Raises:
             RunError: the disk is full or a file cannot be written, or a line differs on resuming.
         """
-        if whole:
+        self._stepped |= whole
+        if whole and self._lines:
             self._records.write(records, "step")
-        last = self._records.at_end()
+        last = not self._lines or self._records.at_end()
         if exchanges and (whole or last):
             self._transcript.write(exchanges, None if last else "exchange with the language model")
 
@@ -180,9 +181,10 @@ class RunDirectory:
     def abandon(self) -> None:
         """Close the files; what was written stays, but a run that has not taken a step leaves nothing behind."""
         self.close()
-        if self.job.resume or self._records.opened:
+        if self.job.resume or self._stepped:
             self.job.release()
         else:
+            shutil.rmtree(self.path / BLOCKS, ignore_errors=True)
             self.job.discard(MANIFEST)
 
     def close(self) -> None:

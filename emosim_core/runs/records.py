@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from emosim_core.errors import RunError
-from emosim_core.model.emotion import AROUSAL_NAMES, VALENCE_NAMES
 from emosim_core.runs import schemas
+from emosim_core.runs.blocks import BLOCKS, RunBlocks
 from emosim_core.runs.reading import check, check_format, lines_of, parse, read_line, read_object
 from emosim_core.runs.transcript import read_transcript
 from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import with_article
-from emosim_core.simulation.assembly import World
-from emosim_core.simulation.engine import Step
 
 INTERACTIONS = "interactions.jsonl"
 MANIFEST = "manifest.json"
@@ -34,84 +32,21 @@ FORMAT = 2
 """Format of the files of a job that this version writes and reads."""
 
 
-def plain(value: float) -> float | int | None:
-    """A number for JSON: whole ones without a decimal point, NaN as None."""
-    if value != value:
-        return None
-    return int(value) if value == int(value) else round(value, 6)
-
-
-def step_records(world: World, step: Step, numbers: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
-    """One step of several users, each as a line of interactions.jsonl holds it.
-
-    Args:
-        numbers: of each row its episode and the number of its step, from 1.
-
-    Returns:
-        For each row ``episode``, ``step`` (from 1), ``user``; ``recommended``, for each item of the slate its id,
-        ``title``, ``raw_rating`` by the rater (null if it failed), ``reason``, ``probabilities`` where a model gives
-        them, whether it was ``consumed``, and if so ``rating`` (the rating after perturbation), how many ``times``,
-        ``valence`` and ``arousal``; ``retrieved``, the memories retrieved for it; ``reward``; ``mood`` after the
-        step; ``end_reason``, why the episode ended, or null.
-    """
-    items, titles, users = world.catalog.items, world.catalog.titles, world.population.users
-    # Whole arrays become lists at once: a number taken out of an array costs more than all else that is done with it.
-    slates = zip(
-        step.actions.tolist(), step.raw_ratings.tolist(), step.consumed.tolist(), step.ratings.tolist(),
-        step.times.tolist(), step.codes.tolist(),
-        step.retrieved_items.tolist(), step.retrieved_ratings.tolist(), strict=True,
-    )  # fmt: skip
-    moods, rewards = step.moods.tolist(), step.rewards.tolist()
-    records = []
-    for row, (slate, user) in enumerate(zip(slates, step.users.tolist(), strict=True)):
-        recommended = []
-        for place, parts in enumerate(zip(*slate, strict=True)):
-            item, raw, consumed, rating, times, code, memories, retrieved = parts
-            one: dict[str, Any] = {
-                "item": items[item].id,
-                "title": titles[item],
-                "raw_rating": plain(raw),
-                "reason": step.reason(row, place),
-                "consumed": consumed,
-            }
-            if shares := step.probabilities(row, place):
-                one["probabilities"] = {label: round(share, 4) for label, share in shares.items()}
-            if consumed:
-                one["rating"] = plain(rating)
-                one["times"] = times
-                one["valence"] = VALENCE_NAMES[code // 3]
-                one["arousal"] = AROUSAL_NAMES[code % 3]
-            one["retrieved"] = [
-                {"item": items[past].id, "title": titles[past], "rating": plain(rated)}
-                for past, rated in zip(memories, retrieved, strict=True)
-                if rated == rated
-            ]
-            recommended.append(one)
-        episode, number = numbers[row]
-        records.append(
-            {
-                "episode": episode,
-                "step": number,
-                "user": users[user].id,
-                "recommended": recommended,
-                "reward": plain(rewards[row]),
-                "mood": [round(moods[row][0], 4), round(moods[row][1], 4)],
-                "end_reason": step.end_reason(row),
-            }
-        )
-    return records
-
-
 def read_records(directory: Path) -> Iterator[dict[str, Any]]:
-    """All steps of a run in the order in which they were written; a line in flight when it was killed is left out.
+    """All steps of a run in the order in which they were written; what was in flight when it was killed is left out.
 
-    Each is what :func:`step_records` makes, and the steps of an episode are in order, the first with its user. What
-    is read to its end is what the summary says, if the run is complete.
+    Each is what :func:`~emosim_core.runs.steps.records_of` makes, and the steps of an episode are in order, the first
+    with its user. What is read to its end is what the summary says, if the run is complete. Of a run that kept a
+    sample of its episodes, these are all that there are.
 
     Raises:
-        RunError: there is no such file, a line is not a step, or lines are missing or do not belong together; names
-            the line.
+        MissingDependencyError: the records are Parquet, and pyarrow is not installed.
+        RunError: there are no records, one is not a step, or some are missing or do not belong together; names the
+            line or the file.
     """
+    if (blocks := open_blocks(directory)) is not None:
+        yield from blocks.records()
+        return
     path = directory / INTERACTIONS
     begun = (directory / MANIFEST).exists()
     most = run_manifest(directory)["config"]["episodes"] if begun else None
@@ -127,6 +62,71 @@ def read_records(directory: Path) -> Iterator[dict[str, Any]]:
         order.take(where, record, line)
         yield record
     order.check(path, directory)
+
+
+def open_blocks(directory: Path) -> RunBlocks | None:
+    """The steps of a run as columns; None of one whose records are JSON lines.
+
+    Raises:
+        MissingDependencyError: pyarrow is not installed.
+        RunError: the run keeps no steps, or its summary tells of others than there are.
+    """
+    if (directory / INTERACTIONS).exists() or not (directory / MANIFEST).exists():
+        return None
+    kind = run_manifest(directory)["config"].get("records")
+    if kind == "none":
+        raise RunError(
+            f"{directory} was made with --records none: it has a summary and no steps. Make it again with --records "
+            "parquet or jsonl"
+        )
+    if kind in (None, "jsonl") or not (directory / BLOCKS).is_dir():
+        return None
+    blocks = RunBlocks(directory)
+    if (directory / SUMMARY).exists() and (summary := read_summary(directory))["complete"]:
+        tallies = list(blocks.tallies())
+        episodes = sum(count for tally in tallies for _, count in tally["lengths"])
+        steps = sum(tally["steps"] for tally in tallies)
+        for what, count, expected in (
+            ("episodes that ended", episodes, summary["episodes"]),
+            ("steps", steps, summary["steps"]),
+        ):
+            if count != expected:
+                raise RunError(
+                    f"{directory / BLOCKS} has {count:,} {what}, {SUMMARY} says {expected:,}; a block is missing or "
+                    "damaged"
+                )
+    return blocks
+
+
+def records_of_episode(directory: Path, episode: int) -> Iterator[dict[str, Any]]:
+    """The steps of one episode; errors as of :func:`read_records`."""
+    if (blocks := open_blocks(directory)) is not None:
+        yield from blocks.records(lambda numbers: numbers == episode)
+    else:
+        yield from (record for record in read_records(directory) if record["episode"] == episode)
+
+
+def progress_of(directory: Path) -> tuple[int, int]:
+    """How far a run has come: episodes that ended, and steps; errors as of :func:`read_records`."""
+    if run_manifest(directory)["config"].get("records") == "none":
+        return 0, 0  # such a run begins again from its start
+    if (blocks := open_blocks(directory)) is not None:
+        tallies = list(blocks.tallies())
+        return sum(n for tally in tallies for _, n in tally["lengths"]), sum(tally["steps"] for tally in tallies)
+    ended = steps = 0
+    for record in read_records(directory):
+        steps += bool(record["recommended"])
+        ended += record["end_reason"] is not None
+    return ended, steps
+
+
+def check_records(directory: Path) -> None:
+    """See that the records of a run can be read to their end, if it keeps any; errors as of :func:`read_records`."""
+    if run_manifest(directory)["config"].get("records") == "none":
+        return
+    blocks = open_blocks(directory)
+    for _ in read_records(directory) if blocks is None else blocks.steps():
+        pass
 
 
 class _Order:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import index
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emosim_core.components.base import (
     BeginRequest,
@@ -24,18 +23,48 @@ from emosim_core.data import json_text
 from emosim_core.errors import ConfigurationError, EmoSimError, LLMBudgetError, LLMError, PluginError, RatingError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.faults import fault
+from emosim_core.model import User
+from emosim_core.model.arrays import Floats, Ints
+from emosim_core.runs.blocks import INSTALL_PARQUET, BlockFiles, BlockWriter, block_files, has_pyarrow, need_pyarrow
 from emosim_core.runs.directory import RunDirectory
 from emosim_core.runs.job import JobDirectory
 from emosim_core.runs.manifest import make_manifest
-from emosim_core.runs.records import step_records
+from emosim_core.runs.steps import Labels, Steps, four_decimals, joined, out_of_items, records_of, steps_of
 from emosim_core.runs.summary import Episode, Tally
 from emosim_core.runs.transcript import Transcript
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import RunConfig
-from emosim_core.simulation.engine import OUT_OF_ITEMS, Engine, Step
+from emosim_core.simulation.engine import Engine, Step
 
 _MOST_PUT_OFF = 1000
 """Episodes that may wait because their user is in another one; beyond, slots stay empty for a while."""
+
+
+JSON_LINES = "jsonl"
+
+LARGE = 10_000
+"""Episodes above which a run writes Parquet, if that is installed and nothing else is chosen."""
+
+
+def with_records(config: RunConfig) -> tuple[RunConfig, list[str]]:
+    """A configuration that says how the steps are written, and what to tell its user of that.
+
+    Raises:
+        MissingDependencyError: it chooses Parquet, and pyarrow is not installed.
+    """
+    if config.records is None:
+        large, parquet = config.episodes > LARGE, has_pyarrow()
+        notes = []
+        if large and parquet:
+            notes = [
+                f"more than {LARGE:,} episodes: records are written as Parquet; --records jsonl writes JSON lines."
+            ]
+        elif large:
+            notes = [f"records are written as JSON lines; Parquet would be faster and smaller: {INSTALL_PARQUET}"]
+        return config.model_copy(update={"records": "parquet" if large and parquet else JSON_LINES}), notes
+    if config.records not in (JSON_LINES, "none"):
+        need_pyarrow(f"--records {config.records}")
+    return config, []
 
 
 class Run:
@@ -61,19 +90,22 @@ class Run:
         if config.num_envs is None:
             with world.blaming("rater"):
                 config = config.model_copy(update={"num_envs": index(world.rater.batch_size)})
+        config, notes = with_records(config)
         self.config = config
         resolved = world.registry.resolve("policy", config.policy, world.domain.name)
         self.policy: Policy = resolved.build(Policy)
-        self.world: World = replace(world, parts={**world.parts, "policy": resolved.describe()})
+        announcements = [*world.announcements, *notes]
+        parts = {**world.parts, "policy": resolved.describe()}
+        self.world: World = replace(world, parts=parts, announcements=announcements)
         self._batch = min(config.num_envs or 1, config.episodes)
         with self.world.blaming("policy"):
             shown = index(self.policy.history_length)
         self.engine = Engine(self.world, self._batch, shared_memory=True, history_length=shown)
-        parts = self.engine.observation_parts
-        if missing := [part for part in self.policy.observes if part not in parts]:
+        observed = self.engine.observation_parts
+        if missing := [part for part in self.policy.observes if part not in observed]:
             raise ConfigurationError(
                 f"{self.world.label('policy')} reads {missing[0]!r}, which the "
-                f"{self.world.label('observation')} leaves out; it has {', '.join(parts)}. Choose another with "
+                f"{self.world.label('observation')} leaves out; it has {', '.join(observed)}. Choose another with "
                 "--observation, such as full"
             )
         with self.world.blaming("policy"):
@@ -86,16 +118,37 @@ class Run:
                     history_length=self.engine.history_length,
                 )
             )
-        self.directory = RunDirectory(directory, resume)
+        self.directory = RunDirectory(directory, resume, lines=config.records == JSON_LINES)
         self.manifest = make_manifest(self.world, config)
         self.directory.begin(self.manifest, RunConfig, self.world.registry)
-        self.tally = Tally(self.world)
+        catalog, users = self.world.catalog, self.world.population.users
+        ids = [item.id for item in catalog.items]
+        self._labels = Labels(ids, catalog.titles, [user.id for user in users], self.engine.end_reasons)
+        whole = config.keep_memory or world.rater.uses_llm or type(self.policy).learn is not Policy.learn
+        self._blocks = block_files(self.world, self._labels, config, self.directory.path, whole)
+        self._tally = Tally(self.world)
+        self._part = self._tally if self._blocks is None else Tally(self.world)
+        self._block: BlockWriter | None = None
+        self._terms: Sequence[str] = () if self._blocks is None else self._blocks.terms
         self._transcript = Transcript()
-        self._playing: dict[int, Episode] = {}
-        self._begun = 0
+        self._slots = _Slots(self._batch)
+        self._begun = self._end = 0
         self._put_off: deque[tuple[int, int]] = deque()
+        hook = self.world.registry.hook
+        self._steps_observed = bool(hook.emosim_step_recorded.get_hookimpls())
+        self._episodes_observed = bool(hook.emosim_episode_ended.get_hookimpls())
 
-    def run(self, on_episode: Callable[[Episode], None] = lambda episode: None) -> dict[str, Any]:
+    @property
+    def steps(self) -> int:
+        """Steps so far, those included that were there when a run was resumed."""
+        return self._tally.steps + (self._part.steps if self._part is not self._tally else 0)
+
+    @property
+    def episodes(self) -> int:
+        """Episodes that have ended so far, those included that were there when a run was resumed."""
+        return self._tally.episodes + (self._part.episodes if self._part is not self._tally else 0)
+
+    def run(self, on_episode: Callable[[Episode], None] | None = None) -> dict[str, Any]:
         """Simulate all episodes.
 
         Args:
@@ -114,17 +167,17 @@ class Run:
         with self.directory.job:
             return self._play(on_episode)
 
-    def _play(self, on_episode: Callable[[Episode], None]) -> dict[str, Any]:
+    def _play(self, on_episode: Callable[[Episode], None] | None) -> dict[str, Any]:
         started = time.perf_counter()
         try:
             self._notify("emosim_run_started", directory=str(self.directory.path), manifest=self.manifest)
-            self._fill_slots(range(self._batch))
-            while self._playing:
-                for episode in self._step_all():
-                    on_episode(episode)
+            if self._blocks is None:
+                self._play_episodes(0, self.config.episodes, on_episode)
+            else:
+                self._play_blocks(self._blocks, on_episode)
         except (KeyboardInterrupt, LLMError, RatingError) as error:
-            if self.tally.steps or isinstance(error, KeyboardInterrupt | LLMBudgetError):
-                self.directory.finish(self.tally.summary(time.perf_counter() - started, complete=False))
+            if self.steps or isinstance(error, KeyboardInterrupt | LLMBudgetError):
+                self.directory.finish(self._tally.summary(time.perf_counter() - started, complete=False))
             else:
                 self.directory.abandon()
             raise
@@ -133,10 +186,32 @@ class Run:
             raise
         finally:
             self.world.close()
-        summary = self.tally.summary(time.perf_counter() - started, complete=True)
+        summary = self._tally.summary(time.perf_counter() - started, complete=True)
         self.directory.finish(summary)
         self._notify("emosim_run_ended", directory=str(self.directory.path), summary=summary)
         return summary
+
+    def _play_blocks(self, blocks: BlockFiles, on_episode: Callable[[Episode], None] | None) -> None:
+        """Simulate the blocks that are not there yet."""
+        blocks.begin()
+        for number, (first, end) in enumerate(blocks.ranges):
+            state = blocks.read(number)
+            if state is None:
+                with blocks.writing(number) as self._block:
+                    self._play_episodes(first, end, on_episode)
+                    state = self._part.state()
+                    self._block.finish((first, end), state)
+                self._part = Tally(self.world)
+            self._tally.add(state)
+
+    def _play_episodes(self, first: int, end: int, on_episode: Callable[[Episode], None] | None) -> None:
+        """Simulate the episodes from ``first`` to the one before ``end``."""
+        self._begun, self._end = first, end
+        self._fill_slots(range(self._batch))
+        while self._slots.going.any():
+            for episode in self._step_all(on_episode is not None):
+                if on_episode is not None:
+                    on_episode(episode)
 
     def _notify(self, hook: str, **what: Any) -> None:
         try:
@@ -152,33 +227,29 @@ class Run:
         """Begin a waiting episode in each of ``slots``, as long as there are any that may begin."""
         begun: list[tuple[int, int, int]] = []
         for slot in slots:
-            chosen = self._next_episode()
+            chosen = self._next_episode(begun)
             if chosen is None:
                 break
-            episode, user_index = chosen
-            user = self.world.population.users[user_index]
-            mood = (round(user.baseline_valence, 4), round(user.baseline_arousal, 4))
-            self._playing[slot] = Episode(episode, user_index, user.name, user.id, mood=mood)
-            begun.append((slot, episode, user_index))
+            begun.append((slot, *chosen))
         if begun:
-            rows = np.array([slot for slot, _, _ in begun])
-            seeds = [self.config.seed] * len(begun)
-            self.engine.begin(rows, seeds, [e for _, e, _ in begun], [p for _, _, p in begun])
+            rows, episodes, users = (np.array(column) for column in zip(*begun, strict=True))
+            self._slots.begin(rows, episodes, users, four_decimals(self.world.population.baselines[users]))
+            self.engine.begin(rows, [self.config.seed] * len(begun), episodes.tolist(), users.tolist())
             with self.world.blaming("policy"):
                 self.policy.begin(BeginRequest(rows=rows), self.engine.policy_draws(rows))
 
-    def _next_episode(self) -> tuple[int, int] | None:
+    def _next_episode(self, begun: Sequence[tuple[int, int, int]]) -> tuple[int, int] | None:
         """The next episode, as number and user. Who remembers earlier episodes lives them one after another."""
         busy: set[int] = set()
         if self.config.keep_memory:
-            busy = {episode.user_index for episode in self._playing.values()}
+            busy = {*self._slots.user[self._slots.going].tolist(), *(user_index for _, _, user_index in begun)}
             for place, (_, user_index) in enumerate(self._put_off):
                 if user_index not in busy:
                     chosen = self._put_off[place]
                     del self._put_off[place]
                     return chosen
                 busy.add(user_index)
-        while self._begun < self.config.episodes and len(self._put_off) < _MOST_PUT_OFF:
+        while self._begun < self._end and len(self._put_off) < _MOST_PUT_OFF:
             episode = self._begun
             user_index = self.engine.user_of(self.config.seed, episode)
             self._begun += 1
@@ -187,29 +258,31 @@ class Run:
             self._put_off.append((episode, user_index))
         return None
 
-    def _step_all(self) -> list[Episode]:
-        """One step of every episode that is going on; the episodes that it ended."""
-        rows = np.array(sorted(self._playing))
-        with self.world.blaming("policy"):
-            request = RecommendationRequest(rows=rows, observations=self.engine.observe(rows))
-            actions = self.policy.recommend_batch(request, self.engine.policy_draws(rows))
-            actions = np.asarray(actions, dtype=np.intp)
-        expected, items, strange = (len(rows), self.config.slate), len(self.world.catalog), ""
-        if actions.shape != expected:
-            strange = f"an array of the shape {actions.shape}; expected {expected}"
-        elif (actions >= items).any():
-            strange = f"the item {int(actions.max())}; the catalog has {items}, from 0 on"
-        if strange:
-            raise PluginError(f"{self.world.label('policy')} recommended {strange}")
+    def _step_all(self, wanted: bool) -> list[Episode]:
+        """One step of every episode that is going on; the episodes that it ended, where they are wanted."""
+        slots = self._slots
+        everyone = bool(slots.going.all())
+        rows = self.engine.all_rows if everyone else np.flatnonzero(slots.going)
+        actions = self._recommended(rows, everyone)
         going = (actions >= 0).all(axis=1)
-        records = [self._out_of_items(row) for row in rows[~going].tolist()]
-        exchanges: list[bytes] = []
-        ended = rows[~going].tolist()
+        all_going = bool(going.all())
+        gone = rows[:0] if all_going else rows[~going]
+        parts = []
+        if len(gone):
+            slots.end_code[gone] = end = len(self.engine.end_reasons) - 1
+            number = slots.steps[gone] + 1
+            parts.append(
+                out_of_items(slots.number[gone], number, slots.user[gone], slots.moods[gone], end, self._terms)
+            )
+        step, exchanges = None, list[bytes]()
         if going.any():
             try:
-                step = self.engine.step(actions[going], rows[going])
+                if all_going:
+                    step = self.engine.step(actions, None if everyone else rows)
+                else:
+                    step = self.engine.step(actions[going], rows[going])
             except (LLMError, RatingError):
-                if self.tally.steps:  # else the run leaves nothing behind
+                if self.steps:  # else the run leaves nothing behind
                     self.directory.write([], self._exchanges(rows, actions), whole=False)
                 raise
             exchanges = self._exchanges(rows, actions)
@@ -220,59 +293,138 @@ class Run:
                         rows=step.rows, actions=step.actions, ratings=step.ratings, rewards=step.rewards, ended=over
                     )
                 )
-            records.extend(self._records(step))
-            ended.extend(step.rows[over].tolist())
-        self.directory.write([json_text.line(record) for record in records], exchanges)
-        for record in records:
-            self._notify("emosim_step_recorded", record=record)
-        self.engine.end(np.array(ended, dtype=np.intp))
-        finished = [self._playing.pop(slot) for slot in sorted(ended)]
-        for episode in finished:
-            self.tally.ended(episode)
-            self._notify("emosim_episode_ended", episode=episode.record())
-        if finished:
-            self._fill_slots([slot for slot in range(self._batch) if slot not in self._playing])
-        return finished
+            moods = four_decimals(step.moods)
+            slots.step(step, moods)
+            self._count(step)
+            parts.append(steps_of(step, slots.number[step.rows], slots.steps[step.rows], moods, self._terms))
+            gone = np.sort(np.concatenate([gone, step.rows[over]]))
+        self._write(joined(parts), len(parts[0]) if step is None or len(parts) > 1 else 0, step, exchanges)
+        self.engine.end(gone)
+        return self._ended(gone, wanted)
 
-    def _exchanges(self, rows: NDArray[np.intp], actions: NDArray[np.intp]) -> list[bytes]:
+    def _recommended(self, rows: Ints, everyone: bool) -> Ints:
+        """What the policy recommends, shape ``(R, S)``; a PluginError where that is no slate of the catalog."""
+        with self.world.blaming("policy"):
+            request = RecommendationRequest(rows=rows, observations=self.engine.observe(None if everyone else rows))
+            actions = self.policy.recommend_batch(request, self.engine.policy_draws(rows))
+            actions = np.asarray(actions, dtype=np.intp)
+        expected, items, strange = (len(rows), self.config.slate), len(self.world.catalog), ""
+        if actions.shape != expected:
+            strange = f"an array of the shape {actions.shape}; expected {expected}"
+        elif (actions >= items).any():
+            strange = f"the item {int(actions.max())}; the catalog has {items}, from 0 on"
+        if strange:
+            raise PluginError(f"{self.world.label('policy')} recommended {strange}")
+        return actions
+
+    def _exchanges(self, rows: Ints, actions: Ints) -> list[bytes]:
         """Lines of the transcript: what the rater requested of a language model in the step under way."""
-        slates = dict(zip(rows.tolist(), actions.tolist(), strict=True))
-        rated = self.engine.rated_rows.tolist()
+        rated = self.engine.rated_rows
         lines: list[bytes] = []
         with self.world.blaming("rater"):
-            for one in self.world.rater.exchanges() if rated else ():
-                episode = self._playing[rated[one.row]]
-                item = self.world.catalog.items[slates[rated[one.row]][one.place]].id
-                lines += self._transcript.lines(one, episode.number, episode.steps + 1, episode.user, item)
+            exchanges = self.world.rater.exchanges() if len(rated) else ()
+            slates = dict(zip(rows.tolist(), actions.tolist(), strict=True)) if exchanges else {}
+            for one in exchanges:
+                slot = int(rated[one.row])
+                item = self.world.catalog.items[slates[slot][one.place]].id
+                episode, step = int(self._slots.number[slot]), int(self._slots.steps[slot]) + 1
+                user = self.world.population.users[int(self._slots.user[slot])].id
+                lines += self._transcript.lines(one, episode, step, user, item)
         return lines
 
-    def _records(self, step: Step) -> list[dict[str, Any]]:
-        episodes = [self._playing[slot] for slot in step.rows.tolist()]
-        for episode in episodes:
-            episode.steps += 1
-        records = step_records(self.world, step, [(episode.number, episode.steps) for episode in episodes])
-        self.tally.steps += len(records)
+    def _count(self, step: Step) -> None:
+        """Add a step to the tally."""
+        tally = self._part
+        tally.steps += len(step.rows)
         # Who was interrupted was not asked: that is no failed rating.
-        self.tally.failed += int(np.isnan(step.raw_ratings[step.answered >= 0]).sum())
-        rewards, ratings, actions = step.rewards.tolist(), step.ratings.tolist(), step.actions.tolist()
-        for row, place in zip(*(places.tolist() for places in np.nonzero(step.consumed)), strict=True):
-            episodes[row].ratings.append(ratings[row][place])
-            self.tally.consumed(actions[row][place], ratings[row][place])
-        for episode, record, reward in zip(episodes, records, rewards, strict=True):
-            episode.reward += reward
-            episode.mood = tuple(record["mood"])
-            if record["end_reason"]:
-                episode.end_reason = record["end_reason"]
-        return [self._with_profile(episode, record) for episode, record in zip(episodes, records, strict=True)]
+        tally.failed += int(np.isnan(step.raw_ratings[step.answered >= 0]).sum())
+        tally.consumed(step.actions[step.consumed], step.ratings[step.consumed])
 
-    def _out_of_items(self, slot: int) -> dict[str, Any]:
-        episode = self._playing[slot]
-        episode.end_reason = OUT_OF_ITEMS
-        record = {"episode": episode.number, "step": episode.steps + 1, "user": episode.user, "recommended": []}
-        record |= {"reward": 0, "mood": list(episode.mood), "end_reason": OUT_OF_ITEMS}
-        return self._with_profile(episode, record)
+    def _write(self, steps: Steps, gone: int, step: Step | None, exchanges: list[bytes]) -> None:
+        """Write steps down, of which the first ``gone`` rows are of episodes that ran out of items."""
+        slate = self.config.slate
 
-    def _with_profile(self, episode: Episode, record: dict[str, Any]) -> dict[str, Any]:
-        if record["step"] == 1:
-            record["user_profile"] = self.world.population.users[episode.user_index].model_dump(mode="json")
-        return record
+        def reason(row: int) -> str:
+            return "" if step is None or row < gone else step.reason(*divmod(row - gone, slate))
+
+        def probabilities(row: int) -> Mapping[str, float]:
+            return {} if step is None or row < gone else step.probabilities(*divmod(row - gone, slate))
+
+        records = []
+        if self._steps_observed or self.config.records == JSON_LINES:
+            records = records_of(steps, self._labels, reason, probabilities)
+            for record, user_index in zip(records, steps.user[steps.place == 0].tolist(), strict=True):
+                if record["step"] == 1:
+                    record["user_profile"] = self.world.population.users[user_index].model_dump(mode="json")
+        self.directory.write([json_text.line(record) for record in records], exchanges)
+        if self._block is not None:
+            self._block.write(steps, reason, probabilities)
+        if self._steps_observed:
+            for record in records:
+                self._notify("emosim_step_recorded", record=record)
+
+    def _ended(self, rows: Ints, wanted: bool) -> list[Episode]:
+        """The episodes in the slots ``rows`` are over: count them, and begin others."""
+        if not len(rows):
+            return []
+        slots = self._slots
+        reasons = [self.engine.end_reasons[code] for code in slots.end_code[rows].tolist()]
+        self._part.ended(slots.user[rows], slots.steps[rows], slots.rewards[rows], slots.moods[rows], reasons)
+        episodes = []
+        if wanted or self._episodes_observed:
+            users = self.world.population.users
+            for slot, reason in zip(rows.tolist(), reasons, strict=True):
+                episodes.append(slots.episode(slot, users, reason))
+        if self._episodes_observed:
+            for episode in episodes:
+                self._notify("emosim_episode_ended", episode=episode.record())
+        slots.going[rows] = False
+        self._fill_slots(np.flatnonzero(~slots.going).tolist())
+        return episodes
+
+
+class _Slots:
+    """What is going on in the slots of the engine, each an array of the shape ``(slots,)``; moods ``(slots, 2)``.
+
+    ``moods`` are to four decimals; ``rated`` and ``total`` are the number and the sum of ratings of what was consumed.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.going = np.zeros(count, dtype=np.bool_)
+        self.number, self.user, self.steps, self.end_code, self.rated = (
+            np.zeros(count, dtype=np.intp) for _ in range(5)
+        )
+        self.rewards, self.total, self.moods = np.zeros(count), np.zeros(count), np.zeros((count, 2))
+
+    def begin(self, rows: Ints, number: Ints, user: Ints, moods: Floats) -> None:
+        self.going[rows] = True
+        self.number[rows], self.user[rows], self.moods[rows] = number, user, moods
+        for column in (self.steps, self.rewards, self.rated, self.total):
+            column[rows] = 0
+
+    def step(self, step: Step, moods: Floats) -> None:
+        rows = step.rows
+        self.steps[rows] += 1
+        self.rewards[rows] += step.rewards
+        self.moods[rows] = moods
+        self.end_code[rows] = step.end_codes
+        self.rated[rows] += step.consumed.sum(axis=1)
+        for place in range(step.actions.shape[1]):
+            self.total[rows] += np.where(step.consumed[:, place], step.ratings[:, place], 0.0)
+
+    def episode(self, slot: int, users: Sequence[User], end_reason: str) -> Episode:
+        """The episode in a slot that has ended."""
+        user_index = int(self.user[slot])
+        user = users[user_index]
+        return Episode(
+            number=int(self.number[slot]),
+            user_index=user_index,
+            name=user.name,
+            user=user.id,
+            steps=int(self.steps[slot]),
+            reward=float(self.rewards[slot]),
+            rated=int(self.rated[slot]),
+            total=float(self.total[slot]),
+            end_reason=end_reason,
+            mood=(float(self.moods[slot, 0]), float(self.moods[slot, 1])),
+        )

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
 
+from emosim_core.model.arrays import Floats, Ints
 from emosim_core.simulation.assembly import World
+
+_Count = Annotated[int, Field(ge=0, le=2**53)]
 
 MOST = 5
 """Items listed as most and as least liked."""
@@ -18,12 +24,13 @@ ENOUGH = 3
 """Ratings that an item needs to be listed, where enough items have them: one lucky rating shall not top the list."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Episode:
-    """One episode.
+    """One episode that has ended.
 
     Attributes:
-        ratings: ratings of what was consumed, in order.
+        rated: ratings of what was consumed.
+        total: their sum.
         mood: valence and arousal at the end.
     """
 
@@ -33,14 +40,15 @@ class Episode:
     user: str
     steps: int = 0
     reward: float = 0.0
-    ratings: list[float] = field(default_factory=list)
+    rated: int = 0
+    total: float = 0.0
     end_reason: str = ""
     mood: tuple[float, float] = (0.0, 0.0)
 
     @property
     def mean_rating(self) -> float | None:
         """Mean of the ratings; None if nothing was consumed."""
-        return sum(self.ratings) / len(self.ratings) if self.ratings else None
+        return self.total / self.rated if self.rated else None
 
     def record(self) -> dict[str, Any]:
         """The episode as observers get it."""
@@ -56,36 +64,95 @@ class Episode:
         }
 
 
+@with_config(strict=True, allow_inf_nan=False, extra="forbid")
+class TallyState(TypedDict):
+    """What a tally holds, as JSON values: counts of the steps, the ratings and the episodes of a part of a run.
+
+    ``lengths`` has pairs of a length and a count; ``users`` and ``items`` are indices, the latter beside the count and
+    the sum of the ratings of each; ``sums`` are of reward, valence and arousal at the end of episodes.
+    """
+
+    steps: _Count
+    failed: _Count
+    levels: list[_Count]
+    items: list[tuple[_Count, _Count, float]]
+    users: list[_Count]
+    lengths: list[tuple[_Count, _Count]]
+    sums: tuple[float, float, float]
+    end_reasons: dict[str, _Count]
+
+
 class Tally:
-    """Counts that a run's summary is made of."""
+    """Counts that a run's summary is made of, from whole arrays."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._liked_from = world.domain.scale.carry(world.config.emotion.positive)
-        self._levels: Counter[float] = Counter()
-        self._count = np.zeros(len(world.catalog))
+        self._scale = world.domain.scale
+        self._levels = np.zeros(len(self._scale.levels), dtype=np.int64)
+        self._count = np.zeros(len(world.catalog), dtype=np.int64)
         self._total = np.zeros(len(world.catalog))
-        self._episodes: list[tuple[int, float, float, float]] = []
+        self._users = np.zeros(len(world.population), dtype=np.bool_)
+        self._lengths: Counter[int] = Counter()
+        self._sums = np.zeros(3)
         self._end_reasons: Counter[str] = Counter()
-        self._users: set[int] = set()
         self.failed = 0
         self.steps = 0
 
-    def consumed(self, item: int, rating: float) -> None:
-        self._levels[rating] += 1
-        self._count[item] += 1
-        self._total[item] += rating
+    @property
+    def episodes(self) -> int:
+        """Episodes that have ended."""
+        return self._lengths.total()
 
-    def ended(self, episode: Episode) -> None:
-        self._episodes.append((episode.steps, episode.reward, *episode.mood))
-        self._end_reasons[episode.end_reason] += 1
-        self._users.add(episode.user_index)
+    def consumed(self, items: Ints, ratings: Floats) -> None:
+        """Count ratings of what was consumed: indices in the catalog, and levels of the scale; shape ``(n,)``."""
+        level = np.rint((ratings - self._scale.low) / self._scale.step).astype(np.intp)
+        self._levels += np.bincount(level, minlength=len(self._levels))
+        self._count += np.bincount(items, minlength=len(self._count))
+        np.add.at(self._total, items, ratings)
+
+    def ended(self, users: Ints, steps: Ints, rewards: Floats, moods: Floats, end_reasons: Iterable[str]) -> None:
+        """Count episodes that have ended: indices of users, steps and rewards, shape ``(n,)``, moods ``(n, 2)``."""
+        self._users[users] = True
+        self._lengths.update(steps.tolist())
+        self._sums += rewards.sum(), *moods.sum(axis=0)
+        self._end_reasons.update(end_reasons)
+
+    def state(self) -> TallyState:
+        """What it holds, as JSON values that :meth:`add` takes."""
+        rated = np.flatnonzero(self._count)
+        counts, totals = self._count[rated].tolist(), self._total[rated].tolist()
+        return {
+            "steps": self.steps,
+            "failed": self.failed,
+            "levels": self._levels.tolist(),
+            "items": list(zip(rated.tolist(), counts, totals, strict=True)),
+            "users": np.flatnonzero(self._users).tolist(),
+            "lengths": sorted(self._lengths.items()),
+            "sums": (float(self._sums[0]), float(self._sums[1]), float(self._sums[2])),
+            "end_reasons": dict(self._end_reasons),
+        }
+
+    def add(self, state: TallyState) -> None:
+        """Count what another tally of the same world holds; a ValueError or an IndexError where it is of another."""
+        self.steps += state["steps"]
+        self.failed += state["failed"]
+        self._levels += state["levels"]
+        for item, count, total in state["items"]:
+            self._count[item] += count
+            self._total[item] += total
+        self._users[state["users"]] = True
+        self._lengths.update(dict(state["lengths"]))
+        self._sums += state["sums"]
+        self._end_reasons.update(state["end_reasons"])
 
     def summary(self, seconds: float, complete: bool) -> dict[str, Any]:
-        rated = sum(self._levels.values())
-        table = np.array(self._episodes, dtype=np.float64).reshape(-1, 4)
-        lengths, rewards, valences, arousals = (column if len(table) else np.array([np.nan]) for column in table.T)
-        liked = sum(count for level, count in self._levels.items() if level >= self._liked_from)
+        """The summary, as summary.json holds it."""
+        episodes, levels = self.episodes, self._scale.levels
+        rated = int(self._levels.sum())
+        liked = int(self._levels[levels >= self._scale.carry(self._world.config.emotion.positive)].sum())
+        lengths = np.array(sorted(self._lengths), dtype=np.int64)
+        lengths = np.repeat(lengths, [self._lengths[length] for length in lengths.tolist()])
+        reward, valence, arousal = (_mean(total, episodes) for total in self._sums.tolist())
         most_liked, least_liked = self._rankings()
         return {
             "complete": complete,
@@ -95,28 +162,23 @@ class Tally:
             "language_model": self._world.model or None,
             "answered_by": self._world.answered_by,
             "usage": dict(self._world.rater.usage()) or None,
-            "episodes": len(table),
-            "users": len(self._users),
+            "episodes": episodes,
+            "users": int(self._users.sum()),
             "steps": self.steps,
             "ratings": rated,
             "failed_ratings": self.failed,
-            "scale": str(self._world.domain.scale),
-            "mean_rating": _rounded(
-                sum(level * count for level, count in self._levels.items()) / rated if rated else np.nan
-            ),
-            "share_liked": _rounded(liked / rated if rated else np.nan),
-            "rating_counts": {
-                self._world.domain.scale.format(level): self._levels.get(level, 0)
-                for level in self._world.domain.scale.levels.tolist()
-            },
-            "mean_reward": _rounded(rewards.mean()),
+            "scale": str(self._scale),
+            "mean_rating": _mean(float(levels @ self._levels), rated),
+            "share_liked": _mean(liked, rated),
+            "rating_counts": dict(zip(map(self._scale.format, levels.tolist()), self._levels.tolist(), strict=True)),
+            "mean_reward": reward,
             "episode_length": {
-                "mean": _rounded(lengths.mean()),
-                "median": _rounded(np.median(lengths)),
-                "longest": int(lengths.max()) if len(table) else None,
+                "mean": _mean(int(lengths.sum()), episodes),
+                "median": float(np.median(lengths)) if episodes else None,
+                "longest": int(lengths[-1]) if episodes else None,
             },
             "end_reasons": dict(self._end_reasons.most_common()),
-            "mood_at_end": {"valence": _rounded(valences.mean()), "arousal": _rounded(arousals.mean())},
+            "mood_at_end": {"valence": valence, "arousal": arousal},
             "most_liked": most_liked,
             "least_liked": least_liked,
             "seconds": round(seconds, 3),
@@ -137,12 +199,12 @@ class Tally:
             {
                 "item": self._world.catalog.items[index].id,
                 "title": self._world.catalog.titles[index],
-                "mean_rating": _rounded(self._total[index] / self._count[index]),
+                "mean_rating": _mean(self._total[index], self._count[index]),
                 "ratings": int(self._count[index]),
             }
             for index in order.tolist()
         ]
 
 
-def _rounded(value: float | np.floating) -> float | None:
-    return None if np.isnan(value) else round(float(value), 4)
+def _mean(total: float, count: int) -> float | None:
+    return round(float(total) / int(count), 4) if count else None

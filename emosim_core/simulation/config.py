@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from emosim_core.data.places import read_document
 from emosim_core.errors import ConfigurationError
@@ -138,6 +138,27 @@ class RunConfig(EnvironmentConfig):
         unset="16",
     )
     seed: int = option(42, "Seed of all random numbers.", ge=0, le=2**63 - 1)
+    records: str | None = option(
+        None,
+        "How the steps are written: jsonl, parquet (the faster, smaller one), sample:S for parquet of a fraction S of "
+        "the episodes, or none for the summary alone.",
+        unset="jsonl; above 10,000 episodes parquet, if pyarrow is installed",
+        rare=True,
+        harmless=True,
+    )
+
+    @field_validator("records")
+    @classmethod
+    def _known_records(cls, value: str | None) -> str | None:
+        if value is not None and value not in ("jsonl", "parquet", "none"):
+            name, _, share = value.partition(":")
+            try:
+                right = name == "sample" and 0 < float(share) <= 1
+            except ValueError:
+                right = False
+            if not right:
+                raise ValueError("expected jsonl, parquet, none, or sample:S with a fraction S, such as sample:0.01")
+        return value
 
 
 read_config = checked_options

@@ -13,7 +13,7 @@ from emosim_core.components.base import RatingRequest, Ratings
 from emosim_core.errors import PluginError
 from emosim_core.model import Memory, Population, User
 from emosim_core.model.arrays import Floats, Ints
-from emosim_core.runs.records import plain
+from emosim_core.runs.steps import plain
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.streams import Stage, Streams
 from emosim_core.studies.study import SIDES, Study, StudySetting, Trial, Trials

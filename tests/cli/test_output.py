@@ -120,7 +120,7 @@ def test_a_broken_line_keeps_its_styles_and_its_indent() -> None:
 )
 @pytest.mark.parametrize("end_reason", ["max_steps", "low_streak", "dissatisfied", "interrupted", "repeat"])
 def test_the_line_of_an_episode_fits_80_columns(name: str, end_reason: str) -> None:
-    episode = Episode(10_000, 0, name, "u", 50, 1.0, [10.0], end_reason, (-0.3, 0.4))
+    episode = Episode(10_000, 0, name, "u", 50, 1.0, 1, 10.0, end_reason, (-0.3, 0.4))
     one = screen(80)
     one.print_line(*episode_line(episode, RatingScale(low=1, high=10, step=1)))
     (line,) = lines_of(one)

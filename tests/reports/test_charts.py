@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 
 import emosim_core
-from emosim_core.evaluation.columns import read_run
+from emosim_core.evaluation.columns import Part, read_run
 from emosim_core.reports import Chart, Series, report_of
 from emosim_core.reports.background import background
 from emosim_core.reports.drawings import draw_charts, draw_files
 from emosim_core.reports.run_charts import charts_of_run
+from emosim_core.reports.run_sums import RunSums
 
 
 def charts(run: Path) -> dict[str, Chart]:
     read = read_run(run)
-    return {chart.id: chart for chart in charts_of_run(read, background(read.manifest))}
+    return {chart.id: chart for chart in charts_of_run(read, RunSums.of(Part.of(read)), background(read.manifest))}
 
 
 def records(run: Path) -> list[dict]:

@@ -80,7 +80,7 @@ def test_notes_facts_and_tables_of_a_report_are_on_the_page() -> None:
 def test_stories_hold_every_step_of_every_episode(made: Path) -> None:
     stories = Stories()
     run = read_run(made / "books", stories.add)
-    index = unpacked(stories.index(run))
+    index = unpacked(stories.index(run, run.episodes))
     blocks = [unpacked(block) for block in stories.blocks]
     records = [json.loads(line) for line in (made / "books" / "interactions.jsonl").read_text().splitlines()]
     assert index["number"] == sorted({record["episode"] for record in records})

@@ -19,15 +19,15 @@ from emosim_core.data import json_text
 from emosim_core.runs.records import (
     INTERACTIONS,
     newest_of,
-    plain,
     read_manifest,
     read_records,
     read_run,
     read_summary,
     run_manifest,
-    step_records,
     stored_config,
 )
+from emosim_core.runs.steps import Labels, four_decimals, plain, steps_of
+from emosim_core.runs.steps import records_of as made_of
 from emosim_core.simulation.engine import Engine
 
 
@@ -79,7 +79,10 @@ def test_a_step_is_recorded_with_what_was_consumed_felt_and_retrieved(
     engine.begin(rows, [1, 1], [0, 1], [0, 3])
     engine.step(np.array([[4, 1], [7, 2]]), rows)
     second = engine.step(np.array([[5, 4], [6, 3]]), rows)
-    one, other = step_records(engine.world, second, [(10, 2), (11, 2)])
+    catalog, users = world.catalog, world.population.users
+    labels = Labels(list(catalog.index), catalog.titles, [user.id for user in users], engine.end_reasons)
+    steps = steps_of(second, np.array([10, 11]), np.array([2, 2]), four_decimals(second.moods))
+    one, other = made_of(steps, labels, lambda row: second.reason(*divmod(row, 2)), lambda row: {})
     assert (one["episode"], one["step"], one["user"], other["user"]) == (10, 2, "u0", "u3")
     first = one["recommended"][0]
     assert (first["item"], first["title"], first["raw_rating"], first["reason"]) == ("i5", "Item 5", 6, "reason 0 0")

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from emosim_core.model import Catalog, Item, RatingScale
-from emosim_core.runs.summary import Episode, Tally
+from emosim_core.runs.summary import Episode, Tally, TallyState
 
 SCALE = RatingScale(low=1, high=10)
 
@@ -25,8 +27,14 @@ def tally(small_world: Callable[..., Any]) -> Tally:
 
 def rated(tally: Tally, ratings: dict[int, list[float]]) -> None:
     for item, values in ratings.items():
-        for value in values:
-            tally.consumed(item, value)
+        tally.consumed(np.full(len(values), item), np.array(values, dtype=np.float64))
+
+
+def ended(tally: Tally, episodes: list[tuple[int, int, float, float, float, str]]) -> None:
+    """Count episodes, each as user, steps, reward, valence, arousal and end reason."""
+    users, steps, rewards, valence, arousal, reasons = zip(*episodes, strict=True)
+    moods = np.stack([valence, arousal], axis=1)
+    tally.ended(np.array(users), np.array(steps), np.array(rewards), moods, reasons)
 
 
 def listed(entries: list[dict[str, Any]]) -> list[str]:
@@ -34,11 +42,11 @@ def listed(entries: list[dict[str, Any]]) -> list[str]:
 
 
 def test_each_number_is_the_one_computed_by_hand(tally: Tally) -> None:
-    tally.ended(Episode(0, 1, "A", "a", steps=1, reward=2.0, end_reason="repeat", mood=(0.5, 0.2)))
-    tally.ended(Episode(1, 2, "B", "b", steps=2, reward=4.0, end_reason="max_steps", mood=(0.1, 0.4)))
-    tally.ended(Episode(2, 1, "A", "a", steps=9, reward=9.0, end_reason="max_steps", mood=(-0.3, 0.9)))
+    ended(tally, [(1, 1, 2.0, 0.5, 0.2, "repeat"), (2, 2, 4.0, 0.1, 0.4, "max_steps")])
+    ended(tally, [(1, 9, 9.0, -0.3, 0.9, "max_steps")])
     rated(tally, {0: [10, 7], 3: [1, 2, 7]})
     tally.steps, tally.failed = 12, 2
+    assert tally.episodes == 3
     summary = tally.summary(seconds=8.0, complete=True)
     assert summary["complete"] is True
     assert (summary["episodes"], summary["users"], summary["steps"]) == (3, 2, 12)
@@ -54,6 +62,24 @@ def test_each_number_is_the_one_computed_by_hand(tally: Tally) -> None:
     assert summary["least_liked"] == [{"item": "i3", "title": "Item 3", "mean_rating": 3.3333, "ratings": 3}]
     assert (summary["seconds"], summary["steps_per_second"]) == (8.0, 2)
     assert (summary["uses_llm"], summary["usage"], summary["language_model"]) == (False, None, None)
+
+
+def test_parts_of_a_run_that_are_counted_apart_and_stored_add_up_to_the_whole(tally: Tally) -> None:
+    first, second = Tally(tally._world), Tally(tally._world)
+    for part, others in ((first, second), (second, first)):
+        number = 1 if part is first else 3
+        for one in (part, tally):
+            ended(one, [(number, number, 2.5 * number, 0.25, 0.5, "repeat"), (0, 2, 1.0, -0.5, 0.75, "max_steps")])
+            rated(one, {number: [10, 7], 5: [number]})
+            one.steps += number
+            one.failed += 1
+        assert part.summary(1.0, True) != others.summary(1.0, True)
+    merged = Tally(tally._world)
+    stored = TypeAdapter(TallyState)
+    for part in (first, second):
+        merged.add(stored.validate_json(stored.dump_json(part.state())))
+    assert merged.summary(1.0, True) == tally.summary(1.0, True)
+    assert merged.state() == tally.state()
 
 
 def test_a_run_that_was_stopped_before_its_first_step_has_no_means(tally: Tally) -> None:
@@ -93,7 +119,7 @@ def test_of_equal_means_that_of_more_ratings_comes_first_and_no_item_is_in_both_
 
 
 def test_an_episode_is_recorded_with_its_mean_rating_or_none() -> None:
-    episode = Episode(4, 0, "Ann", "u0", steps=3, reward=1.23456789, ratings=[2.0, 3.0], end_reason="repeat")
+    episode = Episode(4, 0, "Ann", "u0", steps=3, reward=1.23456789, rated=2, total=5.0, end_reason="repeat")
     assert episode.record() == {
         "number": 4, "user": "u0", "name": "Ann", "steps": 3, "reward": 1.234568, "mean_rating": 2.5,
         "end_reason": "repeat", "mood": [0.0, 0.0],

@@ -23,7 +23,8 @@ from emosim_core.model.arrays import Ints
 from emosim_core.model.frozen import option
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
 from emosim_core.runs.manifest import begin_job, check_same, digest, now, versions_of
-from emosim_core.runs.records import FORMAT, MANIFEST, plain
+from emosim_core.runs.records import FORMAT, MANIFEST
+from emosim_core.runs.steps import plain
 from emosim_core.runs.usage import since, summed
 from emosim_core.simulation.assembly import assemble, load_items, make_catalog
 from emosim_core.simulation.config import EnvironmentConfig, read_config

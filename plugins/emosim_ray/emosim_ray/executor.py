@@ -144,7 +144,7 @@ def _connected(address: str | None) -> Iterator[None]:
         ray.init(log_to_driver=False, configure_logging=False, **options)
     except (OSError, ValueError, RuntimeError) as error:
         where = f"at {named!r}" if named else "on this machine"
-        raise RunError(f"no Ray cluster answers {where}: {error}. Start one with: ray start --head") from error
+        raise RunError(f"no Ray cluster answers {where}: {error}. Ray's own command 'ray start' starts one") from error
     try:
         yield
     finally:
