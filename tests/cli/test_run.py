@@ -419,6 +419,6 @@ def test_a_language_model_has_32_users_for_each_request_at_once(tmp_path: Path) 
 
     model = "http://127.0.0.1:9/v1#m"
     assert batch("a", llm_model=model) == 32 * GatewayOptions().concurrency
-    assert batch("b", rater=f"llm:{model}", concurrency=5) == 80
+    assert batch("b", rater=f"llm:{model}", concurrency=5) == 160
     assert batch("c", llm_model=model, gateway={"concurrency": 5}, num_envs=3) == 3
     assert batch("d") == 16
