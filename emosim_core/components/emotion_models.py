@@ -118,6 +118,7 @@ class ValenceArousal(EmotionModel):
     def prepare(self, setting: EmotionSetting) -> None:
         """Carry the thresholds to the domain's scale."""
         self._emotion = Emotion(setting.scale, setting.thresholds, setting.mood)
+        self.constants = self._emotion.constants
 
     def tag_batch(self, request: TagRequest) -> NDArray[np.intp]:
         """The tags of the ratings alone."""

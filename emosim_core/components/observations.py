@@ -142,10 +142,8 @@ class Parts(ObservationModel):
         return seen
 
     def _history(self, request: ObservationRequest) -> Observations:
-        items, ratings, mask = request.history.recent(self._length)
-        np.copyto(ratings, request.scale.low, where=~mask)
-        shown, present = ratings.astype(np.float32), mask.astype(np.int8)
-        return {"history_items": items, "history_ratings": shown, "history_mask": present}
+        items, ratings, mask = request.history.recent(self._length, request.scale.low)
+        return {"history_items": items, "history_ratings": ratings, "history_mask": mask}
 
 
 _MAKE: dict[str, Callable[[ObservationRequest], NDArray]] = {

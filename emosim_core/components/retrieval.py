@@ -94,6 +94,12 @@ class DecayEmotion(Retrieval):
         width = history.width
         if len(self._decay) < width:
             self._decay = np.exp(-self._time_decay * np.arange(2 * width))
+        memory, catalog = history.memory, request.catalog
+        if memory.kernels is not None:
+            return memory.kernels.decayed(
+                request.items, history.slots, memory.items, memory.codes, memory.latest, memory.lengths,
+                memory.last_codes, self._decay, self._factor, *catalog.cosine_arrays, self.k,
+            )  # fmt: skip
         past = history.items
         newest = history.lengths - 1
         if len(newest) == 1:
@@ -101,7 +107,7 @@ class DecayEmotion(Retrieval):
         else:
             weights = self._decay.take(newest[:, None] - np.arange(width), mode="wrap")
         weights = weights * self._factor.take(history.codes + 9 * history.last_codes[:, None])
-        cosines = request.catalog.similarity(request.items[:, :, None], past[:, None, :])
+        cosines = catalog.similarity(request.items[:, :, None], past[:, None, :])
         scores = np.empty(cosines.shape)
         np.multiply(np.maximum(cosines, 0.0), weights[:, None, :], out=scores[..., ::-1])
         np.copyto(scores[..., ::-1], NEVER, where=~history.latest[:, None, :])

@@ -14,6 +14,14 @@ from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.item import Item
 from emosim_core.model.scale import RatingScale
 
+_WHOLE = 32_000.0
+"""What embeddings are multiplied by before they are rounded to whole numbers, whose products add up below 2**31."""
+
+_BLOCK = 512
+"""Items whose similarities to all others are computed at once."""
+
+_NO_TABLE = np.empty((0, 0))
+
 _FULL_MATRIX_LIMIT = 4096
 """Up to this many items, all similarities are kept (64 MiB of float32); beyond, made on demand."""
 
@@ -104,24 +112,53 @@ class Catalog:
         """Cosines of all pairs, shape ``(N, N)``; None for more than 4,096 items."""
         if len(self.items) > _FULL_MATRIX_LIMIT:
             return None
-        matrix = self.embeddings @ self.embeddings.T
-        return _rounded(matrix).astype(np.float64 if len(self.items) <= 2048 else np.float32)
+        vectors, count = self.whole_vectors.astype(np.float64), len(self.items)
+        table = np.empty((count, count), np.float64 if count <= 2048 else np.float32)
+        for start in range(0, count, _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            table[rows] = self._cosines(vectors[rows] @ vectors.T, np.multiply.outer(self.norms[rows], self.norms))
+        return table
 
-    def similarity(self, left: Ints, right: Ints) -> NDArray[np.floating]:
+    @cached_property
+    def whole_vectors(self) -> NDArray[np.int16]:
+        """The embeddings times 32,000 as whole numbers, shape ``(N, D)``: their products have no order of summation."""
+        return np.rint(self.embeddings * _WHOLE).astype(np.int16)
+
+    @cached_property
+    def norms(self) -> Floats:
+        """Lengths of :attr:`whole_vectors`, shape ``(N,)``; 0 for a zero vector."""
+        vectors = self.whole_vectors
+        return np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))
+
+    @cached_property
+    def cosine_arrays(self) -> tuple[Floats, NDArray[np.int16], Floats]:
+        """What kernels compute cosines from: :attr:`similarities`, :attr:`whole_vectors` and :attr:`norms`.
+
+        Of the first and the last two, those that are not needed are empty.
+        """
+        if self.similarities is None:
+            return np.empty((0, 0)), self.whole_vectors, self.norms
+        return self.similarities, np.empty((0, 0), dtype=np.int16), np.empty(0)
+
+    def similarity(self, left: Ints, right: Ints) -> Floats:
         """Cosines of the embeddings of item indices, to five decimals; a zero vector has cosine 0.
 
         The two may have any shapes that broadcast to that of the answer.
         """
         matrix = self.similarities
         if matrix is not None:
-            return matrix.ravel().take(left * len(self.items) + right)
-        cosines: NDArray[np.floating] = np.einsum("...d,...d->...", self.embeddings[left], self.embeddings[right])
-        return _rounded(cosines)
+            return matrix.ravel().take(left * len(self.items) + right).astype(np.float64, copy=False)
+        ours, theirs = self.whole_vectors[left].astype(np.float64), self.whole_vectors[right].astype(np.float64)
+        return self._cosines(np.einsum("...d,...d->...", ours, theirs), self.norms[left] * self.norms[right])
 
-
-def _rounded(cosines: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Cosines without the last digits, which differ from machine to machine: equal ones are equal everywhere."""
-    return np.clip(np.round(cosines, 5), -1.0, 1.0)
+    @staticmethod
+    def _cosines(products: Floats, norms: Floats) -> Floats:
+        """To five decimals; written into ``products``. Both are exact, so that a cosine is the same on every machine."""
+        np.divide(products, norms, out=products, where=norms != 0.0)
+        products *= 1e5
+        np.rint(products, out=products)
+        products /= 1e5
+        return products
 
 
 def multi_hot(rows: Sequence[Sequence[str]], names: Sequence[str]) -> Flags:

@@ -173,19 +173,14 @@ class World:
         )
         if "retrieval" in self.doubted:
             check_positions(positions, items, history, self.label("retrieval"))
-        if history.width == 0 or positions.shape[2] == 0:
-            retrieved, ratings = np.zeros(positions.shape, dtype=np.intp), np.full(positions.shape, np.nan)
-        else:
-            present = positions >= 0
-            recalled, rated = history.at(positions)
-            retrieved, ratings = recalled * present, np.where(present, rated, np.nan)
+        retrieved, ratings, times = history.recall(positions, items)
         return RatingRequest(
             users=users,
             items=items,
             retrieved=positions,
             retrieved_items=retrieved,
             retrieved_ratings=ratings,
-            times=history.times_before(items),
+            times=times,
             moods=moods,
             history=history,
             words=self.domain.words,

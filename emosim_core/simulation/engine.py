@@ -18,10 +18,12 @@ from emosim_core.components.base import (
     ShapingRequest,
     ShapingSetting,
 )
-from emosim_core.components.emotion_models import MoodRequest
+from emosim_core.components.emotion_models import MoodRequest, ValenceArousal
 from emosim_core.components.observations import ObservationRequest, ObservationSetting
+from emosim_core.components.shaping import ChurnSatisfaction
 from emosim_core.errors import ConfigurationError, EmoSimError, PluginError, RatingError
 from emosim_core.hooks.faults import fault, named
+from emosim_core.kernels import load_kernels
 from emosim_core.model import Memory
 from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.emotion import NEUTRAL
@@ -134,14 +136,17 @@ class Engine:
     def __init__(self, world: World, batch_size: int = 1, shared_memory: bool = False, history_length: int = 0) -> None:
         self.world = world
         self.batch_size = batch_size
-        self._streams = Streams(batch_size)
+        self.kernels = load_kernels()
+        self._streams = Streams(batch_size, self.kernels)
         self.all_rows = self._streams.all_rows
         self.users = np.zeros(batch_size, dtype=np.intp)
         self.steps = np.zeros(batch_size, dtype=np.intp)
         self.moods = np.zeros((batch_size, 2))
-        self.memory = Memory(batch_size, len(world.catalog))
+        self.memory = Memory(batch_size, len(world.catalog), kernels=self.kernels)
         # Its state is per slot: engines that share a world keep their own.
         self.shaping = copy.copy(world.reward_shaping)
+        if isinstance(self.shaping, ChurnSatisfaction):
+            self.shaping.kernels = self.kernels
         check_end_reasons(self.shaping.end_reasons, world.label("reward_shaping"))
         self.end_reasons: tuple[str, ...] = (*_BUILT_IN_END_REASONS, *self.shaping.end_reasons, OUT_OF_ITEMS)
         self.slate = world.config.slate
@@ -361,6 +366,14 @@ class Engine:
     ) -> tuple[Ints, Ints, Ints]:
         """Tag what was consumed, append it to the memories, and move the moods."""
         self._current_part = "emotion_model"
+        model, memory = self.world.emotion_model, self.memory
+        if self.kernels is not None and type(model) is ValenceArousal:
+            memory.make_room(self.slate)
+            taken = ~np.isnan(ratings) if consumed is None else consumed
+            return self.kernels.remember(
+                who, actions, ratings, taken, *model.constants, self.moods, self._baselines, memory.items,
+                memory.ratings, memory.codes, memory.times, memory.latest, memory.last_codes, memory.lengths,
+            )  # fmt: skip
         codes = self.world.tag(self.users[rows].copy(), actions, ratings, self.moods[rows].copy())
         if self.slate == 1 and consumed is None:
             times, since = self.memory.append(rows, actions[:, 0], ratings[:, 0], codes[:, 0])
