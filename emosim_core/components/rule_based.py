@@ -267,12 +267,10 @@ class RuleBased(Rater):
 
     def _arrays_of_kernel(self) -> tuple[Any, ...]:
         """The tables and constants of the kernel ``rate``; a table that is not kept is one of the shape (0, 0)."""
-        none, count = np.empty((0, 0)), self._count
-        table = none if self._table is None else self._table.reshape(-1, count)
-        closeness = none if self._closeness is None else self._closeness.reshape(count, count)
+        table = np.empty((0, 0)) if self._table is None else self._table.reshape(-1, self._count)
         columns, values = _sparse(self._items)
         return (
-            (table, self._users, columns, values, closeness, self._series, self._cosine_low, self._cosine_factor),
+            (table, self._users, columns, values, self._series, self._cosine_low, self._cosine_factor),
             (self._rest, self._mood_size, self._boredom, self._doubt, self._remembers, self._cuts, self._levels),
         )
 

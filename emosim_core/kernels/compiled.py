@@ -32,11 +32,15 @@ _before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _cache_folder()
 _compiled = njit(cache=bool(numba.config.CACHE_DIR), error_model="numpy")
 
 
+_AHEAD = 16
+"""Cosines that are looked up before the first is used: a processor waits for several at once."""
+
+
 @_compiled
 def _cosine(table, vectors, lengths, left, right):
     """``Catalog.similarity``: from the table of all pairs if there is one, else from whole numbers, exact in any order."""
     if table.shape[0]:
-        return np.float64(table[left, right])
+        return table[left, right] / 1e5
     if lengths[left] == 0.0 or lengths[right] == 0.0:
         return 0.0
     product = np.int32(0)
@@ -64,7 +68,7 @@ def decayed(items, slots, past, codes, latest, lengths, last_codes, decay, facto
     cosine of 1, is no more than the k-th best so far is left out, and so are all from where none can weigh more.
     """
     positions = np.full((items.shape[0], items.shape[1], k), -1, np.intp)
-    best = np.empty(k)
+    best, cosines = np.empty(k), np.empty(_AHEAD)
     most = factor.max()
     for r in range(items.shape[0]):
         slot = slots[r]
@@ -76,12 +80,19 @@ def decayed(items, slots, past, codes, latest, lengths, last_codes, decay, facto
                 if found == k and decay[age] * most <= best[k - 1]:
                     break
                 place = newest - age
+                if table.shape[0] and age % _AHEAD == 0:
+                    for j in range(min(_AHEAD, place + 1)):
+                        cosines[j] = table[items[r, s], past[slot, place - j]] / 1e5
                 if not latest[slot, place]:
                     continue
                 weight = decay[age] * factor[base + codes[slot, place]]
                 if found == k and weight <= best[k - 1]:
                     continue
-                score = max(_cosine(table, vectors, norms, items[r, s], past[slot, place]), 0.0) * weight
+                if table.shape[0]:
+                    cosine = cosines[age % _AHEAD]
+                else:
+                    cosine = _cosine(table, vectors, norms, items[r, s], past[slot, place])
+                score = max(cosine, 0.0) * weight
                 if found < k:
                     found += 1
                 elif score <= best[k - 1]:
@@ -121,8 +132,7 @@ def recall(items, slots, positions, past, ratings, times, latest, lengths):
 
 @_compiled
 def rate(
-    users, items, retrieved, rated, times, moods, noise, expected, users_table, columns, values, closeness_table, series,
-    low, factor, table, vectors, norms, rest, mood_size, boredom, doubt, remembers, cuts, levels,
+    users, items, retrieved, rated, times, moods, noise, expected, users_table, columns, values, series, low, factor, table, vectors, norms, rest, mood_size, boredom, doubt, remembers, cuts, levels,
 ):  # fmt: skip
     """``RuleBased._terms`` of a rater that does not learn: the ratings, the sums and what they are made of."""
     count, slate, k = retrieved.shape
@@ -148,14 +158,11 @@ def rate(
                     if not np.isnan(rated[r, s, j]):
                         past = retrieved[r, s, j]
                         off = rated[r, s, j] - _expected(expected, users_table, columns, values, user, past)
-                        if closeness_table.shape[0]:
-                            close = closeness_table[item, past]
-                        else:
-                            same = 1.0 if series[item] == series[past] else 0.0
-                            if factor:
-                                close = max(_cosine(table, vectors, norms, item, past) - low, 0.0) * factor
-                                close *= close
-                            close = max(close, same)
+                        if factor:
+                            close = max(_cosine(table, vectors, norms, item, past) - low, 0.0) * factor
+                            close *= close
+                        if series[item] == series[past]:
+                            close = max(close, 1.0)
                     closeness[r, s, j] = close
                     surprise[r, s, j] = off
                     pull += close * off
@@ -167,6 +174,39 @@ def rate(
                 level += 1
             given[r, s] = levels[level]
     return given, latent, mood, closeness, surprise
+
+
+@_compiled
+def utilities(ratings, temperature, outside):
+    """``MultinomialLogit``: utilities of the items and of taking nothing, less the largest, shape ``(R, S + 1)``."""
+    slate = ratings.shape[1]
+    utility = np.empty((len(ratings), slate + 1))
+    for r in range(len(ratings)):
+        highest = utility[r, slate] = outside / temperature
+        for s in range(slate):
+            utility[r, s] = -np.inf if np.isnan(ratings[r, s]) else ratings[r, s] / temperature
+            highest = max(highest, utility[r, s])
+        for s in range(slate + 1):
+            utility[r, s] -= highest
+    return utility
+
+
+@_compiled
+def choose(weights, drawn):
+    """``MultinomialLogit``: the item that a draw in [0, 1) falls on by its weight, flags of shape ``(R, S)``."""
+    slate = weights.shape[1] - 1
+    chosen = np.zeros((len(weights), slate), np.bool_)
+    for r in range(len(weights)):
+        total = 0.0
+        for s in range(slate + 1):
+            total += weights[r, s]
+        edge, sought = 0.0, drawn[r, 0] * total
+        for s in range(slate):
+            edge += weights[r, s]
+            if edge > sought:
+                chosen[r, s] = True
+                break
+    return chosen
 
 
 @_compiled
@@ -279,6 +319,7 @@ def take(values, following, slots, count):
 class Kernels:
     """The kernels by name; a pickled one is loaded anew where it is read, which may be a machine without numba."""
 
+    choose = staticmethod(choose)
     decayed = staticmethod(decayed)
     disappoint = staticmethod(disappoint)
     rate = staticmethod(rate)
@@ -286,6 +327,7 @@ class Kernels:
     recent = staticmethod(recent)
     remember = staticmethod(remember)
     take = staticmethod(take)
+    utilities = staticmethod(utilities)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return load_kernels, ()

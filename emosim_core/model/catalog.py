@@ -17,6 +17,9 @@ from emosim_core.model.scale import RatingScale
 _WHOLE = 32_000.0
 """What embeddings are multiplied by before they are rounded to whole numbers, whose products add up below 2**31."""
 
+_STEPS = 1e5
+"""Cosines are kept to five decimals."""
+
 _BLOCK = 512
 """Items whose similarities to all others are computed at once."""
 
@@ -108,15 +111,15 @@ class Catalog:
         return np.array([item.public_count or 0 for item in self.items], dtype=np.int64)
 
     @cached_property
-    def similarities(self) -> Floats | None:
-        """Cosines of all pairs, shape ``(N, N)``; None for more than 4,096 items."""
+    def similarities(self) -> NDArray[np.int32] | None:
+        """Cosines of all pairs in steps of 0.00001, shape ``(N, N)``; None for more than 4,096 items."""
         if len(self.items) > _FULL_MATRIX_LIMIT:
             return None
         vectors, count = self.whole_vectors.astype(np.float64), len(self.items)
-        table = np.empty((count, count), np.float64 if count <= 2048 else np.float32)
+        table = np.empty((count, count), dtype=np.int32)
         for start in range(0, count, _BLOCK):
             rows = slice(start, start + _BLOCK)
-            table[rows] = self._cosines(vectors[rows] @ vectors.T, np.multiply.outer(self.norms[rows], self.norms))
+            table[rows] = _steps(vectors[rows] @ vectors.T, np.multiply.outer(self.norms[rows], self.norms))
         return table
 
     @cached_property
@@ -131,13 +134,13 @@ class Catalog:
         return np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))
 
     @cached_property
-    def cosine_arrays(self) -> tuple[Floats, NDArray[np.int16], Floats]:
+    def cosine_arrays(self) -> tuple[NDArray[np.int32], NDArray[np.int16], Floats]:
         """What kernels compute cosines from: :attr:`similarities`, :attr:`whole_vectors` and :attr:`norms`.
 
         Of the first and the last two, those that are not needed are empty.
         """
         if self.similarities is None:
-            return np.empty((0, 0)), self.whole_vectors, self.norms
+            return np.empty((0, 0), dtype=np.int32), self.whole_vectors, self.norms
         return self.similarities, np.empty((0, 0), dtype=np.int16), np.empty(0)
 
     def similarity(self, left: Ints, right: Ints) -> Floats:
@@ -147,18 +150,14 @@ class Catalog:
         """
         matrix = self.similarities
         if matrix is not None:
-            return matrix.ravel().take(left * len(self.items) + right).astype(np.float64, copy=False)
+            return matrix.ravel().take(left * len(self.items) + right) / _STEPS
         ours, theirs = self.whole_vectors[left].astype(np.float64), self.whole_vectors[right].astype(np.float64)
-        return self._cosines(np.einsum("...d,...d->...", ours, theirs), self.norms[left] * self.norms[right])
+        return _steps(np.einsum("...d,...d->...", ours, theirs), self.norms[left] * self.norms[right]) / _STEPS
 
-    @staticmethod
-    def _cosines(products: Floats, norms: Floats) -> Floats:
-        """To five decimals; written into ``products``. Both are exact, so that a cosine is the same on every machine."""
-        np.divide(products, norms, out=products, where=norms != 0.0)
-        products *= 1e5
-        np.rint(products, out=products)
-        products /= 1e5
-        return products
+
+def _steps(products: Floats, norms: Floats) -> Floats:
+    """Cosines in whole steps of 0.00001, from exact products: they are the same on every machine."""
+    return np.rint(np.divide(products, norms, out=np.zeros_like(norms), where=norms != 0.0) * _STEPS)
 
 
 def multi_hot(rows: Sequence[Sequence[str]], names: Sequence[str]) -> Flags:
