@@ -250,15 +250,12 @@ class RuleBased(Rater):
 
     def _compiled(self, kernels: Kernels, request: RatingRequest, draws: Draws) -> Ratings:
         """The same in a kernel."""
-        users, slate = request.users, request.items.shape[1]
-        noise = draws.normal(slate)
-        noise *= self._noise_size.take(users, axis=0)
         if self._kernel_arrays is None:
             self._kernel_arrays = self._arrays_of_kernel()
         tables, constants = self._kernel_arrays
-        values, latent, mood, closeness, surprise = kernels.rate(
-            users, request.items, request.retrieved_items, request.retrieved_ratings, request.times, request.moods,
-            noise, *tables, *request.catalog.cosine_arrays, *constants,
+        values, latent, noise, mood, closeness, surprise = kernels.rate(
+            request.users, request.items, request.retrieved_items, request.retrieved_ratings, request.times,
+            request.moods, draws.normal(request.items.shape[1]), *tables, *request.catalog.cosine_arrays, *constants,
         )  # fmt: skip
         terms = _Terms(latent, noise, mood)
         if self._remembers and request.retrieved.shape[2]:
@@ -271,7 +268,7 @@ class RuleBased(Rater):
         columns, values = _sparse(self._items)
         return (
             (table, self._users, columns, values, self._series, self._cosine_low, self._cosine_factor),
-            (self._rest, self._mood_size, self._boredom, self._doubt, self._remembers, self._cuts, self._levels),
+            (self._noise_size[:, 0], self._rest, self._mood_size, self._boredom, self._doubt, self._remembers, self._cuts, self._levels),
         )
 
     def expected_batch(self, request: RatingRequest) -> Floats:

@@ -109,7 +109,8 @@ class ChurnSatisfaction(RewardShaping):
         self._rate = options.rate * np.array([1.0, *factor])
 
     def start(self, setting: ShapingSetting) -> None:
-        batch_size = setting.batch_size
+        batch_size, scale = setting.batch_size, setting.scale
+        self._threshold, self._points = scale.carry(self.options.threshold), 9.0 / scale.span
         self._satisfaction = np.full(batch_size, np.nan)
         self._low = np.zeros(batch_size, dtype=np.intp)
         self._good = np.zeros(batch_size, dtype=np.intp)
@@ -121,8 +122,8 @@ class ChurnSatisfaction(RewardShaping):
         self._good[rows] = 0
 
     def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[Floats, Ints]:
-        options, scale, rows = self.options, request.scale, request.rows
-        threshold, points = scale.carry(options.threshold), 9.0 / scale.span
+        options, rows = self.options, request.rows
+        threshold, points = self._threshold, self._points
         if self.kernels is not None:
             ends, hazard = self.kernels.disappoint(
                 rows, request.ratings, request.consumed, request.traits, request.steps, self._satisfaction, self._low,

@@ -132,11 +132,11 @@ def recall(items, slots, positions, past, ratings, times, latest, lengths):
 
 @_compiled
 def rate(
-    users, items, retrieved, rated, times, moods, noise, expected, users_table, columns, values, series, low, factor, table, vectors, norms, rest, mood_size, boredom, doubt, remembers, cuts, levels,
+    users, items, retrieved, rated, times, moods, drawn, expected, users_table, columns, values, series, low, factor, table, vectors, norms, noise_size, rest, mood_size, boredom, doubt, remembers, cuts, levels,
 ):  # fmt: skip
     """``RuleBased._terms`` of a rater that does not learn: the ratings, the sums and what they are made of."""
     count, slate, k = retrieved.shape
-    latent = np.empty((count, slate))
+    latent, noise = np.empty((count, slate)), np.empty((count, slate))
     mood = np.empty(count)
     closeness = np.empty((count, slate, k))
     surprise = np.empty((count, slate, k))
@@ -147,6 +147,7 @@ def rate(
         for s in range(slate):
             item = items[r, s]
             total = _expected(expected, users_table, columns, values, user, item)
+            noise[r, s] = drawn[r, s] * noise_size[user]
             total += noise[r, s]
             total += mood[r]
             if times[r, s]:
@@ -173,7 +174,7 @@ def rate(
             while level < len(cuts) and cuts[level] <= total:
                 level += 1
             given[r, s] = levels[level]
-    return given, latent, mood, closeness, surprise
+    return given, latent, noise, mood, closeness, surprise
 
 
 @_compiled
@@ -284,6 +285,23 @@ def disappoint(
 
 
 @_compiled
+def conclude(shaped, consumed, ends, steps, max_steps, late_code):
+    """``Engine._simulate`` in the end: rewards, who left, who was cut off, and end codes, each of shape ``(R,)``."""
+    rewards = np.zeros(len(ends))
+    terminated = np.empty(len(ends), np.bool_)
+    truncated = np.empty(len(ends), np.bool_)
+    codes = np.empty(len(ends), np.intp)
+    for r in range(len(ends)):
+        for s in range(shaped.shape[1]):
+            if consumed[r, s]:
+                rewards[r] += shaped[r, s]
+        terminated[r] = ends[r] > 0
+        truncated[r] = steps[r] >= max_steps and not terminated[r]
+        codes[r] = ends[r] + late_code if terminated[r] or truncated[r] else ends[r]
+    return rewards, terminated, truncated, codes
+
+
+@_compiled
 def recent(slots, past, ratings, lengths, count, lowest):
     """``Parts._history``: items, ratings and presence of the last interactions, each of shape ``(R, count)``."""
     items = np.zeros((len(slots), count), np.int64)
@@ -320,6 +338,7 @@ class Kernels:
     """The kernels by name; a pickled one is loaded anew where it is read, which may be a machine without numba."""
 
     choose = staticmethod(choose)
+    conclude = staticmethod(conclude)
     decayed = staticmethod(decayed)
     disappoint = staticmethod(disappoint)
     rate = staticmethod(rate)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,33 +50,29 @@ class History:
     unused. Arrays of a view must not be written to.
 
     Attributes:
+        memory: what this is a view of.
         lengths: interactions of each user, shape ``(R,)``.
+        slots: which slot of the memory each user has, shape ``(R,)``.
     """
 
     def __init__(self, memory: Memory, rows: Rows) -> None:
-        self._memory, self._rows = memory, rows
+        self.memory, self._rows = memory, rows
         self.lengths: Ints = memory.lengths[rows]
+        self.slots: Ints = memory.all_slots[rows]
+        self._width = -1
 
-    @cached_property
+    @property
     def width(self) -> int:
-        """W."""
-        return int(self.lengths.max()) if len(self.lengths) else 0
+        """W, of what was remembered when it was asked for the first time."""
+        if self._width < 0:
+            self._width = int(self.lengths.max()) if len(self.lengths) else 0
+        return self._width
 
     def __len__(self) -> int:
         return len(self.lengths)
 
-    @property
-    def memory(self) -> Memory:
-        """What this is a view of."""
-        return self._memory
-
-    @cached_property
-    def slots(self) -> Ints:
-        """Which slot of the memory each user has, shape ``(R,)``."""
-        return self._memory.all_slots[self._rows]
-
     def _column(self, name: str) -> NDArray:
-        return getattr(self._memory, name)[self._rows, : self.width]
+        return getattr(self.memory, name)[self._rows, : self.width]
 
     @property
     def items(self) -> Ints:
@@ -107,7 +102,7 @@ class History:
     @property
     def last_codes(self) -> Ints:
         """Emotion code of each user's most recent interaction, shape ``(R,)``; 4 (neutral) without one."""
-        return self._memory.last_codes[self._rows]
+        return self.memory.last_codes[self._rows]
 
     def recent(self, count: int, lowest: float = 0.0) -> tuple[Ints, NDArray[np.float32], NDArray[np.int8]]:
         """The last ``count`` interactions of each user, most recent first.
@@ -116,7 +111,7 @@ class History:
             Items (0 where there is none), ratings (``lowest`` where there is none), and 1 where there is one; new
             arrays, each of shape ``(R, count)``.
         """
-        memory = self._memory
+        memory = self.memory
         if memory.kernels is not None:
             return memory.kernels.recent(self.slots, memory.items, memory.ratings, memory.lengths, count, lowest)
         position = self.lengths[:, None] - 1 - np.arange(count)
@@ -128,7 +123,7 @@ class History:
 
     def consumed(self) -> NDArray[np.int8]:
         """1 where a user remembers an item, shape ``(R, N)``; a new array."""
-        remembered = np.zeros((len(self), self._memory.item_count), dtype=np.int8)
+        remembered = np.zeros((len(self), self.memory.item_count), dtype=np.int8)
         who, position = self.latest.nonzero()
         remembered[who, self.items[who, position]] = 1
         return remembered
@@ -139,8 +134,8 @@ class History:
 
     def at(self, positions: Ints) -> tuple[Ints, Floats]:
         """Items and ratings at positions, shape ``(R, S, K)``; meaningless where a position is negative."""
-        where = positions + self._memory.starts[self._rows][:, None, None]
-        return self._memory.items.reshape(-1).take(where), self._memory.ratings.reshape(-1).take(where)
+        where = positions + self.memory.starts[self._rows][:, None, None]
+        return self.memory.items.reshape(-1).take(where), self.memory.ratings.reshape(-1).take(where)
 
     def recall(self, positions: Ints, items: Ints) -> tuple[Ints, Floats, Ints]:
         """What is at positions that a retrieval chose for items, and how often each item was consumed before.
@@ -153,7 +148,7 @@ class History:
             Items (0 where there is none) and ratings (NaN where there is none) of shape ``(R, S, K)``, and times of
             shape ``(R, S)``.
         """
-        memory = self._memory
+        memory = self.memory
         if memory.kernels is not None:
             return memory.kernels.recall(
                 items, self.slots, np.ascontiguousarray(positions),
@@ -185,7 +180,7 @@ class History:
 
     def single(self, row: int) -> History:
         """The view of one user of this view, as a history with one row."""
-        return History(self._memory, self.slots[row : row + 1])
+        return History(self.memory, self.slots[row : row + 1])
 
 
 class Memory:

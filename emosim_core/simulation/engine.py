@@ -295,7 +295,7 @@ class Engine:
             consumed = consumed & ~failed
         self._current_part = "perturbator"
         ratings = world.perturb(request, raw, consumed, self._draws(Stage.PERTURB, who))
-        all_consumed = bool(consumed.all())
+        all_consumed = np.count_nonzero(consumed) == consumed.size
         consumed_ratings = ratings if all_consumed else np.where(consumed, ratings, np.nan)
         codes, times, since = self._remember(who, rows, actions, consumed_ratings, None if all_consumed else consumed)
         steps = self.steps[rows]
@@ -318,19 +318,17 @@ class Engine:
         if "reward_shaping" in world.doubted:
             check_shaped(answer, consumed, len(self.shaping.end_reasons), world.label("reward_shaping"))
         shaped, ends = answer
-        rewards = shaped.sum(axis=1) if all_consumed else np.where(consumed, shaped, 0.0).sum(axis=1)
         if world.config.observe_consumed and history.width + self.slate >= len(world.catalog):
             nothing_left = (self.memory.history(rows).distinct() == len(world.catalog)) & (ends == 0)
             ends = np.where(nothing_left, len(self.shaping.end_reasons) + 1, ends)
-        terminated = ends > 0
-        late = steps >= world.config.max_steps
+        rewards, terminated, truncated, end_codes = self._conclude(shaped, consumed, ends, steps)
         return Step(
             rows=who,
             users=users,
             rewards=rewards,
             terminated=terminated,
-            truncated=late > terminated,  # and not gone already
-            end_codes=ends + MAX_STEPS * (terminated | late),
+            truncated=truncated,
+            end_codes=end_codes,
             end_reasons=self.end_reasons,
             moods=self.moods[rows].copy(),
             actions=actions,
@@ -344,6 +342,17 @@ class Engine:
             answers=answers,
             answered=self.all_rows[: len(who)],
         )
+
+    def _conclude(self, shaped: Floats, consumed: Flags, ends: Ints, steps: Ints) -> tuple[Floats, Flags, Flags, Ints]:
+        """Rewards, who left, who was cut off, and the codes of why, each of shape ``(R,)``."""
+        max_steps = self.world.config.max_steps
+        if self.kernels is not None:
+            return self.kernels.conclude(shaped, consumed, ends, steps, max_steps, MAX_STEPS)
+        # A running sum adds from the first place on, as a loop does.
+        rewards = np.where(consumed, shaped, 0.0).cumsum(axis=1)[:, -1]
+        terminated, late = ends > 0, steps >= max_steps
+        truncated = late > terminated  # and not gone already
+        return rewards, terminated, truncated, ends + MAX_STEPS * (terminated | late)
 
     def replay(self, who: Ints, actions: Ints, ratings: Floats, consumed: Flags) -> Floats:
         """Live a recorded step again: what was consumed is remembered and moves the mood; the rater is not called.
@@ -467,7 +476,7 @@ class Engine:
                 seen = world.observation.observe_batch(request)
             parts = {part: self.observation_parts[part] for part in wanted}
             check_observed(seen, parts, len(request.users), world.label("observation"))
-        return {part: seen[part] for part in wanted}
+        return seen if len(seen) == len(wanted) else {part: seen[part] for part in wanted}
 
 
 def item_indices(actions: Any, users: int, slate: int) -> Ints:
