@@ -148,7 +148,7 @@ class Parts(ObservationModel):
 
 _MAKE: dict[str, Callable[[ObservationRequest], NDArray]] = {
     "user": lambda request: request.users,
-    "traits": lambda request: request.population.traits[request.users],
+    "traits": lambda request: request.population.traits.take(request.users, axis=0),
     "mood": lambda request: request.moods.astype(np.float32),
     "step": lambda request: request.steps[:, None],
     "consumed": lambda request: request.history.consumed(),

@@ -318,6 +318,15 @@ def recent(slots, past, ratings, lengths, count, lowest):
 
 
 @_compiled
+def outside(indices, count):
+    """``Engine.step``: whether any index, of shape ``(R, S)``, is none of ``count``."""
+    for index in indices.flat:
+        if index < 0 or index >= count:
+            return True
+    return False
+
+
+@_compiled
 def take(values, following, slots, count):
     """``Streams.take`` from what is drawn already, shape ``(R, count)``; of shape ``(0, 0)`` where that is not enough."""
     block = values.shape[1]
@@ -341,6 +350,7 @@ class Kernels:
     conclude = staticmethod(conclude)
     decayed = staticmethod(decayed)
     disappoint = staticmethod(disappoint)
+    outside = staticmethod(outside)
     rate = staticmethod(rate)
     recall = staticmethod(recall)
     recent = staticmethod(recent)

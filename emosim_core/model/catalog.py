@@ -76,6 +76,11 @@ class Catalog:
         return len(self.items)
 
     @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """Ids by index."""
+        return tuple(item.id for item in self.items)
+
+    @cached_property
     def titles(self) -> tuple[str, ...]:
         """Titles by index."""
         return tuple(item.title for item in self.items)

@@ -26,6 +26,7 @@ from emosim_core.components.base import (
 )
 from emosim_core.components.emotion_models import EmotionModel, EmotionSetting, TagRequest
 from emosim_core.components.observations import ObservationModel
+from emosim_core.components.perturbation import NoPerturbation
 from emosim_core.data.embeddings import EmbeddingOptions, embed_items
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks import Registry, Resolved
@@ -208,6 +209,8 @@ class World:
         Raises:
             PluginError: a perturbator of a plugin answers something else than numbers.
         """
+        if type(self.perturbator) is NoPerturbation:
+            return ratings
         doubted = "perturbator" in self.doubted
         perturbed = self.perturbator.perturb_batch(
             PerturbationRequest(

@@ -62,7 +62,7 @@ class Streams:
         self.all_rows = np.arange(batch_size)
         self._keys = np.zeros((batch_size, 2), dtype=np.uint64)
         self._episodes = np.zeros(batch_size, dtype=np.uint64)
-        self._blocks: dict[tuple[Stage, _Kind], _Blocks] = {}
+        self._blocks: dict[int, _Blocks] = {}
         self._generators: dict[tuple[Stage, int], np.random.Generator] = {}
         self._share_generator()
 
@@ -96,9 +96,10 @@ class Streams:
 
     def take(self, stage: Stage, kind: _Kind, rows: Ints, count: int) -> Floats:
         """``count`` draws for each of ``rows``, shape ``(R, count)``."""
-        blocks = self._blocks.get((stage, kind))
+        key = 4 * stage + kind  # a whole number, because members of an enumeration are slow to look up
+        blocks = self._blocks.get(key)
         if blocks is None:
-            blocks = self._blocks[stage, kind] = _Blocks(self._batch_size)
+            blocks = self._blocks[key] = _Blocks(self._batch_size)
         if count > BLOCK:
             return np.array([self._fill(stage, kind, blocks, row, count) for row in rows.tolist()])
         if self._kernels is not None:
