@@ -268,7 +268,16 @@ class RuleBased(Rater):
         columns, values = _sparse(self._items)
         return (
             (table, self._users, columns, values, self._series, self._cosine_low, self._cosine_factor),
-            (self._noise_size[:, 0], self._rest, self._mood_size, self._boredom, self._doubt, self._remembers, self._cuts, self._levels),
+            (
+                self._noise_size[:, 0],
+                self._rest,
+                self._mood_size,
+                self._boredom,
+                self._doubt,
+                self._remembers,
+                self._cuts,
+                self._levels,
+            ),
         )
 
     def expected_batch(self, request: RatingRequest) -> Floats:

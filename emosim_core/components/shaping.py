@@ -10,7 +10,6 @@ from emosim_core.components.base import BeginRequest, Draws, RewardShaping, Shap
 from emosim_core.model.arrays import Floats, Ints
 from emosim_core.model.frozen import Frozen, option
 
-
 if TYPE_CHECKING:
     from emosim_core.kernels.compiled import Kernels
 
@@ -109,8 +108,7 @@ class ChurnSatisfaction(RewardShaping):
         self._rate = options.rate * np.array([1.0, *factor])
 
     def start(self, setting: ShapingSetting) -> None:
-        batch_size, scale = setting.batch_size, setting.scale
-        self._threshold, self._points = scale.carry(self.options.threshold), 9.0 / scale.span
+        batch_size = setting.batch_size
         self._satisfaction = np.full(batch_size, np.nan)
         self._low = np.zeros(batch_size, dtype=np.intp)
         self._good = np.zeros(batch_size, dtype=np.intp)
@@ -122,9 +120,10 @@ class ChurnSatisfaction(RewardShaping):
         self._good[rows] = 0
 
     def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[Floats, Ints]:
-        options, rows = self.options, request.rows
-        threshold, points = self._threshold, self._points
+        options, scale, rows = self.options, request.scale, request.rows
+        threshold, points = scale.carry(options.threshold), 9.0 / scale.span
         if self.kernels is not None:
+            ends: Ints
             ends, hazard = self.kernels.disappoint(
                 rows, request.ratings, request.consumed, request.traits, request.steps, self._satisfaction, self._low,
                 self._good, options.alpha, threshold, points, self._rate, self._streak_limit, options.min_steps,
@@ -138,7 +137,7 @@ class ChurnSatisfaction(RewardShaping):
             return request.ratings, ends
         satisfaction, low = self._satisfaction[rows], self._low[rows]
         good = self._good[rows] if options.recovery else None
-        for place in request.consumed.any(axis=0).nonzero()[0].tolist():
+        for place in np.flatnonzero(request.consumed.any(axis=0)).tolist():
             taken, rating = request.consumed[:, place], request.ratings[:, place]
             before = np.where(np.isnan(satisfaction), rating, satisfaction)
             satisfaction = np.where(taken, before + options.alpha * (rating - before), satisfaction)
@@ -155,7 +154,7 @@ class ChurnSatisfaction(RewardShaping):
             self._good[rows] = good
             leaves *= np.where(good >= 2, 1.0 - options.recovery, 1.0)
         streak = low >= self._streak_limit.take(activity)
-        ends: Ints = np.where(streak, 1, 2 * (draws.uniform(1)[:, 0] < leaves))
+        ends = np.where(streak, 1, 2 * (draws.uniform(1)[:, 0] < leaves))
         may_leave = (request.steps >= options.min_steps) & request.consumed.any(axis=1)
         ends = ends * may_leave
         return request.ratings, ends

@@ -22,7 +22,9 @@ def load_kernels() -> Kernels | None:
     """
     wanted = os.environ.get(KERNELS_VARIABLE) or "1"
     if wanted not in ("0", "1"):
-        raise ConfigurationError(f"{KERNELS_VARIABLE}={wanted!r}: 0 switches the compiled kernels off, 1 is the default")
+        raise ConfigurationError(
+            f"{KERNELS_VARIABLE}={wanted!r}: 0 switches the compiled kernels off, 1 is the default"
+        )
     if wanted == "0":
         return None
     try:

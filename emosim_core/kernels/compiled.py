@@ -17,10 +17,13 @@ from numba import njit
 from emosim_core.kernels import load_kernels
 from emosim_core.paths import cache_directory
 
+_numba = vars(numba.config)
+_before = _numba["CACHE_DIR"]
+
 
 def _cache_folder() -> str:
-    """Where compiled kernels are kept: ``NUMBA_CACHE_DIR``, else the user's cache; empty where neither can be written."""
-    folder = numba.config.CACHE_DIR or str(cache_directory() / "kernels")
+    """Where compiled kernels are kept: ``NUMBA_CACHE_DIR``, else the user's cache; empty where it cannot be written."""
+    folder: str = _before or str(cache_directory() / "kernels")
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError:
@@ -28,9 +31,8 @@ def _cache_folder() -> str:
     return folder if os.access(folder, os.W_OK) else ""
 
 
-_before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _cache_folder()
-_compiled = njit(cache=bool(numba.config.CACHE_DIR), error_model="numpy")
-
+_numba["CACHE_DIR"] = _cache_folder()  # numba reads it where it decorates a function
+_compiled: Any = njit(cache=bool(_numba["CACHE_DIR"]), error_model="numpy")
 
 _AHEAD = 16
 """Cosines that are looked up before the first is used: a processor waits for several at once."""
@@ -320,7 +322,7 @@ def recent(slots, past, ratings, lengths, count, lowest):
 @_compiled
 def outside(indices, count):
     """``Engine.step``: whether any index, of shape ``(R, S)``, is none of ``count``."""
-    for index in indices.flat:
+    for index in indices.flat:  # noqa: SIM110  (a loop is what numba compiles)
         if index < 0 or index >= count:
             return True
     return False
@@ -328,7 +330,7 @@ def outside(indices, count):
 
 @_compiled
 def take(values, following, slots, count):
-    """``Streams.take`` from what is drawn already, shape ``(R, count)``; of shape ``(0, 0)`` where that is not enough."""
+    """``Streams.take`` from what is drawn already, shape ``(R, count)``; shape ``(0, 0)`` where that is not enough."""
     block = values.shape[1]
     for r in range(len(slots)):
         if following[slots[r]] + count > block * (slots[r] + 1):
@@ -362,4 +364,4 @@ class Kernels:
         return load_kernels, ()
 
 
-numba.config.CACHE_DIR = _before
+_numba["CACHE_DIR"] = _before
