@@ -40,7 +40,7 @@ _AHEAD = 16
 
 @_compiled
 def _cosine(table, vectors, lengths, left, right):
-    """``Catalog.similarity``: from the table of all pairs if there is one, else from whole numbers, exact in any order."""
+    """``Catalog.similarity``: from the table of all pairs if there is one, else from the whole vectors."""
     if table.shape[0]:
         return table[left, right] / 1e5
     if lengths[left] == 0.0 or lengths[right] == 0.0:
@@ -134,7 +134,8 @@ def recall(items, slots, positions, past, ratings, times, latest, lengths):
 
 @_compiled
 def rate(
-    users, items, retrieved, rated, times, moods, drawn, expected, users_table, columns, values, series, low, factor, table, vectors, norms, noise_size, rest, mood_size, boredom, doubt, remembers, cuts, levels,
+    users, items, retrieved, rated, times, moods, drawn, expected, users_table, columns, values, series, low, factor,
+    table, vectors, norms, noise_size, rest, mood_size, boredom, doubt, remembers, cuts, levels,
 ):  # fmt: skip
     """``RuleBased._terms`` of a rater that does not learn: the ratings, the sums and what they are made of."""
     count, slate, k = retrieved.shape

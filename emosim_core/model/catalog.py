@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -21,12 +21,10 @@ _STEPS = 1e5
 """Cosines are kept to five decimals."""
 
 _BLOCK = 512
-"""Items whose similarities to all others are computed at once."""
-
-_NO_TABLE = np.empty((0, 0))
+"""Items whose whole vectors, or similarities to all others, are computed at once."""
 
 _FULL_MATRIX_LIMIT = 4096
-"""Up to this many items, all similarities are kept (64 MiB of float32); beyond, made on demand."""
+"""Up to this many items, all similarities are kept (64 MiB of int32); beyond, made on demand."""
 
 LARGEST = 1e15
 """What a value of an embedding may be; the length of a vector of larger ones is no float32."""
@@ -122,15 +120,17 @@ class Catalog:
             return None
         vectors, count = self.whole_vectors.astype(np.float64), len(self.items)
         table = np.empty((count, count), dtype=np.int32)
-        for start in range(0, count, _BLOCK):
-            rows = slice(start, start + _BLOCK)
+        for rows in _blocks(count):
             table[rows] = _steps(vectors[rows] @ vectors.T, np.multiply.outer(self.norms[rows], self.norms))
         return table
 
     @cached_property
     def whole_vectors(self) -> NDArray[np.int16]:
-        """The embeddings times 32,000 as whole numbers, shape ``(N, D)``: their products have no order of summation."""
-        return np.rint(self.embeddings * _WHOLE).astype(np.int16)
+        """The embeddings times 32,000 as whole numbers, shape ``(N, D)``: sums of products have no order."""
+        vectors = np.empty(self.embeddings.shape, dtype=np.int16)
+        for rows in _blocks(len(self.items)):
+            vectors[rows] = np.rint(self.embeddings[rows] * _WHOLE)
+        return vectors
 
     @cached_property
     def norms(self) -> Floats:
@@ -149,15 +149,21 @@ class Catalog:
         return self.similarities, np.empty((0, 0), dtype=np.int16), np.empty(0)
 
     def similarity(self, left: Ints, right: Ints) -> Floats:
-        """Cosines of the embeddings of item indices, to five decimals; a zero vector has cosine 0.
+        """Cosines of the embeddings of item indices, in steps of 0.00001; a zero vector has cosine 0.
 
-        The two may have any shapes that broadcast to that of the answer.
+        They are made of the embeddings as whole numbers, which moves them by some steps, and makes them the same on
+        every machine. The two may have any shapes that broadcast to that of the answer.
         """
         matrix = self.similarities
         if matrix is not None:
             return matrix.ravel().take(left * len(self.items) + right) / _STEPS
-        ours, theirs = self.whole_vectors[left].astype(np.float64), self.whole_vectors[right].astype(np.float64)
-        return _steps(np.einsum("...d,...d->...", ours, theirs), self.norms[left] * self.norms[right]) / _STEPS
+        ours, theirs = self.whole_vectors.take(left, axis=0), self.whole_vectors.take(right, axis=0)
+        products = np.einsum("...d,...d->...", ours, theirs, dtype=np.int32)
+        return _steps(products, self.norms[left] * self.norms[right]) / _STEPS
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    return (slice(start, start + _BLOCK) for start in range(0, count, _BLOCK))
 
 
 def _steps(products: Floats, norms: Floats) -> Floats:

@@ -166,7 +166,7 @@ def test_similarity_is_the_cosine_and_zero_with_a_zero_vector(rows: list[list[in
     every = np.arange(len(rows))
     table = world.similarity(every[:, None], every[None])
     expected = [[cosine(left, right) for right in vectors.astype(float)] for left in vectors.astype(float)]
-    np.testing.assert_allclose(table, expected, atol=2e-5)
+    np.testing.assert_allclose(table, expected, atol=4e-5)
     assert (np.abs(table) <= 1).all()
     np.testing.assert_array_equal(table, table.T)
 
