@@ -133,6 +133,16 @@ def recall(items, slots, positions, past, ratings, times, latest, lengths):
 
 
 @_compiled
+def recall_decayed(
+    items, slots, past, ratings, codes, times, latest, lengths, last_codes, decay, factor, table, vectors, norms, k
+):
+    """Both of the kernels ``decayed`` and ``recall``, for the time that a call takes."""
+    positions = decayed(items, slots, past, codes, latest, lengths, last_codes, decay, factor, table, vectors, norms, k)
+    retrieved, rated, before = recall(items, slots, positions, past, ratings, times, latest, lengths)
+    return positions, retrieved, rated, before
+
+
+@_compiled
 def rate(
     users, items, retrieved, rated, times, moods, drawn, expected, users_table, columns, values, series, low, factor,
     table, vectors, norms, noise_size, rest, mood_size, boredom, doubt, remembers, cuts, levels,
@@ -221,15 +231,18 @@ def remember(
     """``Engine._remember`` with ``ValenceArousal``: tag ratings, append what is consumed to the memories, move moods.
 
     Returns:
-        Tags, how often each item has been consumed and how long ago before, each of shape ``(R, S)``.
+        The ratings of what is consumed, tags, how often each item has been consumed and how long ago before, each of
+        shape ``(R, S)``.
     """
+    kept = np.full(items.shape, np.nan)
     codes = np.empty(items.shape, np.intp)
     times = np.zeros(items.shape, np.intp)
     since = np.zeros(items.shape, np.intp)
     for r in range(items.shape[0]):
         slot = slots[r]
         for s in range(items.shape[1]):
-            rating, item = ratings[r, s], items[r, s]
+            rating, item = (ratings[r, s] if consumed[r, s] else np.nan), items[r, s]
+            kept[r, s] = rating
             level = 0
             while level < len(edges) and not edges[level] > rating:
                 level += 1
@@ -254,7 +267,7 @@ def remember(
             for j in range(2):
                 rested = baselines[slot, j] + (moods[slot, j] - baselines[slot, j]) * keep
                 moods[slot, j] = rested + gain[j] * (tags[code, j] - rested)
-    return codes, times, since
+    return kept, codes, times, since
 
 
 @_compiled
@@ -356,6 +369,7 @@ class Kernels:
     outside = staticmethod(outside)
     rate = staticmethod(rate)
     recall = staticmethod(recall)
+    recall_decayed = staticmethod(recall_decayed)
     recent = staticmethod(recent)
     remember = staticmethod(remember)
     take = staticmethod(take)

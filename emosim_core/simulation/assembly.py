@@ -27,6 +27,7 @@ from emosim_core.components.base import (
 from emosim_core.components.emotion_models import EmotionModel, EmotionSetting, TagRequest
 from emosim_core.components.observations import ObservationModel
 from emosim_core.components.perturbation import NoPerturbation
+from emosim_core.components.retrieval import DecayEmotion
 from emosim_core.data.embeddings import EmbeddingOptions, embed_items
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks import Registry, Resolved
@@ -166,15 +167,18 @@ class World:
         Raises:
             PluginError: a retrieval of a plugin answers something else than positions.
         """
-        catalog, population = self.catalog, self.population
-        positions = self.retrieval.retrieve_batch(
-            RetrievalRequest(
-                users=users, items=items, moods=moods, history=history, catalog=catalog, population=population
+        catalog, population, kernels = self.catalog, self.population, history.memory.kernels
+        if kernels is not None and type(self.retrieval) is DecayEmotion:
+            positions, retrieved, ratings, times = self.retrieval.recall_batch(kernels, items, history, catalog)
+        else:
+            positions = self.retrieval.retrieve_batch(
+                RetrievalRequest(
+                    users=users, items=items, moods=moods, history=history, catalog=catalog, population=population
+                )
             )
-        )
-        if "retrieval" in self.doubted:
-            check_positions(positions, items, history, self.label("retrieval"))
-        retrieved, ratings, times = history.recall(positions, items)
+            if "retrieval" in self.doubted:
+                check_positions(positions, items, history, self.label("retrieval"))
+            retrieved, ratings, times = history.recall(positions, items)
         return RatingRequest(
             users=users,
             items=items,

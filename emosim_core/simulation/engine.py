@@ -302,9 +302,7 @@ class Engine:
             consumed = consumed & ~failed
         self._current_part = "perturbator"
         ratings = world.perturb(request, raw, consumed, self._draws(Stage.PERTURB, who))
-        all_consumed = np.count_nonzero(consumed) == consumed.size
-        consumed_ratings = ratings if all_consumed else np.where(consumed, ratings, np.nan)
-        codes, times, since = self._remember(who, rows, actions, consumed_ratings, None if all_consumed else consumed)
+        consumed_ratings, codes, times, since = self._remember(who, rows, actions, ratings, consumed)
         steps = self.steps[rows]
         self._current_part = "reward_shaping"
         answer = self.shaping.shape_batch(
@@ -378,34 +376,38 @@ class Engine:
         return self.moods[who]
 
     def _remember(
-        self, who: Ints, rows: Rows, actions: Ints, ratings: Floats, consumed: Flags | None
-    ) -> tuple[Ints, Ints, Ints]:
-        """Tag what was consumed, append it to the memories, and move the moods."""
+        self, who: Ints, rows: Rows, actions: Ints, ratings: Floats, consumed: Flags
+    ) -> tuple[Floats, Ints, Ints, Ints]:
+        """Tag what was consumed, append it to the memories, and move the moods.
+
+        Returns:
+            The ratings of what was consumed, NaN for the rest, their tags, how often each item has been consumed, and
+            how many interactions ago before, each of shape ``(R, S)``.
+        """
         self._current_part = "emotion_model"
         model, memory = self.world.emotion_model, self.memory
         if self.kernels is not None and type(model) is ValenceArousal:
             memory.make_room(self.slate)
-            taken = ~np.isnan(ratings) if consumed is None else consumed
             return self.kernels.remember(
-                who, actions, ratings, taken, *model.constants, self.moods, self._baselines, memory.items,
+                who, actions, ratings, consumed, *model.constants, self.moods, self._baselines, memory.items,
                 memory.ratings, memory.codes, memory.times, memory.latest, memory.last_codes, memory.lengths,
             )  # fmt: skip
-        codes = self.world.tag(self.users[rows].copy(), actions, ratings, self.moods[rows].copy())
-        if self.slate == 1 and consumed is None:
-            times, since = self.memory.append(rows, actions[:, 0], ratings[:, 0], codes[:, 0])
-            self._feel(who, rows, actions[:, 0], ratings[:, 0], codes[:, 0])
-            return codes, times[:, None], since[:, None]
+        everything = np.count_nonzero(consumed) == consumed.size
+        kept = ratings if everything else np.where(consumed, ratings, np.nan)
+        codes = self.world.tag(self.users[rows].copy(), actions, kept, self.moods[rows].copy())
+        if self.slate == 1 and everything:
+            times, since = memory.append(rows, actions[:, 0], kept[:, 0], codes[:, 0])
+            self._feel(who, rows, actions[:, 0], kept[:, 0], codes[:, 0])
+            return kept, codes, times[:, None], since[:, None]
         all_times = np.zeros(actions.shape, dtype=np.intp)
         all_since = np.zeros(actions.shape, dtype=np.intp)
-        for place in range(self.slate):
-            taken = np.arange(len(who)) if consumed is None else np.flatnonzero(consumed[:, place])
-            slots, chosen = who[taken], (taken, place)
-            all_times[chosen], all_since[chosen] = self.memory.append(
-                slots, actions[chosen], ratings[chosen], codes[chosen]
-            )
-            if len(slots):
-                self._feel(slots, slots, actions[chosen], ratings[chosen], codes[chosen])
-        return codes, all_times, all_since
+        order = consumed.cumsum(axis=1)
+        for number in range(1, int(order[:, -1].max(initial=0)) + 1):
+            chosen = (consumed & (order == number)).nonzero()  # what each user consumed as the first, the second, ...
+            slots = who[chosen[0]]
+            all_times[chosen], all_since[chosen] = memory.append(slots, actions[chosen], kept[chosen], codes[chosen])
+            self._feel(slots, slots, actions[chosen], kept[chosen], codes[chosen])
+        return kept, codes, all_times, all_since
 
     def _feel(self, who: Ints, rows: Rows, items: Ints, ratings: Floats, codes: Ints) -> None:
         """Move the moods of the slots ``who`` after one consumed item each."""

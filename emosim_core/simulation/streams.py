@@ -113,6 +113,8 @@ class Streams:
             for row in rows[spent].tolist():
                 blocks.values[row] = self._fill(stage, kind, blocks, row, BLOCK)
                 blocks.next[row] = row * BLOCK
+            if self._kernels is not None:
+                return self._kernels.take(blocks.values, blocks.next, rows, count)
             after = blocks.next[which] + count
         blocks.next[which] = after
         start = after - count
