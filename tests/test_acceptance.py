@@ -254,9 +254,9 @@ def test_starting_loads_nothing_heavy(tmp_path: Path) -> None:
         """
     )
     for arguments, banned in (
-        (["--help"], [*heavy, "numpy", "pydantic", "rich", "gymnasium", "emosim_movies"]),
+        (["--help"], [*heavy, "numba", "numpy", "pydantic", "rich", "gymnasium", "emosim_movies"]),
         (["run", "--plugin", "movies", "--episodes", "2", "--quiet"], heavy),
-        (["plugins"], heavy),
+        (["plugins"], [*heavy, "numba"]),
     ):
         done = subprocess.run(
             [sys.executable, "-c", code, ",".join(banned), *arguments], cwd=tmp_path, capture_output=True, text=True
