@@ -88,7 +88,11 @@ class EmotionModel:
         raise NotImplementedError(f"{type(self).__name__} implements neither feel nor feel_batch")
 
     def feel_batch(self, request: MoodRequest, draws: Draws) -> NDArray[np.float64]:
-        """For a batch, and with a slate once for each place of it: the new moods, shape ``(R, 2)``."""
+        """For a batch, once for the first item that each user consumes of a slate, once for the second, and so on.
+
+        Returns:
+            The new moods, shape ``(R, 2)``.
+        """
         moods = np.empty(request.moods.shape)
         for row, item in enumerate(request.items.tolist()):
             situation = MoodSituation(
