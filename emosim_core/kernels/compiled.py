@@ -70,42 +70,44 @@ def decayed(items, slots, past, codes, latest, lengths, last_codes, decay, facto
     cosine of 1, is no more than the k-th best so far is left out, and so are all from where none can weigh more.
     """
     positions = np.full((items.shape[0], items.shape[1], k), -1, np.intp)
-    best, cosines = np.empty(k), np.empty(_AHEAD)
+    best, cosines, weights = np.empty(k), np.empty(_AHEAD), np.empty(past.shape[1])
     most = factor.max()
     for r in range(items.shape[0]):
         slot = slots[r]
-        newest = lengths[slot] - 1
+        length = lengths[slot]
         base = 9 * last_codes[slot]
+        for age in range(length):
+            place = length - 1 - age
+            weights[age] = decay[age] * factor[base + codes[slot, place]] if latest[slot, place] else -1.0
         for s in range(items.shape[1]):
-            found = 0
-            for age in range(newest + 1):
-                if found == k and decay[age] * most <= best[k - 1]:
+            item, found = items[r, s], 0
+            for start in range(0, length, _AHEAD):
+                if found == k and decay[start] * most <= best[k - 1]:
                     break
-                place = newest - age
-                if table.shape[0] and age % _AHEAD == 0:
-                    for j in range(min(_AHEAD, place + 1)):
-                        cosines[j] = table[items[r, s], past[slot, place - j]] / 1e5
-                if not latest[slot, place]:
-                    continue
-                weight = decay[age] * factor[base + codes[slot, place]]
-                if found == k and weight <= best[k - 1]:
-                    continue
+                stop = min(start + _AHEAD, length)
                 if table.shape[0]:
-                    cosine = cosines[age % _AHEAD]
-                else:
-                    cosine = _cosine(table, vectors, norms, items[r, s], past[slot, place])
-                score = max(cosine, 0.0) * weight
-                if found < k:
-                    found += 1
-                elif score <= best[k - 1]:
-                    continue
-                j = found - 1
-                while j > 0 and best[j - 1] < score:
-                    best[j] = best[j - 1]
-                    positions[r, s, j] = positions[r, s, j - 1]
-                    j -= 1
-                best[j] = score
-                positions[r, s, j] = place
+                    for age in range(start, stop):
+                        cosines[age - start] = table[item, past[slot, length - 1 - age]]
+                for age in range(start, stop):
+                    weight = weights[age]
+                    if weight < 0.0 or (found == k and weight <= best[k - 1]):
+                        continue
+                    if table.shape[0]:
+                        cosine = cosines[age - start] / 1e5
+                    else:
+                        cosine = _cosine(table, vectors, norms, item, past[slot, length - 1 - age])
+                    score = max(cosine, 0.0) * weight
+                    if found < k:
+                        found += 1
+                    elif score <= best[k - 1]:
+                        continue
+                    j = found - 1
+                    while j > 0 and best[j - 1] < score:
+                        best[j] = best[j - 1]
+                        positions[r, s, j] = positions[r, s, j - 1]
+                        j -= 1
+                    best[j] = score
+                    positions[r, s, j] = length - 1 - age
     return positions
 
 
