@@ -151,7 +151,7 @@ class History:
         memory = self.memory
         if memory.kernels is not None:
             return memory.kernels.recall(
-                items, self.slots, np.ascontiguousarray(positions),
+                items, self.slots, np.ascontiguousarray(positions, dtype=np.intp),
                 memory.items, memory.ratings, memory.times, memory.latest, memory.lengths,
             )  # fmt: skip
         times = self.times_before(items)

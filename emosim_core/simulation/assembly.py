@@ -201,6 +201,7 @@ class World:
         answers = self.rater.rate_batch(request, draws)
         if "rater" in self.doubted:
             check_ratings(answers, request.items, request.scale, self.label("rater"))
+            answers.values = np.ascontiguousarray(answers.values, dtype=np.float64)
         return answers
 
     def perturb(self, request: RatingRequest, ratings: Floats, consumed: Flags, draws: Draws) -> Floats:

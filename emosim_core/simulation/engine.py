@@ -298,6 +298,7 @@ class Engine:
         )
         if "selector" in world.doubted:
             check_consumed(consumed, raw, world.label("selector"))
+            consumed = np.ascontiguousarray(consumed)
         if any_failed:
             consumed = consumed & ~failed
         self._current_part = "perturbator"
@@ -322,6 +323,8 @@ class Engine:
         )
         if "reward_shaping" in world.doubted:
             check_shaped(answer, consumed, len(self.shaping.end_reasons), world.label("reward_shaping"))
+            rewarded, ended = answer
+            answer = np.ascontiguousarray(rewarded, dtype=np.float64), np.ascontiguousarray(ended, dtype=np.intp)
         shaped, ends = answer
         if world.config.observe_consumed and history.width + self.slate >= len(world.catalog):
             nothing_left = (self.memory.history(rows).distinct() == len(world.catalog)) & (ends == 0)

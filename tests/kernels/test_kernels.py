@@ -29,12 +29,12 @@ ITEMS, USERS = 8, 3
 
 
 class Forgetful(rule_based.RuleBased):
-    """The rule-based rater, which now and then gives no rating."""
+    """The rule-based rater, which now and then gives no rating, in an array of another kind and order."""
 
     def rate_batch(self, request: RatingRequest, draws: Draws) -> Ratings:
         answer = super().rate_batch(request, draws)
         answer.values[(request.items + request.times + request.users[:, None]) % 3 == 0] = np.nan
-        return answer
+        return Ratings(np.asfortranarray(answer.values, dtype=np.float32), answer.reason)
 
 
 def lived(world: World, slates: list[list[int]], kernels: str) -> list[Any]:
