@@ -28,8 +28,12 @@ pytest_plugins = ["emosim_core.testing.pytest_plugin", "fixtures.draws", "fixtur
 _unblock: list[Callable[[], None]] = []
 
 
-def pytest_configure() -> None:
-    """Block connections that leave this machine, leave its user's state alone, and heed signals, for the episode."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Block connections that leave this machine, leave its user's state alone, and heed signals, for the episode.
+
+    Compiled kernels are kept for all processes that tests start, and for the next episode.
+    """
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(config.rootpath / ".pytest_cache" / "kernels"))
     _unblock.append(block_network())
     state = tempfile.TemporaryDirectory()
     os.environ["EMOSIM_STATE_DIR"] = state.name

@@ -88,7 +88,11 @@ class EmotionModel:
         raise NotImplementedError(f"{type(self).__name__} implements neither feel nor feel_batch")
 
     def feel_batch(self, request: MoodRequest, draws: Draws) -> NDArray[np.float64]:
-        """For a batch, and with a slate once for each place of it: the new moods, shape ``(R, 2)``."""
+        """For a batch, once for the first item that each user consumes of a slate, once for the second, and so on.
+
+        Returns:
+            The new moods, shape ``(R, 2)``.
+        """
         moods = np.empty(request.moods.shape)
         for row, item in enumerate(request.items.tolist()):
             situation = MoodSituation(
@@ -118,6 +122,7 @@ class ValenceArousal(EmotionModel):
     def prepare(self, setting: EmotionSetting) -> None:
         """Carry the thresholds to the domain's scale."""
         self._emotion = Emotion(setting.scale, setting.thresholds, setting.mood)
+        self.constants = self._emotion.constants
 
     def tag_batch(self, request: TagRequest) -> NDArray[np.intp]:
         """The tags of the ratings alone."""

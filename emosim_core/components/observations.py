@@ -142,15 +142,13 @@ class Parts(ObservationModel):
         return seen
 
     def _history(self, request: ObservationRequest) -> Observations:
-        items, ratings, mask = request.history.recent(self._length)
-        np.copyto(ratings, request.scale.low, where=~mask)
-        shown, present = ratings.astype(np.float32), mask.astype(np.int8)
-        return {"history_items": items, "history_ratings": shown, "history_mask": present}
+        items, ratings, mask = request.history.recent(self._length, request.scale.low)
+        return {"history_items": items, "history_ratings": ratings, "history_mask": mask}
 
 
 _MAKE: dict[str, Callable[[ObservationRequest], NDArray]] = {
     "user": lambda request: request.users,
-    "traits": lambda request: request.population.traits[request.users],
+    "traits": lambda request: request.population.traits.take(request.users, axis=0),
     "mood": lambda request: request.moods.astype(np.float32),
     "step": lambda request: request.steps[:, None],
     "consumed": lambda request: request.history.consumed(),

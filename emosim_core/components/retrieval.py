@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from emosim_core.components.base import Retrieval, RetrievalRequest
 from emosim_core.components.ranking import NEVER, best_positions
-from emosim_core.model.arrays import Ints
+from emosim_core.model import Catalog, History
+from emosim_core.model.arrays import Floats, Ints
 from emosim_core.model.emotion import CODE_AROUSAL, CODE_VALENCE
 from emosim_core.model.frozen import Frozen, option
+
+if TYPE_CHECKING:
+    from emosim_core.kernels.compiled import Kernels
 
 
 class CountOptions(Frozen):
@@ -90,10 +96,11 @@ class DecayEmotion(Retrieval):
         self._factor = (1 + bonus).ravel()
 
     def retrieve_batch(self, request: RetrievalRequest) -> Ints:
-        history = request.history
+        history, catalog = request.history, request.catalog
+        if history.memory.kernels is not None:
+            return self.recall_batch(history.memory.kernels, request.items, history, catalog)[0]
         width = history.width
-        if len(self._decay) < width:
-            self._decay = np.exp(-self._time_decay * np.arange(2 * width))
+        self._reach(width)
         past = history.items
         newest = history.lengths - 1
         if len(newest) == 1:
@@ -101,8 +108,24 @@ class DecayEmotion(Retrieval):
         else:
             weights = self._decay.take(newest[:, None] - np.arange(width), mode="wrap")
         weights = weights * self._factor.take(history.codes + 9 * history.last_codes[:, None])
-        cosines = request.catalog.similarity(request.items[:, :, None], past[:, None, :])
+        cosines = catalog.similarity(request.items[:, :, None], past[:, None, :])
         scores = np.empty(cosines.shape)
         np.multiply(np.maximum(cosines, 0.0), weights[:, None, :], out=scores[..., ::-1])
         np.copyto(scores[..., ::-1], NEVER, where=~history.latest[:, None, :])
         return best_positions(scores, self.k)
+
+    def recall_batch(
+        self, kernels: Kernels, items: Ints, history: History, catalog: Catalog
+    ) -> tuple[Ints, Ints, Floats, Ints]:
+        """In one kernel, what :meth:`retrieve_batch` and :meth:`~emosim_core.model.History.recall` answer."""
+        memory = history.memory
+        self._reach(memory.capacity)
+        return kernels.recall_decayed(
+            items, history.slots, memory.items, memory.ratings, memory.codes, memory.times, memory.latest,
+            memory.lengths, memory.last_codes, self._decay, self._factor, *catalog.cosine_arrays, self.k,
+        )  # fmt: skip
+
+    def _reach(self, width: int) -> None:
+        """See that the decay is known up to ``width`` interactions ago."""
+        if len(self._decay) < width:
+            self._decay = np.exp(-self._time_decay * np.arange(2 * width))

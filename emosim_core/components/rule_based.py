@@ -10,6 +10,7 @@ from hashlib import blake2b
 from itertools import pairwise
 from math import floor, inf, log10
 from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,9 @@ from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.domain import Words
 from emosim_core.model.frozen import Frozen, option
 from emosim_core.model.names import listed
+
+if TYPE_CHECKING:
+    from emosim_core.kernels.compiled import Kernels
 
 REAL_RATING_SHARES = (0.0222, 0.0383, 0.0341, 0.0988, 0.0764, 0.1956, 0.1480, 0.2266, 0.0755, 0.0845)
 """Shares of users' ratings 1 to 10: MovieLens, half stars doubled (EmoSim-RL, sampling study)."""
@@ -265,15 +269,20 @@ class RuleBased(Rater):
         self._series = _series(catalog)
         self._cosine_low, telling = _telling_cosines(catalog)
         self._cosine_weight = o.similarity * telling
-        self._cosine_factor = self._cosine_weight**0.5 / (1.0 - self._cosine_low)
+        self._cosine_factor = self._cosine_weight**0.5 / (1.0 - self._cosine_low)  # 0 where no cosine counts
         self._closeness = None
         if self._remembers and len(catalog) ** 2 <= _TABLE_LIMIT:
             each = np.arange(len(catalog))
             self._closeness = self._close(catalog, each[:, None], each).ravel()
         self._doubt = (1.0 - o.memory) / o.memory if o.memory > 0 else 0.0
+        self._kernel_arrays: tuple[Any, ...] | None = None
 
     def rate_batch(self, request: RatingRequest, draws: Draws) -> Ratings:
         """All ratings, with reasons that add up and read arrays of the request: nobody may write to these meanwhile."""
+        kernels = request.history.memory.kernels
+        self._prepared_for(request)
+        if kernels is not None and self._learner is None and (self._table is not None or not self._conviction):
+            return self._compiled(kernels, request, draws)
         terms = self._terms(request, draws)
         if terms.learned is None:
             level = self._cuts.searchsorted(terms.latent, side="right")
@@ -297,8 +306,41 @@ class RuleBased(Rater):
         known.latent = terms["latent"]
         return partial(self._reason, request, known)
 
+    def _compiled(self, kernels: Kernels, request: RatingRequest, draws: Draws) -> Ratings:
+        """The same in a kernel."""
+        if self._kernel_arrays is None:
+            self._kernel_arrays = self._arrays_of_kernel()
+        tables, constants = self._kernel_arrays
+        values, latent, noise, mood, closeness, surprise = kernels.rate(
+            request.users, request.items, request.retrieved_items, request.retrieved_ratings, request.times,
+            request.moods, draws.normal(request.items.shape[1]), *tables, *request.catalog.cosine_arrays, *constants,
+        )  # fmt: skip
+        terms = _Terms(latent, noise, mood)
+        if self._remembers and request.retrieved.shape[2]:
+            terms.closeness, terms.surprise = closeness, surprise
+        return Ratings(values, partial(self._reason, request, terms))
+
+    def _arrays_of_kernel(self) -> tuple[Any, ...]:
+        """The tables and constants of the kernel ``rate``; a table that is not kept is one of the shape (0, 0)."""
+        table = np.empty((0, 0)) if self._table is None else self._table.reshape(-1, self._count)
+        columns, values = _sparse(self._items)
+        return (
+            (table, self._users, columns, values, self._series, self._cosine_low, self._cosine_factor),
+            (
+                self._noise_size[:, 0],
+                self._rest,
+                self._mood_size,
+                self._boredom,
+                self._doubt,
+                self._remembers,
+                self._cuts,
+                self._levels,
+            ),
+        )
+
     def expected_batch(self, request: RatingRequest) -> Floats:
         """What each user rates each item on average: the sum of terms without the noise, within the scale."""
+        self._prepared_for(request)
         sums = self._terms(request, None).latent
         return np.clip(sums, request.scale.low, request.scale.high)
 
@@ -313,6 +355,7 @@ class RuleBased(Rater):
 
     def latent(self, request: RatingRequest, draws: Draws) -> Floats:
         """The sums of terms before they are cut into levels, on the domain's scale, shape ``(R, S)``."""
+        self._prepared_for(request)
         return self._terms(request, draws).latent
 
     def expected(self, users: Ints, items: Ints) -> Floats:
@@ -322,8 +365,9 @@ class RuleBased(Rater):
         """
         if self._table is not None:
             return self._table.take(users * self._count + items)
-        products: Floats = np.einsum("...c,...c->...", self._users.take(users, axis=0), self._items.take(items, axis=0))
-        return products + self._convictions(users, items) if self._conviction else products
+        # A running sum adds from the first property on, as a loop does.
+        sums: Floats = (self._users.take(users, axis=0) * self._items.take(items, axis=0)).cumsum(axis=-1)[..., -1]
+        return sums + self._convictions(users, items) if self._conviction else sums
 
     def _convictions(self, users: Ints, items: Ints) -> Floats:
         """Points for who has an opinion of every category: for an item of a liked one, and off for any other."""
@@ -385,7 +429,6 @@ class RuleBased(Rater):
 
     def _terms(self, request: RatingRequest, draws: Draws | None) -> _Terms:
         """The terms of each rating; without draws, nobody has a noise."""
-        self._prepared_for(request)
         users, items = request.users, request.items
         column = users[:, None]
         latent = self.expected(column, items)
@@ -426,8 +469,8 @@ class RuleBased(Rater):
         nothing = np.isnan(surprise)
         np.putmask(surprise, nothing, 0.0)
         np.putmask(closeness, nothing, 0.0)
-        pull = np.einsum("rsk,rsk->rs", closeness, surprise)
-        pull /= np.einsum("rsk->rs", closeness) + self._doubt
+        pull = (closeness * surprise).cumsum(axis=2)[:, :, -1]
+        pull /= closeness.cumsum(axis=2)[:, :, -1] + self._doubt
         terms.latent += pull
         terms.closeness, terms.surprise = closeness, surprise
 
@@ -583,6 +626,16 @@ def _scaled(value: float, digits: int) -> float:
     """A value to some digits as NumPy rounds it: by scaling, which is not exact for what lies in the middle."""
     scale = 10.0**digits
     return round(value * scale) / scale
+
+
+def _sparse(table: Floats) -> tuple[Ints, Floats]:
+    """Where each row is not 0 and what it holds there, of the width of the fullest row; zeros fill the others."""
+    rows, columns = table.nonzero()
+    width = int((table != 0.0).sum(axis=1).max())
+    place = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    where, values = np.zeros((len(table), width), dtype=np.intp), np.zeros((len(table), width))
+    where[rows, place], values[rows, place] = columns, table[rows, columns]
+    return where, values
 
 
 def _decided(stated: Flags) -> Flags:

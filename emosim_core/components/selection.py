@@ -68,7 +68,10 @@ class MultinomialLogit(Selector):
         self.no_choice = setting.scale.carry(self.options.no_choice)
 
     def select_batch(self, request: SelectionRequest, draws: Draws) -> Flags:
-        ratings = request.ratings
+        ratings, kernels = request.ratings, request.history.memory.kernels
+        if kernels is not None:
+            utility = kernels.utilities(ratings, self.temperature, self.no_choice)
+            return kernels.choose(np.exp(utility, out=utility), draws.uniform(1))
         utility = np.where(np.isnan(ratings), -np.inf, ratings) / self.temperature
         outside = np.full((len(ratings), 1), self.no_choice / self.temperature)
         utility = np.concatenate([utility, outside], axis=1)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from emosim_core.components.base import BeginRequest, Draws, RewardShaping, ShapingRequest, ShapingSetting
 from emosim_core.model.arrays import Floats, Ints
 from emosim_core.model.frozen import Frozen, option
+
+if TYPE_CHECKING:
+    from emosim_core.kernels.compiled import Kernels
 
 
 class RepeatOptions(Frozen):
@@ -93,6 +98,8 @@ class ChurnSatisfaction(RewardShaping):
     """
 
     end_reasons: tuple[str, ...] = ("low_streak", "dissatisfied")
+    kernels: Kernels | None = None
+    """Compiled loops, set by an engine; None for NumPy."""
 
     def __init__(self, options: ChurnOptions) -> None:
         self.options = options
@@ -114,10 +121,23 @@ class ChurnSatisfaction(RewardShaping):
 
     def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[Floats, Ints]:
         options, scale, rows = self.options, request.scale, request.rows
-        threshold = scale.carry(options.threshold)
+        threshold, points = scale.carry(options.threshold), 9.0 / scale.span
+        if self.kernels is not None:
+            ends: Ints
+            ends, hazard = self.kernels.disappoint(
+                rows, request.ratings, request.consumed, request.traits, request.steps, self._satisfaction, self._low,
+                self._good, options.alpha, threshold, points, self._rate, self._streak_limit, options.min_steps,
+            )  # fmt: skip
+            drawn = draws.uniform(1)
+            if np.count_nonzero(hazard):
+                leaves = -np.expm1(-hazard)
+                if options.recovery:
+                    leaves *= np.where(self._good[rows] >= 2, 1.0 - options.recovery, 1.0)
+                ends[drawn[:, 0] < leaves] = 2
+            return request.ratings, ends
         satisfaction, low = self._satisfaction[rows], self._low[rows]
         good = self._good[rows] if options.recovery else None
-        for place in range(request.ratings.shape[1]):
+        for place in np.flatnonzero(request.consumed.any(axis=0)).tolist():
             taken, rating = request.consumed[:, place], request.ratings[:, place]
             before = np.where(np.isnan(satisfaction), rating, satisfaction)
             satisfaction = np.where(taken, before + options.alpha * (rating - before), satisfaction)
@@ -128,14 +148,13 @@ class ChurnSatisfaction(RewardShaping):
         self._satisfaction[rows], self._low[rows] = satisfaction, low
 
         activity = request.traits[:, 0]
-        points = 9.0 / scale.span
         hazard = self._rate.take(activity) * np.fmax(0.0, (threshold - satisfaction) * points)
         leaves = -np.expm1(-hazard)
         if good is not None:
             self._good[rows] = good
             leaves *= np.where(good >= 2, 1.0 - options.recovery, 1.0)
         streak = low >= self._streak_limit.take(activity)
-        ends: Ints = np.where(streak, 1, 2 * (draws.uniform(1)[:, 0] < leaves))
+        ends = np.where(streak, 1, 2 * (draws.uniform(1)[:, 0] < leaves))
         may_leave = (request.steps >= options.min_steps) & request.consumed.any(axis=1)
         ends = ends * may_leave
         return request.ratings, ends

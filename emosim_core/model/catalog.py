@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -14,8 +14,17 @@ from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.item import Item
 from emosim_core.model.scale import RatingScale
 
+_WHOLE = 32_000.0
+"""What embeddings are multiplied by before they are rounded to whole numbers, whose products add up below 2**31."""
+
+_STEPS = 1e5
+"""Cosines are kept to five decimals."""
+
+_BLOCK = 512
+"""Items whose whole vectors, or similarities to all others, are computed at once."""
+
 _FULL_MATRIX_LIMIT = 4096
-"""Up to this many items, all similarities are kept (64 MiB of float32); beyond, made on demand."""
+"""Up to this many items, all similarities are kept (64 MiB of int32); beyond, made on demand."""
 
 LARGEST = 1e15
 """What a value of an embedding may be; the length of a vector of larger ones is no float32."""
@@ -65,6 +74,11 @@ class Catalog:
         return len(self.items)
 
     @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """Ids by index."""
+        return tuple(item.id for item in self.items)
+
+    @cached_property
     def titles(self) -> tuple[str, ...]:
         """Titles by index."""
         return tuple(item.title for item in self.items)
@@ -100,28 +114,61 @@ class Catalog:
         return np.array([item.public_count or 0 for item in self.items], dtype=np.int64)
 
     @cached_property
-    def similarities(self) -> Floats | None:
-        """Cosines of all pairs, shape ``(N, N)``; None for more than 4,096 items."""
+    def similarities(self) -> NDArray[np.int32] | None:
+        """Cosines of all pairs in steps of 0.00001, shape ``(N, N)``; None for more than 4,096 items."""
         if len(self.items) > _FULL_MATRIX_LIMIT:
             return None
-        matrix = self.embeddings @ self.embeddings.T
-        return _rounded(matrix).astype(np.float64 if len(self.items) <= 2048 else np.float32)
+        vectors, count = self.whole_vectors.astype(np.float64), len(self.items)
+        table = np.empty((count, count), dtype=np.int32)
+        for rows in _blocks(count):
+            table[rows] = _steps(vectors[rows] @ vectors.T, np.multiply.outer(self.norms[rows], self.norms))
+        return table
 
-    def similarity(self, left: Ints, right: Ints) -> NDArray[np.floating]:
-        """Cosines of the embeddings of item indices, to five decimals; a zero vector has cosine 0.
+    @cached_property
+    def whole_vectors(self) -> NDArray[np.int16]:
+        """The embeddings times 32,000 as whole numbers, shape ``(N, D)``: sums of products have no order."""
+        vectors = np.empty(self.embeddings.shape, dtype=np.int16)
+        for rows in _blocks(len(self.items)):
+            vectors[rows] = np.rint(self.embeddings[rows] * _WHOLE)
+        return vectors
 
-        The two may have any shapes that broadcast to that of the answer.
+    @cached_property
+    def norms(self) -> Floats:
+        """Lengths of :attr:`whole_vectors`, shape ``(N,)``; 0 for a zero vector."""
+        vectors = self.whole_vectors
+        return np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))
+
+    @cached_property
+    def cosine_arrays(self) -> tuple[NDArray[np.int32], NDArray[np.int16], Floats]:
+        """What kernels compute cosines from: :attr:`similarities`, :attr:`whole_vectors` and :attr:`norms`.
+
+        Of the first and the last two, those that are not needed are empty.
+        """
+        if self.similarities is None:
+            return np.empty((0, 0), dtype=np.int32), self.whole_vectors, self.norms
+        return self.similarities, np.empty((0, 0), dtype=np.int16), np.empty(0)
+
+    def similarity(self, left: Ints, right: Ints) -> Floats:
+        """Cosines of the embeddings of item indices, in steps of 0.00001; a zero vector has cosine 0.
+
+        They are made of the embeddings as whole numbers, which moves them by some steps, and makes them the same on
+        every machine. The two may have any shapes that broadcast to that of the answer.
         """
         matrix = self.similarities
         if matrix is not None:
-            return matrix.ravel().take(left * len(self.items) + right)
-        cosines: NDArray[np.floating] = np.einsum("...d,...d->...", self.embeddings[left], self.embeddings[right])
-        return _rounded(cosines)
+            return matrix.ravel().take(left * len(self.items) + right) / _STEPS
+        ours, theirs = self.whole_vectors.take(left, axis=0), self.whole_vectors.take(right, axis=0)
+        products = np.einsum("...d,...d->...", ours, theirs, dtype=np.int32)
+        return _steps(products, self.norms[left] * self.norms[right]) / _STEPS
 
 
-def _rounded(cosines: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Cosines without the last digits, which differ from machine to machine: equal ones are equal everywhere."""
-    return np.clip(np.round(cosines, 5), -1.0, 1.0)
+def _blocks(count: int) -> Iterator[slice]:
+    return (slice(start, start + _BLOCK) for start in range(0, count, _BLOCK))
+
+
+def _steps(products: Floats, norms: Floats) -> Floats:
+    """Cosines in whole steps of 0.00001, from exact products: they are the same on every machine."""
+    return np.rint(np.divide(products, norms, out=np.zeros_like(norms), where=norms != 0.0) * _STEPS)
 
 
 def multi_hot(rows: Sequence[Sequence[str]], names: Sequence[str]) -> Flags:

@@ -72,6 +72,11 @@ class Emotion:
         self._keep = 2.0 ** (-1.0 / mood.half_life)
         self._gain = np.array([mood.valence_gain, mood.arousal_gain])
 
+    @property
+    def constants(self) -> tuple[Floats, Ints, float, Floats, Floats]:
+        """Edges between codes, the codes, the share of a mood that is kept, gains, and tags by code: for kernels."""
+        return self._edges, self._codes, self._keep, self._gain, _CODE_TAGS
+
     def code(self, ratings: ArrayLike) -> Ints:
         """The tags as one number, ``3 * (valence + 1) + 2 * arousal``, 0 to 8; same shape as ``ratings``."""
         return self._codes.take(self._edges.searchsorted(np.asarray(ratings, dtype=np.float64), side="right"))

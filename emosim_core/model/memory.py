@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.emotion import CODE_AROUSAL, CODE_VALENCE
+
+if TYPE_CHECKING:
+    from emosim_core.kernels.compiled import Kernels
 
 Rows = Ints | slice
 """Which users of a batch: an index array, or ``slice(None)`` for all of them (no copy is made)."""
@@ -47,23 +50,29 @@ class History:
     unused. Arrays of a view must not be written to.
 
     Attributes:
+        memory: what this is a view of.
         lengths: interactions of each user, shape ``(R,)``.
+        slots: which slot of the memory each user has, shape ``(R,)``.
     """
 
     def __init__(self, memory: Memory, rows: Rows) -> None:
-        self._memory, self._rows = memory, rows
+        self.memory, self._rows = memory, rows
         self.lengths: Ints = memory.lengths[rows]
+        self.slots: Ints = memory.all_slots[rows]
+        self._width = -1
 
-    @cached_property
+    @property
     def width(self) -> int:
-        """W."""
-        return int(self.lengths.max()) if len(self.lengths) else 0
+        """W, of what was remembered when it was asked for the first time."""
+        if self._width < 0:
+            self._width = int(self.lengths.max()) if len(self.lengths) else 0
+        return self._width
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def _column(self, name: str) -> NDArray:
-        return getattr(self._memory, name)[self._rows, : self.width]
+        return getattr(self.memory, name)[self._rows, : self.width]
 
     @property
     def items(self) -> Ints:
@@ -93,24 +102,28 @@ class History:
     @property
     def last_codes(self) -> Ints:
         """Emotion code of each user's most recent interaction, shape ``(R,)``; 4 (neutral) without one."""
-        return self._memory.last_codes[self._rows]
+        return self.memory.last_codes[self._rows]
 
-    def recent(self, count: int) -> tuple[Ints, Floats, Flags]:
+    def recent(self, count: int, lowest: float = 0.0) -> tuple[Ints, NDArray[np.float32], NDArray[np.int8]]:
         """The last ``count`` interactions of each user, most recent first.
 
         Returns:
-            Items (0 where there is none), ratings (meaningless where there is none), and where there is one; new
+            Items (0 where there is none), ratings (``lowest`` where there is none), and 1 where there is one; new
             arrays, each of shape ``(R, count)``.
         """
+        memory = self.memory
+        if memory.kernels is not None:
+            return memory.kernels.recent(self.slots, memory.items, memory.ratings, memory.lengths, count, lowest)
         position = self.lengths[:, None] - 1 - np.arange(count)
         mask = position >= 0
         place = np.maximum(position, 0)
-        place += self._memory.starts[self._rows][:, None]
-        return self._memory.items.reshape(-1).take(place) * mask, self._memory.ratings.reshape(-1).take(place), mask
+        place += memory.starts[self._rows][:, None]
+        ratings = np.where(mask, memory.ratings.reshape(-1).take(place), lowest).astype(np.float32)
+        return memory.items.reshape(-1).take(place) * mask, ratings, mask.astype(np.int8)
 
     def consumed(self) -> NDArray[np.int8]:
         """1 where a user remembers an item, shape ``(R, N)``; a new array."""
-        remembered = np.zeros((len(self), self._memory.item_count), dtype=np.int8)
+        remembered = np.zeros((len(self), self.memory.item_count), dtype=np.int8)
         who, position = self.latest.nonzero()
         remembered[who, self.items[who, position]] = 1
         return remembered
@@ -121,8 +134,32 @@ class History:
 
     def at(self, positions: Ints) -> tuple[Ints, Floats]:
         """Items and ratings at positions, shape ``(R, S, K)``; meaningless where a position is negative."""
-        where = positions + self._memory.starts[self._rows][:, None, None]
-        return self._memory.items.reshape(-1).take(where), self._memory.ratings.reshape(-1).take(where)
+        where = positions + self.memory.starts[self._rows][:, None, None]
+        return self.memory.items.reshape(-1).take(where), self.memory.ratings.reshape(-1).take(where)
+
+    def recall(self, positions: Ints, items: Ints) -> tuple[Ints, Floats, Ints]:
+        """What is at positions that a retrieval chose for items, and how often each item was consumed before.
+
+        Args:
+            positions: shape ``(R, S, K)``, -1 for none.
+            items: shape ``(R, S)``.
+
+        Returns:
+            Items (0 where there is none) and ratings (NaN where there is none) of shape ``(R, S, K)``, and times of
+            shape ``(R, S)``.
+        """
+        memory = self.memory
+        if memory.kernels is not None:
+            return memory.kernels.recall(
+                items, self.slots, np.ascontiguousarray(positions, dtype=np.intp),
+                memory.items, memory.ratings, memory.times, memory.latest, memory.lengths,
+            )  # fmt: skip
+        times = self.times_before(items)
+        if self.width == 0 or positions.shape[2] == 0:
+            return np.zeros(positions.shape, dtype=np.intp), np.full(positions.shape, np.nan), times
+        present = positions >= 0
+        recalled, rated = self.at(positions)
+        return recalled * present, np.where(present, rated, np.nan), times
 
     def times_before(self, items: Ints) -> Ints:
         """How often each user has consumed each of ``items``, shape ``(R, S)``, so far; shape ``(R, S)``."""
@@ -143,8 +180,7 @@ class History:
 
     def single(self, row: int) -> History:
         """The view of one user of this view, as a history with one row."""
-        rows = np.arange(len(self._memory.lengths))[self._rows]
-        return History(self._memory, rows[row : row + 1])
+        return History(self.memory, self.slots[row : row + 1])
 
 
 class Memory:
@@ -155,10 +191,12 @@ class Memory:
 
     Attributes:
         item_count: N, the number of items that there are.
+        kernels: compiled loops for what is done with these memories; None for NumPy.
+        all_slots: 0 to B - 1.
         starts: where each user's interactions begin in the flattened columns, shape ``(B,)``.
     """
 
-    def __init__(self, batch_size: int, item_count: int, capacity: int = 64) -> None:
+    def __init__(self, batch_size: int, item_count: int, capacity: int = 64, kernels: Kernels | None = None) -> None:
         self.lengths = np.zeros(batch_size, dtype=np.intp)
         self.last_codes = np.full(batch_size, 4, dtype=np.intp)
         self.items = np.zeros((batch_size, capacity), dtype=np.intp)
@@ -167,8 +205,9 @@ class Memory:
         self.times = np.zeros((batch_size, capacity), dtype=np.intp)
         self.latest = np.zeros((batch_size, capacity), dtype=np.bool_)
         self.item_count = item_count
-        self._all = np.arange(batch_size)
-        self.starts = self._all * capacity
+        self.kernels = kernels
+        self.all_slots = np.arange(batch_size)
+        self.starts = self.all_slots * capacity
         self._longest = 0
 
     def history(self, rows: Rows = ALL_ROWS) -> History:
@@ -198,9 +237,7 @@ class Memory:
             How often each item has been consumed, this time included, and how many interactions ago
             it was consumed before, 0 for a first time; both of shape ``(R,)``.
         """
-        self._longest += 1
-        if self._longest >= self.capacity:
-            self._make_room()
+        self.make_room(1)
         position = self.lengths[rows]
         width = int(position.max()) if len(position) else 0
         last = self.items[rows, :width] == items[:, None]
@@ -241,14 +278,16 @@ class Memory:
         if length:
             self.last_codes[row] = saved["codes"][-1]
 
-    def _make_room(self) -> None:
-        """``_longest`` is a bound that is cheap to keep; the arrays grow only where it is true."""
-        self._longest = int(self.lengths.max()) + 1
+    def make_room(self, count: int) -> None:
+        """See that ``count`` interactions of each user more can be remembered."""
+        self._longest += count  # a bound that is cheap to keep; the arrays grow only where it is true
         if self._longest >= self.capacity:
-            self._grow()
+            self._longest = int(self.lengths.max()) + count
+            while self._longest >= self.capacity:
+                self._grow()
 
     def _grow(self) -> None:
         for name in _COLUMNS:
             column = getattr(self, name)
             setattr(self, name, np.concatenate([column, np.zeros_like(column)], axis=1))
-        self.starts = self._all * self.capacity
+        self.starts = self.all_slots * self.capacity

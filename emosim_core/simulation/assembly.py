@@ -26,6 +26,8 @@ from emosim_core.components.base import (
 )
 from emosim_core.components.emotion_models import EmotionModel, EmotionSetting, TagRequest
 from emosim_core.components.observations import ObservationModel
+from emosim_core.components.perturbation import NoPerturbation
+from emosim_core.components.retrieval import DecayEmotion
 from emosim_core.data.embeddings import EmbeddingOptions, embed_items
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks import Registry, Resolved
@@ -165,27 +167,25 @@ class World:
         Raises:
             PluginError: a retrieval of a plugin answers something else than positions.
         """
-        catalog, population = self.catalog, self.population
-        positions = self.retrieval.retrieve_batch(
-            RetrievalRequest(
-                users=users, items=items, moods=moods, history=history, catalog=catalog, population=population
-            )
-        )
-        if "retrieval" in self.doubted:
-            check_positions(positions, items, history, self.label("retrieval"))
-        if history.width == 0 or positions.shape[2] == 0:
-            retrieved, ratings = np.zeros(positions.shape, dtype=np.intp), np.full(positions.shape, np.nan)
+        catalog, population, kernels = self.catalog, self.population, history.memory.kernels
+        if kernels is not None and type(self.retrieval) is DecayEmotion:
+            positions, retrieved, ratings, times = self.retrieval.recall_batch(kernels, items, history, catalog)
         else:
-            present = positions >= 0
-            recalled, rated = history.at(positions)
-            retrieved, ratings = recalled * present, np.where(present, rated, np.nan)
+            positions = self.retrieval.retrieve_batch(
+                RetrievalRequest(
+                    users=users, items=items, moods=moods, history=history, catalog=catalog, population=population
+                )
+            )
+            if "retrieval" in self.doubted:
+                check_positions(positions, items, history, self.label("retrieval"))
+            retrieved, ratings, times = history.recall(positions, items)
         return RatingRequest(
             users=users,
             items=items,
             retrieved=positions,
             retrieved_items=retrieved,
             retrieved_ratings=ratings,
-            times=history.times_before(items),
+            times=times,
             moods=moods,
             history=history,
             words=self.domain.words,
@@ -201,6 +201,7 @@ class World:
         answers = self.rater.rate_batch(request, draws)
         if "rater" in self.doubted:
             check_ratings(answers, request.items, request.scale, self.label("rater"))
+            answers.values = np.ascontiguousarray(answers.values, dtype=np.float64)
         return answers
 
     def perturb(self, request: RatingRequest, ratings: Floats, consumed: Flags, draws: Draws) -> Floats:
@@ -213,6 +214,8 @@ class World:
         Raises:
             PluginError: a perturbator of a plugin answers something else than numbers.
         """
+        if type(self.perturbator) is NoPerturbation:
+            return ratings
         doubted = "perturbator" in self.doubted
         perturbed = self.perturbator.perturb_batch(
             PerturbationRequest(

@@ -18,10 +18,12 @@ from emosim_core.components.base import (
     ShapingRequest,
     ShapingSetting,
 )
-from emosim_core.components.emotion_models import MoodRequest
+from emosim_core.components.emotion_models import MoodRequest, ValenceArousal
 from emosim_core.components.observations import ObservationRequest, ObservationSetting
+from emosim_core.components.shaping import ChurnSatisfaction
 from emosim_core.errors import ConfigurationError, PluginError, RatingError
 from emosim_core.hooks.faults import named, pass_on
+from emosim_core.kernels import load_kernels
 from emosim_core.model import Memory
 from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.emotion import NEUTRAL
@@ -134,14 +136,17 @@ class Engine:
     def __init__(self, world: World, batch_size: int = 1, shared_memory: bool = False, history_length: int = 0) -> None:
         self.world = world
         self.batch_size = batch_size
-        self._streams = Streams(batch_size)
+        self.kernels = load_kernels()
+        self._streams = Streams(batch_size, self.kernels)
         self.all_rows = self._streams.all_rows
         self.users = np.zeros(batch_size, dtype=np.intp)
         self.steps = np.zeros(batch_size, dtype=np.intp)
         self.moods = np.zeros((batch_size, 2))
-        self.memory = Memory(batch_size, len(world.catalog))
+        self.memory = Memory(batch_size, len(world.catalog), kernels=self.kernels)
         # Its state is per slot: engines that share a world keep their own.
         self.shaping = copy.copy(world.reward_shaping)
+        if isinstance(self.shaping, ChurnSatisfaction):
+            self.shaping.kernels = self.kernels
         check_end_reasons(self.shaping.end_reasons, world.label("reward_shaping"))
         self.end_reasons: tuple[str, ...] = (*_BUILT_IN_END_REASONS, *self.shaping.end_reasons, OUT_OF_ITEMS)
         self.slate = world.config.slate
@@ -230,11 +235,13 @@ class Engine:
         who = self.all_rows if rows is None else rows
         self.rated_rows = self.all_rows[:0]
         actions = item_indices(actions, len(who), self.slate)
-        # As unsigned, a negative number is a large one. For few users, count_nonzero takes a third of the time of any.
-        if np.count_nonzero(actions.view(np.uintp) >= len(self.world.catalog)):
-            raise ConfigurationError(
-                f"an action must lie in 0 to {len(self.world.catalog) - 1}, got {actions.tolist()}"
-            )
+        count = self.memory.item_count
+        if self.kernels is not None:
+            outside = self.kernels.outside(actions, count)
+        else:  # as unsigned, a negative number is a large one; count_nonzero takes a third of the time of any
+            outside = np.count_nonzero(actions.view(np.uintp) >= count) > 0
+        if outside:
+            raise ConfigurationError(f"an action must lie in 0 to {count - 1}, got {actions.tolist()}")
         chance = self.world.config.p_interrupt
         if chance:
             interrupted = self._draws(Stage.LEAVE, who).uniform(1)[:, 0] < chance
@@ -252,8 +259,9 @@ class Engine:
     def _simulate(self, who: Ints, rows: Rows, actions: Ints) -> Step:
         world = self.world
         history = self.memory.history(rows)
-        moods = self.moods[rows].copy()
-        users = self.users[rows].copy()
+        everyone = rows is ALL_ROWS
+        moods = self.moods.copy() if everyone else self.moods[rows]
+        users = self.users.copy() if everyone else self.users[rows]
         self._current_part = "retrieval"
         request = world.rating_request(users, actions, moods, history)
         self._current_part = "rater"
@@ -268,7 +276,11 @@ class Engine:
                 f"no rating by {world.population.users[users[row]].name!r} of "
                 f"{world.catalog.titles[actions[row, place]]!r}: {answers.reason(row, place) or 'the rater failed'}"
             )
-        self.steps[rows] += 1  # after the rating: a step that fails is none
+        # After the rating: a step that fails is none.
+        if everyone:
+            self.steps += 1
+        else:
+            self.steps[rows] += 1
         self._current_part = "selector"
         consumed = world.selector.select_batch(
             SelectionRequest(
@@ -284,13 +296,12 @@ class Engine:
         )
         if "selector" in world.doubted:
             check_consumed(consumed, raw, world.label("selector"))
+            consumed = np.ascontiguousarray(consumed)
         if any_failed:
             consumed = consumed & ~failed
         self._current_part = "perturbator"
         ratings = world.perturb(request, raw, consumed, self._draws(Stage.PERTURB, who))
-        all_consumed = bool(consumed.all())
-        consumed_ratings = ratings if all_consumed else np.where(consumed, ratings, np.nan)
-        codes, times, since = self._remember(who, rows, actions, consumed_ratings, None if all_consumed else consumed)
+        consumed_ratings, codes, times, since = self._remember(who, rows, actions, ratings, consumed)
         steps = self.steps[rows]
         self._current_part = "reward_shaping"
         answer = self.shaping.shape_batch(
@@ -310,22 +321,22 @@ class Engine:
         )
         if "reward_shaping" in world.doubted:
             check_shaped(answer, consumed, len(self.shaping.end_reasons), world.label("reward_shaping"))
+            rewarded, ended = answer
+            answer = np.ascontiguousarray(rewarded, dtype=np.float64), np.ascontiguousarray(ended, dtype=np.intp)
         shaped, ends = answer
-        rewards = shaped.sum(axis=1) if all_consumed else np.where(consumed, shaped, 0.0).sum(axis=1)
         if world.config.observe_consumed and history.width + self.slate >= len(world.catalog):
             nothing_left = (self.memory.history(rows).distinct() == len(world.catalog)) & (ends == 0)
             ends = np.where(nothing_left, len(self.shaping.end_reasons) + 1, ends)
-        terminated = ends > 0
-        late = steps >= world.config.max_steps
+        rewards, terminated, truncated, end_codes = self._conclude(shaped, consumed, ends, steps)
         return Step(
             rows=who,
             users=users,
             rewards=rewards,
             terminated=terminated,
-            truncated=late > terminated,  # and not gone already
-            end_codes=ends + MAX_STEPS * (terminated | late),
+            truncated=truncated,
+            end_codes=end_codes,
             end_reasons=self.end_reasons,
-            moods=self.moods[rows].copy(),
+            moods=self.moods.copy() if everyone else self.moods[rows],
             actions=actions,
             raw_ratings=raw,
             ratings=consumed_ratings,
@@ -337,6 +348,17 @@ class Engine:
             answers=answers,
             answered=self.all_rows[: len(who)],
         )
+
+    def _conclude(self, shaped: Floats, consumed: Flags, ends: Ints, steps: Ints) -> tuple[Floats, Flags, Flags, Ints]:
+        """Rewards, who left, who was cut off, and the codes of why, each of shape ``(R,)``."""
+        max_steps = self.world.config.max_steps
+        if self.kernels is not None:
+            return self.kernels.conclude(shaped, consumed, ends, steps, max_steps, MAX_STEPS)
+        # A running sum adds from the first place on, as a loop does.
+        rewards = np.where(consumed, shaped, 0.0).cumsum(axis=1)[:, -1]
+        terminated, late = ends > 0, steps >= max_steps
+        truncated = late > terminated  # and not gone already
+        return rewards, terminated, truncated, ends + MAX_STEPS * (terminated | late)
 
     def replay(self, who: Ints, actions: Ints, ratings: Floats, consumed: Flags) -> Floats:
         """Live a recorded step again: what was consumed is remembered and moves the mood; the rater is not called.
@@ -355,26 +377,38 @@ class Engine:
         return self.moods[who]
 
     def _remember(
-        self, who: Ints, rows: Rows, actions: Ints, ratings: Floats, consumed: Flags | None
-    ) -> tuple[Ints, Ints, Ints]:
-        """Tag what was consumed, append it to the memories, and move the moods."""
+        self, who: Ints, rows: Rows, actions: Ints, ratings: Floats, consumed: Flags
+    ) -> tuple[Floats, Ints, Ints, Ints]:
+        """Tag what was consumed, append it to the memories, and move the moods.
+
+        Returns:
+            The ratings of what was consumed, NaN for the rest, their tags, how often each item has been consumed, and
+            how many interactions ago before, each of shape ``(R, S)``.
+        """
         self._current_part = "emotion_model"
-        codes = self.world.tag(self.users[rows].copy(), actions, ratings, self.moods[rows].copy())
-        if self.slate == 1 and consumed is None:
-            times, since = self.memory.append(rows, actions[:, 0], ratings[:, 0], codes[:, 0])
-            self._feel(who, rows, actions[:, 0], ratings[:, 0], codes[:, 0])
-            return codes, times[:, None], since[:, None]
+        model, memory = self.world.emotion_model, self.memory
+        if self.kernels is not None and type(model) is ValenceArousal:
+            memory.make_room(self.slate)
+            return self.kernels.remember(
+                who, actions, ratings, consumed, *model.constants, self.moods, self._baselines, memory.items,
+                memory.ratings, memory.codes, memory.times, memory.latest, memory.last_codes, memory.lengths,
+            )  # fmt: skip
+        everything = np.count_nonzero(consumed) == consumed.size
+        kept = ratings if everything else np.where(consumed, ratings, np.nan)
+        codes = self.world.tag(self.users[rows].copy(), actions, kept, self.moods[rows].copy())
+        if self.slate == 1 and everything:
+            times, since = memory.append(rows, actions[:, 0], kept[:, 0], codes[:, 0])
+            self._feel(who, rows, actions[:, 0], kept[:, 0], codes[:, 0])
+            return kept, codes, times[:, None], since[:, None]
         all_times = np.zeros(actions.shape, dtype=np.intp)
         all_since = np.zeros(actions.shape, dtype=np.intp)
-        for place in range(self.slate):
-            taken = np.arange(len(who)) if consumed is None else np.flatnonzero(consumed[:, place])
-            slots, chosen = who[taken], (taken, place)
-            all_times[chosen], all_since[chosen] = self.memory.append(
-                slots, actions[chosen], ratings[chosen], codes[chosen]
-            )
-            if len(slots):
-                self._feel(slots, slots, actions[chosen], ratings[chosen], codes[chosen])
-        return codes, all_times, all_since
+        order = consumed.cumsum(axis=1)
+        for number in range(1, int(order[:, -1].max(initial=0)) + 1):
+            chosen = (consumed & (order == number)).nonzero()  # what each user consumed as the first, the second, ...
+            slots = who[chosen[0]]
+            all_times[chosen], all_since[chosen] = memory.append(slots, actions[chosen], kept[chosen], codes[chosen])
+            self._feel(slots, slots, actions[chosen], kept[chosen], codes[chosen])
+        return kept, codes, all_times, all_since
 
     def _feel(self, who: Ints, rows: Rows, items: Ints, ratings: Floats, codes: Ints) -> None:
         """Move the moods of the slots ``who`` after one consumed item each."""
@@ -434,14 +468,14 @@ class Engine:
             rows: slots; None for all.
             keys: the parts that are wanted; None for all.
         """
-        which: Rows = ALL_ROWS if rows is None else rows
         wanted = self.observation_parts.keys() if keys is None else keys
         world = self.world
+        users, steps, moods = self.users, self.steps, self.moods
         request = ObservationRequest(
-            users=self.users[which].copy(),
-            steps=self.steps[which].copy(),
-            moods=self.moods[which].copy(),
-            history=self.memory.history(which),
+            users=users.copy() if rows is None else users[rows],
+            steps=steps.copy() if rows is None else steps[rows],
+            moods=moods.copy() if rows is None else moods[rows],
+            history=self.memory.history(ALL_ROWS if rows is None else rows),
             parts=wanted,
             **world.items_and_users,
         )
@@ -452,7 +486,7 @@ class Engine:
                 seen = world.observation.observe_batch(request)
             parts = {part: self.observation_parts[part] for part in wanted}
             check_observed(seen, parts, len(request.users), world.label("observation"))
-        return {part: seen[part] for part in wanted}
+        return seen if len(seen) == len(wanted) else {part: seen[part] for part in wanted}
 
 
 def item_indices(actions: Any, users: int, slate: int) -> Ints:

@@ -126,7 +126,7 @@ def step_info(world: World, step: Step, row: int) -> dict[str, Any]:
     raw = step.raw_ratings[row].tolist()
     return {
         **user_info(world, int(step.users[row])),
-        "items": [catalog.items[action].id for action in actions],
+        "items": [catalog.ids[action] for action in actions],
         "titles": [catalog.titles[action] for action in actions],
         "raw_ratings": [None if value != value else value for value in raw],
         "reasons": Reasons(step, row),

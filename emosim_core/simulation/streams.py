@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from enum import IntEnum
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.model.arrays import Floats, Ints
 from emosim_core.model.memory import ALL_ROWS, Rows
+
+if TYPE_CHECKING:
+    from emosim_core.kernels.compiled import Kernels
 
 BLOCK = 64
 """Draws that are made at once for one user."""
@@ -54,12 +57,12 @@ class Streams:
         all_rows: all slots; asked for by this very array, they are drawn for a little faster.
     """
 
-    def __init__(self, batch_size: int) -> None:
-        self._batch_size = batch_size
+    def __init__(self, batch_size: int, kernels: Kernels | None = None) -> None:
+        self._batch_size, self._kernels = batch_size, kernels
         self.all_rows = np.arange(batch_size)
         self._keys = np.zeros((batch_size, 2), dtype=np.uint64)
         self._episodes = np.zeros(batch_size, dtype=np.uint64)
-        self._blocks: dict[tuple[Stage, _Kind], _Blocks] = {}
+        self._blocks: dict[int, _Blocks] = {}
         self._generators: dict[tuple[Stage, int], np.random.Generator] = {}
         self._share_generator()
 
@@ -93,11 +96,16 @@ class Streams:
 
     def take(self, stage: Stage, kind: _Kind, rows: Ints, count: int) -> Floats:
         """``count`` draws for each of ``rows``, shape ``(R, count)``."""
-        blocks = self._blocks.get((stage, kind))
+        key = 4 * stage + kind  # a whole number, because members of an enumeration are slow to look up
+        blocks = self._blocks.get(key)
         if blocks is None:
-            blocks = self._blocks[stage, kind] = _Blocks(self._batch_size)
+            blocks = self._blocks[key] = _Blocks(self._batch_size)
         if count > BLOCK:
             return np.array([self._fill(stage, kind, blocks, row, count) for row in rows.tolist()])
+        if self._kernels is not None:
+            drawn = self._kernels.take(blocks.values, blocks.next, rows, count)
+            if len(drawn) == len(rows):
+                return drawn
         which: Rows = ALL_ROWS if rows is self.all_rows else rows
         after = blocks.next[which] + count
         spent = after > blocks.ends[which]
@@ -105,6 +113,8 @@ class Streams:
             for row in rows[spent].tolist():
                 blocks.values[row] = self._fill(stage, kind, blocks, row, BLOCK)
                 blocks.next[row] = row * BLOCK
+            if self._kernels is not None:
+                return self._kernels.take(blocks.values, blocks.next, rows, count)
             after = blocks.next[which] + count
         blocks.next[which] = after
         start = after - count

@@ -1,0 +1,384 @@
+"""The kernels: loops over users, items and memories, compiled by numba on their first call and kept on disk.
+
+B is the number of slots, R that of the users of a call, S the size of a slate, K the number of memories, W the capacity
+of the memories. ``slots`` says which slot each user sits in, shape ``(R,)``; what is ``of_memory`` has the shape
+``(B, W)``. Each kernel does the operations of the NumPy code that its docstring names, in the same order.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numba
+import numpy as np
+from numba import njit
+
+from emosim_core.kernels import load_kernels
+from emosim_core.paths import cache_directory
+
+_numba = vars(numba.config)
+_before = _numba["CACHE_DIR"]
+
+
+def _cache_folder() -> str:
+    """Where compiled kernels are kept: ``NUMBA_CACHE_DIR``, else the user's cache; empty where it cannot be written."""
+    folder: str = _before or str(cache_directory() / "kernels")
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError:
+        return ""
+    return folder if os.access(folder, os.W_OK) else ""
+
+
+_numba["CACHE_DIR"] = _cache_folder()  # numba reads it where it decorates a function
+_compiled: Any = njit(cache=bool(_numba["CACHE_DIR"]), error_model="numpy")
+
+_AHEAD = 16
+"""Cosines that are looked up before the first is used: a processor waits for several at once."""
+
+
+@_compiled
+def _cosine(table, vectors, lengths, left, right):
+    """``Catalog.similarity``: from the table of all pairs if there is one, else from the whole vectors."""
+    if table.shape[0]:
+        return table[left, right] / 1e5
+    if lengths[left] == 0.0 or lengths[right] == 0.0:
+        return 0.0
+    product = np.int32(0)
+    for d in range(vectors.shape[1]):
+        product = np.int32(product + np.int32(vectors[left, d]) * np.int32(vectors[right, d]))
+    return np.rint(np.float64(product) / (lengths[left] * lengths[right]) * 1e5) / 1e5
+
+
+@_compiled
+def _expected(table, users_table, columns, values, user, item):
+    """``RuleBased.expected``: the sum over the properties of an item, without those that it lacks."""
+    if table.shape[0]:
+        return table[user, item]
+    total = 0.0
+    for j in range(columns.shape[1]):
+        total += users_table[user, columns[item, j]] * values[item, j]
+    return total
+
+
+@_compiled
+def decayed(items, slots, past, codes, latest, lengths, last_codes, decay, factor, table, vectors, norms, k):
+    """``DecayEmotion.retrieve_batch``: positions of the k best memories of each item, shape ``(R, S, K)``.
+
+    Memories are looked at from the newest on. Of equal scores the newer wins, so one whose weight, the score of a
+    cosine of 1, is no more than the k-th best so far is left out, and so are all from where none can weigh more.
+    """
+    positions = np.full((items.shape[0], items.shape[1], k), -1, np.intp)
+    best, cosines, weights = np.empty(k), np.empty(_AHEAD), np.empty(past.shape[1])
+    most = factor.max()
+    for r in range(items.shape[0]):
+        slot = slots[r]
+        length = lengths[slot]
+        base = 9 * last_codes[slot]
+        for age in range(length):
+            place = length - 1 - age
+            weights[age] = decay[age] * factor[base + codes[slot, place]] if latest[slot, place] else -1.0
+        for s in range(items.shape[1]):
+            item, found = items[r, s], 0
+            for start in range(0, length, _AHEAD):
+                if found == k and decay[start] * most <= best[k - 1]:
+                    break
+                stop = min(start + _AHEAD, length)
+                if table.shape[0]:
+                    for age in range(start, stop):
+                        cosines[age - start] = table[item, past[slot, length - 1 - age]]
+                for age in range(start, stop):
+                    weight = weights[age]
+                    if weight < 0.0 or (found == k and weight <= best[k - 1]):
+                        continue
+                    if table.shape[0]:
+                        cosine = cosines[age - start] / 1e5
+                    else:
+                        cosine = _cosine(table, vectors, norms, item, past[slot, length - 1 - age])
+                    score = max(cosine, 0.0) * weight
+                    if found < k:
+                        found += 1
+                    elif score <= best[k - 1]:
+                        continue
+                    j = found - 1
+                    while j > 0 and best[j - 1] < score:
+                        best[j] = best[j - 1]
+                        positions[r, s, j] = positions[r, s, j - 1]
+                        j -= 1
+                    best[j] = score
+                    positions[r, s, j] = length - 1 - age
+    return positions
+
+
+@_compiled
+def recall(items, slots, positions, past, ratings, times, latest, lengths):
+    """``History.recall``: items and ratings at positions, and how often each item was consumed before."""
+    users, slate, k = positions.shape
+    retrieved = np.zeros((users, slate, k), np.intp)
+    rated = np.full((users, slate, k), np.nan)
+    before = np.zeros((users, slate), np.intp)
+    for r in range(users):
+        slot = slots[r]
+        for s in range(slate):
+            for j in range(k):
+                place = positions[r, s, j]
+                if place >= 0:
+                    retrieved[r, s, j] = past[slot, place]
+                    rated[r, s, j] = ratings[slot, place]
+            item = items[r, s]
+            for place in range(lengths[slot]):
+                if past[slot, place] == item and latest[slot, place]:
+                    before[r, s] = times[slot, place]
+                    break
+    return retrieved, rated, before
+
+
+@_compiled
+def recall_decayed(
+    items, slots, past, ratings, codes, times, latest, lengths, last_codes, decay, factor, table, vectors, norms, k
+):
+    """Both of the kernels ``decayed`` and ``recall``, for the time that a call takes."""
+    positions = decayed(items, slots, past, codes, latest, lengths, last_codes, decay, factor, table, vectors, norms, k)
+    retrieved, rated, before = recall(items, slots, positions, past, ratings, times, latest, lengths)
+    return positions, retrieved, rated, before
+
+
+@_compiled
+def rate(
+    users, items, retrieved, rated, times, moods, drawn, expected, users_table, columns, values, series, low, factor,
+    table, vectors, norms, noise_size, rest, mood_size, boredom, doubt, remembers, cuts, levels,
+):  # fmt: skip
+    """``RuleBased._terms`` of a rater that does not learn: the ratings, the sums and what they are made of."""
+    count, slate, k = retrieved.shape
+    latent, noise = np.empty((count, slate)), np.empty((count, slate))
+    mood = np.empty(count)
+    closeness = np.empty((count, slate, k))
+    surprise = np.empty((count, slate, k))
+    given = np.empty((count, slate))
+    for r in range(count):
+        user = users[r]
+        mood[r] = (moods[r, 0] - rest[user]) * mood_size
+        for s in range(slate):
+            item = items[r, s]
+            total = _expected(expected, users_table, columns, values, user, item)
+            noise[r, s] = drawn[r, s] * noise_size[user]
+            total += noise[r, s]
+            total += mood[r]
+            if times[r, s]:
+                total += boredom[min(times[r, s], len(boredom) - 1)]
+            if remembers and k:
+                pull = weight = 0.0
+                for j in range(k):
+                    close = off = 0.0
+                    if not np.isnan(rated[r, s, j]):
+                        past = retrieved[r, s, j]
+                        off = rated[r, s, j] - _expected(expected, users_table, columns, values, user, past)
+                        if factor:
+                            close = max(_cosine(table, vectors, norms, item, past) - low, 0.0) * factor
+                            close *= close
+                        if series[item] == series[past]:
+                            close = max(close, 1.0)
+                    closeness[r, s, j] = close
+                    surprise[r, s, j] = off
+                    pull += close * off
+                    weight += close
+                total += pull / (weight + doubt)
+            latent[r, s] = total
+            level = 0
+            while level < len(cuts) and cuts[level] <= total:
+                level += 1
+            given[r, s] = levels[level]
+    return given, latent, noise, mood, closeness, surprise
+
+
+@_compiled
+def utilities(ratings, temperature, outside):
+    """``MultinomialLogit``: utilities of the items and of taking nothing, less the largest, shape ``(R, S + 1)``."""
+    slate = ratings.shape[1]
+    utility = np.empty((len(ratings), slate + 1))
+    for r in range(len(ratings)):
+        highest = utility[r, slate] = outside / temperature
+        for s in range(slate):
+            utility[r, s] = -np.inf if np.isnan(ratings[r, s]) else ratings[r, s] / temperature
+            highest = max(highest, utility[r, s])
+        for s in range(slate + 1):
+            utility[r, s] -= highest
+    return utility
+
+
+@_compiled
+def choose(weights, drawn):
+    """``MultinomialLogit``: the item that a draw in [0, 1) falls on by its weight, flags of shape ``(R, S)``."""
+    slate = weights.shape[1] - 1
+    chosen = np.zeros((len(weights), slate), np.bool_)
+    for r in range(len(weights)):
+        total = 0.0
+        for s in range(slate + 1):
+            total += weights[r, s]
+        edge, sought = 0.0, drawn[r, 0] * total
+        for s in range(slate):
+            edge += weights[r, s]
+            if edge > sought:
+                chosen[r, s] = True
+                break
+    return chosen
+
+
+@_compiled
+def remember(
+    slots, items, ratings, consumed, edges, tags_of, keep, gain, tags, moods, baselines,
+    past, past_ratings, past_codes, past_times, latest, last_codes, lengths,
+):  # fmt: skip
+    """``Engine._remember`` with ``ValenceArousal``: tag ratings, append what is consumed to the memories, move moods.
+
+    Returns:
+        The ratings of what is consumed, tags, how often each item has been consumed and how long ago before, each of
+        shape ``(R, S)``.
+    """
+    kept = np.full(items.shape, np.nan)
+    codes = np.empty(items.shape, np.intp)
+    times = np.zeros(items.shape, np.intp)
+    since = np.zeros(items.shape, np.intp)
+    for r in range(items.shape[0]):
+        slot = slots[r]
+        for s in range(items.shape[1]):
+            rating, item = (ratings[r, s] if consumed[r, s] else np.nan), items[r, s]
+            kept[r, s] = rating
+            level = 0
+            while level < len(edges) and not edges[level] > rating:
+                level += 1
+            code = codes[r, s] = tags_of[level]
+            if not consumed[r, s]:
+                continue
+            here = lengths[slot]
+            times[r, s] = 1
+            for place in range(here):
+                if past[slot, place] == item and latest[slot, place]:
+                    times[r, s] = past_times[slot, place] + 1
+                    since[r, s] = here - place
+                    latest[slot, place] = False
+                    break
+            past[slot, here] = item
+            past_ratings[slot, here] = rating
+            past_codes[slot, here] = code
+            past_times[slot, here] = times[r, s]
+            latest[slot, here] = True
+            last_codes[slot] = code
+            lengths[slot] = here + 1
+            for j in range(2):
+                rested = baselines[slot, j] + (moods[slot, j] - baselines[slot, j]) * keep
+                moods[slot, j] = rested + gain[j] * (tags[code, j] - rested)
+    return kept, codes, times, since
+
+
+@_compiled
+def disappoint(
+    slots, ratings, consumed, traits, steps, satisfaction, low, good, alpha, threshold, points, rate, limit, min_steps,
+):  # fmt: skip
+    """``ChurnSatisfaction.shape_batch`` up to the draw: end codes, hazards of who may leave, and good ratings in a row.
+
+    The hazard is 0 where the user has gone already, or may not go.
+    """
+    ends = np.zeros(len(slots), np.intp)
+    hazard = np.zeros(len(slots))
+    for r in range(len(slots)):
+        slot = slots[r]
+        taken = False
+        for s in range(ratings.shape[1]):
+            if consumed[r, s]:
+                taken = True
+                rating = ratings[r, s]
+                before = rating if np.isnan(satisfaction[slot]) else satisfaction[slot]
+                satisfaction[slot] = before + alpha * (rating - before)
+                disappointed = rating <= threshold
+                low[slot] = low[slot] + 1 if disappointed else 0
+                good[slot] = 0 if disappointed else good[slot] + 1
+        if taken and steps[r] >= min_steps:
+            if low[slot] >= limit[traits[r, 0]]:
+                ends[r] = 1
+            else:
+                hazard[r] = rate[traits[r, 0]] * max(0.0, (threshold - satisfaction[slot]) * points)
+    return ends, hazard
+
+
+@_compiled
+def conclude(shaped, consumed, ends, steps, max_steps, late_code):
+    """``Engine._simulate`` in the end: rewards, who left, who was cut off, and end codes, each of shape ``(R,)``."""
+    rewards = np.zeros(len(ends))
+    terminated = np.empty(len(ends), np.bool_)
+    truncated = np.empty(len(ends), np.bool_)
+    codes = np.empty(len(ends), np.intp)
+    for r in range(len(ends)):
+        for s in range(shaped.shape[1]):
+            if consumed[r, s]:
+                rewards[r] += shaped[r, s]
+        terminated[r] = ends[r] > 0
+        truncated[r] = steps[r] >= max_steps and not terminated[r]
+        codes[r] = ends[r] + late_code if terminated[r] or truncated[r] else ends[r]
+    return rewards, terminated, truncated, codes
+
+
+@_compiled
+def recent(slots, past, ratings, lengths, count, lowest):
+    """``Parts._history``: items, ratings and presence of the last interactions, each of shape ``(R, count)``."""
+    items = np.zeros((len(slots), count), np.int64)
+    shown = np.full((len(slots), count), lowest, np.float32)
+    mask = np.zeros((len(slots), count), np.int8)
+    for r in range(len(slots)):
+        slot = slots[r]
+        for age in range(min(count, lengths[slot])):
+            place = lengths[slot] - 1 - age
+            items[r, age] = past[slot, place]
+            shown[r, age] = ratings[slot, place]
+            mask[r, age] = 1
+    return items, shown, mask
+
+
+@_compiled
+def outside(indices, count):
+    """``Engine.step``: whether any index, of shape ``(R, S)``, is none of ``count``."""
+    for index in indices.flat:  # noqa: SIM110  (a loop is what numba compiles)
+        if index < 0 or index >= count:
+            return True
+    return False
+
+
+@_compiled
+def take(values, following, slots, count):
+    """``Streams.take`` from what is drawn already, shape ``(R, count)``; shape ``(0, 0)`` where that is not enough."""
+    block = values.shape[1]
+    for r in range(len(slots)):
+        if following[slots[r]] + count > block * (slots[r] + 1):
+            return np.empty((0, 0))
+    drawn = np.empty((len(slots), count))
+    for r in range(len(slots)):
+        slot = slots[r]
+        start = following[slot] - block * slot
+        for j in range(count):
+            drawn[r, j] = values[slot, start + j]
+        following[slot] += count
+    return drawn
+
+
+class Kernels:
+    """The kernels by name; a pickled one is loaded anew where it is read, which may be a machine without numba."""
+
+    choose = staticmethod(choose)
+    conclude = staticmethod(conclude)
+    decayed = staticmethod(decayed)
+    disappoint = staticmethod(disappoint)
+    outside = staticmethod(outside)
+    rate = staticmethod(rate)
+    recall = staticmethod(recall)
+    recall_decayed = staticmethod(recall_decayed)
+    recent = staticmethod(recent)
+    remember = staticmethod(remember)
+    take = staticmethod(take)
+    utilities = staticmethod(utilities)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return load_kernels, ()
+
+
+_numba["CACHE_DIR"] = _before
