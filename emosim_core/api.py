@@ -35,20 +35,33 @@ def make_vec(plugin: str, num_envs: int = 1, **options: Any) -> EmoSimVectorEnv:
     return EmoSimVectorEnv(plugin, num_envs, **options)
 
 
-def run(plugin: str, out: str | Path, *, resume: bool = False, **options: Any) -> dict[str, Any]:
+def run(
+    plugin: str,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    executor: str | Mapping[str, Any] = "local",
+    **options: Any,
+) -> dict[str, Any]:
     """Simulate episodes of a recommender with simulated users, as ``emosim run`` does.
 
     ``plugin`` is the domain, such as ``"movies"``; ``out`` the directory of the run, which is continued with
-    ``resume``; ``options`` are fields of :class:`~emosim_core.simulation.config.RunConfig`. Returns what summary.json
-    holds.
+    ``resume``; ``executor`` where blocks of episodes are simulated; ``options`` are fields of
+    :class:`~emosim_core.simulation.config.RunConfig`. Returns what summary.json holds.
 
     Raises:
         EmoSimError: something that the options name is wrong or missing, or the run cannot be written.
     """
+    from emosim_core.hooks import Registry
+    from emosim_core.runs.cells import executor_of
     from emosim_core.runs.runner import Run
     from emosim_core.simulation.config import RunConfig, read_config
 
-    return Run(read_config(RunConfig, {"plugin": plugin, **options}, "run"), Path(out), resume).run()
+    registry = Registry()
+    where = executor_of(executor, registry)
+    return Run(read_config(RunConfig, {"plugin": plugin, **options}, "run"), Path(out), resume, registry).run(
+        executor=where
+    )
 
 
 def train(plugin: str, out: str | Path, *, resume: bool = False, **options: Any) -> dict[str, Any]:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from emosim_core.cli.fields import SectionedCommand
-from emosim_core.cli.options import chosen_job, configuration_options, place_options
+from emosim_core.cli.options import chosen_job, configuration_options, executor_option, place_options
 from emosim_core.cli.places import new_job
 from emosim_core.cli.printing import print_short
 from emosim_core.cli.stopping import telling_progress
 from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
+    from emosim_core.runs.cells import Executor
     from emosim_core.runs.runner import Run
     from emosim_core.runs.summary import Episode
 
@@ -29,7 +30,7 @@ _PAUSE = 0.1
 def run_options(defaults: Mapping[str, Any] | None = None) -> Callable[[_Command], _Command]:
     """Give a command the options of a run, with defaults by field that differ: recommender, environment, directory."""
     fields, places = configuration_options("RunConfig", defaults=defaults), place_options("run")
-    return lambda command: fields(places(command))
+    return lambda command: fields(executor_option()(places(command)))
 
 
 @click.command(cls=SectionedCommand)
@@ -63,12 +64,14 @@ def simulate(
     """
     from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import by_field
+    from emosim_core.runs.cells import executor_of
     from emosim_core.runs.records import SUMMARY, check_records, read_summary
     from emosim_core.runs.runner import Run
     from emosim_core.simulation.config import RunConfig, read_config
 
     given = dict(given)
     registry = Registry(only=obj["only"])
+    executor = executor_of(given.pop("executor") or "local", registry)
     config, out = given["config"], given["out"]
     values, resumed, stored = chosen_job("run", RunConfig, obj, given, registry, defaults=defaults)
     job = resumed or new_job("run", values["plugin"], out)
@@ -80,12 +83,13 @@ def simulate(
             return CompletedRun(summary, job.path, before=True, config=values)
     checked = read_config(RunConfig, values, "run" if config is None else str(config))
     with telling_progress(job):
-        return CompletedRun(_play(Run(checked, job, registry=registry), silent), job.path, before=False, config=values)
+        summary = _play(Run(checked, job, registry=registry), executor, silent)
+        return CompletedRun(summary, job.path, before=False, config=values)
 
 
-def _play(simulation: Run, silent: bool) -> dict[str, Any]:
+def _play(simulation: Run, executor: Executor, silent: bool) -> dict[str, Any]:
     if silent:
-        return simulation.run()
+        return simulation.run(executor=executor)
     from emosim_core.cli.output import console, episode_line, live_progress, print_notes, who_answers
     from emosim_core.runs.runner import LARGE
 
@@ -94,7 +98,8 @@ def _play(simulation: Run, silent: bool) -> dict[str, Any]:
         f"{world.domain.title}: {len(world.catalog)} {world.domain.words.items}, {len(world.population)} users. "
         + who_answers(world.answered_by)
     )
-    print_notes(screen, world.announcements)
+    notes = [f"This run is done in one process: {simulation.whole}."] if simulation.whole else []
+    print_notes(screen, [*world.announcements, *(notes if executor.workers > 1 else ())])
     with live_progress(screen, "episodes", simulation.config.episodes) as progress:
         few, shown = simulation.config.episodes <= LARGE, 0.0
 
@@ -109,7 +114,7 @@ def _play(simulation: Run, silent: bool) -> dict[str, Any]:
             cost = [] if spent is None else [f"{spent:.4f} spent"]
             progress.update(*cost, f"{simulation.steps:,} steps", done=simulation.episodes)
 
-        return simulation.run(on_episode)
+        return simulation.run(on_episode, executor, lambda count: progress.update(advance=count))
 
 
 def print_end(played: CompletedRun, as_json: bool, quiet: bool, **more: Any) -> None:

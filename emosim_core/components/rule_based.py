@@ -288,10 +288,13 @@ class RuleBased(Rater):
             level = self._cuts.searchsorted(terms.latent, side="right")
         else:
             level = (terms.latent[:, :, None] >= terms.learned.cuts[:, None, :]).sum(axis=2)
+        return self._made(self._levels.take(level), request, terms)
+
+    def _made(self, values: Floats, request: RatingRequest, terms: _Terms) -> Ratings:
         stored = {"latent": terms.latent, "noise": terms.noise, "mood": terms.mood[:, None], "times": request.times}
         # What memory taught is a table for each user: too much to store.
         stored = stored if terms.learned is None else {}
-        return Ratings(self._levels.take(level), partial(self._reason, request, terms), terms=stored)
+        return Ratings(values, partial(self._reason, request, terms), terms=stored)
 
     def word_reasons(self, request: ReasonRequest, terms: Mapping[str, NDArray]) -> Callable[[int, int], str]:
         """The reasons of ratings that were given earlier, by row and place; of a rater that does not learn.
@@ -318,7 +321,7 @@ class RuleBased(Rater):
         terms = _Terms(latent, noise, mood)
         if self._remembers and request.retrieved.shape[2]:
             terms.closeness, terms.surprise = closeness, surprise
-        return Ratings(values, partial(self._reason, request, terms))
+        return self._made(values, request, terms)
 
     def _arrays_of_kernel(self) -> tuple[Any, ...]:
         """The tables and constants of the kernel ``rate``; a table that is not kept is one of the shape (0, 0)."""

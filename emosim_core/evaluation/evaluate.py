@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -38,7 +37,7 @@ from emosim_core.evaluation.results import (
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field, over, split_names
 from emosim_core.runs.blocks import BLOCKS
-from emosim_core.runs.cells import Cell, Executor, OnProgress, Worlds, executor_of
+from emosim_core.runs.cells import Cell, Executor, OnProgress, Worlds, check_data, executor_of
 from emosim_core.runs.job import JobDirectory, holds_remains, job_directory
 from emosim_core.runs.manifest import begin_job, check_same, data_of, make_manifest, now
 from emosim_core.runs.plain import own_files
@@ -343,14 +342,11 @@ def play(one: _Playing, worlds: Worlds, on_episodes: OnProgress) -> None:
     place = JobDirectory(one.directory, "run", resume=(one.directory / MANIFEST).exists(), part=True)
     before = worlds.spent
     run = Run(one.config, place, registry=worlds.registry, spent=before)
-    found = run.manifest["data"]
-    if differing := [
-        f"{name} {found.get(name)!r} (expected {value!r})"
-        for name, value in one.data.items()
-        if found.get(name) != value
-    ]:
+    try:
+        check_data(run.manifest["data"], one.data)
+    except RunError:
         run.directory.abandon()
-        raise RunError(f"{platform.node()} has other items or users: {', '.join(differing)}")
+        raise
 
     def on_episode(episode: object) -> None:
         worlds.spent = before + (run.world.rater.usage().get("cost") or 0.0)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import platform
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from emosim_core.errors import ConfigurationError
+from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import EnvironmentConfig, read_config
+
+_T = TypeVar("_T")
 
 OnProgress = Callable[[int], None]
 """Gets the number of units of work (ratings, episodes) that were done since the call before."""
@@ -19,7 +22,7 @@ OnProgress = Callable[[int], None]
 class Worlds:
     """Worlds by their configuration, for the cells of one process; one is held at a time.
 
-    Pickled, it is empty elsewhere.
+    Pickled, they are empty elsewhere.
 
     Args:
         registry: the plugins.
@@ -33,6 +36,7 @@ class Worlds:
         self.spent = 0.0
         self._world: World | None = None
         self._environment: Mapping[str, Any] | None = None
+        self._kept: tuple[Any, Any] = (None, None)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.registry,)
@@ -45,8 +49,16 @@ class Worlds:
             self._world, self._environment = assemble(config, self.registry, self.spent), environment
         return self._world
 
+    def kept(self, key: Any, make: Callable[[], _T]) -> _T:
+        """What cells with the same key share, made at the first; what had another key is forgotten."""
+        if self._kept[0] != key:
+            self._kept = (key, make())
+        made: _T = self._kept[1]
+        return made
+
     def close(self) -> None:
         """Let go of what is held."""
+        self._kept = (None, None)
         if self._world is not None:
             self.spent += self._world.rater.usage().get("cost") or 0.0
             self._world.close()
@@ -110,6 +122,21 @@ class Local(Executor):
                 yield cell
         finally:
             worlds.close()
+
+
+def check_data(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """See that a cell has the items and users of the process in which its command was given, by their digests.
+
+    Raises:
+        RunError: it has others; names the machine and what differs.
+    """
+    differing = [
+        f"{name} {found.get(name)!r} (expected {value!r})"
+        for name, value in expected.items()
+        if found.get(name) != value
+    ]
+    if differing:
+        raise RunError(f"{platform.node()} has other items or users: {', '.join(differing)}")
 
 
 def executor_of(choice: str | Mapping[str, Any], registry: Registry, max_cost: float | None = None) -> Executor:

@@ -115,6 +115,7 @@ class RunDirectory:
     Args:
         resume: whether it must exist already, or must not; a job directory knows.
         lines: whether the steps are written as JSON lines, which this object does; else somebody else writes them.
+        claimed: whether another process, whose part this one does, holds the claim.
 
     Attributes:
         job: the claim on the directory, which this object holds from the beginning on.
@@ -123,9 +124,12 @@ class RunDirectory:
         RunError: it exists without ``resume``, or does not with it, or cannot be made, or another process writes it.
     """
 
-    def __init__(self, place: Path | JobDirectory, resume: bool = False, lines: bool = True) -> None:
+    def __init__(
+        self, place: Path | JobDirectory, resume: bool = False, lines: bool = True, claimed: bool = False
+    ) -> None:
         self.job = job_directory(place, "run", resume)
-        self.job.claim()
+        if not claimed:
+            self.job.claim()
         self.path = self.job.path
         self._records = _Lines(self.path / INTERACTIONS, self.job.resume)
         self._transcript = _Lines(self.path / TRANSCRIPT, self.job.resume, compared)

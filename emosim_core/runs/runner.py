@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import dataclass, replace
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,12 @@ from emosim_core.hooks.faults import fault
 from emosim_core.model import User
 from emosim_core.model.arrays import Floats, Ints
 from emosim_core.runs.blocks import INSTALL_PARQUET, BlockFiles, BlockWriter, block_files, has_pyarrow, need_pyarrow
+from emosim_core.runs.cells import Cell, Executor, OnProgress, Worlds, check_data
 from emosim_core.runs.directory import RunDirectory
 from emosim_core.runs.job import JobDirectory
 from emosim_core.runs.manifest import make_manifest
 from emosim_core.runs.steps import Labels, Steps, four_decimals, joined, out_of_items, records_of, steps_of
-from emosim_core.runs.summary import Episode, Tally
+from emosim_core.runs.summary import Episode, Tally, TallyState
 from emosim_core.runs.transcript import Transcript
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import RunConfig
@@ -41,6 +43,9 @@ _MOST_PUT_OFF = 1000
 
 
 JSON_LINES = "jsonl"
+
+_COUNTED = 64
+"""Episodes that an executor counts at once."""
 
 LARGE = 10_000
 """Episodes above which a run writes Parquet, if that is installed and nothing else is chosen."""
@@ -73,6 +78,10 @@ class Run:
     Args:
         resume: whether the directory holds a run that is to be continued; a job directory knows.
         spent: cost of the model calls that the command has made before this run.
+        part: whether it simulates blocks alone, for a run that another process has begun.
+
+    Attributes:
+        whole: why the run cannot be cut into blocks that are simulated side by side; empty where it can.
 
     Raises:
         EmoSimError: something that the configuration names is wrong, or the directory cannot be used.
@@ -85,6 +94,7 @@ class Run:
         resume: bool = False,
         registry: Registry | None = None,
         spent: float = 0.0,
+        part: bool = False,
     ) -> None:
         world = assemble(config, registry, spent)
         if config.num_envs is None:
@@ -118,14 +128,26 @@ class Run:
                     history_length=self.engine.history_length,
                 )
             )
-        self.directory = RunDirectory(directory, resume, lines=config.records == JSON_LINES)
+        self.directory = RunDirectory(directory, resume, config.records == JSON_LINES, claimed=part)
         self.manifest = make_manifest(self.world, config)
-        self.directory.begin(self.manifest, RunConfig, self.world.registry)
+        if not part:
+            self.directory.begin(self.manifest, RunConfig, self.world.registry)
         catalog, users = self.world.catalog, self.world.population.users
         ids = [item.id for item in catalog.items]
         self._labels = Labels(ids, catalog.titles, [user.id for user in users], self.engine.end_reasons)
-        whole = config.keep_memory or world.rater.uses_llm or type(self.policy).learn is not Policy.learn
+        learns = type(self.policy).learn is not Policy.learn
+        whole = config.keep_memory or world.rater.uses_llm or learns
         self._blocks = block_files(self.world, self._labels, config, self.directory.path, whole)
+        if config.keep_memory:
+            self.whole = "users remember earlier episodes"
+        elif world.rater.uses_llm:
+            self.whole = "a language model rates, for all users at once"
+        elif learns:
+            self.whole = "the policy learns from one episode to the next"
+        elif self._blocks is None:
+            self.whole = "only records in Parquet are written in blocks (--records parquet)"
+        else:
+            self.whole = "it is a single block of episodes" if len(self._blocks.ranges) < 2 else ""
         self._tally = Tally(self.world)
         self._part = self._tally if self._blocks is None else Tally(self.world)
         self._block: BlockWriter | None = None
@@ -148,11 +170,18 @@ class Run:
         """Episodes that have ended so far, those included that were there when a run was resumed."""
         return self._tally.episodes + (self._part.episodes if self._part is not self._tally else 0)
 
-    def run(self, on_episode: Callable[[Episode], None] | None = None) -> dict[str, Any]:
+    def run(
+        self,
+        on_episode: Callable[[Episode], None] | None = None,
+        executor: Executor | None = None,
+        on_episodes: OnProgress = lambda count: None,
+    ) -> dict[str, Any]:
         """Simulate all episodes.
 
         Args:
-            on_episode: called with each episode that ends.
+            on_episode: called with each episode that ends in this process.
+            executor: does the blocks of a run that is not ``whole``; they are done here, in order, if not given.
+            on_episodes: called with numbers of episodes that an executor has done.
 
         Returns:
             The summary, as written to summary.json.
@@ -165,15 +194,20 @@ class Run:
             RunError: a file cannot be written.
         """
         with self.directory.job:
-            return self._play(on_episode)
+            return self._play(on_episode, executor, on_episodes)
 
-    def _play(self, on_episode: Callable[[Episode], None] | None) -> dict[str, Any]:
+    def _play(
+        self, on_episode: Callable[[Episode], None] | None, executor: Executor | None, on_episodes: OnProgress
+    ) -> dict[str, Any]:
         started = time.perf_counter()
         try:
             self._notify("emosim_run_started", directory=str(self.directory.path), manifest=self.manifest)
             if self._blocks is None:
                 self._play_episodes(0, self.config.episodes, on_episode)
             else:
+                self._blocks.begin()
+                if executor is not None and executor.workers > 1 and not self.whole:
+                    self._play_apart(self._blocks, executor, on_episodes)
                 self._play_blocks(self._blocks, on_episode)
         except (KeyboardInterrupt, LLMError, RatingError) as error:
             if self.steps or isinstance(error, KeyboardInterrupt | LLMBudgetError):
@@ -193,16 +227,38 @@ class Run:
 
     def _play_blocks(self, blocks: BlockFiles, on_episode: Callable[[Episode], None] | None) -> None:
         """Simulate the blocks that are not there yet."""
-        blocks.begin()
-        for number, (first, end) in enumerate(blocks.ranges):
-            state = blocks.read(number)
-            if state is None:
-                with blocks.writing(number) as self._block:
-                    self._play_episodes(first, end, on_episode)
-                    state = self._part.state()
-                    self._block.finish((first, end), state)
-                self._part = Tally(self.world)
-            self._tally.add(state)
+        for number in range(len(blocks.ranges)):
+            self._tally.add(blocks.read(number) or self.play_block(blocks, number, on_episode))
+
+    def _play_apart(self, blocks: BlockFiles, executor: Executor, on_episodes: OnProgress) -> None:
+        """Let an executor simulate the blocks that are not there yet."""
+        missing = [number for number in range(len(blocks.ranges)) if blocks.read(number) is None]
+        config, data = self.config.model_dump(mode="json"), self.manifest["data"]
+        cells = [Cell(f"block {n}", play_block, BlockWork(config, self.directory.path, n, data)) for n in missing]
+        on_episodes(self.config.episodes - sum(end - first for first, end in (blocks.ranges[n] for n in missing)))
+        if not cells:
+            return
+        try:
+            with closing(executor.run(cells, Worlds(self.world.registry), on_episodes)) as done:
+                for _ in done:
+                    pass
+        except BaseException:
+            for state in map(blocks.read, range(len(blocks.ranges))):  # what is there is in the summary
+                if state is not None:
+                    self._tally.add(state)
+            raise
+
+    def play_block(
+        self, blocks: BlockFiles, number: int, on_episode: Callable[[Episode], None] | None = None
+    ) -> TallyState:
+        """Simulate one block and write its file; returns what it counts."""
+        first, end = blocks.ranges[number]
+        with blocks.writing(number) as self._block:
+            self._play_episodes(first, end, on_episode)
+            state = self._part.state()
+            self._block.finish((first, end), state)
+        self._part = Tally(self.world)
+        return state
 
     def _play_episodes(self, first: int, end: int, on_episode: Callable[[Episode], None] | None) -> None:
         """Simulate the episodes from ``first`` to the one before ``end``."""
@@ -381,6 +437,45 @@ class Run:
         slots.going[rows] = False
         self._fill_slots(np.flatnonzero(~slots.going).tolist())
         return episodes
+
+
+@dataclass(frozen=True)
+class BlockWork:
+    """One block of a run that another process has begun: configuration, directory, number, and digests of its data."""
+
+    config: Mapping[str, Any]
+    directory: Path
+    number: int
+    data: Mapping[str, Any]
+
+
+def play_block(work: BlockWork, worlds: Worlds, on_episodes: OnProgress) -> None:
+    """Simulate one block of a run.
+
+    Raises:
+        RunError: items or users are others than where the run was begun.
+        EmoSimError: as of :meth:`Run.run`.
+    """
+    key = (str(work.directory), json_text.dumps(work.config, sort_keys=True))
+    run: Run = worlds.kept(key, lambda: _part_of_run(work, worlds.registry))
+    assert run._blocks is not None
+    before = 0
+
+    def on_episode(episode: Episode) -> None:
+        nonlocal before
+        before += 1
+        if before % _COUNTED == 0:
+            on_episodes(_COUNTED)
+
+    run.play_block(run._blocks, work.number, on_episode)
+    on_episodes(before % _COUNTED)
+
+
+def _part_of_run(work: BlockWork, registry: Registry) -> Run:
+    place = JobDirectory(work.directory, "run", resume=True, part=True)
+    run = Run(RunConfig(**work.config), place, resume=True, registry=registry, part=True)
+    check_data(run.manifest["data"], work.data)
+    return run
 
 
 class _Slots:
