@@ -70,7 +70,8 @@ class EvaluationConfig(EnvironmentConfig):
     num_envs: int | None = Field(
         default=None,
         ge=1,
-        description="Episodes that are simulated as one batch; changes the speed alone.",
+        description="Episodes that are simulated as one batch. It changes the speed alone, except with policies that "
+        "learn across episodes (epsilon_greedy, linucb, thompson).",
         json_schema_extra={"unset": "as for emosim run", "unit": "episodes"},
     )
     logs: tuple[str, ...] = Field(

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from emosim_core.errors import ConfigurationError
+from emosim_core.errors import ConfigurationError, EmoSimError
 from emosim_core.hooks.component import Component
 
 _NUMBERED = re.compile(r"(?P<name>.+)_(?P<number>\d+(?P<decimals>\.\d+)?)")
@@ -202,8 +202,20 @@ def with_value(written: str, components: Iterable[Component]) -> list[str]:
     if ending or "/" in written or os.sep in written:
         values = ("model", "file", "path", "logs") if ending else ("model", "path", "logs")
     known = next((fitting for value in values if (fitting := [one for one in known if one.value == value])), [])
+    known = [one for one in known if _takes(one, written)]
     named = [one for one in known if one.name == ending] or known
     return [f"{one.name}:{written}" for one in named[:4]]
+
+
+def _takes(component: Component, value: str) -> bool:
+    """Whether the options of a component allow this value, as far as they alone say."""
+    try:
+        model = component.options_model()
+        if model is not None and component.value:
+            checked_options(model, {**component.preset, component.value: value})
+    except EmoSimError:
+        return False
+    return True
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -220,8 +232,12 @@ def package_hint(kind: str, name: str, any_of_kind: bool = False) -> str:
     known = json.loads(resources.files("emosim_core.hooks").joinpath("known_packages.json").read_text("utf-8"))
     for prefix, package in known.get(kind, {}).items():
         if name == prefix or (kind != "domain" and name.startswith(prefix)):
-            return f"It comes with the package {package} (pip install {package})."
+            return f"It comes with the package {package}; {_in_checkout(package)}."
     packages = sorted(set(known.get(kind, {}).values())) if any_of_kind else []
-    return (
-        f"None is installed; some come with {' and '.join(packages)} (pip install {packages[0]})." if packages else ""
-    )
+    return f"None is installed; some come with {' and '.join(packages)}; {_in_checkout(*packages)}." if packages else ""
+
+
+def _in_checkout(*packages: str) -> str:
+    """How packages of this project are installed from its repository, whether they are released or not."""
+    folders = (f"-e plugins/{package.replace('-', '_')}" for package in packages)
+    return f"in a checkout: pip install {' '.join(folders)}"

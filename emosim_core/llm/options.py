@@ -86,8 +86,8 @@ class ModelChoice(BaseModel):
     """Which language model answers, and how it is prompted."""
 
     model: str | dict[str, Any] = Field(
-        description="Language model that rates, such as deepseek-chat, openai:MODEL, http://HOST:PORT/v1#MODEL or "
-        "local:PATH.",
+        description="Language model that rates, such as deepseek-v4-flash, openai:MODEL, http://HOST:PORT/v1#MODEL "
+        "or local:PATH.",
         json_schema_extra={
             "short": "llm_model",
             "component": "llm_backend",

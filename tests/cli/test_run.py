@@ -165,10 +165,13 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing(
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("deepseek-chat", "(pip install emosim-deepseek)"),
-        ("openai:gpt-4", "(pip install emosim-deepseek)"),
-        ("http://127.0.0.1:1/v1#m", "(pip install emosim-deepseek)"),
-        ("local:/models/x", "(pip install emosim-local-gpu)"),
+        ("deepseek-chat", "emosim-deepseek; in a checkout: pip install -e plugins/emosim_deepseek."),
+        ("openai:gpt-4", "emosim-deepseek; in a checkout: pip install -e plugins/emosim_deepseek."),
+        (
+            "http://127.0.0.1:1/v1#m",
+            "emosim-deepseek; in a checkout: pip install -e plugins/emosim_deepseek.",
+        ),
+        ("local:/models/x", "emosim-local-gpu; in a checkout: pip install -e plugins/emosim_local_gpu."),
         ("unheard-of", "some come with emosim-deepseek and emosim-local-gpu"),
     ],
 )
