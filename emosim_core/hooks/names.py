@@ -52,7 +52,7 @@ class Request:
             name, colon, text = value.strip().partition(":")
             return cls(name.strip(), text if colon else None, written=value.strip())
         if not isinstance(value.get("name"), str):
-            raise ConfigurationError(f"the table {dict(value)!r} needs a 'name'")
+            raise ConfigurationError(f"the table {dict(value)!r} needs a 'name'{instead_of('name', value)}")
         head = cls.read(value["name"])
         options = {key: item for key, item in value.items() if key != "name"}
         return cls(head.name, head.text, options, head.written)
@@ -222,6 +222,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`` Did you mean 'x' or 'y'?``, or nothing."""
     close = nearest(name, known)
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def instead_of(name: str, given: Iterable[str]) -> str:
+    """``, not 'x'``, where one of the names given looks like the one that is needed; else nothing."""
+    close = nearest(name, given)
+    return f", not {close[0]!r}" if close else ""
 
 
 def package_hint(kind: str, name: str, any_of_kind: bool = False) -> str:

@@ -77,6 +77,14 @@ def test_an_item_named_by_its_title_or_misspelt_is_answered_with_its_id(quick: A
 
 def test_a_directory_that_is_no_model_is_an_error(quick: Any, tmp_path: Path) -> None:
     assert "nowhere holds no trained recommender" in quick("recommend", "nowhere", status=2).err
+    quick("run", "--plugin", "movies", "--episodes", "1", "--max-steps", "2", "--out", "rnd")
+    for command in (("recommend", "rnd"), ("run", "--plugin", "movies", "--policy", "trained:rnd")):
+        message = quick(*command, status=2).err
+        assert "rnd is a run, no trained recommender; 'emosim train' makes one" in message
+        assert "--resume" not in message
+    (tmp_path / "stopped").mkdir()
+    (tmp_path / "stopped" / "manifest.json").write_text('{"config": {"algo": "ppo"}}')
+    assert "finish it with: emosim train --resume stopped" in quick("recommend", "stopped", status=2).err
 
 
 def test_who_cf_recommends_for_is_said(quick: Any, tmp_path: Path) -> None:

@@ -189,6 +189,34 @@ def test_a_run_without_a_domain_says_how_to_choose_one(quick: Any) -> None:
     assert "Installed domains: books, movies." in message
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('seed = 3\nplugn = "movies"\n', "c.toml: unknown option 'plugn'. Did you mean 'plugin'?"),
+        ('[selector]\nnmae = "greedy"\n', "c.toml: the table [selector] needs a 'name', not 'nmae'"),
+        ("[items_retrieval]\nk = 3\n", "c.toml: the table [items_retrieval] needs a 'name'\n"),
+    ],
+)
+def test_what_is_wrong_in_a_configuration_file_is_said_before_what_is_missing(
+    quick: Any, tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "c.toml").write_text(text, encoding="utf-8")
+    for command in ("run", "train", "validate", "ablate"):
+        assert message in quick(command, "--config", "c.toml", status=2).err
+
+
+def test_a_run_that_fails_at_once_leaves_nothing_behind(
+    quick: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    options = ("--users", "sampled:n=3", "--llm-model", "openai:gpt-4o", "--quiet")
+    quick("run", "--plugin", "movies", *options, "--out", "a/b/r", status=2)
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "a").mkdir()
+    quick("run", "--plugin", "movies", *options, "--out", "a/b/r", status=2)
+    assert list((tmp_path / "a").iterdir()) == []
+
+
 def test_a_directory_that_exists_is_refused_unless_it_is_empty(quick: Any, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     quick(*MOVIES, "--episodes", "1", "--out", "empty", "--quiet")
