@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
@@ -231,7 +232,8 @@ class Registry:
         matches = [record for record in self._records if record.name == name]
         if not matches:
             names = [record.name for record in self._records]
-            raise UnknownNameError("plugin", name, names, nearest(name, names), package_hint("domain", name))
+            hint = package_hint("domain", name) or _elsewhere(name)
+            raise UnknownNameError("plugin", name, names, nearest(name, names), hint)
         if len({record.distribution for record in matches}) > 1:
             releases = " and ".join(record.release for record in matches)
             what = f"two distributions bring a plugin named {name!r}: {releases}"
@@ -402,8 +404,9 @@ class Registry:
             hint = f"It may be of {' or of '.join(left_out)}, left out; see: emosim plugins."
         else:
             hint = package_hint(kind, request.written, any_of_kind=not known)
-            if not suggestions and request.options is None:
-                suggestions = with_value(request.written, [component for component, _ in known])
+            is_file = Path(request.written).suffix[1:].isalpha()  # csv:PATH is meant, not csv
+            if (is_file or not suggestions) and request.options is None:
+                suggestions = with_value(request.written, [component for component, _ in known]) or suggestions
         usages = [component.usage() for component, _ in known]
         return UnknownNameError(KIND_TITLES[kind], request.name, usages, suggestions, hint)
 
@@ -494,6 +497,18 @@ def _entry_points() -> list[tuple[metadata.EntryPoint, tuple[str, ...]]]:
     own_names = {_brought_by(entry) for entry in plugins}
     plugins += [entries[0] for brought_by, entries in domains.items() if brought_by not in own_names]
     return [(entry, tuple(one.name for one in domains.get(_brought_by(entry), ()))) for entry in _sorted(plugins)]
+
+
+def _elsewhere(name: str) -> str:
+    """What to say of an entry point of this name in a group that is not read; empty where there is none."""
+    entries = [entry for entry in metadata.entry_points(name=name) if entry.group.startswith("emosim")]
+    if not entries:
+        return ""
+    who = entries[0].dist.name if entries[0].dist else "a distribution"
+    return (
+        f"{who} names it in the entry-point group {entries[0].group!r}, which is not read; write {GROUP!r}, or "
+        f"{DOMAIN_GROUP!r} for a domain, and install it again."
+    )
 
 
 def _sorted(entries: Iterable[metadata.EntryPoint]) -> list[metadata.EntryPoint]:

@@ -57,7 +57,7 @@ class LLMBackendConformance(ComponentConformance):
             shown = f"{identity} {one!r} {one} {getattr(one, '__dict__', '')}"
             hold("backend-key", _KEY not in shown, "the key stands in it or in an attribute.")
 
-    def test_it_answers_each_question_in_order(self) -> None:
+    def test_it_answers_each_request_in_order(self) -> None:
         with self._key(_KEY):
             requests = [_question(f"Say the number {i}.") for i in range(5)]
             together = self._ask(requests)

@@ -165,6 +165,12 @@ def test_a_domain_that_is_not_installed_says_which_package_brings_it(quick: Any,
     assert "No plugin that is installed provides it" in quick("run", "--plugin", "songs", status=2).err
 
 
+def test_a_file_without_its_loader_is_suggested_with_it(registry: Registry) -> None:
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'csv:h2\.csv'") as error:
+        registry.resolve("item_loader", "h2.csv", "movies")
+    assert error.value.suggestions == ("csv:h2.csv",)
+
+
 def test_a_component_of_another_domain_is_unknown(registry: Registry) -> None:
     assert registry.resolve("retrieval", "simple_2", "movies").provider.name == "movies"
     with pytest.raises(UnknownNameError):

@@ -515,6 +515,14 @@ def test_observers_of_a_plugin_see_all_and_change_nothing(
     assert all(isinstance(line["reward"], int) for line in lines)
 
 
+def test_an_entry_point_in_a_group_that_is_not_read_is_named(install: Any, site: Path) -> None:
+    install("nostalgia", HEAD)
+    (file,) = site.glob("emosim_nostalgia*/entry_points.txt")
+    file.write_text(file.read_text(encoding="utf-8").replace("[emosim]", "[emosim_plugins]"), encoding="utf-8")
+    with pytest.raises(UnknownNameError, match="emosim-nostalgia names it in the entry-point group 'emosim_plugins'"):
+        Registry().load("nostalgia")
+
+
 def test_an_unknown_plugin_is_an_error_with_the_nearest_and_its_package(uninstall: Any) -> None:
     uninstall("books")
     registry = Registry()
