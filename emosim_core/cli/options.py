@@ -242,6 +242,19 @@ def confirm_cost(agreed: bool) -> None:
         click.confirm("Start?", abort=True, err=True)
 
 
+def plugin_option(command: _Command) -> _Command:
+    """Give a command the option ``--plugin``, without which it lists the domains that are installed."""
+
+    def named(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+        from emosim_core.hooks import Registry
+
+        if value is None and not ctx.resilient_parsing:
+            need_plugin({}, Registry(only=ctx.obj["only"]))
+        return value
+
+    return click.option("--plugin", callback=named, help="Domain, such as movies.")(command)
+
+
 def need_plugin(values: Mapping[str, Any], registry: Registry) -> None:
     """See that a domain is named.
 

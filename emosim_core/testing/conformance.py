@@ -60,7 +60,8 @@ class ComponentConformance:
         """A new instance of what is checked. Override it to check something that is not installed."""
         component, _ = self.described()
         if self.component in component.names and (needed := _needed(component)):  # the bare name, without a number
-            raise SkipTest(f'it needs the option {needed}; give it as component = "{component.name}:{needed}=..."')
+            named = f"{component.name}:{needed}=..."
+            raise SkipTest(f'it needs the option {needed!r}: check it in a test with component = "{named}"')
         return registry().resolve(self.kind, self.component, self.domain).build()
 
     def worlds(self) -> Iterable[SmallWorld]:

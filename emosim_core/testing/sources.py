@@ -51,7 +51,7 @@ class _SourceConformance(ComponentConformance):
         """What the loader is prepared with."""
         raise NotImplementedError
 
-    def test_a_file_that_is_not_there_is_named(self) -> None:
+    def test_an_error_names_a_missing_file(self) -> None:
         component, _ = self._installed()
         model = component.options_model()
         if component.value is None or model is None:

@@ -160,7 +160,7 @@ def test_a_component_that_needs_an_option_is_said_so_and_a_backend_is_not_asked(
     assert "\nlanguage-model backend x_plain\n" in out
     assert "it is not called here; subclass LLMBackendConformance in a test" in out
     of_model = out.partition("language-model backend x_model:MODEL\n")[2]
-    assert 'it needs the option model; give it as component = "x_model:model=..."' in of_model
+    assert "it needs the option 'model': check it in a test with component = \"x_model:model=...\"" in of_model
     assert "  ok      its description is complete [plugin-names, plugin-options]\n" in of_model
 
 

@@ -76,7 +76,7 @@ def test_without_an_option_that_is_needed_only_the_description_is_checked(instal
     checked = {check for check, outcome in outcomes.items() if not outcome.skipped}
     assert checked == {"its description is complete", "no other plugin provides its name"}
     reasons = {outcome.skipped for outcome in outcomes.values()} - {""}
-    assert reasons == {'it needs the option k; give it as component = "oldest:k=..."'}
+    assert reasons == {"it needs the option 'k': check it in a test with component = \"oldest:k=...\""}
     assert not any(outcome.error for outcome in outcomes.values())
 
 
