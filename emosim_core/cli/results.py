@@ -154,7 +154,7 @@ def _rewards_above(differences: dict[str, Any], names: list[str]) -> list[str]:
     if not lines:
         return []
     best = "the best that was not trained" if kind == "best_baseline" else "the first"
-    return [f"Reward above {difference['reference']}, {best}, in the same episodes [95 % interval]:", *lines]
+    return [f"Reward minus that of {difference['reference']}, {best}, in the same episodes [95 % interval]:", *lines]
 
 
 # --------------------------------------------------------------------------------------------- ablations

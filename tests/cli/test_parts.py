@@ -124,7 +124,7 @@ def test_rewards_stand_above_the_best_that_was_not_trained() -> None:
     metrics = {"metrics": {"mean_reward": {"estimate": 2.0, "low": -1.0, "high": 5.0}}}
     differences = {"best_baseline": {"reference": "popular", "recommenders": {"mine": metrics}}}
     assert _rewards_above(differences, ["mine", "popular"]) == [
-        "Reward above popular, the best that was not trained, in the same episodes [95 % interval]:",
+        "Reward minus that of popular, the best that was not trained, in the same episodes [95 % interval]:",
         "  mine: +2.0 [-1.0, +5.0]",
     ]
     assert _rewards_above({"first": {"reference": "popular", "recommenders": {}}}, ["popular"]) == []
