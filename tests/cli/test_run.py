@@ -443,13 +443,13 @@ def test_a_list_with_an_unknown_item_names_file_row_and_field(tmp_path: Path) ->
     assert not (tmp_path / "r").exists()
 
 
-def test_a_language_model_has_sixteen_users_for_each_question_at_once(tmp_path: Path) -> None:
+def test_a_language_model_has_thirty_two_users_for_each_call_at_once(tmp_path: Path) -> None:
     def batch(name: str, **options: Any) -> int | None:
         config = RunConfig(plugin="movies", user_dataset="sampled:n=3", **options)
         return Run(config, tmp_path / name).config.num_envs
 
     model = "http://127.0.0.1:9/v1#m"
-    assert batch("a", llm_model=model) == 16 * GatewayOptions().concurrency
-    assert batch("b", rater=f"llm:{model}", concurrency=5) == 80
+    assert batch("a", llm_model=model) == 32 * GatewayOptions().concurrency
+    assert batch("b", rater=f"llm:{model}", concurrency=5) == 160
     assert batch("c", llm_model=model, gateway={"concurrency": 5}, num_envs=3) == 3
     assert batch("d") == 16

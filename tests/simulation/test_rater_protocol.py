@@ -139,7 +139,7 @@ def test_a_rater_that_is_a_language_model_labels_itself_without_loading_anything
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout == (
-        "openai m base=http://127.0.0.1:9/v1 (language model; prompt strategy 0Shot_cotlite_our) 512\n"
+        "openai m base=http://127.0.0.1:9/v1 (language model; prompt strategy 0Shot_cotlite_our) 1024\n"
     ), done.stderr
 
 
