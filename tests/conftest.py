@@ -165,7 +165,7 @@ def uninstall(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(
             metadata,
             "entry_points",
-            lambda group: [one for one in entry_points.select(group=group) if one.name not in names],
+            lambda **chosen: [one for one in entry_points.select(**chosen) if one.name not in names],
         )
 
     return hide

@@ -27,6 +27,7 @@ import emosim_core.plugins
 from emosim_core.cli.main import cli
 from emosim_core.hooks import Registry, spec
 from emosim_core.hooks.component import KINDS, Component
+from emosim_core.runs.words import END_REASONS
 from emosim_core.testing import RULES
 from emosim_core.testing.check import SUITES
 
@@ -416,6 +417,12 @@ def anchors(page: Path) -> set[str]:
     """What the headings of a page are linked by."""
     headings = re.findall(r"^#+ +(.+)$", prose(page), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_each_end_reason_is_explained_by_its_code_and_its_words() -> None:
+    text = " ".join((ROOT / "docs" / "semantics.md").read_text(encoding="utf-8").split())
+    for code, words in END_REASONS.items():
+        assert re.search(rf'`{code}`[^`]*"{re.escape(words)}"', text), code
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

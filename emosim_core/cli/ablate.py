@@ -11,6 +11,7 @@ import click
 from emosim_core.cli.fields import FieldOption, SectionedGroup, field_options
 from emosim_core.cli.options import (
     EPISODE_FIELDS,
+    check_written,
     command_hint,
     configuration_options,
     configured,
@@ -92,6 +93,8 @@ def _ablate(obj: dict[str, Any], given: dict[str, Any]) -> None:
     as_json, quiet, yes, executor = (given.pop(name) for name in ("as_json", "quiet", "yes", "executor"))
     out, resume, config = (given.pop(name) for name in ("out", "resume", "config"))
     written = by_field(AblationConfig, read_written(EnvironmentConfig, config), str(config))
+    if config is not None:
+        check_written(written, (EnvironmentConfig, AblationConfig), config)
     if given["rater"] is not None:
         given["rater"] = choices(given["rater"])
     job = resumed_job("ablate", out, resume)

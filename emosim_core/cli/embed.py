@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
+from emosim_core.cli.options import plugin_option
 from emosim_core.cli.printing import print_line
 
 
 @click.command()
-@click.option("--plugin", required=True, help="Domain, such as movies.")
+@plugin_option
 @click.option("--items", "source", default=None, help="The bundled items; the domain's default if not given.")
 @click.pass_obj
 def embed(obj: dict[str, Any], plugin: str, source: str | None) -> None:

@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
+from emosim_core.cli.options import plugin_option
 from emosim_core.cli.printing import print_csv
 
 
 @click.command()
-@click.option("--plugin", required=True, help="Domain, such as movies.")
+@plugin_option
 @click.option("--items", "source", default=None, help="Where items come from, such as sample or movielens:PATH.")
 @click.option("--search", default="", help="Only items with this in their title.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print as CSV, with the column 'item' that replay:FILE reads.")

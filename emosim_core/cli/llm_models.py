@@ -21,6 +21,7 @@ def llm_models(obj: dict[str, Any], as_json: bool) -> None:
     A backend may take other models too: a name that it does not know is passed on to its service.
     """
     from emosim_core.hooks import Registry
+    from emosim_core.hooks.names import package_hint
 
     registry = Registry(only=obj["only"])
     registry.load_all()
@@ -29,7 +30,7 @@ def llm_models(obj: dict[str, Any], as_json: bool) -> None:
         print_json(backends)
         return
     if not backends:
-        print_line("No installed plugin brings a language model; see: pip install emosim-deepseek emosim-local-gpu")
+        print_line(f"No language models. {package_hint('llm_backend', '', any_of_kind=True)}")
     for backend in backends:
         print_line(f"{backend['usage']}  ", bold=True, nl=False)
         print_line(backend["summary"])

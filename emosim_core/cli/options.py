@@ -168,6 +168,8 @@ def chosen_job(
     config, out, resume = (given.pop(name) for name in ("config", "out", "resume"))
     written = renamed(read_written(model, config))
     given = renamed({name: value for name, value in given.items() if value is not None})
+    if config is not None:
+        check_written(written, models or (model,), config)
     job = resumed_job(command, out, resume, begun)
     resumed = job.path if job is not None and job.resume else None
     own = keyboard(model, given, written)
@@ -185,6 +187,25 @@ def chosen_job(
         hint = command_hint(obj, config)
         values = confirmed(source, values, own, stored, models or (model,), registry, hint)
     return values, job, stored
+
+
+def check_written(written: Mapping[str, Any], models: Sequence[type[BaseModel]], config: Path) -> None:
+    """See that a TOML file has options of the command alone, before anything is said of what it does not have.
+
+    Raises:
+        ConfigurationError: an option is unknown, or the table of a component does not name it.
+    """
+    from emosim_core.hooks.fields import all_fields
+    from emosim_core.hooks.names import did_you_mean, instead_of
+    from emosim_core.simulation.config import ComponentChoice
+
+    fields = {name: field for model in models for name, field in all_fields(model).items()}
+    for name, value in written.items():
+        if name not in fields:
+            raise ConfigurationError(f"{config}: unknown option {name!r}.{did_you_mean(name, fields)}")
+        chosen = fields[name].annotation in (ComponentChoice, ComponentChoice | None)
+        if chosen and isinstance(value, Mapping) and "name" not in value:
+            raise ConfigurationError(f"{config}: the table [{name}] needs a 'name'{instead_of('name', value)}")
 
 
 def cost_line(estimated: Estimate, more: str, bound: str = "up to ") -> str:
@@ -211,6 +232,19 @@ def confirm_cost(agreed: bool) -> None:
         )
     if not agreed:
         click.confirm("Start?", abort=True, err=True)
+
+
+def plugin_option(command: _Command) -> _Command:
+    """Give a command the option ``--plugin``, without which it lists the domains that are installed."""
+
+    def named(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+        from emosim_core.hooks import Registry
+
+        if value is None and not ctx.resilient_parsing:
+            need_plugin({}, Registry(only=ctx.obj["only"]))
+        return value
+
+    return click.option("--plugin", callback=named, help="Domain, such as movies.")(command)
 
 
 def need_plugin(values: Mapping[str, Any], registry: Registry) -> None:

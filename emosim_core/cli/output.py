@@ -123,7 +123,7 @@ def loading(what: str, *, silent: bool = False) -> Iterator[None]:
 def live_progress(screen: Screen, what: str, total: int | None = None, *, silent: bool = False) -> Iterator[Live]:
     """A live line of progress on a terminal; what is printed meanwhile is cleaned too and stands above it.
 
-    It counts ``what``, of which there are ``total``, None where that is told later.
+    It counts ``what``, of which there are ``total``, None where that is not known yet.
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -57,7 +57,7 @@ def _print(subject: str, results: list[dict[str, Any]]) -> None:
         print_line(f"{one['check']} [{', '.join(one['rules'])}]" if one["rules"] else one["check"])
         if one["message"]:
             check = first.setdefault(one["message"], one["check"])
-            print_line(f"          {one['message'] if check == one['check'] else f'as in {check!r}'}")
+            print_line(f"          {one['message'] if check == one['check'] else f'the same error as in {check!r}'}")
 
 
 def _message(error: Exception) -> str:

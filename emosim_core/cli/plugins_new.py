@@ -61,7 +61,7 @@ def new(obj: dict[str, Any], /, name: str, kind: str, out: Path | None, **words:
     shown = shlex.quote(str(folder))
     print_line("It works as it is. Next:")
     place = str(folder) if "/" in str(folder) else f"./{folder}"
-    print_line(f"  pip install {shlex.quote(f'{place}[test]')}")
+    print_line(f"  pip install -e {shlex.quote(f'{place}[test]')}")
     print_line(f"  emosim run --plugin {name}" if kind == "domain" else f"  emosim plugins check {name}")
     print_line(f"  pytest {shown}")
 

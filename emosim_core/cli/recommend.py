@@ -68,13 +68,18 @@ def _history(path: Path, recommender: Recommender) -> list[tuple[str, float | No
     from emosim_core.data.tables import read_csv
 
     known, indices = set(recommender.items), []
+    low, high = recommender.options.low, recommender.options.high
     with closing(read_csv(str(path), "a CSV file of what a user consumed", required=["item", "rating"])) as rows:
         for line, row in rows:
             if row["item"] not in known:
                 raise DataError(path, recommender.unknown_item(row["item"]), row=line, field="item")
             text = row["rating"].strip()
             try:
-                indices.append((row["item"], float(text) if text else None))
+                rating = float(text) if text else None
             except ValueError:
                 raise DataError(path, f"{text!r} is no rating", row=line, field="rating") from None
+            if rating is not None and not low <= rating <= high:
+                message = f"the rating {text} lies off the scale {low:g} to {high:g}"
+                raise DataError(path, message, row=line, field="rating")
+            indices.append((row["item"], rating))
     return indices

@@ -24,7 +24,7 @@ from emosim_core.cli.printing import print_line
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
-    help="TOML file with what you give again of a run that was not made here, such as where its items come from.",
+    help="TOML file with the options to give again for a run of another machine, such as where its items come from.",
 )
 @click.option("--quiet", is_flag=True, help="Print only the name of the file.")
 @click.pass_obj

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from emosim_core.cli.printing import print_json, print_line
+from emosim_core.runs.typed import typed
 
 
 @click.command()
@@ -27,7 +28,8 @@ def runs(directory: Path, as_json: bool) -> None:
         print_json([{**asdict(info), "path": str(info.path)} for info in listed])
         return
     if not listed:
-        print_line(f"{directory} holds nothing that can be shown.")
+        begin = typed("run", "--plugin", "movies")
+        print_line(f"{directory} holds nothing that can be shown. Begin with: {begin}")
         return
     from emosim_core.cli.output import Table, console, show_table
 

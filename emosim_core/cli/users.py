@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emosim_core.cli.fields import SectionedCommand, field_options
-from emosim_core.cli.options import configured, confirm_cost, cost_line, need_plugin
+from emosim_core.cli.options import configured, confirm_cost, cost_line, need_plugin, plugin_option
 from emosim_core.cli.printing import print_line
 from emosim_core.cli.stopping import print_interrupted
 from emosim_core.errors import ConfigurationError, EmoSimError, LLMCacheError
@@ -109,7 +109,7 @@ def _written(
 
 
 @users.command("list")
-@click.option("--plugin", required=True, help="Domain, such as movies.")
+@plugin_option
 @click.option(
     "--user-dataset", "--users", "population", help="Where users come from, such as sampled:n=20 or csv:PATH."
 )

@@ -123,7 +123,7 @@ def embed_items(
         embedded = _sentence_embeddings(items, model or DEFAULT_MODEL, options)
         return _with_notes(embedded, missing if lacking else "embeddings were asked for anew", notes)
     if kind == "lexical":
-        why = "lexical embeddings were asked for"
+        why = "lexical embeddings were requested"
         return _with_notes(_lexical_embeddings(items, options), why, [_WORDS_ONLY, *notes])
     because = []
     if importlib.util.find_spec("sentence_transformers") is None:

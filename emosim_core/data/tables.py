@@ -213,7 +213,8 @@ class _Table:
         names = ["" if _UNNAMED.fullmatch(name) else name for name in self._names(cells)]
         for name in self.required:
             if name not in names:
-                raise self._wrong(f"the column is missing; the header has: {', '.join(names[:50])}", name)
+                needed, found = ", ".join(self.required), ", ".join(names[:50])
+                raise self._wrong(f"the column is missing; needed: {needed}; the header has: {found}", name)
         for name, count in Counter(names).items():
             if name and count > 1:
                 raise self._wrong("the header names this column twice", name)

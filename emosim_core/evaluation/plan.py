@@ -59,7 +59,8 @@ class EvaluationConfig(EnvironmentConfig):
     seed: int = option(EVALUATION_SEED, "Seed of all random numbers; not that of a training.", ge=0, le=2**63 - 1)
     num_envs: int | None = option(
         None,
-        "Episodes that are simulated as one batch; changes the speed alone.",
+        "Episodes that are simulated as one batch. It changes the speed alone, except with policies that learn across "
+        "episodes (epsilon_greedy, linucb, thompson).",
         ge=1,
         unset="as for emosim run",
         unit="episodes",

@@ -20,13 +20,27 @@ def fault(what: str, error: Exception) -> PluginError:
     Args:
         what: whose code it was, such as ``"retrieval strategy 'oldest' of emosim-oldest 1.2"``.
     """
-    where = ""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "numpy" not in Path(frame.filename).parts]
-    if ours:
-        where = f" ({Path(ours[-1].filename).name}, line {ours[-1].lineno})"
+    return PluginError(f"{what} failed with {worded(error)}. {TRACEBACK_VARIABLE}=1 shows the whole traceback.")
+
+
+def worded(error: BaseException) -> str:
+    """Type, message and place of an error that is not EmoSim's own: ``"KeyError: 'a' (retrieval.py, line 35)"``."""
     message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return PluginError(f"{what} failed with {message}{where}. {TRACEBACK_VARIABLE}=1 shows the whole traceback.")
+    return message + place(error)
+
+
+def place(error: BaseException) -> str:
+    """The file and the line of a plugin's code that raised, as ``" (retrieval.py, line 35)"``; empty where unknown."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _passes_on(frame.filename)]
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+
+
+def _passes_on(file: str) -> bool:
+    """Whether a file only calls what plugins wrote: numpy, pluggy, the import system, and the files beside this one."""
+    path = Path(file)
+    return (
+        file.startswith("<") or path.parent == Path(__file__).parent or not {"numpy", "pluggy"}.isdisjoint(path.parts)
+    )
 
 
 def pass_on(what: str, error: Exception) -> NoReturn:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from emosim_core.errors import ConfigurationError
+from emosim_core.errors import ConfigurationError, EmoSimError
 from emosim_core.hooks.component import Component
 
 _NUMBERED = re.compile(r"(?P<name>.+)_(?P<number>\d+(?P<decimals>\.\d+)?)")
@@ -48,7 +48,7 @@ class Request:
             name, colon, text = value.strip().partition(":")
             return cls(name.strip(), text if colon else None, written=value.strip())
         if not isinstance(value.get("name"), str):
-            raise ConfigurationError(f"the table {dict(value)!r} needs a 'name'")
+            raise ConfigurationError(f"the table {dict(value)!r} needs a 'name'{instead_of('name', value)}")
         head = cls.read(value["name"])
         options = {key: item for key, item in value.items() if key != "name"}
         return cls(head.name, head.text, options, head.written)
@@ -195,14 +195,32 @@ def with_value(written: str, components: Iterable[Component]) -> list[str]:
     if ending or "/" in written or os.sep in written:
         values = ("model", "file", "path", "logs") if ending else ("model", "path", "logs")
     known = next((fitting for value in values if (fitting := [one for one in known if one.value == value])), [])
+    known = [one for one in known if _takes(one, written)]
     named = [one for one in known if one.name == ending] or known
     return [f"{one.name}:{written}" for one in named[:4]]
+
+
+def _takes(component: Component, value: str) -> bool:
+    """Whether the options of a component allow this value, as far as they alone say."""
+    try:
+        model = component.options_model()
+        if model is not None and component.value:
+            checked_options(model, {**component.preset, component.value: value})
+    except EmoSimError:
+        return False
+    return True
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`` Did you mean 'x' or 'y'?``, or nothing."""
     close = nearest(name, known)
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def instead_of(name: str, given: Iterable[str]) -> str:
+    """``, not 'x'``, where one of the names given looks like the one that is needed; else nothing."""
+    close = nearest(name, given)
+    return f", not {close[0]!r}" if close else ""
 
 
 def package_hint(kind: str, name: str, any_of_kind: bool = False) -> str:
@@ -213,8 +231,12 @@ def package_hint(kind: str, name: str, any_of_kind: bool = False) -> str:
     known = json.loads(resources.files("emosim_core.hooks").joinpath("known_packages.json").read_text("utf-8"))
     for prefix, package in known.get(kind, {}).items():
         if name == prefix or (kind != "domain" and name.startswith(prefix)):
-            return f"It comes with the package {package} (pip install {package})."
+            return f"It comes with the package {package}; {_in_checkout(package)}."
     packages = sorted(set(known.get(kind, {}).values())) if any_of_kind else []
-    return (
-        f"None is installed; some come with {' and '.join(packages)} (pip install {packages[0]})." if packages else ""
-    )
+    return f"None is installed; some come with {' and '.join(packages)}; {_in_checkout(*packages)}." if packages else ""
+
+
+def _in_checkout(*packages: str) -> str:
+    """How packages of this project are installed from its repository, whether they are released or not."""
+    folders = (f"-e plugins/{package.replace('-', '_')}" for package in packages)
+    return f"in a checkout: pip install {' '.join(folders)}"

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ from emosim_core.errors import (
 from emosim_core.hooks import spec
 from emosim_core.hooks.component import KIND_TITLES, KINDS, Component, core_module, load_object
 from emosim_core.hooks.deprecations import Deprecation, deprecation_of, overridden
+from emosim_core.hooks.faults import place, worded
 from emosim_core.hooks.fields import extra
 from emosim_core.hooks.names import (
     Request,
@@ -62,6 +64,7 @@ class PluginRecord:
         target: module that the entry point names.
         cause: why its status is neither ok nor not loaded.
         components: what it provides, once it is loaded.
+        hooks: names of the hooks that it implements, once it is loaded.
         conflicts: names that another plugin provides too, in words.
         domains: the domains that its entry points name (:data:`DOMAIN_GROUP`), known before it is loaded.
     """
@@ -73,6 +76,7 @@ class PluginRecord:
     status: Status = "not loaded"
     cause: str = ""
     components: tuple[Component, ...] = ()
+    hooks: tuple[str, ...] = ()
     conflicts: list[str] = field(default_factory=list)
     domains: tuple[str, ...] = ()
     _warned: set[str] = field(default_factory=set, repr=False)
@@ -130,7 +134,7 @@ class Resolved:
         except EmoSimError:
             raise
         except Exception as error:
-            raise BrokenPluginError(f"{who} cannot be made: {type(error).__name__}: {error}") from error
+            raise BrokenPluginError(f"{who} cannot be made: {worded(error)}") from error
         for what, deprecation in overridden(type(made)):
             self.provider.warn_once(what, deprecation)
         if not isinstance(made, expected):
@@ -218,7 +222,8 @@ class Registry:
         matches = [record for record in self._records if record.name == name]
         if not matches:
             names = [record.name for record in self._records]
-            raise UnknownNameError("plugin", name, names, nearest(name, names), package_hint("domain", name))
+            hint = package_hint("domain", name) or _elsewhere(name)
+            raise UnknownNameError("plugin", name, names, nearest(name, names), hint)
         if len({record.distribution for record in matches}) > 1:
             releases = " and ".join(record.release for record in matches)
             what = f"two distributions bring a plugin named {name!r}: {releases}"
@@ -265,7 +270,7 @@ class Registry:
             return
         try:
             self._manager.register(plugin, name=f"{record.name}@{record.distribution}")
-            self._manager.check_pending()
+            record.hooks = self._hooks_of(plugin)
             record.components = tuple(self._describe(plugin))
         except Exception as error:
             if self._manager.is_registered(plugin):
@@ -283,6 +288,15 @@ class Registry:
         for caller in self._manager.get_hookcallers(plugin) or ():
             if caller.spec and (deprecation := deprecation_of(caller.spec.function)):
                 record.warn_once(f"the hook {caller.name}", deprecation)
+
+    def _hooks_of(self, plugin: ModuleType) -> tuple[str, ...]:
+        """The names of the hooks that a plugin implements; a PluginError where one does not exist."""
+        names = tuple(caller.name for caller in self._manager.get_hookcallers(plugin) or ())
+        known = [name for name in vars(spec) if name.startswith(f"{spec.PROJECT}_")]
+        for name in names:
+            if name not in known:
+                raise PluginError(f"there is no hook {name!r}.{did_you_mean(name, known)}")
+        return names
 
     def _describe(self, plugin: ModuleType) -> Iterator[Component]:
         seen: set[tuple[str, str, str | None]] = set()
@@ -375,9 +389,14 @@ class Registry:
             suggestions = [
                 f"{name}_{base[1]}" if name in numbered else name for name in nearest(base[0], names) or suggestions
             ]
-        if not suggestions and request.options is None:
-            suggestions = with_value(request.written, [component for component, _ in known])
-        hint = package_hint(kind, request.written, any_of_kind=not known)
+        left_out = [record.label for record in self._records if record.status in ("broken", "incompatible")]
+        if left_out:
+            hint = f"It may be of {' or of '.join(left_out)}, left out; see: emosim plugins."
+        else:
+            hint = package_hint(kind, request.written, any_of_kind=not known)
+            is_file = Path(request.written).suffix[1:].isalpha()  # csv:PATH is meant, not csv
+            if (is_file or not suggestions) and request.options is None:
+                suggestions = with_value(request.written, [component for component, _ in known]) or suggestions
         usages = [component.usage() for component, _ in known]
         return UnknownNameError(KIND_TITLES[kind], request.name, usages, suggestions, hint)
 
@@ -470,6 +489,18 @@ def _entry_points() -> list[tuple[metadata.EntryPoint, tuple[str, ...]]]:
     return [(entry, tuple(one.name for one in domains.get(_brought_by(entry), ()))) for entry in _sorted(plugins)]
 
 
+def _elsewhere(name: str) -> str:
+    """What to say of an entry point of this name in a group that is not read; empty where there is none."""
+    entries = [entry for entry in metadata.entry_points(name=name) if entry.group.startswith("emosim")]
+    if not entries:
+        return ""
+    who = entries[0].dist.name if entries[0].dist else "a distribution"
+    return (
+        f"{who} names it in the entry-point group {entries[0].group!r}, which is not read; write {GROUP!r}, or "
+        f"{DOMAIN_GROUP!r} for a domain, and install it again."
+    )
+
+
 def _sorted(entries: Iterable[metadata.EntryPoint]) -> list[metadata.EntryPoint]:
     return sorted(entries, key=lambda entry: (entry.name, entry.value))
 
@@ -481,9 +512,11 @@ def _brought_by(entry: metadata.EntryPoint) -> tuple[str, str]:
 
 def _cause(error: BaseException) -> str:
     text = str(error).strip().splitlines()
+    if isinstance(error, EmoSimError):
+        return text[0]
     if isinstance(error, pluggy.PluginValidationError):
-        text = ["; ".join(text)]
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+        return "; ".join(text)
+    return (f"{type(error).__name__}: {text[0]}" if text else type(error).__name__) + place(error)
 
 
 def _mismatch(built_for: object, record: PluginRecord) -> str:

@@ -82,7 +82,7 @@ class ModelChoice(BaseModel):
 
     model: str | dict[str, Any] = option(
         ...,
-        "Language model that rates, such as deepseek-chat, openai:MODEL, http://HOST:PORT/v1#MODEL or local:PATH.",
+        "Language model that rates, such as deepseek-v4-flash, openai:MODEL, http://HOST:PORT/v1#MODEL or local:PATH.",
         short="llm_model",
         component="llm_backend",
         needed="a language model",

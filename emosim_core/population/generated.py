@@ -174,7 +174,8 @@ class GeneratedUsers(UserLoader):
         if profile is None:
             raise ConfigurationError(
                 f"the domain {setting.domain.name!r} does not say what its users are generated from "
-                "(Domain.population); choose another user loader with --users"
+                "(Domain.population, which is read from data/users.toml of its package); write that file as 'emosim "
+                "plugins new' does, or choose another user loader with --users"
             )
         self._profile = profile.within(setting.categories) if setting.categories else profile
 

@@ -152,12 +152,14 @@ def _form_of(path: str | os.PathLike[str], header: Sequence[str]) -> _Format:
     known = f"{form.name} columns are: {', '.join(form.columns)}"
     for name in form.required:
         if name not in columns:
-            raise DataError(path, f"the column is missing; {known}", row=1, field=name)
+            raise DataError(
+                path, f"the column is missing; needed: {', '.join(form.required)}; {known}", row=1, field=name
+            )
     for name in header:
         if name and name not in form.columns:
             near = difflib.get_close_matches(name, form.columns, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            raise DataError(path, f"no such column; {hint}{known}", row=1, field=name)
+            raise DataError(path, f"unknown column; {hint}{known[0].upper()}{known[1:]}", row=1, field=name)
     return form
 
 

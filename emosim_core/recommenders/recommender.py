@@ -15,6 +15,7 @@ from typing_extensions import TypedDict
 from emosim_core.data import json_text
 from emosim_core.data.files import write_whole
 from emosim_core.errors import ConfigurationError, MissingDependencyError, RunError
+from emosim_core.runs.job import MANIFEST
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.reading import check, read_bytes, read_object
 from emosim_core.runs.schemas import Count, Name, Number, Written
@@ -226,10 +227,7 @@ def load_recommender(path: str | Path) -> Recommender:
     if not (folder / DESCRIPTION).exists() and (folder / MODEL / DESCRIPTION).exists():
         folder = folder / MODEL
     if not (folder / DESCRIPTION).exists():
-        raise ConfigurationError(
-            f"{path} holds no trained recommender: it has no {MODEL}/{DESCRIPTION}. A training that was stopped has "
-            f"none yet; finish it with: {typed('train', '--resume', Path(path))}"
-        )
+        raise _no_recommender(Path(path))
     own_files(folder)
     if folder.name == MODEL and folder.parent == Path(path) and folder.is_symlink():
         raise RunError(f"{folder} is a symbolic link, which is not followed; name the folder itself")
@@ -250,6 +248,19 @@ def load_recommender(path: str | Path) -> Recommender:
             f"{folder / WEIGHTS} is damaged, or does not belong to {DESCRIPTION} ({type(error).__name__}: {error})"
         ) from error
     return Recommender(description, options, actor)
+
+
+def _no_recommender(path: Path) -> ConfigurationError:
+    """Why a directory holds no trained recommender, and what to do."""
+    begun = (path / MANIFEST).is_file()
+    config = read_object(path / MANIFEST).get("config") if begun else None
+    if isinstance(config, dict) and "policy" in config:
+        return ConfigurationError(f"{path} is a run, no trained recommender; 'emosim train' makes one")
+    what = f"{path} holds no trained recommender: it has no {MODEL}/{DESCRIPTION}"
+    if isinstance(config, dict) and "algo" in config:
+        again = typed("train", "--resume", path)
+        return ConfigurationError(f"{what}. A training that was stopped has none yet; finish it with: {again}")
+    return ConfigurationError(f"{what}; 'emosim train' makes one")
 
 
 def _description(path: Path) -> dict[str, Any]:

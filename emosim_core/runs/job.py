@@ -86,6 +86,7 @@ class JobDirectory:
         self._command, self._numbered, self._begun, self._needed = command, numbered, begun, needed
         self._lock: BaseFileLock | None = None
         self._made = self._claimed = False
+        self._parents: list[Path] = []
 
     @property
     def begun(self) -> bool:
@@ -159,6 +160,7 @@ class JobDirectory:
             try:
                 self.path.mkdir()
             except FileNotFoundError:
+                self._parents = [parent for parent in self.path.parents if not parent.exists()]
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self.path.mkdir()
             self._made = True
@@ -244,6 +246,8 @@ class JobDirectory:
     def discard(self, *names: str) -> None:
         """Remove files that this process wrote, and the directory if this process made it and nothing else is in it.
 
+        The folders above it that this process made go too, where nothing else is in them.
+
         With the file that a job has from its beginning on, what is noted of the directory goes too.
         """
         if self._lock is None:
@@ -258,8 +262,9 @@ class JobDirectory:
 
     def _take_away(self) -> None:
         if self._made:
-            with contextlib.suppress(OSError):  # somebody else has claimed it by now
-                self.path.rmdir()
+            with contextlib.suppress(OSError):  # somebody else has claimed it, or writes beside it, by now
+                for path in (self.path, *self._parents):
+                    path.rmdir()
 
     def __enter__(self) -> JobDirectory:
         return self

@@ -16,6 +16,7 @@ END_REASONS = {
     "interrupted": "was interrupted",
     "repeat": "left at a repeat",
     "out_of_items": "ran out of items",
+    "shaped": "ended by shaping",
 }
 """End reasons of episodes in words, 18 characters at most; one that a plugin defines is shown as it is named."""
 
@@ -61,7 +62,7 @@ def best_recommender(measured: Mapping[str, Any], user_split: str) -> str:
     if difference[1] > 0:
         return (
             f"{best!r} earns the most reward from {users_of(user_split)}, {rewards[best]:.1f} per episode: {interval} "
-            f"beside {second!r}."
+            f"more than {second!r}."
         )
     return f"No difference shown between {both} with {users_of(user_split)}: {interval}."
 

@@ -131,8 +131,8 @@ class RunConfig(EnvironmentConfig):
     episodes: int = option(100, "Episodes to simulate.", ge=1, unit="episodes")
     num_envs: int | None = option(
         None,
-        "Episodes that are simulated as one batch; changes the speed alone. With a language model the "
-        "default is 32 times the concurrency.",
+        "Episodes that are simulated as one batch. It changes the speed alone, except with policies that learn across "
+        "episodes (epsilon_greedy, linucb, thompson). With a language model the default is 32 times the concurrency.",
         ge=1,
         unit="episodes",
         unset="16",

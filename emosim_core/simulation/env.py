@@ -90,7 +90,8 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
             RatingError: the rater failed and ``on_failed_rating`` is ``"raise"``.
         """
         if self._over:
-            raise ConfigurationError("the episode is over: call reset() before step()")
+            begun = "the episode is over" if self._episode >= 0 else "no episode has begun"
+            raise ConfigurationError(f"{begun}: call reset() before step()")
         step = self._last = self.engine.step(action)
         terminated, truncated = bool(step.terminated[0]), bool(step.truncated[0])
         self._over = terminated or truncated

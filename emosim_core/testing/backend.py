@@ -11,6 +11,7 @@ from unittest import SkipTest
 from unittest.mock import patch
 
 from emosim_core.errors import LLMAuthenticationError, LLMError
+from emosim_core.hooks.names import nearest
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message
 from emosim_core.testing.conformance import ComponentConformance, no_error
@@ -38,7 +39,13 @@ class LLMBackendConformance(ComponentConformance):
 
     def test_it_is_made_and_lists_its_models_without_a_key(self) -> None:
         with self._key(None), _offline(), no_error("backend-made", self.subject):
-            models = list(self.make().models())
+            backend = self.make()
+            models = list(backend.models())
+        made = type(backend)
+        written = any(getattr(made, form, None) is not getattr(LLMBackend, form) for form in ("answer", "answer_batch"))
+        close = nearest("answer", (name for name in dir(made) if not hasattr(LLMBackend, name)))
+        instead = f", but {', '.join(close)}" if close else ""
+        hold("backend-made", written, f"{made.__name__} implements neither answer nor answer_batch{instead}.")
         hold("backend-made", all(isinstance(name, str) and name for name in models), f"the models {models}.")
 
     def test_its_identity_says_what_answers(self) -> None:
@@ -50,7 +57,7 @@ class LLMBackendConformance(ComponentConformance):
             shown = f"{identity} {one!r} {one} {getattr(one, '__dict__', '')}"
             hold("backend-key", _KEY not in shown, "the key stands in it or in an attribute.")
 
-    def test_it_answers_each_question_in_order(self) -> None:
+    def test_it_answers_each_request_in_order(self) -> None:
         with self._key(_KEY):
             requests = [_question(f"Say the number {i}.") for i in range(5)]
             together = self._ask(requests)

@@ -12,6 +12,7 @@ import ssl
 import threading
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import TracebackType
@@ -338,7 +339,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="where to listen (any free port)")
     options = parser.parse_args()
     answer = Answer(options.text, delay=options.delay)
-    with ChatServer(lambda body: answer, port=options.port) as server:
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(ChatServer(lambda body: answer, port=options.port))
+        except OSError as error:
+            parser.error(f"cannot listen on port {options.port}: {error.strerror or error}; choose another with --port")
         print(server.url, flush=True)
         try:
             threading.Event().wait()

@@ -45,7 +45,7 @@ def check_plugin(name: str) -> Iterator[Report]:
     """
     forget_plugins()
     record = registry().load(name)
-    yield Report(record.label, [_light(record), _alone(record)])
+    yield Report(record.label, [_light(record), _alone(record), _hooked(record)])
     for component in record.components:
         suite = SUITES[component.kind]
         spec: dict[str, Any] = {"component": component.name, "domain": component.domain}
@@ -59,6 +59,13 @@ def _alone(record: PluginRecord) -> Outcome:
     check, rules = "no other plugin provides its names", ("plugin-names",)
     error = BrokenRuleError(*rules, f"{'; '.join(record.conflicts)}.") if record.conflicts else None
     return Outcome(check, error, rules=rules)
+
+
+def _hooked(record: PluginRecord) -> Outcome:
+    """Whether the plugin provides anything: a component, or a hook that observes."""
+    check, rules = "it implements a hook", ("plugin-loads",)
+    detail = f"the module {record.target} has no function marked with @hookimpl."
+    return Outcome(check, None if record.hooks else BrokenRuleError(*rules, detail), rules=rules)
 
 
 def _light(record: PluginRecord) -> Outcome:

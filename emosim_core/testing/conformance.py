@@ -23,6 +23,8 @@ from pydantic import BaseModel
 from emosim_core.errors import EmoSimError, NameConflictError, UnknownNameError, WrongAnswerError
 from emosim_core.hooks import Component, PluginRecord, Registry
 from emosim_core.hooks.component import KIND_TITLES
+from emosim_core.hooks.faults import worded
+from emosim_core.hooks.names import did_you_mean
 from emosim_core.model import Domain
 from emosim_core.testing.contract import HELD, BrokenRuleError, hold
 from emosim_core.testing.worlds import FIVE, TEN, SmallWorld, made_up_domain, small_world
@@ -56,7 +58,8 @@ class ComponentConformance:
         """A new instance of what is checked. Override it to check something that is not installed."""
         component, _ = self.described()
         if self.component in component.names and (needed := _needed(component)):  # the bare name, without a number
-            raise SkipTest(f'it needs the option {needed}; give it as component = "{component.name}:{needed}=..."')
+            named = f"{component.name}:{needed}=..."
+            raise SkipTest(f'it needs the option {needed!r}: check it in a test with component = "{named}"')
         return registry().resolve(self.kind, self.component, self.domain).build()
 
     def worlds(self) -> Iterable[SmallWorld]:
@@ -81,6 +84,9 @@ class ComponentConformance:
         hold("plugin-names", bool(summary) and "\n" not in summary, f"the summary {summary!r} of {component.name!r}.")
         with no_error("plugin-options", f"the options of {self.subject}"):
             model = component.options_model()
+        fields = {} if model is None else getattr(model, "model_fields", {})
+        for option in filter(None, (component.number, component.value, *component.preset)):
+            hold("plugin-options", option in fields, f"no option {option!r}.{did_you_mean(option, fields)}")
         if model is not None:
             typed = isinstance(model, type) and issubclass(model, BaseModel)
             hold("plugin-options", typed, f"{component.options} is no model of pydantic.")
@@ -189,7 +195,8 @@ def no_error(rule: str, what: str, other: Mapping[type[EmoSimError], str | None]
         broken = next((rule for type_, rule in (other or {}).items() if isinstance(error, type_)), rule)
         if broken is None:
             raise
-        raise BrokenRuleError(broken, f"{what} raised {type(error).__name__}: {error}.") from error
+        message = f"{type(error).__name__}: {error}" if isinstance(error, EmoSimError) else worded(error)
+        raise BrokenRuleError(broken, f"{what} raised {message}.") from error
 
 
 @contextmanager

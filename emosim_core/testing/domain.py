@@ -84,7 +84,7 @@ class _SourceConformance(ComponentConformance):
         """What the loader is prepared with."""
         raise NotImplementedError
 
-    def test_a_file_that_is_not_there_is_named(self) -> None:
+    def test_an_error_names_a_missing_file(self) -> None:
         component, _ = self._installed()
         model = component.options_model()
         if component.value is None or model is None:
@@ -211,7 +211,7 @@ class DomainConformance(ComponentConformance):
         """The name of the domain."""
         return str(self.component)
 
-    def test_it_is_called_as_its_component_is(self) -> None:
+    def test_its_name_is_that_of_its_component(self) -> None:
         domain: Domain = self.make()
         hold("domain-name", domain.name == self.described()[0].name, f"the domain's name is {domain.name!r}.")
         hold("domain-name", bool(domain.title), "no title.")
@@ -231,7 +231,7 @@ class DomainConformance(ComponentConformance):
             hold("domain-words", len(texts) == 3 and all(texts), f"{len(texts)} texts for the trait {trait!r}.")
             hold("domain-words", len(set(texts)) == 3, f"the same text for two levels of the trait {trait!r}.")
 
-    def test_the_ends_of_its_scale_feel_as_they_should(self) -> None:
+    def test_the_best_and_the_worst_rating_have_their_emotions(self) -> None:
         scale = self.make().scale
         hold("domain-scale", isinstance(scale, RatingScale), f"a {type(scale).__name__}.")
         emotion = Emotion(scale)
@@ -239,7 +239,7 @@ class DomainConformance(ComponentConformance):
             mood = (float(emotion.valence(rating)), float(emotion.arousal(rating)))
             hold("domain-scale", mood == (valence, arousal), f"a {rating:g} feels like {mood}.")
 
-    def test_its_real_ratings_are_shares(self) -> None:
+    def test_its_shares_of_real_ratings_sum_to_1(self) -> None:
         domain: Domain = self.make()
         shares = list(domain.real_ratings)
         if not shares:
@@ -260,7 +260,7 @@ class DomainConformance(ComponentConformance):
             fits = isinstance(example.rating, (int, float)) and domain.scale.contains(example.rating)
             hold("domain-examples", fits, f"{which} has the rating {example.rating!r}.")
 
-    def test_its_users_for_studies_are_users(self) -> None:
+    def test_its_study_users_are_complete(self) -> None:
         written = self.make().study_users
         if written is None:
             return

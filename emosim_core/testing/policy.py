@@ -30,7 +30,7 @@ class PolicyConformance(ComponentConformance):
     kind = "policy"
     interface = Policy
 
-    def test_it_proposes_items_of_the_catalog(self) -> None:
+    def test_it_recommends_items_of_the_catalog(self) -> None:
         for world in self.worlds():
             for slate in (1, 3):
                 for actions in self._play(world, slate):

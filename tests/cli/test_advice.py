@@ -82,8 +82,8 @@ def test_a_model_without_its_backend_is_suggested_with_each_backend(quick: Any) 
 
 PACKAGES = [ROOT / "emosim_core", *(ROOT / "plugins").glob("*/emosim_*")]
 
-OTHERS = {"--force-reinstall", "--upgrade", "--max-model-len", "--no", "--text", "--delay", "--port"}
-"""Options of pip, vLLM and the chat server for tests; ``--no-`` begins a flag."""
+OTHERS = {"--force-reinstall", "--upgrade", "--max-model-len", "--no", "--text", "--delay", "--port", "--head"}
+"""Options of pip, vLLM, Ray and the chat server for tests; ``--no-`` begins a flag."""
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], set[str]]:

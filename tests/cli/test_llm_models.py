@@ -20,5 +20,8 @@ def test_models_are_listed_with_their_prices_without_a_key(quick: Any) -> None:
 
 
 def test_without_a_backend_it_says_which_packages_bring_one(quick: Any) -> None:
-    assert "pip install emosim-deepseek" in quick("--no-plugins", "llm-models").out
+    assert (
+        "in a checkout: pip install -e plugins/emosim_deepseek -e plugins/emosim_local_gpu"
+        in quick("--no-plugins", "llm-models").out
+    )
     assert quick("--no-plugins", "llm-models", "--json").json == []

@@ -65,7 +65,7 @@ def test_it_can_be_installed_run_checked_and_tested_as_it_is(
     folder = emosim.folder / f"emosim-{name}"
     begun = f"emosim run --plugin {name}" if kind == "domain" else f"emosim plugins check {name}"
     assert [line.strip() for line in lines[-3:]] == [
-        f"pip install './{folder.name}[test]'",
+        f"pip install -e './{folder.name}[test]'",
         begun,
         f"pytest {folder.name}",
     ]
@@ -178,9 +178,9 @@ def test_it_depends_on_the_releases_that_are_compatible_with_the_installed_one(
 
 
 def test_it_is_written_where_it_is_asked_and_the_next_commands_say_so(tmp_path: Path, quick: Any) -> None:
-    assert "  pip install './emosim-my_music[test]'\n" in quick("plugins", "new", "my_music").out
+    assert "  pip install -e './emosim-my_music[test]'\n" in quick("plugins", "new", "my_music").out
     output = quick("plugins", "new", "music", "--out", tmp_path / "my plugins").out
-    assert f"  pip install '{tmp_path}/my plugins[test]'\n  emosim run --plugin music\n" in output
+    assert f"  pip install -e '{tmp_path}/my plugins[test]'\n  emosim run --plugin music\n" in output
     assert (tmp_path / "my plugins" / "emosim_music" / "data" / "sample.csv").is_file()
     listed = {line.strip() for line in output.splitlines()}
     assert {"pyproject.toml", "emosim_music/data/sample.csv", "tests/test_music.py"} <= listed

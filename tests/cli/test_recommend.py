@@ -75,8 +75,24 @@ def test_an_item_named_by_its_title_or_misspelt_is_answered_with_its_id(quick: A
         assert f"Did you mean {known['item']!r}" in quick("recommend", model, "--history", "h.csv", status=2).err
 
 
+def test_a_rating_off_the_scale_is_named_with_its_row(quick: Any, model: str, tmp_path: Path) -> None:
+    known = quick("recommend", model, "--json").json[0]["item"]
+    for rating in ("11", "nan"):
+        (tmp_path / "h.csv").write_text(f"item,rating\n{known},{rating}\n")
+        message = quick("recommend", model, "--history", "h.csv", status=2).err
+        assert f"h.csv, row 2, field 'rating': the rating {rating} lies off the scale 1 to 10" in message
+
+
 def test_a_directory_that_is_no_model_is_an_error(quick: Any, tmp_path: Path) -> None:
     assert "nowhere holds no trained recommender" in quick("recommend", "nowhere", status=2).err
+    quick("run", "--plugin", "movies", "--episodes", "1", "--max-steps", "2", "--out", "rnd")
+    for command in (("recommend", "rnd"), ("run", "--plugin", "movies", "--policy", "trained:rnd")):
+        message = quick(*command, status=2).err
+        assert "rnd is a run, no trained recommender; 'emosim train' makes one" in message
+        assert "--resume" not in message
+    (tmp_path / "stopped").mkdir()
+    (tmp_path / "stopped" / "manifest.json").write_text('{"config": {"algo": "ppo"}}')
+    assert "finish it with: emosim train --resume stopped" in quick("recommend", "stopped", status=2).err
 
 
 def test_who_cf_recommends_for_is_said(quick: Any, tmp_path: Path) -> None:

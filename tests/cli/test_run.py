@@ -165,10 +165,13 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing(
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("deepseek-chat", "(pip install emosim-deepseek)"),
-        ("openai:gpt-4", "(pip install emosim-deepseek)"),
-        ("http://127.0.0.1:1/v1#m", "(pip install emosim-deepseek)"),
-        ("local:/models/x", "(pip install emosim-local-gpu)"),
+        ("deepseek-chat", "emosim-deepseek; in a checkout: pip install -e plugins/emosim_deepseek."),
+        ("openai:gpt-4", "emosim-deepseek; in a checkout: pip install -e plugins/emosim_deepseek."),
+        (
+            "http://127.0.0.1:1/v1#m",
+            "emosim-deepseek; in a checkout: pip install -e plugins/emosim_deepseek.",
+        ),
+        ("local:/models/x", "emosim-local-gpu; in a checkout: pip install -e plugins/emosim_local_gpu."),
         ("unheard-of", "some come with emosim-deepseek and emosim-local-gpu"),
     ],
 )
@@ -184,6 +187,34 @@ def test_a_run_without_a_domain_says_how_to_choose_one(quick: Any) -> None:
     message = quick("run", status=2).err
     assert "choose a domain with --plugin, such as --plugin movies" in message
     assert "Installed domains: books, movies." in message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('seed = 3\nplugn = "movies"\n', "c.toml: unknown option 'plugn'. Did you mean 'plugin'?"),
+        ('[selector]\nnmae = "greedy"\n', "c.toml: the table [selector] needs a 'name', not 'nmae'"),
+        ("[items_retrieval]\nk = 3\n", "c.toml: the table [items_retrieval] needs a 'name'\n"),
+    ],
+)
+def test_what_is_wrong_in_a_configuration_file_is_said_before_what_is_missing(
+    quick: Any, tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "c.toml").write_text(text, encoding="utf-8")
+    for command in ("run", "train", "validate", "ablate"):
+        assert message in quick(command, "--config", "c.toml", status=2).err
+
+
+def test_a_run_that_fails_at_once_leaves_nothing_behind(
+    quick: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    options = ("--users", "sampled:n=3", "--llm-model", "openai:gpt-4o", "--quiet")
+    quick("run", "--plugin", "movies", *options, "--out", "a/b/r", status=2)
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "a").mkdir()
+    quick("run", "--plugin", "movies", *options, "--out", "a/b/r", status=2)
+    assert list((tmp_path / "a").iterdir()) == []
 
 
 def test_a_directory_that_exists_is_refused_unless_it_is_empty(quick: Any, tmp_path: Path) -> None:

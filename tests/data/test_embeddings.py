@@ -120,7 +120,7 @@ def test_if_one_item_lacks_an_embedding_all_are_made_anew(monkeypatch: pytest.Mo
 def test_a_method_by_name_replaces_what_the_source_brings() -> None:
     embedded = embed_items(ITEMS, np.ones((3, 4)), "theirs", EmbeddingOptions(method="lexical", dimension=16))
     assert (embedded.name, embedded.vectors.shape) == ("lexical-16", (3, 16))
-    assert "asked for" in embedded.announcement
+    assert "requested" in embedded.announcement
 
 
 def test_a_sentence_model_is_used_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def test_gaps_and_entities_as_programs_write_them(tmp_path: Path) -> None:
     [
         ("", None, "", "the file is empty"),
         ("id,title\n", None, "", "has no songs, only a header line"),
-        ("id,year\n1,1999\n", 1, "title", "the column is missing"),
+        ("id,year\n1,1999\n", 1, "title", "the column is missing; needed: id, title; the header has: id, year"),
         ("id,title,singer\n1,One,Ada\n", 1, "singer", "did you mean 'singers'?"),
         ("id,title,collection\n1,One,Ones\n", 1, "collection", "unknown column"),
         ("id,title,zzz\n1,One,folk\n", 1, "zzz", "unknown column; Known: id, title"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from emosim_core import ConfigurationError, RunConfig, UnknownNameError
 from emosim_core.hooks.names import Request, nearest, package_hint, split_number
 from emosim_core.plugins import Registry
 from emosim_core.simulation.config import read_config, read_toml
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -148,15 +151,24 @@ def test_a_wrong_option_is_an_error_that_says_which(registry: Registry, kind: st
     ],
 )
 def test_the_package_that_would_bring_a_name_is_named(kind: str, name: str, package: str) -> None:
-    assert f"pip install {package}" in package_hint(kind, name)
+    hint = package_hint(kind, name)
+    assert f"the package {package};" in hint
+    (folder,) = re.findall(r"in a checkout: pip install -e (\S+)\.", hint)
+    assert f'name = "{package}"' in (ROOT / folder / "pyproject.toml").read_text(encoding="utf-8")
     assert package_hint(kind, "unheard-of") == ""
 
 
 def test_a_domain_that_is_not_installed_says_which_package_brings_it(quick: Any, uninstall: Any) -> None:
     uninstall("books")
-    assert "pip install emosim-books" in quick("run", "--plugin", "books", status=2).err
+    assert "pip install -e plugins/emosim_books" in quick("run", "--plugin", "books", status=2).err
     assert "Did you mean 'movies'" in quick("run", "--plugin", "movie", status=2).err
     assert "No plugin that is installed provides it" in quick("run", "--plugin", "songs", status=2).err
+
+
+def test_a_file_without_its_loader_is_suggested_with_it(registry: Registry) -> None:
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'csv:h2\.csv'") as error:
+        registry.resolve("item_loader", "h2.csv", "movies")
+    assert error.value.suggestions == ("csv:h2.csv",)
 
 
 def test_a_component_of_another_domain_is_unknown(registry: Registry) -> None:

@@ -60,7 +60,16 @@ def listed(quick: Callable[..., Any]) -> dict[str, Any]:
             "incompatible",
             "built for version 0 of the hooks, this emosim-core has version 1",
         ),
-        (HEAD + "@hookimpl\ndef emosim_retreivals():\n    return []", "broken", "emosim_retreivals"),
+        (
+            HEAD + "@hookimpl\ndef emosim_retreivals():\n    return []",
+            "broken",
+            "there is no hook 'emosim_retreivals'. Did you mean 'emosim_retrievals'",
+        ),
+        (
+            HEAD + "@hookimpl\ndef emosim_policies():\n    yield dict('a', 'b')",
+            "broken",
+            "TypeError: dict expected at most 1 argument, got 2 (__init__.py, line 6)",
+        ),
         (HEAD + "@hookimpl\ndef emosim_retrievals(wrong):\n    return []", "broken", "wrong"),
         (HEAD + "@hookimpl\ndef emosim_retrievals():\n    pass", "broken", "TypeError"),
         (
@@ -109,6 +118,30 @@ def test_a_plugin_that_cannot_be_used_is_shown_with_its_cause_and_movies_still_r
     assert message.count("\n") == 1
 
 
+def test_a_name_that_a_broken_plugin_may_bring_is_not_answered_with_another_service(quick: Any, install: Any) -> None:
+    install("my-service", HEAD + "@hookimpl\ndef emosim_llm_backend():\n    return []")
+    message = quick(*MOVIES, "--llm-model", "my-service-hash", "--out", "r", status=2).err
+    assert "left out: there is no hook 'emosim_llm_backend'. Did you mean 'emosim_llm_backends'" in message
+    assert "It may be of plugin 'my-service' (emosim-my-service 1.2), left out; see: emosim plugins." in message
+    assert "<module" not in message
+    assert "openai:" not in message.partition("Known:")[0]
+
+
+def test_a_backend_that_refuses_a_value_is_not_suggested_for_it(quick: Any, install: Any) -> None:
+    options = """
+class Options(BaseModel):
+    model: Literal["hash", "first"] = Field(description="m")
+
+@hookimpl
+def emosim_llm_backends():
+    yield Component("x_plain", "s", "emosim_odd:f", options="emosim_odd:Options", value="model")
+"""
+    install("odd", "from typing import Literal\nfrom pydantic import BaseModel, Field\n" + HEAD + options)
+    message = quick(*MOVIES, "--llm-model", "gpt-4", "--out", "r", status=2).err
+    assert "Did you mean 'deepseek:gpt-4' or 'openai:gpt-4'" in message
+    assert "x_plain:gpt-4" not in message
+
+
 def test_each_broken_plugin_is_one_warning_of_a_run(quick: Any, install: Any) -> None:
     install("boom", "raise RuntimeError('no luck')")
     install("future", "EMOSIM_HOOK_VERSION = 99")
@@ -119,7 +152,8 @@ def test_each_broken_plugin_is_one_warning_of_a_run(quick: Any, install: Any) ->
     lines = done.err.splitlines()
     assert len(lines) == 2
     assert lines[0] == (
-        "Warning: plugin 'boom' (emosim-boom 1.2) is left out: importing emosim_boom raised RuntimeError: no luck"
+        "Warning: plugin 'boom' (emosim-boom 1.2) is left out: importing emosim_boom raised RuntimeError: no luck "
+        "(__init__.py, line 1)"
     )
     assert lines[1].startswith("Warning: plugin 'future' (emosim-future 1.2) is left out: it was built for version 99")
 
@@ -481,11 +515,19 @@ def test_observers_of_a_plugin_see_all_and_change_nothing(
     assert all(isinstance(line["reward"], int) for line in lines)
 
 
+def test_an_entry_point_in_a_group_that_is_not_read_is_named(install: Any, site: Path) -> None:
+    install("nostalgia", HEAD)
+    (file,) = site.glob("emosim_nostalgia*/entry_points.txt")
+    file.write_text(file.read_text(encoding="utf-8").replace("[emosim]", "[emosim_plugins]"), encoding="utf-8")
+    with pytest.raises(UnknownNameError, match="emosim-nostalgia names it in the entry-point group 'emosim_plugins'"):
+        Registry().load("nostalgia")
+
+
 def test_an_unknown_plugin_is_an_error_with_the_nearest_and_its_package(uninstall: Any) -> None:
     uninstall("books")
     registry = Registry()
     with pytest.raises(UnknownNameError, match=r"unknown plugin .moveis.. Did you mean 'movies'") as error:
         registry.load("moveis")
     assert error.value.suggestions == ("movies",)
-    with pytest.raises(UnknownNameError, match="pip install emosim-books"):
+    with pytest.raises(UnknownNameError, match="in a checkout: pip install -e plugins/emosim_books"):
         registry.load("books")

@@ -301,7 +301,7 @@ def test_a_loader_draws_tastes_from_the_categories_of_the_catalog() -> None:
 
 
 def test_a_domain_without_a_population_is_named() -> None:
-    with pytest.raises(ConfigurationError, match="'texts' does not say what its users are generated from"):
+    with pytest.raises(ConfigurationError, match=r"'texts' does not say what its users.*data/users\.toml"):
         GeneratedUsers().prepare(PopulationSetting(domain=replace(DOMAIN, population=None)))
 
 

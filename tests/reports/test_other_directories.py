@@ -76,7 +76,7 @@ def test_an_evaluation_names_the_best_and_shows_every_metric(tmp_path: Path) -> 
     report = report_of(tmp_path)
     assert report.kind == "evaluation"
     verdict = (
-        "'popular' earns the most reward from test users, 140.0 per episode: +40.0 [+39.5, +40.5] beside 'random'."
+        "'popular' earns the most reward from test users, 140.0 per episode: +40.0 [+39.5, +40.5] more than 'random'."
     )
     assert report.headline == f"{verdict} Rater: rule_based (no language model)."
     reward = next(chart for chart in report.charts if chart.id == "test-mean-reward")

@@ -28,7 +28,7 @@ def measured(rewards: dict[str, float | None], reference: str, differences: dict
 def test_a_best_recommender_is_named_where_its_difference_from_the_second_leaves_out_0() -> None:
     two = {"random": 100.0, "popular": 140.0}
     expected = (
-        "'popular' earns the most reward from test users, 140.0 per episode: +40.0 [+30.0, +50.0] beside 'random'."
+        "'popular' earns the most reward from test users, 140.0 per episode: +40.0 [+30.0, +50.0] more than 'random'."
     )
     assert best_recommender(measured(two, "random", {"popular": (40.0, 30.0, 50.0)}), "test") == expected
     assert best_recommender(measured(two, "popular", {"random": (-40.0, -50.0, -30.0)}), "test") == expected

@@ -72,6 +72,16 @@ def test_gym_make_builds_the_environment_with_options_and_its_wrappers_find_no_f
     env.close()
 
 
+def test_a_step_without_an_episode_says_whether_none_began_or_it_is_over() -> None:
+    env = make("movies", max_steps=1, user_dataset="sampled:n=2")
+    with pytest.raises(ConfigurationError, match="no episode has begun"):
+        env.step(0)
+    env.reset(seed=1)
+    env.step(0)
+    with pytest.raises(ConfigurationError, match="the episode is over"):
+        env.step(0)
+
+
 def test_gym_make_vec_builds_the_batched_environment() -> None:
     env = gym.make_vec("EmoSim/Movies-v0", num_envs=3, vectorization_mode="vector_entry_point", slate=2, max_steps=4)
     assert isinstance(env.unwrapped, EmoSimVectorEnv)

@@ -41,6 +41,16 @@ def ask(one: http.client.HTTPConnection, text: str = "hello", path: str = "/v1/c
         return response.status, dict(response.getheaders()), response.read()
 
 
+def test_a_taken_port_is_an_error_without_a_traceback() -> None:
+    with ChatServer() as server:
+        port = str(urlsplit(server.url).port)
+        command = [sys.executable, "-m", "emosim_core.testing.chat_server", "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert f"cannot listen on port {port}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_without_a_script_it_answers_with_the_question() -> None:
     with ChatServer() as server, connection(server) as one:
         status, headers, body = ask(one, "how are you")

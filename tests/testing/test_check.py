@@ -64,11 +64,12 @@ def test_a_right_plugin_passes_and_everything_is_reported(quick: Any, installed:
     done = quick("plugins", "check", "odd")
     lines = done.out.splitlines()
     assert lines[0] == "plugin 'odd' (emosim-odd 1.2)"
-    assert lines[1:3] == [
+    assert lines[1:4] == [
         "  ok      importing it imports nothing heavy [plugin-loads, plugin-light]",
         "  ok      no other plugin provides its names [plugin-names]",
+        "  ok      it implements a hook [plugin-loads]",
     ]
-    assert lines[3] == "retrieval strategy x_oldest"
+    assert lines[4] == "retrieval strategy x_oldest"
     assert any(line.startswith("  ok      a user gets the same alone as among others [") for line in lines)
     assert lines[-1] == f"{len(lines) - 3} checks passed, 0 failed, 0 skipped"
     assert done.err == ""
@@ -88,7 +89,46 @@ def test_one_fault_that_many_checks_meet_is_told_once(quick: Any, installed: Any
     installed("odd", RIGHT.replace('"emosim_odd:Oldest"', '"emosim_odd:Gone"'))
     out = quick("plugins", "check", "odd", status=1).out
     assert out.count("cannot be made: AttributeError: module 'emosim_odd' has no attribute 'Gone'\n") == 1
-    assert out.count("          as in 'a history without interactions gives nothing'\n") == 5
+    assert out.count("          the same error as in 'a history without interactions gives nothing'\n") == 5
+
+
+def test_an_error_of_the_plugins_code_is_reported_with_its_place(quick: Any, installed: Any) -> None:
+    installed("odd", RIGHT.replace("return [0] if situation.history else []", "return {}[situation.user.name]"))
+    out = quick("plugins", "check", "odd", status=1).out
+    line = RIGHT[: RIGHT.index("return [0]")].count("\n") + 1
+    assert re.search(rf"raised KeyError: [^(]+ \(__init__\.py, line {line}\)\. \(The rule", out)
+
+
+def test_an_error_of_a_factory_is_reported_with_its_place(quick: Any, installed: Any) -> None:
+    installed("odd", RIGHT.replace("    def retrieve", "    def __init__(self):\n        1 / 0\n\n    def retrieve"))
+    out = quick("plugins", "check", "odd", status=1).out
+    assert re.search(r"cannot be made: ZeroDivisionError: division by zero \(__init__\.py, line \d+\)", out)
+
+
+@pytest.mark.parametrize("end", [".", "?", "!"])
+def test_a_message_that_is_a_sentence_gets_no_second_stop(end: str) -> None:
+    assert f" Found: it is{end} (The rule" in str(BrokenRuleError("plugin-names", f"it is{end}."))
+
+
+def test_a_plugin_without_a_hook_fails(quick: Any, installed: Any) -> None:
+    installed("odd", HEAD)
+    out = quick("plugins", "check", "odd", status=1).out
+    assert "  failed  it implements a hook [plugin-loads]\n" in out
+    assert "Found: the module emosim_odd has no function marked with @hookimpl. (The rule" in out
+
+
+def test_a_backend_that_implements_no_form_fails_though_it_is_not_called(quick: Any, installed: Any) -> None:
+    installed("odd", HEAD.replace("def answer", "def anwser") + BACKEND)
+    out = quick("plugins", "check", "odd", status=1).out
+    assert "Found: Asked implements neither answer nor answer_batch, but anwser. (The rule" in out
+
+
+@pytest.mark.parametrize("misspelt", ['value="modle"', 'number="modle"', 'preset={"modle": "x"}'])
+def test_a_component_that_names_an_option_that_is_none_fails(quick: Any, installed: Any, misspelt: str) -> None:
+    installed("odd", HEAD + BACKEND.replace('value="model"', misspelt))
+    out = quick("plugins", "check", "odd", status=1).out
+    assert "The rule 'plugin-options' is broken" in out
+    assert "Found: no option 'modle'. Did you mean 'model'? (The rule" in out
 
 
 def test_json_says_the_same_and_nothing_else(quick: Any, installed: Any) -> None:
@@ -120,7 +160,7 @@ def test_a_component_that_needs_an_option_is_said_so_and_a_backend_is_not_asked(
     assert "\nlanguage-model backend x_plain\n" in out
     assert "it is not called here; subclass LLMBackendConformance in a test" in out
     of_model = out.partition("language-model backend x_model:MODEL\n")[2]
-    assert 'it needs the option model; give it as component = "x_model:model=..."' in of_model
+    assert "it needs the option 'model': check it in a test with component = \"x_model:model=...\"" in of_model
     assert "  ok      its description is complete [plugin-names, plugin-options]\n" in of_model
 
 
@@ -135,7 +175,8 @@ def test_an_unknown_a_broken_or_a_blocked_plugin_has_the_status_2(
     message = quick("plugins", "check", "boom", status=2).err
     assert (
         message
-        == "Error: plugin 'boom' (emosim-boom 1.2) is broken: importing emosim_boom raised RuntimeError: no luck\n"
+        == "Error: plugin 'boom' (emosim-boom 1.2) is broken: importing emosim_boom raised RuntimeError: no luck "
+        "(__init__.py, line 1)\n"
     )
     assert " is incompatible: it was built for version 99" in quick("plugins", "check", "future", status=2).err
     assert " is blocked: not named in EMOSIM_PLUGINS" in quick("--no-plugins", "plugins", "check", "boom", status=2).err
@@ -163,7 +204,7 @@ def test_a_plugin_that_was_installed_meanwhile_is_found(installed: Any, install:
 
 def test_what_is_heavy_is_named(installed: Any) -> None:
     installed("odd", "import scipy.linalg\n" + RIGHT)
-    light, alone = next(check_plugin("odd")).outcomes
+    light, alone, _ = next(check_plugin("odd")).outcomes
     assert isinstance(light.error, BrokenRuleError)
     assert light.error.rule == "plugin-light"
     assert "Found: scipy." in str(light.error)
@@ -176,7 +217,7 @@ def test_a_plugin_is_imported_from_wherever_this_process_finds_it(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
     installed("odd", RIGHT)
-    assert [outcome.error for outcome in next(check_plugin("odd")).outcomes] == [None, None]
+    assert [outcome.error for outcome in next(check_plugin("odd")).outcomes] == [None] * 3
 
 
 def test_names_of_two_plugins_are_reported_of_both(installed: Any) -> None:

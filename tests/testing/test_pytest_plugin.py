@@ -60,7 +60,7 @@ def test_a_subclass_in_a_plain_test_file_is_collected_and_passes(tmp_path: Path)
     assert "test_mine.py::TestLast::test_it_repeats_itself PASSED" in output
     assert "test_mine.py::TestOldest::test_a_user_gets_the_same_alone_as_among_others PASSED" in output
     assert "test_mine.py::TestOldest::test_its_description_is_complete SKIPPED" in output
-    assert 'it needs the option file; give it as component = "replay:file=..."' in output
+    assert "it needs the option 'file': check it in a test with component = \"replay:file=...\"" in output
     assert "::RetrievalConformance::" not in output
     assert " failed" not in output
 

@@ -16,11 +16,15 @@ from pydantic import ConfigDict, field_validator
 
 from emosim_core.components.base import Rater
 from emosim_core.components.rule_based import RECORDED_USERS
-from emosim_core.hooks import Registry
+from emosim_core.errors import ConfigurationError, UnknownNameError
+from emosim_core.hooks import Component, Registry
+from emosim_core.hooks.component import load_object
 from emosim_core.hooks.fields import by_field
-from emosim_core.model import User
+from emosim_core.hooks.names import nearest, with_value
+from emosim_core.model import Domain, User
 from emosim_core.model.arrays import Ints
 from emosim_core.model.frozen import option
+from emosim_core.model.loader import ItemLoader
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
 from emosim_core.runs.manifest import begin_job, check_same, digest, now, versions_of
 from emosim_core.runs.records import FORMAT, MANIFEST
@@ -89,6 +93,35 @@ def stored_validation(directory: Path) -> dict[str, Any]:
     return ValidationConfig.flat_of(directory, resumed_manifest(directory))
 
 
+def _check_source(registry: Registry, plugin: str, source: str) -> None:
+    """See that a source of items is one that may have ratings of single users.
+
+    Raises:
+        ConfigurationError: it has none, or its name is unknown; lists those that may.
+    """
+    domain: Domain = registry.resolve_domain(plugin).build(Domain)
+    sources = [one for one, _ in registry.components("item_loader", domain.name) if _has_ratings(one)]
+    known = [one.usage() for one in sources]
+    try:
+        chosen, _ = registry.describe("item_loader", source, domain.name)
+    except UnknownNameError as error:
+        close = nearest(error.name, [one.name for one in sources]) or with_value(source, sources)
+        raise UnknownNameError("source of ratings", error.name, known, close) from None
+    if chosen not in sources:
+        raise ConfigurationError(
+            f"the {chosen.title} has no ratings of single users. Sources that have: {', '.join(known) or 'none'}"
+        )
+
+
+def _has_ratings(component: Component) -> bool:
+    """Whether an item loader may have ratings: it overrides ``load_ratings``, or a function makes it."""
+    try:
+        made = load_object(component.factory)
+    except Exception:  # it says so itself where it is chosen
+        return True
+    return not isinstance(made, type) or getattr(made, "load_ratings", None) is not ItemLoader.load_ratings
+
+
 class Validation:
     """One validation: loads the real users, asks, and writes; a DataError where a file is missing or malformed.
 
@@ -103,6 +136,7 @@ class Validation:
         # Words serve for retrieval, and a sentence model would take minutes for thousands of items.
         chosen = values.setdefault("embeddings", WORDS)
         environment: EnvironmentConfig = read_config(EnvironmentConfig, values, "validate")
+        _check_source(registry, environment.plugin, config.ratings)
         domain, loader, loaded = load_items(registry, environment.plugin, config.ratings)
         ratings = loader.load_ratings(loaded.items)
         self.everybody = real.split_real_users(ratings, config.seed)

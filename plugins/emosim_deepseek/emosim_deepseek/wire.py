@@ -132,7 +132,10 @@ class Wire:
             )
         if isinstance(error, aiohttp.ClientConnectorError):
             cause = error.os_error
-            return LLMTransientError(f"no answer from {service}: no connection to {error.host}:{error.port}: {cause}")
+            hint = ". Is the server running?" if cause.errno == errno.ECONNREFUSED else ""
+            return LLMTransientError(
+                f"no answer from {service}: no connection to {error.host}:{error.port}: {cause}{hint}"
+            )
         if isinstance(error, aiohttp.ClientResponseError):
             return self._no_http(str(error.message))
         if isinstance(error, aiohttp.ClientPayloadError):

@@ -329,7 +329,9 @@ def test_certificates_that_are_not_there_name_the_variable(
     assert type(answer) is LLMRequestError
     assert f"the environment variable {variable} names {tmp_path / 'none'}, which does not exist" in str(answer)
     monkeypatch.setenv(variable, "")
-    assert "no connection to 127.0.0.1:9" in str(ask(endpoint("https://127.0.0.1:9/v1")))
+    message = str(ask(endpoint("https://127.0.0.1:9/v1")))
+    assert "no connection to 127.0.0.1:9" in message
+    assert message.endswith(". Is the server running?")
 
 
 def test_a_file_without_certificates_names_the_variable(

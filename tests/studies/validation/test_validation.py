@@ -201,7 +201,7 @@ def test_failed_ratings_are_counted_and_left_out(movielens: Path, tmp_path: Path
 
 
 def test_items_without_ratings_of_users_are_an_error() -> None:
-    with pytest.raises(ConfigurationError, match="no ratings of single users come with these items"):
+    with pytest.raises(ConfigurationError, match="'sample' has no ratings of single users"):
         Validation(ValidationConfig(environment={"plugin": "movies"}, ratings="sample"), Registry())
 
 
