@@ -247,7 +247,11 @@ class RuleBased(Rater):
         self._items = self._items_table(catalog, fitted.MIDDLE + shift)
         self._table = None
         if len(population) * len(catalog) <= _TABLE_LIMIT:
-            table = self._users @ self._items.T
+            # Sums from the first property on, as where no table is kept: those of a matrix product depend on the
+            # processor and its threads.
+            table = np.zeros((len(population), len(catalog)))
+            for property_ in range(self._items.shape[1]):
+                table += np.multiply.outer(self._users[:, property_], self._items[:, property_])
             if self._conviction:
                 table += self._convictions(np.arange(len(population))[:, None], np.arange(len(catalog)))
             self._table = table.ravel()

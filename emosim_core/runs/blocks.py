@@ -658,6 +658,8 @@ class RunBlocks:
                 raise ValueError("it does not say how reasons are worded")
             items = _ITEMS_LIST.validate_python(self._items)
             flat = self._embedding.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+            if not (np.abs(flat) <= 1.001).all():  # of vectors of length 1; NaN is none of them
+                raise ValueError("an embedding is no vector of length 1")
             return Worder(wording, items, flat.reshape(len(items), -1), self.users)
         except ValidationError as error:
             raise RunError(f"{self._items_path} is damaged: {first_fault(error)}") from error

@@ -182,6 +182,10 @@ class RunDirectory:
             lines.finish(summary["complete"])
         self.job.write(SUMMARY, summary)
 
+    def keep(self) -> None:
+        """Leave the directory to be resumed, whatever becomes of the run: others write steps into it."""
+        self._stepped = True
+
     def abandon(self) -> None:
         """Close the files; what was written stays, but a run that has not taken a step leaves nothing behind."""
         self.close()

@@ -238,6 +238,7 @@ class Run:
         on_episodes(self.config.episodes - sum(end - first for first, end in (blocks.ranges[n] for n in missing)))
         if not cells:
             return
+        self.directory.keep()
         try:
             with closing(executor.run(cells, Worlds(self.world.registry), on_episodes)) as done:
                 for _ in done:

@@ -208,6 +208,10 @@ def test_damaged_files_are_one_clear_message(
 
 
 def test_a_training_that_did_not_end_has_no_recommender_yet(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="'emosim train' makes one"):
+        load_recommender(tmp_path)
+    manifest = {"format": 2, "config": {"algo": "a2c", "plugin": "movies"}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ConfigurationError, match=f"finish it with: emosim train --resume {tmp_path}"):
         load_recommender(tmp_path)
 

@@ -177,6 +177,54 @@ def test_a_killed_run_resumes_to_the_same_files(quick: Any) -> None:
         assert files(quick.folder / name) == files(quick.folder / "whole")
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals are those of POSIX")
+def test_processes_leave_the_same_files_also_where_one_of_them_is_killed(quick: Any) -> None:
+    options = ("run", "--plugin", "movies", "--policy", "random", "--episodes", "70000", "--max-steps", "3", "--json")
+    whole = quick(*options, "--out", "whole").json
+    assert without_time(quick(*options, "--executor", "processes:2", "--out", "side").json) == {
+        **without_time(whole),
+        "directory": "side",
+    }
+    assert files(quick.folder / "side") == files(quick.folder / "whole")
+    process = quick.start(*options, "--executor", "processes:2", "--out", "cut")
+    workers: list[int] = []
+    deadline = time.monotonic() + 120
+    while not list((quick.folder / "cut").glob("interactions/block-*.parquet")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.005)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not children.exists():
+        pytest.skip("the children of a process are read from /proc")
+    for child in map(int, children.read_text().split()):
+        with contextlib.suppress(OSError):
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                workers.append(child)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(workers[0], signal.SIGKILL)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode in (0, 2), error
+    if process.returncode:
+        assert "a process that did cells has died" in error
+        assert "emosim run --resume cut" in error
+    assert without_time(quick("run", "--resume", "cut", "--executor", "processes:2", "--json").json) == {
+        **without_time(whole),
+        "directory": "cut",
+    }
+    assert files(quick.folder / "cut") == files(quick.folder / "whole")
+
+
+def test_a_run_that_cannot_be_cut_says_why_and_is_done_in_one_process(quick: Any) -> None:
+    few = ("run", "--plugin", "movies", "--episodes", "4", "--max-steps", "3", "--executor", "processes:2")
+    lines = quick(*few, "--out", "a").out
+    assert "done in one process: only records in Parquet are written in blocks (--records parquet)." in lines
+    lines = quick(*few, "--records", "parquet", "--policy", "epsilon_greedy", "--out", "b").out
+    assert "done in one process: the policy learns from one episode to the next." in lines
+    lines = quick(*few, "--records", "parquet", "--policy", "random", "--out", "c").out
+    assert "done in one process: it is a single block of episodes." in lines
+
+
 def test_blocks_of_another_run_are_refused_on_resuming(run: Path, small_blocks: None) -> None:
     (run / "summary.json").unlink()
     folder = run / "interactions"

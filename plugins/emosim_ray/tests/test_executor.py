@@ -11,35 +11,13 @@ import pytest
 from emosim_ray.executor import RayExecutor, RayOptions
 from emosim_ray.task import difference, versions
 
-from emosim_core import EmoSimError, RunError, evaluate
+from emosim_core import EmoSimError, RunError
 from emosim_core.plugins import Cell, OnProgress, Registry, Worlds
 from emosim_core.testing import ExecutorConformance
 
 
 class TestRay(ExecutorConformance):
     component = "ray"
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    """The files of an evaluation that hold no times."""
-    kept = [path for path in folder.rglob("*") if path.suffix in (".jsonl", ".csv")]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in kept}
-
-
-def test_an_evaluation_leaves_the_same_files_as_in_one_process(cluster: Any, tmp_path: Path) -> None:
-    values: dict[str, Any] = {
-        "policies": ["random", "popular"],
-        "episodes": 6,
-        "max_steps": 8,
-        "users": "sampled:n=10",
-        "resamples": 100,
-        "charts": False,
-    }
-    here = evaluate("movies", tmp_path / "here", **values)
-    there = evaluate("movies", tmp_path / "there", executor=f"ray:{cluster.address}", **values)
-    assert here["user_splits"] == there["user_splits"]
-    assert len(files_of(tmp_path / "here")) == 6
-    assert files_of(tmp_path / "here") == files_of(tmp_path / "there")
 
 
 def tick(arguments: tuple[str, int], worlds: Worlds, on_progress: OnProgress) -> None:
