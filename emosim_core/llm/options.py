@@ -62,12 +62,12 @@ class ModelRaterOptions(Frozen):
         section=_SECTION,
         rare=True,
     )
-    asks: int = option(
+    parse_attempts: int = option(
         3,
         "Maximum attempts to get a parseable answer; after that the rating is NaN.",
         ge=1,
         le=10,
-        short="llm.asks",
+        short="llm.parse_attempts",
         section=_SECTION,
         unit="attempts",
         rare=True,

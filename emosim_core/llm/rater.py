@@ -43,9 +43,9 @@ _NEGLIGIBLE = 1e-4
 class ModelRater(Rater):
     """Calls a language model for every rating, for all users of a batch at once.
 
-    After an answer that cannot be parsed the request is repeated, with the reason; after ``asks`` attempts the rating
-    is NaN. No rating is invented. Errors that every request would raise (no key, an unknown model, an exhausted
-    budget) are raised.
+    After an answer that cannot be parsed the request is repeated, with the reason; after ``parse_attempts`` attempts
+    the rating is NaN. No rating is invented. Errors that every request would raise (no key, an unknown model, an
+    exhausted budget) are raised.
 
     With ``on_failed_rating="raise"``, cached answers do not count as attempts, so a resumed run tries again. With
     ``"skip"`` they count, so a repeated run fails in the same places.
@@ -127,7 +127,7 @@ class ModelRater(Rater):
         shares: dict[tuple[int, int], Mapping[str, float]] = {}
         open_ones = list(range(len(places)))
         attempts = 0
-        while open_ones and attempts < self.options.asks:
+        while open_ones and attempts < self.options.parse_attempts:
             calls = self.gateway.usage.calls
             answers = self.gateway.ask(request_for(i) for i in open_ones)
             counts = not self._persistent or self.gateway.usage.calls > calls

@@ -35,7 +35,7 @@ _SECTIONS = (
 )
 
 _MOST_STORIES = 2_000
-"""Episodes in Parquet up to which all stories are told; of more, a sample of about as many as ``_STORIES``."""
+"""Episodes in Parquet up to which all stories are shown; of more, a sample of about as many as ``_STORIES``."""
 
 _STORIES, _BLOCKS_OF_STORIES = 500, 5
 
@@ -62,7 +62,7 @@ def report_of_run(
         registry, given, again: as of :func:`~emosim_core.reports.make.write_report`.
     """
     stories = Stories(exchanges)
-    run, sums, told = _read(directory, stories)
+    run, sums, shown = _read(directory, stories)
     behind = background(run.manifest, registry, directory, again, given)
     _check_belongs(run, sums, behind)
     title = behind.domain.title if behind.domain else str(run.manifest["config"]["plugin"])
@@ -76,37 +76,37 @@ def report_of_run(
             report.sections.append(Section(id_, name, charts=shown, tables=tables))
     report.sections += [*usage_sections((run.summary or {}).get("usage")), _setup(run)]
     if run.episodes:
-        report.stories = [stories.index(run, told), *stories.blocks]
-        if len(told) < len(run.episodes):
-            report.stories_note = f"A sample of {len(told):,} episodes; the charts are about all."
+        report.stories = [stories.index(run, shown), *stories.blocks]
+        if len(shown) < len(run.episodes):
+            report.stories_note = f"A sample of {len(shown):,} episodes; the charts are about all."
         if exchanges is None and (directory / TRANSCRIPT).exists():
             report.stories_note = NO_PROMPTS
     return report
 
 
 def _read(directory: Path, stories: Stories) -> tuple[RunColumns, RunSums, EpisodeTable]:
-    """A run, sums over its steps, and the episodes whose stories are told: of many in Parquet, a sample."""
+    """A run, sums over its steps, and the episodes whose stories are shown: of many in Parquet, a sample."""
     blocks = open_blocks(directory)
     if blocks is None:
         run = read_run(directory, stories.add)
         return run, RunSums.of(Part.of(run)), run.episodes
     sums = RunSums()
     run = read_blocks(directory, blocks, sums.add)
-    told = run.episodes
-    if len(told) > _MOST_STORIES:
+    shown = run.episodes
+    if len(shown) > _MOST_STORIES:
         # Of a few blocks, so that the others need not be read again.
         ranges = blocks.ranges()
         chosen = np.linspace(0, len(ranges) - 1, _BLOCKS_OF_STORIES).astype(int).tolist()
-        inside = np.zeros(len(told), dtype=np.bool_)
+        inside = np.zeros(len(shown), dtype=np.bool_)
         for first, end in (ranges[place] for place in chosen):
-            inside |= (told.number >= first) & (told.number < end)
-        told = told[inside]
-        told = told[sampled(0, min(1.0, _STORIES / len(told)))(told.number)]
-    numbers = told.number
+            inside |= (shown.number >= first) & (shown.number < end)
+        shown = shown[inside]
+        shown = shown[sampled(0, min(1.0, _STORIES / len(shown)))(shown.number)]
+    numbers = shown.number
     places = {number: place for place, number in enumerate(numbers.tolist())}
     for record in blocks.records(lambda episodes: np.isin(episodes, numbers)):
-        stories.add(told[places[record["episode"]]], record)
-    return run, sums, told
+        stories.add(shown[places[record["episode"]]], record)
+    return run, sums, shown
 
 
 def _check_belongs(run: RunColumns, sums: RunSums, behind: Background) -> None:

@@ -109,13 +109,13 @@ class Stories:
             self._titles.append(legible(item["title"]))
         return number
 
-    def index(self, run: RunColumns, told: EpisodeTable) -> str:
-        """What a page needs to list, search and filter the episodes that are told, as :func:`packed` leaves it."""
+    def index(self, run: RunColumns, shown: EpisodeTable) -> str:
+        """What a page needs to list, search and filter the episodes that are shown, as :func:`packed` leaves it."""
         for number in sorted(self._open):
             self._close(number)
         self._pack()
         end_reasons = Numbered()
-        episodes = list(told)
+        episodes = list(shown)
         return packed(
             {
                 "users": [

@@ -804,12 +804,12 @@ def _read_table(path: Path, about: TypeAdapter[Any], columns: Sequence[str]) -> 
     from pyarrow import parquet
 
     with _reading(path), parquet.ParquetFile(plain_file(path)) as file:
-        told = _about(path, file.metadata.metadata, about)
+        described = _about(path, file.metadata.metadata, about)
         table = file.read()
         for name in columns:
             if table[name].null_count:
                 raise ValueError(f"{name} has no value in a row")
-        return told, table
+        return described, table
 
 
 def _about(path: Path, metadata: Mapping[bytes, bytes] | None, schema: TypeAdapter[Any]) -> Any:

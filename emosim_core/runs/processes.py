@@ -177,14 +177,14 @@ def _end_process() -> None:
 @standard_streams()
 def _do(cell: Cell) -> str:
     worlds, counts = _here
-    done, told = 0, time.monotonic()
+    done, reported = 0, time.monotonic()
 
     def count(number: int) -> None:
-        nonlocal done, told
+        nonlocal done, reported
         done += number
-        if time.monotonic() > told + _TICK:
+        if time.monotonic() > reported + _TICK:
             counts.put(done)
-            done, told = 0, time.monotonic()
+            done, reported = 0, time.monotonic()
 
     try:
         cell.do(worlds, count)

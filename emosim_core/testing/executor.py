@@ -49,8 +49,8 @@ class ExecutorConformance(ComponentConformance):
                     list(done)
             except Exception as error:
                 raised = error
-        told = isinstance(raised, EmoSimError) and "-1 is no number of units" in str(raised)
-        hold("executor-errors", told, f"{raised!r} for a cell that raised an EmoSimError.")
+        named = isinstance(raised, EmoSimError) and "-1 is no number of units" in str(raised)
+        hold("executor-errors", named, f"{raised!r} for a cell that raised an EmoSimError.")
 
 
 def _worlds() -> Worlds:

@@ -101,7 +101,7 @@ def test_an_answer_that_cannot_be_read_is_asked_again_saying_why_and_then_has_fa
     assert [len(batch) for batch in script.batches] == [24, 24]
     assert (ratings.values == 9).all()
     assert "no digit: 8.5" in script.batches[1][0].messages[-1].content
-    ratings, script = rated(lambda asked: ChatAnswer("five stars"), asks=3)
+    ratings, script = rated(lambda asked: ChatAnswer("five stars"), parse_attempts=3)
     assert [len(batch) for batch in script.batches] == [24, 24, 24]
     assert np.isnan(ratings.values).all()
     assert ratings.reason(0, 0) == "no answer could be parsed in 3 attempts: no digit: five stars"
@@ -161,7 +161,7 @@ def test_where_a_failed_rating_ends_a_run_what_was_answered_before_does_not_coun
     for persistent, batches in ((True, 5), (False, 3)):
         script = Script(lambda asked: ChatAnswer("five stars" if len(asked.messages) < 9 else "5"))
         script.kept = 3
-        rater = ModelRater(Plain(), script, ModelRaterOptions(asks=3))
+        rater = ModelRater(Plain(), script, ModelRaterOptions(parse_attempts=3))
         rater.prepare(dataclasses.replace(WORLD.setting(), on_failed_rating="raise" if persistent else "skip"))
         values = rater.rate_batch(request(WORLD), draws(12)).values
         assert len(script.batches) == batches

@@ -46,14 +46,14 @@ def begin(cores: float, retries: int) -> tuple[Any, Any]:
 def do(cell: Cell, shared: list[ray.ObjectRef[Worlds]], expected: dict[str, str], progress: Any) -> str:
     """Do a cell; what went wrong, if anything did. ``shared`` holds the reference to the worlds of the command."""
     worlds = _worlds(*shared)
-    done, told = 0, time.monotonic()
+    done, reported = 0, time.monotonic()
 
     def count(number: int) -> None:
-        nonlocal done, told
+        nonlocal done, reported
         done += number
-        if time.monotonic() > told + _TICK:
+        if time.monotonic() > reported + _TICK:
             progress.add.remote(done)
-            done, told = 0, time.monotonic()
+            done, reported = 0, time.monotonic()
 
     try:
         if problem := difference(expected, versions(worlds.registry)):
