@@ -99,12 +99,16 @@ def _outcome(reference: ray.ObjectRef[str], cell: Cell) -> str:
     """What went wrong with a cell; empty if nothing did.
 
     Raises:
-        RunError: its workers or nodes were lost too often.
+        RunError: its workers or nodes were lost too often, or it failed as no cell should.
     """
     import ray
 
     try:
         return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        cause = error.cause or error
+        what = f"{type(cause).__name__}: {str(cause).splitlines()[-1]}"
+        raise RunError(f"the cell {cell.key!r} failed on the Ray cluster with {what}") from error
     except ray.exceptions.RayError as error:
         kind = type(error).__name__
         raise RunError(

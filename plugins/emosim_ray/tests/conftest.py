@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+HERE = str(Path(__file__).parent)
+sys.path.insert(0, HERE)  # for ray_cells, which workers import too
 
 pytest_plugins = ["emosim_core.testing.pytest_plugin"]
 
@@ -20,10 +25,11 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def cluster() -> Iterator[Any]:
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A cluster of two nodes with a core each."""
     from ray.cluster_utils import Cluster
 
+    monkeypatch.setenv("PYTHONPATH", HERE)
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         cluster.add_node(num_cpus=1)

@@ -10,27 +10,15 @@ from typing import Any
 import pytest
 from emosim_ray.executor import RayExecutor, RayOptions
 from emosim_ray.task import difference, versions
+from ray_cells import fail, run_elsewhere, tick, wait_long
 
 from emosim_core import EmoSimError, RunError
-from emosim_core.plugins import Cell, OnProgress, Registry, Worlds
+from emosim_core.plugins import Cell, Registry, Worlds
 from emosim_core.testing import ExecutorConformance
 
 
 class TestRay(ExecutorConformance):
     component = "ray"
-
-
-def tick(arguments: tuple[str, int], worlds: Worlds, on_progress: OnProgress) -> None:
-    """A cell that takes a second, and writes on which node it was done."""
-    import ray
-
-    folder, number = arguments
-    started = Path(folder) / f"started-{number}"
-    started.write_text(ray.get_runtime_context().get_node_id())
-    for _ in range(10):
-        time.sleep(0.1)
-        on_progress(1)
-    (Path(folder) / f"{number}").write_text(ray.get_runtime_context().get_node_id())
 
 
 def test_cells_of_a_node_that_is_lost_are_done_on_another(cluster: Any, tmp_path: Path) -> None:
@@ -50,14 +38,6 @@ def test_cells_of_a_node_that_is_lost_are_done_on_another(cluster: Any, tmp_path
     assert nodes - {lost}
 
 
-def wait_long(folder: str, worlds: Worlds, on_progress: OnProgress) -> None:
-    """A cell that says that it began, and then takes a minute."""
-    (Path(folder) / "began").write_text("")
-    on_progress(1)
-    time.sleep(60)
-    (Path(folder) / "ended").write_text("")
-
-
 def test_a_command_that_is_interrupted_leaves_no_cell_under_way(cluster: Any, tmp_path: Path) -> None:
     cells = [Cell(str(number), wait_long, str(tmp_path)) for number in range(2)]
 
@@ -73,6 +53,12 @@ def test_a_command_that_is_interrupted_leaves_no_cell_under_way(cluster: Any, tm
     assert not (tmp_path / "ended").exists()
 
 
+def test_an_unexpected_error_in_a_cell_is_named_with_the_cell(cluster: Any, tmp_path: Path) -> None:
+    executor = RayExecutor(RayOptions(address=cluster.address))
+    with pytest.raises(RunError, match=r"the cell 'one' failed on the Ray cluster with ZeroDivisionError: division by"):
+        list(executor.run([Cell("one", fail, None)], Worlds(Registry(only=[])), lambda count: None))
+
+
 def test_an_address_at_which_nobody_answers_is_named() -> None:
     executor = RayExecutor(RayOptions(address="127.0.0.1:1"))
     with pytest.raises(RunError, match=r"no Ray cluster answers at '127\.0\.0\.1:1'"):
@@ -83,11 +69,6 @@ def test_other_versions_on_a_node_are_named() -> None:
     expected = versions(Registry(only=[]))
     assert expected.keys() == {"Python", "numpy", "emosim-core"}
     assert difference(expected, expected) == ""
-
-
-def run_elsewhere(found: dict[str, str]) -> str:
-    """What a worker says of versions that are expected."""
-    return difference(found, versions(Registry(only=[])))
 
 
 def test_a_node_with_other_versions_refuses_its_cells(cluster: Any, tmp_path: Path) -> None:
