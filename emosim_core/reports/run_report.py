@@ -62,7 +62,7 @@ def report_of_run(
         registry, given, again: as of :func:`~emosim_core.reports.make.write_report`.
     """
     stories = Stories(exchanges)
-    run, sums, shown = _read(directory, stories)
+    run, sums, sample = _read(directory, stories)
     behind = background(run.manifest, registry, directory, again, given)
     _check_belongs(run, sums, behind)
     title = behind.domain.title if behind.domain else str(run.manifest["config"]["plugin"])
@@ -76,9 +76,9 @@ def report_of_run(
             report.sections.append(Section(id_, name, charts=shown, tables=tables))
     report.sections += [*usage_sections((run.summary or {}).get("usage")), _setup(run)]
     if run.episodes:
-        report.stories = [stories.index(run, shown), *stories.blocks]
-        if len(shown) < len(run.episodes):
-            report.stories_note = f"A sample of {len(shown):,} episodes; the charts are about all."
+        report.stories = [stories.index(run, sample), *stories.blocks]
+        if len(sample) < len(run.episodes):
+            report.stories_note = f"A sample of {len(sample):,} episodes; the charts are about all."
         if exchanges is None and (directory / TRANSCRIPT).exists():
             report.stories_note = NO_PROMPTS
     return report
@@ -92,21 +92,21 @@ def _read(directory: Path, stories: Stories) -> tuple[RunColumns, RunSums, Episo
         return run, RunSums.of(Part.of(run)), run.episodes
     sums = RunSums()
     run = read_blocks(directory, blocks, sums.add)
-    shown = run.episodes
-    if len(shown) > _MOST_STORIES:
+    sample = run.episodes
+    if len(sample) > _MOST_STORIES:
         # Of a few blocks, so that the others need not be read again.
         ranges = blocks.ranges()
-        chosen = np.linspace(0, len(ranges) - 1, _BLOCKS_OF_STORIES).astype(int).tolist()
-        inside = np.zeros(len(shown), dtype=np.bool_)
-        for first, end in (ranges[place] for place in chosen):
-            inside |= (shown.number >= first) & (shown.number < end)
-        shown = shown[inside]
-        shown = shown[sampled(0, min(1.0, _STORIES / len(shown)))(shown.number)]
-    numbers = shown.number
+        places_of_blocks = np.linspace(0, len(ranges) - 1, _BLOCKS_OF_STORIES).astype(int).tolist()
+        inside = np.zeros(len(sample), dtype=np.bool_)
+        for first, end in (ranges[place] for place in places_of_blocks):
+            inside |= (sample.number >= first) & (sample.number < end)
+        sample = sample[inside]
+        sample = sample[sampled(0, min(1.0, _STORIES / len(sample)))(sample.number)]
+    numbers = sample.number
     places = {number: place for place, number in enumerate(numbers.tolist())}
     for record in blocks.records(lambda episodes: np.isin(episodes, numbers)):
-        stories.add(shown[places[record["episode"]]], record)
-    return run, sums, shown
+        stories.add(sample[places[record["episode"]]], record)
+    return run, sums, sample
 
 
 def _check_belongs(run: RunColumns, sums: RunSums, behind: Background) -> None:
