@@ -53,7 +53,7 @@ def write_parquet(runs: Sequence[LoggedRun], path: Path) -> tuple[int, int, int]
         Episodes, episodes without an end, and rows.
     """
     import pyarrow as pa
-    from pyarrow import parquet
+    from pyarrow import fs, parquet
 
     metadata = {"format": 2, "runs": [{"run": run.name, "manifest": run.manifest} for run in runs]}
     fields = columns(runs).items()
@@ -63,7 +63,9 @@ def write_parquet(runs: Sequence[LoggedRun], path: Path) -> tuple[int, int, int]
     )
     counts = _Counts()
     rows = counts.rows_of(runs)
-    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+    with parquet.ParquetWriter(
+        str(path.absolute()), schema, compression="zstd", filesystem=fs.LocalFileSystem()
+    ) as writer:
         while part := list(itertools.islice(rows, _ROWS_AT_ONCE)):
             arrays = [
                 pa.array(column, field.type) for column, field in zip(zip(*part, strict=True), schema, strict=True)

@@ -203,7 +203,7 @@ def _rows_of_parquet(place: Path, path: str) -> Iterator[tuple[int, dict[str, An
     except ImportError as error:
         raise MissingDependencyError("reading a .parquet file", "pyarrow", INSTALL_DATA) from error
     try:
-        with parquet.ParquetFile(place) as opened:
+        with parquet.ParquetFile(Path(place).absolute()) as opened:
             columns = opened.schema_arrow.names
             for name in COLUMNS:
                 if name not in columns:

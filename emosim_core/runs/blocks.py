@@ -293,14 +293,15 @@ class BlockWriter:
             self._flush()
 
     def _flush(self) -> None:
-        from pyarrow import parquet
+        from pyarrow import fs, parquet
 
         with _writing(self.path):
             if self._writer is None:
                 self._partial.unlink(missing_ok=True)
                 self._writer = parquet.ParquetWriter(
-                    self._partial,
+                    str(self._partial.absolute()),
                     self._made.schema,
+                    filesystem=fs.LocalFileSystem(),  # a path with a colon is no address of a server
                     compression="zstd",
                     compression_level=1,
                     use_dictionary=[name for name in _CODED if name in self._made.schema.names]
@@ -430,13 +431,14 @@ def _json(value: Any) -> str:
 
 def _write_table(path: Path, table: pa.Table, about: bytes) -> None:
     """Write a Parquet file whole or not at all."""
-    from pyarrow import parquet
+    from pyarrow import fs, parquet
 
     partial = partial_path(path)
     with _writing(path):
         try:
             partial.unlink(missing_ok=True)
-            parquet.write_table(table.replace_schema_metadata({_ABOUT: about}), partial, compression="zstd")
+            table = table.replace_schema_metadata({_ABOUT: about})
+            parquet.write_table(table, str(partial.absolute()), compression="zstd", filesystem=fs.LocalFileSystem())
             _synced(partial)
             os.replace(partial, path)
         except BaseException:
@@ -483,7 +485,7 @@ class _Block:
 
         self.path = path
         with _reading(path):
-            self._file = parquet.ParquetFile(plain_file(path))
+            self._file = parquet.ParquetFile(plain_file(path).absolute())
         try:
             about = _about(path, self._file.metadata.metadata, _ABOUT_BLOCK)
             self.terms = "reason" not in self._file.schema_arrow.names
@@ -803,7 +805,7 @@ def _read_table(path: Path, about: TypeAdapter[Any], columns: Sequence[str]) -> 
     """A table that all blocks share, and what its metadata says."""
     from pyarrow import parquet
 
-    with _reading(path), parquet.ParquetFile(plain_file(path)) as file:
+    with _reading(path), parquet.ParquetFile(plain_file(path).absolute()) as file:
         described = _about(path, file.metadata.metadata, about)
         table = file.read()
         for name in columns:

@@ -225,6 +225,15 @@ def test_a_run_that_cannot_be_cut_says_why_and_is_done_in_one_process(quick: Any
     assert "done in one process: it is a single block of episodes." in lines
 
 
+def test_a_directory_whose_name_looks_like_an_address_is_a_directory(quick: Any) -> None:
+    options = ("run", "--plugin", "movies", "--episodes", "4", "--max-steps", "3", "--records", "parquet", "--quiet")
+    quick(*options, "--out", "s3:runs")
+    assert (quick.folder / "s3:runs" / "interactions" / "block-000000.parquet").is_file()
+    assert "The end, after" in quick("show", "s3:runs", "--episode", "0").out
+    quick("data", "export", "s3:runs", "--format", "parquet", "--out", "gs:logs.parquet")
+    assert (quick.folder / "gs:logs.parquet").exists()
+
+
 def test_blocks_of_another_run_are_refused_on_resuming(run: Path, small_blocks: None) -> None:
     (run / "summary.json").unlink()
     folder = run / "interactions"
