@@ -11,7 +11,7 @@ from typing import Any
 
 from emosim_core.components.base import Policy
 from emosim_core.data.files import scratch
-from emosim_core.errors import ConfigurationError, EmoSimError, LLMBudgetError, RunError
+from emosim_core.errors import ConfigurationError, EmoSimError, LLMBudgetError
 from emosim_core.evaluation.plan import (
     LOG_EPISODES,
     LOG_SEED,
@@ -37,12 +37,12 @@ from emosim_core.evaluation.results import (
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field, over, split_names
 from emosim_core.runs.blocks import BLOCKS
-from emosim_core.runs.cells import Cell, Executor, OnProgress, Worlds, check_data, executor_of
+from emosim_core.runs.cells import Cell, Executor, OnProgress, Worlds, executor_of, max_cost_of
 from emosim_core.runs.job import JobDirectory, holds_remains, job_directory
 from emosim_core.runs.manifest import begin_job, check_same, data_of, make_manifest, now
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import FORMAT, INTERACTIONS, MANIFEST, SUMMARY, read_manifest
-from emosim_core.runs.runner import Run, with_records
+from emosim_core.runs.runner import run_part, with_records
 from emosim_core.runs.trust import CommandHint, confirmed
 from emosim_core.runs.typed import typed
 from emosim_core.simulation.assembly import World, assemble
@@ -160,9 +160,7 @@ class Evaluation:
         executor: str | Mapping[str, Any] = "local",
     ) -> None:
         """Simulate what has not been simulated yet; completed episodes are kept whatever happens."""
-        rater = self.config.rater
-        gateway = rater.get("gateway") or {} if isinstance(rater, Mapping) else {}
-        where = executor_of(executor, self._registry, gateway.get("max_cost"))
+        where = executor_of(executor, self._registry, max_cost_of(self.config.rater))
         world = assemble(self.config.run("random", self.config.user_splits[0]), self._registry)
         uses_llm = world.rater.uses_llm
         if self._must_log and uses_llm:
@@ -233,18 +231,17 @@ class Evaluation:
                 done += 1
             else:
                 cells.append(Cell(one.what, play, one))
-        alone = where.workers == 1
+        alone, ended = where.workers == 1, 0
 
         def on_episodes(count: int) -> None:
             self._done += count
-            what = cells[self._ended].key if alone else f"{done + self._ended} of {len(runs)} runs"
+            what = cells[ended].key if alone else f"{done + ended} of {len(runs)} runs"
             on_progress(Progress(what, self._done, self._total, self._worlds.spent if alone else None))
 
-        self._ended = 0
         if cells:
-            with closing(where.run(cells, self._worlds, on_episodes)) as ended:
-                for _ in ended:
-                    self._ended += 1
+            with closing(where.run(cells, self._worlds, on_episodes)) as finished:
+                for _ in finished:
+                    ended += 1
                     self._runs_rated += 1
 
     def _begin(self, world: World) -> None:
@@ -333,26 +330,5 @@ class _Playing:
 
 
 def play(one: _Playing, worlds: Worlds, on_episodes: OnProgress) -> None:
-    """Simulate one run, or what is left of it.
-
-    Raises:
-        RunError: items or users are others than where the command was given.
-        EmoSimError: as of :meth:`~emosim_core.runs.runner.Run.run`.
-    """
-    place = JobDirectory(one.directory, "run", resume=(one.directory / MANIFEST).exists(), part=True)
-    before = worlds.spent
-    run = Run(one.config, place, registry=worlds.registry, spent=before)
-    try:
-        check_data(run.manifest["data"], one.data)
-    except RunError:
-        run.directory.abandon()
-        raise
-
-    def on_episode(episode: object) -> None:
-        worlds.spent = before + (run.world.rater.usage().get("cost") or 0.0)
-        on_episodes(1)
-
-    try:
-        run.run(on_episode)
-    finally:
-        worlds.spent = before + (run.world.rater.usage().get("cost") or 0.0)
+    """Simulate one run; errors as of :func:`~emosim_core.runs.runner.run_part`."""
+    run_part(one.config, one.directory, worlds, on_episodes, one.data)

@@ -24,7 +24,7 @@ from emosim_core.model import Item, User
 from emosim_core.model.arrays import Flags, Ints
 from emosim_core.model.emotion import AROUSAL_NAMES, VALENCE_NAMES
 from emosim_core.runs.job import cannot_write
-from emosim_core.runs.reading import first_fault
+from emosim_core.runs.reading import check_format, first_fault
 from emosim_core.runs.reasons import TERMS, Worder, Wording, item_fields, wording_of
 from emosim_core.runs.steps import Labels, Steps, joined, records_of
 from emosim_core.runs.summary import TallyState
@@ -823,11 +823,7 @@ def _about(path: Path, metadata: Mapping[bytes, bytes] | None, schema: TypeAdapt
         about = schema.validate_json(text)
     except ValidationError as error:
         raise RunError(f"{path} is damaged: {first_fault(error)}") from error
-    if about["format"] > _FORMAT:
-        raise RunError(
-            f"{path} was written by a newer version of EmoSim (format {about['format']}; this one reads {_FORMAT}). "
-            "Update it with: pip install --upgrade emosim-core"
-        )
+    check_format(path, about, _FORMAT)
     return about
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import platform
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from emosim_core.errors import ConfigurationError, RunError
+from emosim_core.errors import ConfigurationError, EmoSimError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 
 _T = TypeVar("_T")
+
+TICK = 0.2
+"""Seconds between two reports of the progress of a cell that is done elsewhere."""
 
 OnProgress = Callable[[int], None]
 """Gets the number of units of work (ratings, episodes) that were done since the call before."""
@@ -81,9 +85,35 @@ class Cell:
     work: Callable[[Any, Worlds, OnProgress], None]
     arguments: Any
 
-    def do(self, worlds: Worlds, on_progress: OnProgress) -> None:
-        """Do it in this process."""
+    def run(self, worlds: Worlds, on_progress: OnProgress) -> None:
+        """Do it in the process of the command."""
         self.work(self.arguments, worlds, on_progress)
+
+    def attempt(self, worlds: Worlds, send: OnProgress) -> str:
+        """Do it in a process elsewhere; what went wrong, empty if nothing did, because errors do not travel whole.
+
+        Args:
+            send: carries numbers of units of work to the command, every ``TICK`` seconds at most and at the end.
+        """
+        done, sent = 0, time.monotonic()
+
+        def count(number: int) -> None:
+            nonlocal done, sent
+            done += number
+            if time.monotonic() > sent + TICK:
+                send(done)
+                done, sent = 0, time.monotonic()
+
+        try:
+            self.run(worlds, count)
+        except EmoSimError as error:
+            return str(error) or type(error).__name__
+        except SystemExit as error:
+            return f"something that a cell called has left the program, with {error.code!r}"
+        finally:
+            if done:
+                send(done)
+        return ""
 
 
 class Executor(ABC):
@@ -118,7 +148,7 @@ class Local(Executor):
     def run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Generator[Cell, None, None]:
         try:
             for cell in cells:
-                cell.do(worlds, on_progress)
+                cell.run(worlds, on_progress)
                 yield cell
         finally:
             worlds.close()
@@ -137,6 +167,11 @@ def check_data(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     ]
     if differing:
         raise RunError(f"{platform.node()} has other items or users: {', '.join(differing)}")
+
+
+def max_cost_of(rater: Any) -> float | None:
+    """The limit on the cost of the model calls of a configuration's ``rater``; None where it has none."""
+    return (rater.get("gateway") or {}).get("max_cost") if isinstance(rater, Mapping) else None
 
 
 def executor_of(choice: str | Mapping[str, Any], registry: Registry, max_cost: float | None = None) -> Executor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -18,11 +17,8 @@ from typing import Any
 
 from emosim_core.errors import EmoSimError, RunError
 from emosim_core.model.frozen import Frozen, option
-from emosim_core.runs.cells import Cell, Executor, OnProgress, Worlds
+from emosim_core.runs.cells import TICK, Cell, Executor, OnProgress, Worlds
 from emosim_core.terminal import standard_streams
-
-_TICK = 0.2
-"""Seconds between two looks at the progress of cells under way."""
 
 
 class ProcessesOptions(Frozen):
@@ -49,7 +45,7 @@ class Processes(Executor):
             with _signals_later():  # submit() starts the processes
                 waiting: dict[Future[str], Cell] = {pool.submit(_run_alone, cell): cell for cell in cells}
             while waiting:
-                ended = wait(waiting, timeout=_TICK, return_when=FIRST_COMPLETED).done
+                ended = wait(waiting, timeout=TICK, return_when=FIRST_COMPLETED).done
                 while not counts.empty():
                     on_progress(counts.get())
                 for future in ended:
@@ -148,12 +144,14 @@ _here: list[Any] = []
 """What a process of :class:`Processes` holds from one cell to the next: its worlds, and the queue of its progress."""
 
 
+@standard_streams()
 def _run_alone(cell: Cell) -> str:
-    """Do a cell in a process of its own; what went wrong, if anything did (errors do not travel whole)."""
+    """Do a cell in a process of its own; what went wrong, if anything did."""
+    worlds, counts = _here
     try:
         try:
             signal.signal(signal.SIGTERM, _stop)
-            return _do(cell)
+            return cell.attempt(worlds, counts.put)
         finally:
             if not _stopped:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is under way
@@ -172,29 +170,3 @@ def _end_process() -> None:
         _here[0].close()
     finally:
         os._exit(128 + _stopped[0])
-
-
-@standard_streams()
-def _do(cell: Cell) -> str:
-    worlds, counts = _here
-    done, reported = 0, time.monotonic()
-
-    def count(number: int) -> None:
-        nonlocal done, reported
-        done += number
-        if time.monotonic() > reported + _TICK:
-            counts.put(done)
-            done, reported = 0, time.monotonic()
-
-    try:
-        cell.do(worlds, count)
-    except EmoSimError as error:
-        return str(error) or type(error).__name__
-    except SystemExit as error:
-        if _stopped:
-            raise
-        return f"something that a cell called has left the program, with {error.code!r}"
-    finally:
-        if done:
-            counts.put(done)
-    return ""

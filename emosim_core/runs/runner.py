@@ -21,7 +21,15 @@ from emosim_core.components.base import (
     RecommendationRequest,
 )
 from emosim_core.data import json_text
-from emosim_core.errors import ConfigurationError, EmoSimError, LLMBudgetError, LLMError, PluginError, RatingError
+from emosim_core.errors import (
+    ConfigurationError,
+    EmoSimError,
+    LLMBudgetError,
+    LLMError,
+    PluginError,
+    RatingError,
+    RunError,
+)
 from emosim_core.hooks import Registry
 from emosim_core.hooks.faults import fault
 from emosim_core.model import User
@@ -29,7 +37,7 @@ from emosim_core.model.arrays import Floats, Ints
 from emosim_core.runs.blocks import INSTALL_PARQUET, BlockFiles, BlockWriter, block_files, has_pyarrow, need_pyarrow
 from emosim_core.runs.cells import Cell, Executor, OnProgress, Worlds, check_data
 from emosim_core.runs.directory import RunDirectory
-from emosim_core.runs.job import JobDirectory
+from emosim_core.runs.job import MANIFEST, JobDirectory
 from emosim_core.runs.manifest import make_manifest
 from emosim_core.runs.steps import Labels, Steps, four_decimals, joined, out_of_items, records_of, steps_of
 from emosim_core.runs.summary import Episode, Tally, TallyState
@@ -43,9 +51,6 @@ _MOST_PUT_OFF = 1000
 
 
 JSON_LINES = "jsonl"
-
-_COUNTED = 64
-"""Episodes that an executor counts at once."""
 
 LARGE = 10_000
 """Episodes above which a run writes Parquet, if that is installed and nothing else is chosen."""
@@ -135,19 +140,18 @@ class Run:
         catalog, users = self.world.catalog, self.world.population.users
         ids = [item.id for item in catalog.items]
         self._labels = Labels(ids, catalog.titles, [user.id for user in users], self.engine.end_reasons)
-        learns = type(self.policy).learn is not Policy.learn
-        whole = config.keep_memory or world.rater.uses_llm or learns
-        self._blocks = block_files(self.world, self._labels, config, self.directory.path, whole)
+        self.whole = ""
         if config.keep_memory:
             self.whole = "users remember earlier episodes"
         elif world.rater.uses_llm:
             self.whole = "a language model rates, for all users at once"
-        elif learns:
+        elif type(self.policy).learn is not Policy.learn:
             self.whole = "the policy learns from one episode to the next"
-        elif self._blocks is None:
-            self.whole = "only records in Parquet are written in blocks (--records parquet)"
-        else:
-            self.whole = "it is a single block of episodes" if len(self._blocks.ranges) < 2 else ""
+        self._blocks = block_files(self.world, self._labels, config, self.directory.path, bool(self.whole))
+        if self._blocks is None:
+            self.whole = self.whole or "only records in Parquet are written in blocks (--records parquet)"
+        elif len(self._blocks.ranges) < 2:
+            self.whole = self.whole or "it is a single block of episodes"
         self._tally = Tally(self.world)
         self._part = self._tally if self._blocks is None else Tally(self.world)
         self._block: BlockWriter | None = None
@@ -250,25 +254,37 @@ class Run:
             raise
 
     def play_block(
-        self, blocks: BlockFiles, number: int, on_episode: Callable[[Episode], None] | None = None
+        self,
+        blocks: BlockFiles,
+        number: int,
+        on_episode: Callable[[Episode], None] | None = None,
+        on_episodes: OnProgress = lambda count: None,
     ) -> TallyState:
         """Simulate one block and write its file; returns what it counts."""
         first, end = blocks.ranges[number]
         with blocks.writing(number) as self._block:
-            self._play_episodes(first, end, on_episode)
+            self._play_episodes(first, end, on_episode, on_episodes)
             state = self._part.state()
             self._block.finish((first, end), state)
         self._part = Tally(self.world)
         return state
 
-    def _play_episodes(self, first: int, end: int, on_episode: Callable[[Episode], None] | None) -> None:
+    def _play_episodes(
+        self,
+        first: int,
+        end: int,
+        on_episode: Callable[[Episode], None] | None,
+        on_episodes: OnProgress = lambda count: None,
+    ) -> None:
         """Simulate the episodes from ``first`` to the one before ``end``."""
         self._begun, self._end = first, end
         self._fill_slots(range(self._batch))
         while self._slots.going.any():
+            before = self._part.episodes
             for episode in self._step_all(on_episode is not None):
                 if on_episode is not None:
                     on_episode(episode)
+            on_episodes(self._part.episodes - before)
 
     def _notify(self, hook: str, **what: Any) -> None:
         try:
@@ -440,6 +456,44 @@ class Run:
         return episodes
 
 
+def run_part(
+    config: RunConfig,
+    directory: Path,
+    worlds: Worlds,
+    on_episodes: OnProgress,
+    data: Mapping[str, Any] | None = None,
+) -> None:
+    """Simulate a run that is a part of another job, or what is left of it; its cost goes on in ``worlds``.
+
+    Args:
+        data: digests of the items and users that it must have; None for any.
+
+    Raises:
+        RunError: it has other items or users.
+        EmoSimError: as of :meth:`Run.run`.
+    """
+    place = JobDirectory(directory, "run", resume=(directory / MANIFEST).exists(), part=True)
+    before = worlds.spent
+    run = Run(config, place, registry=worlds.registry, spent=before)
+    try:
+        check_data(run.manifest["data"], data or {})
+    except RunError:
+        run.directory.abandon()
+        raise
+
+    def spend() -> None:
+        worlds.spent = before + (run.world.rater.usage().get("cost") or 0.0)
+
+    def on_episode(episode: Episode) -> None:
+        spend()
+        on_episodes(1)
+
+    try:
+        run.run(on_episode)
+    finally:
+        spend()
+
+
 @dataclass(frozen=True)
 class BlockWork:
     """One block of a run that another process has begun: configuration, directory, number, and digests of its data."""
@@ -460,16 +514,7 @@ def play_block(work: BlockWork, worlds: Worlds, on_episodes: OnProgress) -> None
     key = (str(work.directory), json_text.dumps(work.config, sort_keys=True))
     run: Run = worlds.kept(key, lambda: _part_of_run(work, worlds.registry))
     assert run._blocks is not None
-    before = 0
-
-    def on_episode(episode: Episode) -> None:
-        nonlocal before
-        before += 1
-        if before % _COUNTED == 0:
-            on_episodes(_COUNTED)
-
-    run.play_block(run._blocks, work.number, on_episode)
-    on_episodes(before % _COUNTED)
+    run.play_block(run._blocks, work.number, on_episodes=on_episodes)
 
 
 def _part_of_run(work: BlockWork, registry: Registry) -> Run:

@@ -1154,7 +1154,7 @@ class Here(Executor):
 
     def run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Iterator[Cell]:
         for cell in cells:
-            cell.do(worlds, on_progress)
+            cell.run(worlds, on_progress)
             yield cell
 
 
@@ -1167,7 +1167,7 @@ class Hurries(Here):
     def run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Iterator[Cell]:
         for cell in cells:
             yield cell
-            cell.do(worlds, on_progress)
+            cell.run(worlds, on_progress)
 
 
 class KeepsProgress(Here):

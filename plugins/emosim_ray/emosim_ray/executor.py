@@ -10,10 +10,8 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from emosim_core import EmoSimError, RunError
-from emosim_core.plugins import Cell, Executor, OnProgress, Worlds
+from emosim_core.plugins import Cell, Executor, Frozen, OnProgress, Worlds, option
 
 if TYPE_CHECKING:
     import ray
@@ -28,20 +26,18 @@ _LOST = 3
 """Times that a cell is done again after its worker or node was lost."""
 
 
-class RayOptions(BaseModel):
+class RayOptions(Frozen):
     """Options of ``ray``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    address: str | None = Field(
-        default=None,
-        description="Address of a cluster, such as 10.0.0.1:6379 or ray://10.0.0.1:10001; the environment variable "
-        "RAY_ADDRESS if not given, and a Ray on this machine if that is not set either.",
+    address: str | None = option(
+        None,
+        "Address of a cluster, such as 10.0.0.1:6379 or ray://10.0.0.1:10001; the environment variable RAY_ADDRESS if "
+        "not given, and a Ray on this machine if that is not set either.",
     )
-    workers: int | None = Field(
-        default=None, ge=1, description="Cells that run at the same time; as many as the cluster has cores by default."
+    workers: int | None = option(
+        None, "Cells that run at the same time; as many as the cluster has cores by default.", ge=1
     )
-    cores: float = Field(default=1.0, gt=0, description="Cores of the cluster that a cell takes.")
+    cores: float = option(1.0, "Cores of the cluster that a cell takes.", gt=0)
 
 
 class RayExecutor(Executor):

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import platform
-import time
 from importlib.metadata import version
 from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from emosim_core import EmoSimError
 from emosim_core.plugins import Cell, Registry, Worlds
-
-_TICK = 0.2
 
 _kept: dict[ray.ObjectRef[Worlds], Worlds] = {}
 """The worlds that a worker keeps from one cell to the next; those of one command."""
@@ -46,26 +42,9 @@ def begin(cores: float, retries: int) -> tuple[Any, Any]:
 def do(cell: Cell, shared: list[ray.ObjectRef[Worlds]], expected: dict[str, str], progress: Any) -> str:
     """Do a cell; what went wrong, if anything did. ``shared`` holds the reference to the worlds of the command."""
     worlds = _worlds(*shared)
-    done, reported = 0, time.monotonic()
-
-    def count(number: int) -> None:
-        nonlocal done, reported
-        done += number
-        if time.monotonic() > reported + _TICK:
-            progress.add.remote(done)
-            done, reported = 0, time.monotonic()
-
-    try:
-        if problem := difference(expected, versions(worlds.registry)):
-            return problem
-        cell.do(worlds, count)
-    except EmoSimError as error:
-        return str(error) or type(error).__name__
-    except SystemExit as error:
-        return f"something that a cell called has left the program, with {error.code!r}"
-    if done:
-        ray.get(progress.add.remote(done))
-    return ""
+    if problem := difference(expected, versions(worlds.registry)):
+        return problem
+    return cell.attempt(worlds, lambda count: ray.get(progress.add.remote(count)))
 
 
 def _worlds(shared: ray.ObjectRef[Worlds]) -> Worlds:
