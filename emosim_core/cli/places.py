@@ -30,21 +30,21 @@ _MADE = {
 
 
 def new_job(
-    command: str, stem: str, out: Path | None, begun: str = MANIFEST, needed: Sequence[str | Path] = ()
+    command: str, stem: str, out: Path | None, begun: str = MANIFEST, arguments: Sequence[str | Path] = ()
 ) -> JobDirectory:
     """The directory of a new job: ``out`` if it was given, or one of ``runs/`` that ``stem`` says the purpose of.
 
-    ``begun`` and ``needed`` are as of :class:`~emosim_core.runs.job.JobDirectory`.
+    ``begun`` and ``arguments`` are as of :class:`~emosim_core.runs.job.JobDirectory`.
     """
     from emosim_core.runs.job import JobDirectory
 
     return JobDirectory(
-        new_name(stem) if out is None else out, command, numbered=out is None, begun=begun, needed=needed
+        new_name(stem) if out is None else out, command, numbered=out is None, begun=begun, arguments=arguments
     )
 
 
 def resumed_job(
-    command: str, out: Path | None, resume: str | None, begun: str = MANIFEST, needed: Sequence[str | Path] = ()
+    command: str, out: Path | None, resume: str | None, begun: str = MANIFEST, arguments: Sequence[str | Path] = ()
 ) -> JobDirectory | None:
     """The job that ``--resume`` means: the one it names, else that of ``--out``, else the newest in ``runs/``.
 
@@ -61,7 +61,7 @@ def resumed_job(
         raise ConfigurationError(f"there is no {_MADE[command]} in runs/ to resume; name its directory: --resume DIR")
     if out not in (None, place):
         raise ConfigurationError(f"--resume {place} and --out {out} name different directories")
-    return JobDirectory(place, command, resume=not holds_remains(place), begun=begun, needed=needed)
+    return JobDirectory(place, command, resume=not holds_remains(place), begun=begun, arguments=arguments)
 
 
 def new_name(stem: str) -> Path:

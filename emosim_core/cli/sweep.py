@@ -41,7 +41,8 @@ def sweep(
     from emosim_core.studies.sweep import Sweep, read_plan
 
     read = read_plan(plan)
-    job = resumed_job("sweep", out, resume, needed=[plan]) or new_job("sweep", f"sweep-{plan.stem}", out, needed=[plan])
+    job = resumed_job("sweep", out, resume, arguments=[plan])
+    job = job or new_job("sweep", f"sweep-{plan.stem}", out, arguments=[plan])
     one = Sweep(read, job, Registry(only=obj["only"]), str(plan))
     results = _run(one, executor or "local", silent=as_json or quiet)
     print_results(results, job.path, as_json, quiet)

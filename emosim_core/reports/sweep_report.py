@@ -21,7 +21,7 @@ _CALLED = {
     "train": "train users",
     "test": "test users",
 }
-"""What a figure is called in a table, where that is not its name."""
+"""What a metric is called in a table, where that is not its name."""
 
 
 def report_of_sweep(directory: Path) -> Report:
@@ -39,45 +39,45 @@ def report_of_sweep(directory: Path) -> Report:
 
 
 def configurations_table(results: Mapping[str, Any]) -> Table:
-    """The figures of each configuration: the mean over its seeds, and the lowest and the highest."""
+    """The metrics of each configuration: the mean over its seeds, and the lowest and the highest."""
     rows = results["configurations"]
     fields = _fields(rows)
-    figures = _figures(rows)
+    metrics = _metrics(rows)
     several = any(len(row["seeds"]) > 1 for row in rows)
     caption = "In brackets: the lowest and the highest of the seeds." if several else ""
-    cells = [[*_values(row, fields), *(_range(row["figures"][name], several) for name in figures)] for row in rows]
-    return Table("Configurations", [*fields, *(_CALLED.get(name, name) for name in figures)], cells, caption)
+    cells = [[*_values(row, fields), *(_range(row["metrics"][name], several) for name in metrics)] for row in rows]
+    return Table("Configurations", [*fields, *(_CALLED.get(name, name) for name in metrics)], cells, caption)
 
 
 def jobs_table(results: Mapping[str, Any]) -> Table:
-    """The figures of each job."""
+    """The metrics of each job."""
     rows = results["jobs"]
-    fields, figures = _fields(rows), _figures(rows)
+    fields, metrics = _fields(rows), _metrics(rows)
     cells = [
-        [*_values(row, fields), str(row["seed"]), *(_figure(row["figures"][name]) for name in figures)] for row in rows
+        [*_values(row, fields), str(row["seed"]), *(_metric(row["metrics"][name]) for name in metrics)] for row in rows
     ]
-    return Table("Jobs", [*fields, "seed", *(_CALLED.get(name, name) for name in figures)], cells)
+    return Table("Jobs", [*fields, "seed", *(_CALLED.get(name, name) for name in metrics)], cells)
 
 
 def _fields(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row["values"]))
 
 
-def _figures(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _metrics(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Figures that any row has."""
-    return [name for name in rows[0]["figures"] if any(row["figures"][name] is not None for row in rows)]
+    return [name for name in rows[0]["metrics"] if any(row["metrics"][name] is not None for row in rows)]
 
 
 def _values(row: Mapping[str, Any], fields: Sequence[str]) -> list[str]:
     return [str(row["values"].get(name, "")) for name in fields]
 
 
-def _range(figure: Mapping[str, float] | None, several: bool) -> str:
-    if figure is None:
+def _range(metric: Mapping[str, float] | None, several: bool) -> str:
+    if metric is None:
         return ""
-    ends = f" [{_figure(figure['lowest'])}, {_figure(figure['highest'])}]" if several else ""
-    return f"{_figure(figure['mean'])}{ends}"
+    ends = f" [{_metric(metric['lowest'])}, {_metric(metric['highest'])}]" if several else ""
+    return f"{_metric(metric['mean'])}{ends}"
 
 
-def _figure(value: float | None) -> str:
+def _metric(value: float | None) -> str:
     return "" if value is None else decimal(value, 0 if value == int(value) else 2)

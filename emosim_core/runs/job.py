@@ -63,7 +63,7 @@ class JobDirectory:
             again.
         numbered: whether a number is appended to the name where it is taken.
         begun: the file that a job has from its beginning on.
-        needed: arguments that the command takes each time, such as the file of a plan.
+        arguments: what the command takes each time, such as the file of a plan.
         part: whether it is a part of another job, which says how to go on.
 
     Attributes:
@@ -79,11 +79,11 @@ class JobDirectory:
         resume: bool = False,
         numbered: bool = False,
         begun: str = MANIFEST,
-        needed: Sequence[str | Path] = (),
+        arguments: Sequence[str | Path] = (),
         part: bool = False,
     ) -> None:
         self.path, self.resume, self.advises = path, resume, not part
-        self._command, self._numbered, self._begun, self._needed = command, numbered, begun, needed
+        self._command, self._numbered, self._begun, self._arguments = command, numbered, begun, arguments
         self._lock: BaseFileLock | None = None
         self._made = self._claimed = False
         self._parents: list[Path] = []
@@ -196,7 +196,7 @@ class JobDirectory:
     def _exists(self) -> RunError:
         if not self.begun:
             return RunError(f"{self.path} exists already; choose another place with --out")
-        again = typed(self._command, *self._needed, "--resume", self.path)
+        again = typed(self._command, *self._arguments, "--resume", self.path)
         return RunError(f"{self.path} exists already. Choose another place with --out, or continue it with: {again}")
 
     def _not_claimed(self, error: OSError) -> RunError:
@@ -292,7 +292,7 @@ class JobDirectory:
         """What is there after a failure, and the command that goes on; empty where nothing was begun."""
         if not (self._claimed or self.resume) or not self.begun:
             return ""
-        command = typed(self._command, *self._needed, "--resume", self.path)
+        command = typed(self._command, *self._arguments, "--resume", self.path)
         return f"Progress is saved in {self.path}; {when}continue with:\n  {command}"
 
 

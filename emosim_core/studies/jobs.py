@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 from typing_extensions import Self
 
+from emosim_core.data import json_text
 from emosim_core.errors import RunError
 from emosim_core.hooks.names import checked_options
 from emosim_core.model.frozen import Frozen, option
@@ -20,6 +23,13 @@ from emosim_core.runs.records import FORMAT
 
 JOBS = "jobs"
 """Folder of a study with the records of its jobs."""
+
+
+def folder_name(parts: Sequence[str]) -> str:
+    """A name for the folder of a job: readable, and different for every job."""
+    digest = blake2b(json_text.line({"parts": list(parts)}), digest_size=4).hexdigest()
+    words = "-".join(re.sub(r"[^A-Za-z0-9._]+", "_", part)[:24].strip("._") for part in parts)
+    return f"{words[:200]}-{digest}"
 
 
 class StudyConfig(Frozen):

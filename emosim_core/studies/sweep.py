@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,24 +19,26 @@ from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field
 from emosim_core.hooks.names import checked_options, spelled
 from emosim_core.model.frozen import Frozen
-from emosim_core.runs.cells import Cell, OnProgress, Worlds, executor_of
+from emosim_core.runs.cells import Cell, OnProgress, Worlds, executor_of, max_cost_of
 from emosim_core.runs.job import MANIFEST, JobDirectory
 from emosim_core.runs.manifest import now
 from emosim_core.runs.reading import read_object
 from emosim_core.runs.records import FORMAT, SUMMARY
+from emosim_core.runs.runner import run_part
 from emosim_core.simulation.assembly import STRATEGIES
 from emosim_core.simulation.config import EnvironmentConfig, RunConfig, read_config, read_toml
+from emosim_core.studies.jobs import JOBS, folder_name
 
-RESULTS, TABLE, JOBS = "results.json", "results.csv", "jobs"
+RESULTS, TABLE = "results.json", "results.csv"
 
 _MOST = 100_000
 """Jobs of one sweep."""
 
-_FIGURES = {
+_METRICS = {
     "run": ("mean_reward", "mean_rating", "share_liked", "episode_length", "failed_ratings"),
     "train": ("reward", "length", "train", "test"),
 }
-"""Figures of the table, by command: of a training, reward and length of its last episodes, and the reward of train
+"""Metrics of the table, by command: of a training, reward and length of its last episodes, and the reward of train
 and test users."""
 
 
@@ -80,14 +80,14 @@ class SweepJob:
         return path.is_file() and read_object(path).get("complete", True) is True
 
     @property
-    def figures(self) -> dict[str, float | None]:
+    def metrics(self) -> dict[str, float | None]:
         """What came out, by name; None where there is nothing to take the mean of."""
         summary = read_object(self.directory / SUMMARY)
         if self.command == "run":
             summary["episode_length"] = summary["episode_length"]["mean"]
         else:
             summary |= summary["evaluation"] or {}
-        return {name: summary.get(name) for name in _FIGURES[self.command]}
+        return {name: summary.get(name) for name in _METRICS[self.command]}
 
 
 def read_plan(path: Path) -> SweepPlan:
@@ -170,7 +170,7 @@ class Sweep:
         Raises:
             EmoSimError: a job cannot be done; those that are done stay, to be resumed, also at a KeyboardInterrupt.
         """
-        budgets = [gateway["max_cost"] for config in self._configs if (gateway := _gateway(config.rater))]
+        budgets = (max_cost_of(config.rater) for config in self._configs)
         where = executor_of(executor, self.registry, next((one for one in budgets if one is not None), None))
         with self.directory:
             self.directory.claim()
@@ -180,7 +180,7 @@ class Sweep:
             done = len(jobs) - len(remaining)
             on_job(done, len(jobs))
             if remaining:
-                cells = [Cell(job.key, do, job) for job in remaining]
+                cells = [Cell(job.key, run_job, job) for job in remaining]
                 with closing(where.run(cells, Worlds(self.registry), lambda count: None)) as ended:
                     for _ in ended:
                         done += 1
@@ -201,26 +201,20 @@ class Sweep:
         self.directory.write(MANIFEST, manifest)
 
 
-def do(job: SweepJob, worlds: Worlds, on_progress: OnProgress) -> None:
+def run_job(job: SweepJob, worlds: Worlds, on_progress: OnProgress) -> None:
     """Do one job of a sweep, or what is left of it.
 
     Raises:
         EmoSimError: it cannot be done; names the job.
     """
-    place = JobDirectory(job.directory, job.command, resume=(job.directory / MANIFEST).exists(), part=True)
     try:
         if job.command == "run":
-            from emosim_core.runs.runner import Run
-
-            run = Run(RunConfig(**job.config), place, registry=worlds.registry, spent=worlds.spent)
-            try:
-                run.run()
-            finally:
-                worlds.spent += run.world.rater.usage().get("cost") or 0.0
+            run_part(RunConfig(**job.config), job.directory, worlds, lambda count: None)
         else:
             from emosim_core.training.config import TrainConfig
             from emosim_core.training.trainer import Training
 
+            place = JobDirectory(job.directory, "train", resume=(job.directory / MANIFEST).exists(), part=True)
             Training(TrainConfig(**job.config), place, registry=worlds.registry).train()
     except EmoSimError as error:
         error.args = (f"{job.key}: {error}",)
@@ -229,22 +223,22 @@ def do(job: SweepJob, worlds: Worlds, on_progress: OnProgress) -> None:
 
 
 def compute_results(command: str, jobs: Sequence[SweepJob]) -> dict[str, Any]:
-    """What results.json holds: of each configuration its figures, over its seeds, and of each job its own.
+    """What results.json holds: of each configuration its metrics, over its seeds, and of each job its own.
 
-    Each figure of a configuration has ``mean``, ``lowest`` and ``highest`` over the seeds; None where one has no value.
+    Each metric of a configuration has ``mean``, ``lowest`` and ``highest`` over the seeds; None where one has no value.
     """
     rows: list[dict[str, Any]] = [
-        {"job": job.key, "seed": job.seed, "values": _shown(job.values), "figures": job.figures} for job in jobs
+        {"job": job.key, "seed": job.seed, "values": _shown(job.values), "metrics": job.metrics} for job in jobs
     ]
     together = []
     for place in sorted({job.place for job in jobs}):
         own = [row for row, job in zip(rows, jobs, strict=True) if job.place == place]
-        figures = {}
-        for name in _FIGURES[command]:
-            values: list[Any] = [row["figures"][name] for row in own]
-            figures[name] = None if None in values else _over_seeds(values)
+        metrics = {}
+        for name in _METRICS[command]:
+            values: list[Any] = [row["metrics"][name] for row in own]
+            metrics[name] = None if None in values else _over_seeds(values)
         seeds = [row["seed"] for row in own]
-        together.append({"values": own[0]["values"], "seeds": seeds, "figures": figures})
+        together.append({"values": own[0]["values"], "seeds": seeds, "metrics": metrics})
     return {"format": FORMAT, "kind": "sweep", "command": command, "configurations": together, "jobs": rows}
 
 
@@ -255,27 +249,23 @@ def _over_seeds(values: Sequence[float]) -> dict[str, float]:
 def _table(results: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
     """results.csv: a row for each job."""
     fields = list(dict.fromkeys(name for row in results["jobs"] for name in row["values"]))
-    figures = _FIGURES[results["command"]]
+    metrics = _METRICS[results["command"]]
     rows = [
         [
             row["job"],
             *(row["values"].get(name, "") for name in fields),
             row["seed"],
-            *("" if (value := row["figures"][name]) is None else value for name in figures),
+            *("" if (value := row["metrics"][name]) is None else value for name in metrics),
         ]
         for row in results["jobs"]
     ]
-    return ["job", *fields, "seed", *figures], rows
+    return ["job", *fields, "seed", *metrics], rows
 
 
 def _combinations(plan: SweepPlan) -> list[dict[str, Any]]:
     if plan.configurations:
         return list(plan.configurations)
     return [dict(zip(plan.grid, values, strict=True)) for values in itertools.product(*plan.grid.values())]
-
-
-def _gateway(rater: Any) -> Mapping[str, Any] | None:
-    return rater.get("gateway") if isinstance(rater, Mapping) else None
 
 
 def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -289,6 +279,4 @@ def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
 def _key(place: int, values: Mapping[str, Any], seed: int) -> str:
     """A name for a folder: readable, and different for every job."""
     parts = [f"{place + 1:03d}", *(f"{name}_{value}" for name, value in _shown(values).items()), f"seed{seed}"]
-    digest = blake2b(json_text.line(parts), digest_size=4).hexdigest()
-    words = "-".join(re.sub(r"[^A-Za-z0-9._]+", "_", part)[:32].strip("._") for part in parts)
-    return f"{words[:120]}-{digest}"
+    return folder_name(parts)

@@ -45,13 +45,13 @@ def test_a_sweep_prints_one_table_and_leaves_a_directory_for_each_job(quick: Any
     assert len(results["jobs"]) == 8
     for job in results["jobs"]:
         summary = json.loads((quick.folder / "s" / "jobs" / job["job"] / "summary.json").read_text())
-        assert job["figures"]["mean_reward"] == summary["mean_reward"]
-        assert job["figures"]["episode_length"] == summary["episode_length"]["mean"]
+        assert job["metrics"]["mean_reward"] == summary["mean_reward"]
+        assert job["metrics"]["episode_length"] == summary["episode_length"]["mean"]
     first = results["configurations"][0]
-    rewards = [job["figures"]["mean_reward"] for job in results["jobs"][:2]]
+    rewards = [job["metrics"]["mean_reward"] for job in results["jobs"][:2]]
     assert first["seeds"] == [42, 43]
-    assert first["figures"]["mean_reward"]["mean"] == pytest.approx(sum(rewards) / 2, abs=1e-6)
-    assert (first["figures"]["mean_reward"]["lowest"], first["figures"]["mean_reward"]["highest"]) == (
+    assert first["metrics"]["mean_reward"]["mean"] == pytest.approx(sum(rewards) / 2, abs=1e-6)
+    assert (first["metrics"]["mean_reward"]["lowest"], first["metrics"]["mean_reward"]["highest"]) == (
         min(rewards),
         max(rewards),
     )
@@ -86,7 +86,7 @@ def test_trainings_are_swept_too(quick: Any) -> None:
         {"algo": "a2c"},
         {"algo": "a2c", "learning_rate": 0.01},
     ]
-    assert all(one["figures"]["reward"]["mean"] > 0 for one in results["configurations"])
+    assert all(one["metrics"]["reward"]["mean"] > 0 for one in results["configurations"])
 
 
 def test_a_sweep_that_was_killed_goes_on(emosim: Any) -> None:

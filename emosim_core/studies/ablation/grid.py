@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict
 
-from emosim_core.data import json_text
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks.fields import over, split_components
 from emosim_core.hooks.names import checked_options, spelled
@@ -20,7 +17,7 @@ from emosim_core.llm.options import DEFAULT_STRATEGY
 from emosim_core.model.frozen import option
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, read_config
 from emosim_core.studies.ablation.jobs import Job
-from emosim_core.studies.jobs import JOBS, StudyConfig
+from emosim_core.studies.jobs import JOBS, StudyConfig, folder_name
 
 ALL = "all"
 """In the place of studies: all that the domain has material for."""
@@ -148,14 +145,6 @@ def jobs(config: AblationConfig, directory: Path) -> list[Job]:
     for variant in variants(config):
         for study, number in itertools.product(config.studies, range(config.num_seeds)):
             seed = config.seed + number
-            key = _key(spelled(study), variant.names, seed)
+            key = folder_name([spelled(study), *filter(None, variant.names.values()), f"seed{seed}"])
             planned.append(Job(key, directory / JOBS / key, study, seed, variant.environment, variant.names))
     return planned
-
-
-def _key(study: str, names: Mapping[str, str], seed: int) -> str:
-    """A name for a folder: readable, and different for every job."""
-    parts = [study, *filter(None, names.values()), f"seed{seed}"]
-    digest = blake2b(json_text.line({"parts": parts}), digest_size=4).hexdigest()
-    words = "-".join(re.sub(r"[^A-Za-z0-9._]+", "_", part)[:24].strip("._") for part in parts)
-    return f"{words}-{digest}"
