@@ -36,21 +36,22 @@ class LoadedItems:
 
 @dataclass
 class LoadedRatings:
-    """Ratings that real users gave to the items of a loader. R ratings.
+    """A log of what real users took of the items of a loader, and how they rated it. R ratings.
 
     Attributes:
         user_ids: id of each rating's user, R of them.
         items: index of each rating's item among the items that were loaded, shape ``(R,)``.
-        values: ratings on the domain's scale, shape ``(R,)``.
-        times: when each was given, in seconds, shape ``(R,)``.
+        values: ratings on the domain's scale, shape ``(R,)``; None in an implicit log, which says only that an item
+            was taken.
+        times: when each was given, in seconds since 1970, shape ``(R,)``; None in a log without times.
         user_written_fields: fields of the items that hold what these same users wrote, such as tags; a validation
             leaves them out.
     """
 
     user_ids: Sequence[str]
     items: NDArray[np.intp]
-    values: NDArray[np.float64]
-    times: NDArray[np.float64]
+    values: NDArray[np.float64] | None
+    times: NDArray[np.float64] | None
     user_written_fields: Sequence[str] = ()
 
 

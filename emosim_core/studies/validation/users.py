@@ -91,8 +91,10 @@ def split_real_users(ratings: LoadedRatings, seed: int) -> list[RealUser]:
     """The users of a data set, each split at one point in time, in the order of their :func:`place`.
 
     The ``seed`` decides the order of ratings of the same second; half of each user's are remembered. A
-    ConfigurationError where a group that is needed has no users.
+    ConfigurationError where a group that is needed has no users, or the log has no ratings or no times.
     """
+    if ratings.values is None or ratings.times is None:
+        raise ConfigurationError("a validation needs ratings with times")
     names, who = np.unique(np.asarray(ratings.user_ids, dtype=np.str_), return_inverse=True)
     order = np.lexsort((np.random.default_rng(seed).random(len(who)), ratings.times, who))
     bounds = np.searchsorted(who[order], np.arange(len(names) + 1))
