@@ -100,6 +100,11 @@ def emosim_policies() -> Iterable[Component]:
     summary = "A recommender trained by emosim train."
     yield in_module(f"{_RECOMMENDERS}.trained", "trained", summary, "Trained", "TrainedOptions", value="path")
     yield one("replay", "The items of a CSV file, in order.", "Replay", "ReplayOptions", value="file")
+    summary, own = "A function or class of your own, such as FILE.py:NAME.", f"{_RECOMMENDERS}.python_policy"
+    yield in_module(own, "python", summary, "python_policy", "PythonOptions", value="target")
+    summary, behind = "A recommender behind HTTP: http://HOST:PORT.", f"{_RECOMMENDERS}.http_policy"
+    addresses = ("http://", "https://")
+    yield in_module(behind, "http_service", summary, "http_policy", "HttpOptions", value="url", prefixes=addresses)
     for module, name, factory, options, summary in (
         ("neighbors", "item_knn", "ItemKNN", "ItemKNNOptions", "Item-based k-nearest neighbours on logged ratings."),
         ("neighbors", "user_knn", "UserKNN", "UserKNNOptions", "User-based k-nearest neighbours on logged ratings."),

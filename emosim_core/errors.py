@@ -154,6 +154,10 @@ class RatingError(EmoSimError):
     """A rater could not answer; no rating is ever made up in its place."""
 
 
+class RecommenderError(EmoSimError):
+    """A recommender behind HTTP gave no answer, or none of its protocol; a run may be resumed once it does."""
+
+
 class LLMError(EmoSimError):
     """A language model gave no answer. Messages hold no key.
 

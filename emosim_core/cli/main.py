@@ -24,6 +24,7 @@ _GROUPS = {
     "Learn": {
         "train": "Train a recommender by reinforcement learning.",
         "recommend": "Ask a trained recommender, without a simulator.",
+        "serve": "Serve a trained recommender to other programs over HTTP.",
     },
     "Measure": {
         "evaluate": "Simulate several recommenders with the same users and compare their rewards.",

@@ -147,10 +147,43 @@ class Recommender:
         known_traits = [_MIDDLE_TRAIT] * 3 if traits is None else list(traits)
         if len(known_traits) != 3 or not all(level in (1, 2, 3) for level in known_traits):
             raise ConfigurationError(f"traits are three levels from 1 to 3, got {known_traits!r}")
-        scores = self.scores(self._observation(past, user, known_traits, mood))[0]
-        consumed = {self._index[item] for item, _ in past}
-        order = [index for index in np.argsort(-scores, kind="stable").tolist() if index not in consumed]
+        scores = self.scores(self._observations([past], [user], known_traits, mood))[0]
+        order = self._best(scores, {self._index[item] for item, _ in past})
         return [Recommendation(self.items[i], self.titles[i], float(scores[i])) for i in order[:k]]
+
+    def recommend_batch(
+        self,
+        histories: Sequence[Sequence[tuple[str, float | None]]],
+        k: int,
+        users: Sequence[str],
+        exclude: Sequence[Sequence[str]],
+    ) -> list[list[str]]:
+        """The ids of the k best items of each of R users that are in neither history nor ``exclude``, best first.
+
+        Args:
+            histories: as that of :meth:`recommend`, R of them.
+            users: ids, R of them; who is none that the recommender was trained among is a stranger.
+            exclude: further ids to leave out, for each user.
+
+        Raises:
+            ConfigurationError: an item is none of the recommender's.
+        """
+        for item in (id_ for past in histories for id_, _ in past):
+            if item not in self._index:
+                raise ConfigurationError(self.unknown_item(item))
+        known = [user if user in self._user else None for user in users]
+        middle = [_MIDDLE_TRAIT] * 3
+        scores = self.scores(self._observations([list(past) for past in histories], known, middle, (0.0, 0.0)))
+        lists = []
+        for row, past in enumerate(histories):
+            out = {self._index[item] for item, _ in past}
+            out |= {self._index[item] for item in exclude[row] if item in self._index}
+            lists.append([self.items[i] for i in self._best(scores[row], out)[:k]])
+        return lists
+
+    def _best(self, scores: NDArray[np.float32], without: set[int]) -> list[int]:
+        """Indices of items, best first."""
+        return [index for index in np.argsort(-scores, kind="stable").tolist() if index not in without]
 
     def unknown_item(self, item: str) -> str:
         """What is wrong with the id of an item that the recommender does not know: for the message of an error."""
@@ -160,23 +193,33 @@ class Recommender:
         hint = f" Did you mean {same[0]!r}?" if same else did_you_mean(item, self.items)
         return f"the recommender knows no item {item!r}; an item is named by its id.{hint}"
 
-    def _observation(
-        self, past: list[tuple[str, float | None]], user: str | None, traits: Sequence[int], mood: tuple[float, float]
+    def _observations(
+        self,
+        pasts: Sequence[Sequence[tuple[str, float | None]]],
+        users: Sequence[str | None],
+        traits: Sequence[int],
+        mood: tuple[float, float],
     ) -> dict[str, NDArray]:
-        length = self.options.history_length
-        recent = [(self._index[item], rating) for item, rating in past if rating is not None][-length:][::-1]
-        shown = [*recent, *[(0, self.options.low)] * (length - len(recent))]
-        mask = np.arange(length)[None] < len(recent)
-        consumed = np.zeros((1, len(self.items)), dtype=np.int8)
-        consumed[0, [self._index[item] for item, _ in past]] = 1
+        """Observations of R users, all with the same traits and mood."""
+        rows, length = len(pasts), self.options.history_length
+        items = np.zeros((rows, length), dtype=np.int64)
+        ratings = np.full((rows, length), self.options.low, dtype=np.float32)
+        mask = np.zeros((rows, length), dtype=np.int8)
+        consumed = np.zeros((rows, len(self.items)), dtype=np.int8)
+        for row, past in enumerate(pasts):
+            recent = [(self._index[item], rating) for item, rating in past if rating is not None][::-1][:length]
+            for place, (item, rating) in enumerate(recent):
+                items[row, place], ratings[row, place], mask[row, place] = item, rating, 1
+            consumed[row, [self._index[item] for item, _ in past]] = 1
+        steps = [[min(len(past), self.options.max_steps)] for past in pasts]
         return {
-            "user": np.array([-1 if user is None else self._user[user]]),
-            "traits": np.array([traits], dtype=np.int64),
-            "mood": np.array([mood], dtype=np.float32),
-            "step": np.array([[min(len(past), self.options.max_steps)]], dtype=np.int64),
-            "history_items": np.array([[item for item, _ in shown]], dtype=np.int64),
-            "history_ratings": np.array([[rating for _, rating in shown]], dtype=np.float32),
-            "history_mask": mask.astype(np.int8),
+            "user": np.array([-1 if user is None else self._user[user] for user in users]),
+            "traits": np.tile(np.array(traits, dtype=np.int64), (rows, 1)),
+            "mood": np.tile(np.array(mood, dtype=np.float32), (rows, 1)),
+            "step": np.array(steps, dtype=np.int64),
+            "history_items": items,
+            "history_ratings": ratings,
+            "history_mask": mask,
             "consumed": consumed,
         }
 

@@ -90,7 +90,7 @@ def test_an_alias_names_the_same_component(registry: Registry) -> None:
         (
             "policy",
             "zzzzzz",
-            "'zzzzzz'. Known: epsilon_greedy, item_knn:LOGS, linucb:LOGS, matrix_factorization:LOGS, popular",
+            "'zzzzzz'. Known: epsilon_greedy, http_service:URL, item_knn:LOGS, linucb:LOGS",
         ),
     ],
 )

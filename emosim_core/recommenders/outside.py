@@ -1,0 +1,122 @@
+"""Recommenders from outside: what they are told in items' ids, and how their lists of ids become slates."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from emosim_core.components.base import BeginRequest, Draws, Observations, Policy, PolicySetting, RecommendationRequest
+from emosim_core.errors import WrongAnswerError
+from emosim_core.model.arrays import Ints
+
+History = list[tuple[str, float]]
+"""Items that a user consumed with their ratings, oldest first."""
+
+
+class OutsidePolicy(Policy):
+    """Base of policies that ask a recommender that knows items by their ids.
+
+    Ids that the catalog does not have, and items that were recommended in the episode before, are left out of the
+    lists, and the first of each kind is a warning. A list with less than a slate of what is left has nothing left to
+    recommend, which ends the episode.
+
+    Args:
+        history_length: most recent interactions that the recommender is told.
+
+    Attributes:
+        left_out: how many ids of each kind, ``"unknown"`` and ``"repeated"``, were left out.
+    """
+
+    observes = ("user", "history_items", "history_ratings", "history_mask")
+
+    def __init__(self, history_length: int) -> None:
+        self.history_length = history_length
+        self.left_out: Counter[str] = Counter()
+
+    def start(self, setting: PolicySetting) -> None:
+        super().start(setting)
+        self._ids = [item.id for item in setting.catalog.items]
+        self._recommended: list[list[int]] = [[] for _ in range(setting.batch_size)]
+
+    def begin(self, request: BeginRequest, draws: Draws) -> None:
+        for row in request.rows.tolist():
+            self._recommended[row] = []
+
+    def lists(
+        self, users: Sequence[str], histories: Sequence[History], exclude: Sequence[Sequence[str]]
+    ) -> Sequence[Sequence[str]]:
+        """Ids of items for each of R users, best first, at least a slate of them where there are as many.
+
+        Args:
+            users: their ids.
+            histories: of each, what the observation shows.
+            exclude: for each, what was recommended in this episode.
+        """
+        raise NotImplementedError
+
+    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> Ints:
+        rows = request.rows.tolist()
+        exclude = [[self._ids[item] for item in self._recommended[row]] for row in rows]
+        users = [self.users[user] for user in np.asarray(request.observations["user"]).ravel().tolist()]
+        answers = self.lists(users, self._histories(request.observations), exclude)
+        actions = np.full((len(rows), self.slate), -1, dtype=np.intp)
+        for place, (row, answer) in enumerate(zip(rows, answers, strict=True)):
+            slate = self._slate(answer, self._recommended[row])
+            if len(slate) == self.slate:
+                actions[place] = slate
+                self._recommended[row] += slate
+        return actions
+
+    def _histories(self, observations: Observations) -> list[History]:
+        """What R observations show, oldest first."""
+        ids = self._ids
+        columns = (observations[name] for name in ("history_items", "history_ratings", "history_mask"))
+        return [
+            [(ids[item], rating) for item, rating, known in zip(*row, strict=True) if known][::-1]
+            for row in zip(*(column.tolist() for column in columns), strict=True)
+        ]
+
+    def _slate(self, answer: Sequence[str], before: Sequence[int]) -> list[int]:
+        """The first items of a list that may be recommended, at most a slate."""
+        slate: list[int] = []
+        index = self.catalog.index
+        for id_ in answer:
+            if len(slate) == self.slate:
+                break
+            item = index.get(id_)
+            if item is None:
+                self._leave_out("unknown", f"{id_!r}, which is no item of the catalog")
+            elif item in before or item in slate:
+                self._leave_out("repeated", f"{id_!r} again in one episode")
+            else:
+                slate.append(item)
+        return slate
+
+    def _leave_out(self, kind: str, what: str) -> None:
+        if not self.left_out[kind]:
+            warnings.warn(f"the recommender recommended {what}; such items are left out of its lists", stacklevel=2)
+        self.left_out[kind] += 1
+
+
+def id_lists(answer: object, users: int, who: str) -> list[list[str]]:
+    """An answer as lists of ids, one for each user; a WrongAnswerError where it is something else."""
+    if not isinstance(answer, Sequence) or isinstance(answer, str) or len(answer) != users:
+        count = f" of {len(answer)}" if isinstance(answer, Sequence) and not isinstance(answer, str) else ""
+        what = f"{who} answered a {type(answer).__name__}{count}; expected {users} lists of ids of items"
+        raise WrongAnswerError(what, "policy-shape")
+    return [id_list(one, who) for one in answer]
+
+
+def id_list(answer: object, who: str) -> list[str]:
+    """An answer as a list of ids; a WrongAnswerError where it is something else."""
+    made = answer.tolist() if isinstance(answer, np.ndarray) else answer
+    if not isinstance(made, list | tuple) or not all(isinstance(one, str) for one in made):
+        strange = type(made).__name__
+        if isinstance(made, list | tuple):
+            odd = next(one for one in made if not isinstance(one, str))
+            strange = f"{strange} with {odd!r}, of the type {type(odd).__name__}"
+        raise WrongAnswerError(f"{who} answered a {strange}; expected a list of ids of items, as text", "policy-shape")
+    return list(made)
