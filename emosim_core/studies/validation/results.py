@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from emosim_core.model.arrays import Flags, Floats
+from emosim_core.runs.reading import read_lines as read_file
 from emosim_core.stats import percentiles, ratio, resampled, rounded
 from emosim_core.studies.validation import metrics as metric
 from emosim_core.studies.validation.candidates import MATCHED, MATCHED_YEAR, RANDOM
-from emosim_core.studies.validation.records import RECORDS, read_lines, read_manifest
+from emosim_core.studies.validation.records import read_lines, read_manifest
 from emosim_core.studies.validation.users import place
 
 Lines = Sequence[Mapping[str, Any]]
@@ -30,7 +31,8 @@ _GROUPS = 5
 def compute_results(directory: Path) -> dict[str, Any]:
     """Everything that the records of a validation come to; a RunError where one is missing or damaged."""
     about = read_manifest(directory)
-    records = {name: read_lines(directory, name) for name in RECORDS}
+    records = {name: read_lines(directory, name) for name in ("users", "ratings")}
+    negatives = [int(number) for number in about["config"]["negatives"]]
     levels = np.array(about["levels"], dtype=np.float64)
     users = [one for one in records["users"] if one["left_out"] is None]
     results: dict[str, Any] = {
@@ -39,8 +41,8 @@ def compute_results(directory: Path) -> dict[str, Any]:
         "users": len(users),
         "left_out": len(records["users"]) - len(users),
     }
-    if records["choices"]:
-        results |= _choices(records["choices"], [int(number) for number in about["config"]["negatives"]])
+    if scored := _scored(directory, max(negatives)):
+        results |= _choices(scored, negatives)
     if records["ratings"]:
         ratings = {line["user"]: line for line in records["ratings"]}
         results["heldout_ratings"] = sum(len(line["items"]) for line in records["ratings"])
@@ -187,14 +189,21 @@ class _Scored:
         self.terms = {name: table(values) for name, values in line["terms"].items()}
 
 
-def _choices(lines: Lines, negatives: Sequence[int]) -> dict[str, Any]:
+def _scored(directory: Path, others: int) -> dict[str, dict[str, _Scored]]:
+    """The scores of each test, by user; as arrays, because they are many."""
+    tests: dict[str, dict[str, _Scored]] = {}
+    for _, line in read_file(directory / "choices.jsonl"):
+        tests.setdefault(line["test"], {})[line["user"]] = _Scored(line, others)
+    return tests
+
+
+def _choices(tests: Mapping[str, Mapping[str, _Scored]], negatives: Sequence[int]) -> dict[str, Any]:
     """How well what was chosen is told from what was not, each test and ratio, beside the baselines."""
-    most = max(negatives)
-    names = sorted({line["user"] for line in lines}, key=place)
+    names = sorted({name for scored in tests.values() for name in scored}, key=place)
     group = {name: rank % min(_GROUPS, len(names)) for rank, name in enumerate(names)}
     sums, numbers = _Sums(), {}
     for test in TESTS:
-        scored = {line["user"]: _Scored(line, most) for line in lines if line["test"] == test}
+        scored = tests.get(test)
         if not scored:
             continue
         first = next(iter(scored.values()))

@@ -297,20 +297,24 @@ class Validation:
         jobs = self._jobs(directory)
         if not (directory / RESULTS).exists() or (directory / JOBS).exists():
             self._run_jobs(jobs, on_user, executor)
-            records: dict[str, list[dict[str, Any]]] = {name: [] for name in RECORDS}
-            usages = []
-            for job in jobs:
-                answered, usage = job.read()
-                usages.append(usage)
-                for name, lines in answered.items():
-                    records[name] += lines
-            for name, lines in records.items():
-                write_lines(directory / f"{name}.jsonl", lines)
-            write_file(directory / MANIFEST, {**resumed_manifest(directory), "usage": summed(usages)})
+            self._collect(jobs, directory)
         outcome = compute_results(directory)
         write_file(directory / RESULTS, outcome)
         shutil.rmtree(directory / JOBS, ignore_errors=True)
         return outcome
+
+    def _collect(self, jobs: Sequence[ValidationJob], directory: Path) -> None:
+        """Write the records of all jobs as files of their own."""
+        records: dict[str, list[dict[str, Any]]] = {name: [] for name in RECORDS}
+        usages = []
+        for job in jobs:
+            answered, usage = job.read()
+            usages.append(usage)
+            for name, lines in answered.items():
+                records[name] += lines
+        for name, lines in records.items():
+            write_lines(directory / f"{name}.jsonl", lines)
+        write_file(directory / MANIFEST, {**resumed_manifest(directory), "usage": summed(usages)})
 
     def _run_jobs(self, jobs: Sequence[ValidationJob], on_user: OnProgress, executor: str | Mapping[str, Any]) -> None:
         where = executor_of(executor, self._registry, max_cost_of(self._environment["rater"]))
