@@ -112,15 +112,25 @@ def evaluate(
     return evaluation.evaluate(values, out, resume=resume, executor=executor, draw=drawing(charts))
 
 
-def validate(plugin: str, out: str | Path, *, ratings: str, resume: bool = False, **options: Any) -> dict[str, Any]:
+def validate(
+    plugin: str,
+    out: str | Path,
+    *,
+    ratings: str,
+    resume: bool = False,
+    executor: str | Mapping[str, Any] = "local",
+    **options: Any,
+) -> dict[str, Any]:
     """Measure how close simulated users are to real ones, as ``emosim validate`` does; arguments as of :func:`run`.
 
     A language model, where one is named, is called without further confirmation; ``gateway={"max_cost": ...}`` bounds
     what it may cost. Returns what validation.json holds.
 
     Args:
-        ratings: ratings of real users, such as ``"movielens:ml-latest-small"``.
-        options: ``max_users``, ``negatives``, ``max_positives``, ``max_heldout``, ``seed``, and the fields of
+        ratings: a log of real users, such as ``"movielens:ml-latest-small"``.
+        executor: where the folds are measured, such as ``"processes:2"``.
+        options: ``folds``, ``test_users``, ``split``, ``max_users``, ``only``, ``negatives``, ``max_positives``,
+            ``max_heldout``, ``seed``, and the fields of
             :class:`~emosim_core.EnvironmentConfig` that say who rates, such as ``rater``.
 
     Raises:
@@ -133,7 +143,7 @@ def validate(plugin: str, out: str | Path, *, ratings: str, resume: bool = False
     config = ValidationConfig.read({"plugin": plugin, "ratings": ratings, **options}, "validate")
     validation = Validation(config, Registry())
     with closing(validation.world):
-        return validation.run(Path(out), resume=resume)
+        return validation.run(Path(out), resume=resume, executor=executor)
 
 
 def ablate(

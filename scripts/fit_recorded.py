@@ -4,8 +4,9 @@
     python scripts/fit_recorded.py PATH --compare    also prints how the errors change with each constant
 
 PATH is a folder with MovieLens' movies.csv and ratings.csv. The users that `emosim validate` measures are left out.
-The others are dealt into four parts; each part is foretold from public ratings and counts by the other three. Needs
-pandas and scikit-learn. docs/rule-based-rater.md says what every figure means.
+The others are dealt into four parts; each user is foretold from what users of the other three had done before the
+month in which the user is split, as `emosim validate` does. Needs pandas and scikit-learn. docs/rule-based-rater.md
+says what every figure means.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +27,18 @@ from emosim_core.components.rule_based import RECORDED_USERS, RuleBased
 from emosim_core.components.rule_based_constants import FITTED as fitted
 from emosim_core.components.rule_based_interest import TERMS, Interest
 from emosim_core.hooks import Registry
-from emosim_core.plugins import Catalog, Domain, User, World, assemble
-from emosim_core.simulation.assembly import item_source
+from emosim_core.plugins import Domain, User, World, assemble
+from emosim_core.studies.validation.candidates import MATCHED, MATCHED_YEAR, RANDOM, Existing, draw_tests
+from emosim_core.studies.validation.knowledge import Knowledge, Known, RealLog
 from emosim_core.studies.validation.metrics import area, levels_of, threshold, total_variation
 from emosim_core.studies.validation.simulator import UserSimulator
-from emosim_core.studies.validation.users import (
-    CALIBRATION,
-    TRAIN,
-    RealUser,
-    draw_choice_set,
-    public_items,
-    split_real_users,
-)
+from emosim_core.studies.validation.users import CALIBRATION, TRAIN, Part, RealUser, real_users_of, user_split_of
 
 PARTS = 4
 """Parts that users are dealt into."""
+
+OFFERED = {RANDOM: 3, MATCHED: 1, MATCHED_YEAR: 1}
+"""Films beside each chosen one, by how they are drawn."""
 
 OTHERS = {
     "LATELY_HALF_LIFE": (15.0, 60.0), "LATELY_DOUBT": (10.0, 60.0), "LEVEL_HALF_LIFE": (30.0, 300.0),
@@ -49,34 +48,33 @@ OTHERS = {
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part of the users, and the films as all other users make them known."""
+class Month:
+    """Users of a part who are split in the same month, and what all other users make known before it."""
 
-    catalog: Catalog
+    part: int
+    known: Known
+    existing: Existing
     real_users: list[RealUser]
 
 
-def parts(path: Path) -> tuple[Domain, list[Part]]:
-    """The users who are not measured, in four parts."""
-    domain, loader = item_source(Registry(), "movies", f"movielens:{path}")
-    loaded = loader.load()
-    ratings = loader.load_ratings(loaded.items)
-    real_users = [
-        real_user for real_user in split_real_users(ratings, seed=42) if real_user.user_split in (TRAIN, CALIBRATION)
-    ]
-    dealt = np.random.default_rng(5).integers(0, PARTS, len(real_users)).tolist()
-    all_parts = []
-    for part in range(PARTS):
-        marked = [
-            replace(real_user, user_split="" if mine == part else TRAIN)
-            for real_user, mine in zip(real_users, dealt, strict=True)
-        ]
-        items = public_items(loaded.items, marked, ratings.user_written_fields)
-        all_parts.append(
-            Part(Catalog(items, domain.scale), [real_user for real_user in marked if not real_user.user_split])
-        )
-    print(f"{len(real_users)} users in {PARTS} parts, {len(loaded.items)} films")
-    return domain, all_parts
+def parts(path: Path) -> tuple[Domain, list[Month]]:
+    """The users who are not measured, in four parts, month by month."""
+    log = RealLog(Registry(), "movies", f"movielens:{path}", "lexical", seed=42)
+    names = log.interactions.user_ids
+    ours = np.array([user_split_of(name) in (TRAIN, CALIBRATION) for name in names])
+    dealt = np.random.default_rng(5).integers(0, PARTS, len(names))
+    all_months = []
+    for number in range(PARTS):
+        mine = ours & (dealt == number)
+        users = [one for one in real_users_of(log.interactions) if mine[one.number]]
+        part = Part(str(number), ours & ~mine, tuple(sorted(users, key=lambda one: one.moment or 0)))
+        knowledge, existing = Knowledge(log, part, seed=42), log.existing(part.training)
+        for month, some in groupby(part.users, key=lambda one: one.moment):
+            known = knowledge.known(month)
+            if known.enough:
+                all_months.append(Month(number, known, existing, list(some)))
+    print(f"{sum(len(one.real_users) for one in all_months)} users in {PARTS} parts, {len(log.catalog)} films")
+    return log.domain, all_months
 
 
 @dataclass(frozen=True)
@@ -89,16 +87,20 @@ class Choice:
     part: int
 
 
-def choices(all_parts: list[Part], simulator: int = 20, most: int = 3) -> list[Choice]:
-    """Chosen films of everybody among random ones and among matched ones."""
+def choices(all_months: list[Month], positives: int = 20, most: int = 3) -> list[Choice]:
+    """Chosen films of everybody among random ones, among those as popular, and among those as popular and as old."""
     rows = []
-    for number, part in enumerate(all_parts):
-        model, nothing = Interest(part.catalog), np.zeros(len(part.catalog.category_names))
-        for real_user in part.real_users:
-            seen = draw_choice_set(real_user, part.catalog.public_counts, most, simulator, seed=1)
-            items = np.concatenate([seen.chosen, seen.random, seen.matched])
-            kind = np.repeat([0, 1, 2], [len(seen.chosen), len(seen.random), len(seen.matched)])
-            rows.append(Choice(model.terms(items, real_user.past, nothing), kind == 0, kind == 1, number))
+    for month in all_months:
+        catalog = month.known.catalog
+        model, nothing = Interest(catalog), np.zeros(len(catalog.category_names))
+        for real_user in month.real_users:
+            tests = draw_tests(real_user, month.existing, catalog.public_counts, most, positives, seed=1)
+            others = [tests[name].others[:, :count].ravel() for name, count in OFFERED.items()]
+            items = np.concatenate([tests[RANDOM].chosen, *others])
+            kind = np.repeat([0, 1, 2, 2], [len(tests[RANDOM].chosen), *map(len, others)])
+            if len(others[0]) and len(others[1]):
+                terms = model.terms(items, real_user.past.items, nothing)
+                rows.append(Choice(terms, kind == 0, kind == 1, month.part))
     return rows
 
 
@@ -140,40 +142,39 @@ def one_to_one(row: Choice, fit: NDArray[np.float64]) -> tuple[NDArray[np.float6
     return row.terms[some] @ fit, row.chosen[some]
 
 
-def plain_errors(all_parts: list[Part], at_random: bool) -> float:
+def plain_errors(all_months: list[Month], at_random: bool) -> float:
     """Root mean squared error, in stars, of a film's mean with a user's bias, split by time or at random."""
     rng, off = np.random.default_rng(0), []
-    for part in all_parts:
-        counts = part.catalog.public_counts
-        middle = float(np.average(part.catalog.public_ratings, weights=counts))
-        mean = (counts * part.catalog.public_ratings + 5 * middle) / (counts + 5)
-        for real_user in part.real_users:
+    for month in all_months:
+        catalog = month.known.catalog
+        counts = catalog.public_counts
+        middle = float(np.average(catalog.public_ratings, weights=counts))
+        mean = (counts * catalog.public_ratings + 5 * middle) / (counts + 5)
+        for real_user in month.real_users:
             order = rng.permutation(len(real_user.items)) if at_random else np.arange(len(real_user.items))
+            assert real_user.values is not None
             apart = (real_user.values - mean[real_user.items])[order]
             past, later = apart[: real_user.past_count], apart[real_user.past_count :]
             off.append(later - past.sum() / (len(past) + 3))
     return float(np.sqrt((np.concatenate(off) ** 2).mean())) / 2
 
 
-def errors(domain: Domain, world: World, all_parts: list[Part]) -> str:
+def errors(domain: Domain, world: World, all_months: list[Month]) -> str:
     """How well later ratings are foretold: root mean squared error, and the distribution of single answers."""
-    squares, count, apart = 0.0, 0, []
-    for part in all_parts:
-        world = replace(world, catalog=part.catalog, rater=RuleBased(RECORDED_USERS))
-        simulator = UserSimulator(
-            world, part.real_users, [User(id=real_user.id, name=real_user.id) for real_user in part.real_users], seed=42
-        )
-        sums = []
-        for row, real_user in enumerate(part.real_users):
+    squares, count = 0.0, 0
+    sums: list[list[NDArray[np.float64]]] = [[] for _ in range(PARTS)]
+    for month in all_months:
+        world = replace(world, catalog=month.known.catalog, rater=RuleBased(RECORDED_USERS))
+        users = [User(id=real_user.id, name=real_user.id) for real_user in month.real_users]
+        simulator = UserSimulator(world, month.real_users, users, seed=42)
+        for row, real_user in enumerate(month.real_users):
             expected = simulator.expect(row, real_user.later)
             assert expected is not None
             squares += float(((expected - real_user.later_values) ** 2).sum())
             count += len(expected)
-            answers = simulator.rate(row, real_user.later)
-            sums.append(
-                np.concatenate([levels_of(one, domain.scale.levels) for one in (real_user.later_values, answers)])
-            )
-        apart.append(float(total_variation(np.sum(sums, axis=0))))
+            both = (real_user.later_values, simulator.rate(row, real_user.later))
+            sums[month.part].append(np.concatenate([levels_of(one, domain.scale.levels) for one in both]))
+    apart = [float(total_variation(np.sum(of, axis=0))) for of in sums]
     stars = float(np.sqrt(squares / count)) / 2
     return f"RMSE {stars:.4f} stars, total variation {np.mean(apart):.4f} on average of the parts"
 
@@ -195,24 +196,24 @@ def main() -> None:
     parser.add_argument("path", type=Path, help="folder with movies.csv and ratings.csv of MovieLens")
     parser.add_argument("--compare", action="store_true", help="compare other constants")
     arguments = parser.parse_args()
-    domain, all_parts = parts(arguments.path)
-    rows = choices(all_parts)
+    domain, all_months = parts(arguments.path)
+    rows = choices(all_months)
     print("INTEREST", {name: round(float(one), 2) for name, one in zip(TERMS, weights(rows), strict=True)})
     print("choices of each part, by the others:", held_out_choices(rows))
     for name, at_random in (("by time", False), ("at random", True)):
-        print(f"film's mean + user's bias, split {name}: RMSE {plain_errors(all_parts, at_random):.4f} stars")
+        print(f"film's mean + user's bias, split {name}: RMSE {plain_errors(all_months, at_random):.4f} stars")
     world = assemble(EnvironmentConfig(plugin="movies", items_retrieval="none"))
-    print("in use:", errors(domain, world, all_parts))
+    print("in use:", errors(domain, world, all_months))
     if not arguments.compare:
         return
     for name, values in OTHERS.items():
         for value in values:
             with changed(name, value):
-                print(f"{name} {value:g}:", errors(domain, world, all_parts))
+                print(f"{name} {value:g}:", errors(domain, world, all_months))
     for part, size in fitted.LEARNT.items():
         for factor in (0.7, 1.4):
             with changed("LEARNT", {**fitted.LEARNT, part: size * factor}):
-                print(f"{part} {size * factor:.2f}:", errors(domain, world, all_parts))
+                print(f"{part} {size * factor:.2f}:", errors(domain, world, all_months))
 
 
 if __name__ == "__main__":

@@ -123,7 +123,8 @@ def test_wilsons_interval_holds_its_share(total: int, part: float) -> None:
 @settings(max_examples=40)
 @given(st.lists(st.lists(st.integers(0, 9), min_size=4, max_size=4), min_size=1, max_size=8))
 def test_the_interval_of_a_share_is_one_of_shares(rows: list[list[int]]) -> None:
-    for interval in measures.agreement(np.array(rows, dtype=np.float64)).values():
+    for value in measures.AGREEMENT:
+        interval = measures.estimate(np.array(rows, dtype=np.float64), value)
         if interval["low"] is not None:
             assert 0.0 <= interval["low"] <= interval["high"] <= 1.0
 

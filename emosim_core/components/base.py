@@ -376,6 +376,13 @@ class Rater:
         """
         raise NotImplementedError(f"{type(self).__name__} does not tell what users would choose")
 
+    def interest_terms(self, request: RatingRequest) -> Mapping[str, NDArray[np.float64]]:
+        """What each kind of knowledge adds to :meth:`interest_batch`, shape ``(R, S)`` each; none by default.
+
+        ``emosim validate`` measures what each alone tells of choices, and what is lost without it.
+        """
+        return {}
+
 
 @dataclass(slots=True, kw_only=True)
 class SelectionRequest(RatedRequest):

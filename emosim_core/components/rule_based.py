@@ -353,12 +353,23 @@ class RuleBased(Rater):
 
     def interest_batch(self, request: RatingRequest) -> Floats:
         """How likely each user is to choose each item, by :class:`~.rule_based_interest.Interest`."""
+        return self._interest_in(request).scores(request.items, request.history, self._tastes(request))
+
+    def interest_terms(self, request: RatingRequest) -> Mapping[str, Floats]:
+        """What popularity, year and categories add to it."""
+        return self._interest_in(request).added(request.items, request.history, self._tastes(request))
+
+    def _interest_in(self, request: RatingRequest) -> Interest:
         self._prepared_for(request)
         if self._interest is None:
             self._interest = Interest(request.catalog)
+        return self._interest
+
+    @staticmethod
+    def _tastes(request: RatingRequest) -> Floats:
         names = request.catalog.category_names
         tastes = request.population.liked(names).astype(np.float64) - request.population.disliked(names)
-        return self._interest.scores(request.items, request.history, tastes[request.users])
+        return tastes[request.users]
 
     def latent(self, request: RatingRequest, draws: Draws) -> Floats:
         """The sums of terms before they are cut into levels, on the domain's scale, shape ``(R, S)``."""

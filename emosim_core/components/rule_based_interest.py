@@ -26,6 +26,13 @@ TERMS = (
 )
 """What a score is the weighted sum of."""
 
+GROUPS = {
+    "popularity": ("exposure", "saturation", "popularity"),
+    "year": ("year", "recent_year", "newer"),
+    "categories": ("category", "recent_category"),
+}
+"""Terms by what they know. Eagerness, the same for all items, tells none from another."""
+
 
 class Interest:
     """A score of how likely a user is to choose an item, higher for likelier; only differences mean something.
@@ -83,13 +90,23 @@ class Interest:
             tastes: 1 for a category that a user says they like, -1 for one that they say they dislike, else 0;
                 shape ``(R, C)``.
         """
+        return self._tables(items, history, tastes) @ self._weights
+
+    def added(self, items: Ints, history: History, tastes: Floats) -> dict[str, Floats]:
+        """What the terms of each of :data:`GROUPS` add to the scores, shape ``(R, S)`` each; arguments as there."""
+        weighted = self._tables(items, history, tastes) * self._weights
+        return {
+            name: weighted[..., [TERMS.index(term) for term in terms]].sum(axis=-1) for name, terms in GROUPS.items()
+        }
+
+    def _tables(self, items: Ints, history: History, tastes: Floats) -> Floats:
+        """The unweighted terms, shape ``(R, S, 9)``."""
         past = history.items if history.width else np.zeros((len(history), 0), dtype=np.intp)
-        return np.array(
-            [
-                self.terms(items[row], past[row, :length], tastes[row]) @ self._weights
-                for row, length in enumerate(history.lengths.tolist())
-            ]
-        ).reshape(items.shape)
+        tables = [
+            self.terms(items[row], past[row, :length], tastes[row])
+            for row, length in enumerate(history.lengths.tolist())
+        ]
+        return np.array(tables).reshape(*items.shape, len(TERMS))
 
     def terms(self, items: Ints, past: Ints, taste: Floats) -> Floats:
         """The unweighted terms of one user for S items, shape ``(S, 9)``; ``past``, shape ``(m,)``, is oldest first."""

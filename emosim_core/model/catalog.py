@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from copy import copy
 from functools import cached_property
 
 import numpy as np
@@ -72,6 +73,27 @@ class Catalog:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def with_public(self, public_counts: NDArray[np.int64], public_ratings: Floats | None) -> Catalog:
+        """The same items as other users made them known; what does not depend on those is shared.
+
+        Args:
+            public_counts: how many users took each item, shape ``(N,)``.
+            public_ratings: how they rated it on average, shape ``(N,)``, NaN where nobody did; None where nobody
+                rated anything.
+        """
+        rated = np.full(len(self), np.nan) if public_ratings is None else public_ratings
+        counts, ratings = public_counts.tolist(), [None if value != value else value for value in rated.tolist()]
+        other = copy(self)
+        other.items = tuple(
+            item
+            if item.public_count == count and item.public_rating == rating
+            else item.model_copy(update={"public_count": count, "public_rating": rating})
+            for item, count, rating in zip(self.items, counts, ratings, strict=True)
+        )
+        for name in ("public_ratings", "has_public_rating", "public_counts"):
+            vars(other).pop(name, None)
+        return other
 
     @cached_property
     def ids(self) -> tuple[str, ...]:

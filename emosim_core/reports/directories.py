@@ -179,9 +179,8 @@ def _of_validation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str
     what = f"{about['config']['environment']['plugin']}, {about['parts']['rater']['name']}"
     if not (directory / validation_report.RESULTS).exists():
         return False, what
-    targets = read_json(directory / validation_report.RESULTS)["targets"]
-    held = sum(bool(one["holds"]) for one in targets)
-    return True, f"{what}: {held} of {len(targets)} targets hold" if targets else what
+    results = read_json(directory / validation_report.RESULTS)
+    return True, f"{what}: {results['users']:,} users"
 
 
 def _of_sweep(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:

@@ -1,4 +1,4 @@
-"""The report of a validation: simulated users beside real ones, each measure with its baselines and intervals."""
+"""The report of a validation: simulated users beside the best simple models, each measure with its interval."""
 
 from __future__ import annotations
 
@@ -7,149 +7,146 @@ from pathlib import Path
 from typing import Any
 
 from emosim_core.reports.chart import Chart, Series, Table, identifier, with_ends, with_intervals
-from emosim_core.reports.report import Fact, Report, Section, interval, read_results, setup_tables, usage_sections
-from emosim_core.runs.words import decimal, who_answers
+from emosim_core.reports.report import Fact, Report, Section, read_results, setup_tables, usage_sections
+from emosim_core.runs.words import who_answers
 
 RESULTS = "validation.json"
 
 _SIMULATED = "simulated users"
-_REAL = "real"
-_INTERVALS = "Thin lines are 95 % intervals over users."
-_TESTS = (("accuracy", "Accuracy"), ("f1", "F1"), ("auc", "Area under the curve"))
-
-Variants = Mapping[str, Mapping[str, Any]]
-"""What is measured, by who answers."""
+_INTERVALS = "Intervals are 95 %, over users."
+_HOW = "Differences are of the same users; a positive one of areas and a negative one of errors is in favor of the "
+_HOW += "simulated users. "
 
 
 def report_of_validation(directory: Path) -> Report:
     """The report of a validation; errors as of :func:`read_results`."""
     manifest, results = read_results(directory, "validate", RESULTS)
-    targets, groups = results["targets"], results["user_splits"]
-    headline = f"{who_answers(manifest['answered_by'])} Ratings of real users: {results['config']['ratings']}."
-    if targets:
-        headline += f" {sum(one['holds'] for one in targets)} of {len(targets)} targets hold."
-    report = Report("validation", str(results["title"]), headline)
-    for one in targets:
-        if one["user_split"] == next(iter(groups)):
-            aside = f"{one['side']} {one['bound']:g}: {holds(one)}; {interval(one, 3)}"
-            report.facts.append(Fact(one["target"], decimal(one["estimate"], 3), aside))
-    failed, rated = (sum(one[of] for one in groups.values()) for of in ("failed_ratings", "heldout_ratings"))
-    report.facts.append(Fact("failed ratings", f"{failed:,}", f"of {rated:,} held-out ratings"))
-    if targets:
-        caption = "Nothing was tuned on the measured users; the test users are measured in the end only."
-        report.sections.append(Section("targets", "Targets", caption, tables=[targets_table(results)]))
-    report.sections += [_section(user_split, measured, manifest) for user_split, measured in groups.items()]
+    report = Report("validation", str(results["title"]), str(results["sentence"]))
+    report.notes += notes_of(results)
+    report.facts.append(Fact("users", f"{results['users']:,}", f"{results['left_out']:,} more could not be measured"))
+    report.facts.append(Fact("who answers", who_answers(manifest["answered_by"])))
+    if "ratings" in results:
+        failed, rated = results["failed_ratings"], results["heldout_ratings"]
+        report.facts.append(Fact("failed ratings", f"{failed:,}", f"of {rated:,} held-out ratings"))
+    caption = _HOW + _INTERVALS
+    report.sections.append(Section("comparison", "Beside the baselines", caption, tables=[comparison(results)]))
+    if "choices" in results:
+        report.sections.append(_choices(results))
+    if "ratings" in results:
+        report.sections.append(_ratings(results, manifest))
     caption = f"Made {manifest.get('created')}. Every answer is on record."
     setup = Section("setup", "What was run", caption, tables=setup_tables(manifest))
     report.sections += [*usage_sections(manifest.get("usage")), setup]
     return report
 
 
-def holds(one: Mapping[str, Any]) -> str:
-    """Whether what should hold does, in words."""
-    return "holds" if one["holds"] else "does not hold"
+def notes_of(results: Mapping[str, Any]) -> list[str]:
+    """What limits the results, in sentences."""
+    notes, data = [], results["data"]
+    if not data["times"]:
+        notes.append("The log has no times: each user's log is split at random, and nothing here is about time.")
+    if not data["explicit"]:
+        notes.append("The log has no ratings: only choices are measured.")
+    return notes
 
 
-def _section(user_split: str, measured: Mapping[str, Any], manifest: Mapping[str, Any]) -> Section:
-    choices, distribution = measured["choices"], measured["distribution"]
-    distances: Variants = distribution["variants"]
-
-    def rows(
-        id_: str, title: str, about: str, x: str, by_name: Variants, keys: Mapping[str, str], **more: Any
-    ) -> Chart:
-        """Estimates by variant; ``keys`` has that of each series by its name in the legend."""
-        series = [with_intervals(name, [one[key] for one in by_name.values()]) for name, key in keys.items()]
-        caption = f"{about} {_INTERVALS}"
-        return Chart(identifier(user_split, id_), "rows", title, caption, x, "variant", series, list(by_name), **more)
-
-    charts = []
-    about = "By how many were not chosen for each that was; 'matched' are as popular as what was."
-    chosen = [
-        name for name in next(iter(choices.values())) if all("auc" in of.get(name, {}) for of in choices.values())
+def comparison(results: Mapping[str, Any]) -> Table:
+    """Simulated users and each baseline, on the screen and on the page."""
+    tests, ratings = results.get("choices", {}), results.get("ratings", {})
+    columns, rows = ["variant"], []
+    first = {test: next(iter(one["ratios"].values())) for test, one in tests.items()}
+    for test in tests:
+        columns += [f"AUC, {test}"]
+    hardest = next(reversed(tests), None)
+    if hardest is not None:
+        columns.append("simulated users less this")
+    names = [
+        name for name in next(iter(first.values()), {}) if all("auc" in one.get(name, {}) for one in first.values())
     ]
-    for key, title in _TESTS:
-        by_name = {name: {test: of[name][key] for test, of in choices.items()} for name in chosen}
-        x, title = title.lower() if key != "f1" else title, f"{title}: telling what was chosen"
-        charts.append(
-            rows(f"choices-{key}", title, about, x, by_name, {test: test for test in choices}, y_range=(0.0, 1.0))
-        )
-    about = "How far answers are from what users really gave; less is better."
-    errors = {"RMSE": "rmse", "MAE": "mae"}
-    charts.append(rows("errors", "Errors of held-out ratings", about, "stars of 5", measured["ratings"], errors))
+    for name in names:
+        row = [name, *(_cell(first[test][name]["auc"]) for test in tests)]
+        row.append(_signed(results["choice_differences"][hardest][name]) if name != _SIMULATED else "")
+        rows.append([*row, "", ""] if ratings else row)
+    if ratings:
+        columns += [f"RMSE, points of {results['scale']}", "simulated users less this, RMSE"]
+        blank = [""] * (len(tests) + bool(tests))
+        for name, errors in ratings.items():
+            apart = results["rating_differences"].get(name)
+            ends = [_cell(errors["rmse"]), _signed(apart["rmse"]) if apart else ""]
+            same = next((row for row in rows if row[0] == name), None)
+            if same is None:
+                rows.append([name, *blank, *ends])
+            else:
+                same[-2:] = ends
+    return Table(_split(results), columns, rows)
+
+
+def _split(results: Mapping[str, Any]) -> str:
+    """Of whom a table is, and how they are split."""
+    how = "split in time" if results["data"]["times"] else "split at random"
+    return f"{results['users']:,} users, {how}"
+
+
+def _choices(results: Mapping[str, Any]) -> Section:
+    tests, tables, charts = results["choices"], [], []
+    for test, measured in tests.items():
+        for number, variants in measured["ratios"].items():
+            rows = []
+            for name, values in variants.items():
+                if "auc" in values:
+                    cells = [_cell(values[one]) for one in ("accuracy", "precision", "recall", "f1", "auc")]
+                    rows.append((name, *cells))
+                else:
+                    rows.append((name, _cell(values["accuracy"]), *[""] * 4))
+            columns = ("variant", "accuracy", "precision", "recall", "F1", "AUC per user")
+            title = f"Candidates {_among(test)}, {number}, {measured['users']:,} users"
+            tables.append(Table(title, columns, rows, _split(results)))
+        ratio = next(iter(measured["ratios"]))
+        rows = [
+            (term, _cell(one["alone"]), _signed(one["lost_without"])) for term, one in results["terms"][test].items()
+        ]
+        if rows:
+            title = f"Terms of the simulated users' interest: candidates {_among(test)}, {ratio}"
+            tables.append(Table(title, ("term", "AUC alone", "lost without it"), rows, _split(results)))
+        rows = [(name, _signed(one)) for name, one in results["choice_differences"][test].items()]
+        title = f"Simulated users less each baseline, AUC: candidates {_among(test)}, {ratio}"
+        tables.append(Table(title, ("baseline", "difference"), rows, _split(results)))
+    first = {test: next(iter(one["ratios"].values())) for test, one in tests.items()}
+    names = [name for name, one in next(iter(first.values())).items() if "auc" in one]
+    series = [with_intervals(test, [one[name]["auc"] for name in names]) for test, one in first.items()]
+    about = f"Area under the curve per user, where .5 is chance. {_INTERVALS}"
     charts.append(
         Chart(
-            identifier(user_split, "distribution"),
-            "bars",
-            "Ratings, beside the real ones",
-            f"All held-out ratings. Total variation distance {_cell(distances[_SIMULATED]['total_variation'])}.",
-            "rating",
-            "share of ratings",
-            [
-                Series(name, distribution["shares"][name])
-                for name in (_SIMULATED, _REAL)
-                if name in distribution["shares"]
-            ],
-            [f"{level:g}" for level in manifest["levels"]],
-            form="share",
+            "choices-auc", "rows", "Telling what was chosen", about, "AUC", "variant", series, names, y_range=(0.0, 1.0)
         )
     )
-    about = "Total variation distance from the real distribution; less is better."
-    title, x = "Distance of the distributions", "total variation distance"
-    keys = {"all ratings": "total_variation", "user by user": "total_variation_per_user"}
-    charts.append(rows("total-variation", title, about, x, distances, keys))
-    about = "The first items of each recommender."
-    for key, title, x in (
-        ("mean_rating", "What recommenders earn", "mean rating"),
-        ("episode_length", "How long users stay", "steps"),
-    ):
-        by_name = {name: {x: one} for name, one in measured["recommenders"][key].items()}
-        charts.append(rows(key, title, about, x, by_name, {x: x}))
-    caption = f"{measured['users']:,} users, {measured['heldout_ratings']:,} held-out ratings, "
-    caption += f"{measured['failed_ratings']:,} of them failed. Intervals are 95 %, over users."
-    return Section(
-        identifier("users", user_split), f"{user_split.capitalize()} users", caption, charts, tables_of(measured)
+    caption = (
+        "The row 'popularity' shows how well candidates are matched: .5 where nothing is left of it. " + _INTERVALS
     )
+    return Section("choices", "Choices", caption, charts, tables)
 
 
-def targets_table(results: Mapping[str, Any]) -> Table:
-    """What should be reached, and what was, on the screen and on the page."""
-    rows = [
-        (one["target"], one["user_split"], _cell(one), f"{one['side']} {one['bound']:.2f}", holds(one))
-        for one in results["targets"]
-    ]
-    return Table("Targets", ("measure", "users", "reached", "target", "result"), rows)
+def _among(test: str) -> str:
+    return "drawn at random" if test == "random" else test
 
 
-def tables_of(measured: Mapping[str, Any]) -> list[Table]:
-    """What is measured with one user split, on the screen and on the page."""
-    rows: list[Sequence[str]]
-    rows = [(name, _cell(errors["rmse"]), _cell(errors["mae"])) for name, errors in measured["ratings"].items()]
-    columns: tuple[str, ...] = ("variant", "root mean squared error", "mean absolute error")
-    tables = [Table("Held-out ratings, in stars of 5", columns, rows)]
-    for test, variants in measured["choices"].items():
-        rows = []
-        for name, values in variants.items():
-            if "auc" in values:
-                short = (f"{values[one]['estimate'] or 0:.3f}" for one in ("precision", "recall"))
-                rows.append((name, _cell(values["accuracy"]), *short, _cell(values["f1"]), _cell(values["auc"])))
-            else:
-                rows.append((name, _bare(values["accuracy"]), *[""] * 4))
-        title = f"Telling what was chosen from other items, {test}"
-        if test == "matched":
-            title = "Telling what was chosen from as many items matched in popularity"
-        tables.append(Table(title, ("variant", "accuracy", "precision", "recall", "F1", "area under the curve"), rows))
-    distances = ("total_variation", "wasserstein")
+def _ratings(results: Mapping[str, Any], manifest: Mapping[str, Any]) -> Section:
+    errors, distribution, split = results["ratings"], results["distribution"], _split(results)
+    points = f"points on the scale {results['scale']}"
+    rows: list[Sequence[str]] = [(name, _cell(one["rmse"]), _cell(one["mae"])) for name, one in errors.items()]
+    tables = [Table(f"Errors, {points}", ("variant", "RMSE", "MAE"), rows, split)]
+    rows = [(name, _signed(one["rmse"]), _signed(one["mae"])) for name, one in results["rating_differences"].items()]
+    tables.append(Table("Simulated users less each baseline", ("baseline", "RMSE", "MAE"), rows, split))
     rows = [
         (
-            *(name, *(_cell(values[one]) for one in distances)),
-            *(f"{values[f'{one}_per_user']['estimate']:.3f}" for one in distances),
+            *(name, *(_cell(values[one]) for one in ("total_variation", "wasserstein"))),
+            *(_cell(values[f"{one}_per_user"]) for one in ("total_variation", "wasserstein")),
         )
-        for name, values in measured["distribution"]["variants"].items()
+        for name, values in distribution["variants"].items()
     ]
-    columns = ("variant", "total variation", "Wasserstein", "per user", "Wasserstein per user")
-    title = "Distance of the distribution of ratings from the real one (total variation; Wasserstein in stars)"
-    tables.append(Table(title, columns, rows))
-    between = measured["between_users"]
+    columns = ("variant", "total variation", "Wasserstein", "total variation per user", "Wasserstein per user")
+    tables.append(Table(f"Distance of the ratings' distribution from the real one, {points}", columns, rows, split))
+    between = results["between_users"]
     rows = [
         (
             *(name, _cell(values["mean_of_means"]), _bare(values["spread_of_means"])),
@@ -164,23 +161,35 @@ def tables_of(measured: Mapping[str, Any]) -> list[Table]:
         for what in ("means", "spreads")
     ]
     columns = ("users", "mean of means", "spread of means", "mean of spreads", "spread of spreads")
-    tables.append(Table("How users differ, in stars of 5", columns, rows, f"{'; '.join(apart)}."))
-    earned, activity = measured["recommenders"], measured["activity"]
-    lengths = earned["episode_length"]
-    rows = [(name, _cell(mean, 2), _cell(lengths[name], 1)) for name, mean in earned["mean_rating"].items()]
-    rows += [(f"{one['better']} - {one['than']}", _cell(one["difference"], 2), "") for one in earned["differences"]]
-    rows += [
-        ("random < popular < matrix factorization", holds(earned), ""),
-        ("raised activity moves the mean by, of 10", _cell(activity["shift"]), ""),
-        ("  at most 0.5", holds(activity), ""),
-    ]
-    columns = ("recommender", "mean rating", "episode length")
-    return [*tables, Table("Recommenders: the first items of each", columns, rows)]
+    tables.append(Table(f"How users differ, {points}", columns, rows, f"{'; '.join(apart)}."))
+    series = [with_intervals(name.upper(), [one[name] for one in errors.values()]) for name in ("rmse", "mae")]
+    about = f"How far answers are from what users really gave; less is better. {_INTERVALS}"
+    title = "Errors of held-out ratings"
+    charts = [Chart("errors", "rows", title, about, "points", "variant", series, [*errors])]
+    charts.append(
+        Chart(
+            identifier("distribution"),
+            "bars",
+            "Ratings, beside the real ones",
+            f"Total variation distance {_cell(distribution['variants'][_SIMULATED]['total_variation'])}.",
+            "rating",
+            "share of ratings",
+            [Series(name, distribution["shares"][name]) for name in (_SIMULATED, "real")],
+            [f"{level:g}" for level in manifest["levels"]],
+            form="share",
+        )
+    )
+    caption = f"{results['heldout_ratings']:,} held-out ratings, {results['failed_ratings']:,} of them failed."
+    return Section("ratings", "Ratings", caption, charts, tables)
 
 
 def _cell(estimated: Mapping[str, Any], digits: int = 3) -> str:
     """An estimate with its interval."""
     return with_ends(estimated, f"{{:.{digits}f}}".format)
+
+
+def _signed(difference: Mapping[str, Any]) -> str:
+    return with_ends(difference, "{:+.3f}".format)
 
 
 def _bare(value: float | None) -> str:

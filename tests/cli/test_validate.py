@@ -12,7 +12,8 @@ import pytest
 
 from emosim_core.testing import Answer, ChatServer, Emosim
 
-pytest.importorskip("surprise")
+for library in ("surprise", "implicit", "scipy"):
+    pytest.importorskip(library)
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
 
@@ -26,31 +27,45 @@ def movielens(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_movielens(tmp_path_factory.mktemp("ratings") / "[made-up]")
 
 
-def test_tables_say_what_was_reached_and_whether_targets_hold(quick: Emosim, movielens: Path, tmp_path: Path) -> None:
-    done = quick("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", "--out", "[out]")
-    for words in (
-        "90 films, 60 real users", "(no language model)", "root mean squared error", "matrix factorization",
-        "popularity alone", "1:9", "matched in popularity", "always the commoner answer", "Wasserstein",
-        "their own earlier ratings", "episode length", "raised activity moves the mean", "Targets", "at most 0.87",
-        "All files are in [out]",
-    ):  # fmt: skip
-        assert words in done.out
+def test_one_sentence_says_who_is_ahead_and_one_table_has_every_baseline(
+    quick: Emosim, movielens: Path, tmp_path: Path
+) -> None:
+    done = quick(
+        *("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", "--out", "[out]"),
+        *("--executor", "processes:2", "--negatives", "1,2"),
+    )
     payload = json.loads((tmp_path / "[out]" / "validation.json").read_text())
-    for one in payload["targets"]:
-        assert f"{one['estimate']:.3f} [{one['low']:.3f}, {one['high']:.3f}]" in done.out
-    assert set(payload["user_splits"]) == {"validation", "test"}
+    words = " ".join(done.out.split())
+    assert payload["sentence"] in words
+    for name in (
+        "90 films by 60 users", "(no language model)", "EASE", "implicit ALS", "item kNN", "matched in popularity",
+        "split in time", "All files are in [out]",
+    ):  # fmt: skip
+        assert name in words
+    assert "Wasserstein" not in words
 
 
 def test_json_is_what_the_file_holds(quick: Emosim, movielens: Path, tmp_path: Path) -> None:
     done = quick(
         *("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", "--out", "out", "--json"),
-        *("--negatives", "2,1", "--max-users", "4", "--seed", "3"),
+        *("--negatives", "2,1", "--max-users", "8", "--seed", "3", "--folds", "2"),
     )
     payload = done.json
     assert payload.pop("directory") == "out"
     assert payload == json.loads((tmp_path / "out" / "validation.json").read_text())
     assert payload["config"]["negatives"] == [1, 2]
-    assert payload["user_splits"]["validation"]["users"] == 4
+    assert payload["users"] + payload["left_out"] == 8
+
+
+def test_a_file_says_who_is_measured(quick: Emosim, movielens: Path, tmp_path: Path) -> None:
+    ask = ("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", "--only", "ratings")
+    (tmp_path / "who").write_text("7\n9\n")
+    done = quick(*ask, "--test-users", "who", "--out", "out", "--json")
+    assert done.json["data"]["measured"] == {"test users": 2}
+    (tmp_path / "who").write_text("7\nnobody\n")
+    refused = quick(*ask, "--test-users", "who", "--out", "other", status=2)
+    assert "who, row 2: the log has no user 'nobody'" in " ".join(refused.err.split())
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(
@@ -68,6 +83,9 @@ def test_json_is_what_the_file_holds(quick: Emosim, movielens: Path, tmp_path: P
         ((), "the option 'ratings' is needed"),
         (("--ratings", "movielens:x", "--negatives", "1,zero"), "option 'negatives'"),
         (("--ratings", "movielens:x", "--max-users", "1"), "option 'max_users'"),
+        (("--ratings", "movielens:x", "--folds", "1"), "option 'folds'"),
+        (("--ratings", "movielens:x", "--only", "tea"), "option 'only"),
+        (("--ratings", "movielens:x", "--split", "test", "--test-users", "x"), "give test_users or split, not both"),
     ],
 )
 def test_mistakes_are_errors_and_leave_nothing(
@@ -89,7 +107,7 @@ def test_a_directory_that_holds_something_is_left_alone(quick: Emosim, movielens
 def test_a_language_model_is_asked_only_after_its_cost_was_printed(
     quick: Emosim, movielens: Path, tmp_path: Path
 ) -> None:
-    few = ("--max-users", "2", "--max-positives", "2", "--max-heldout", "3", "--negatives", "1", "--out", "out")
+    few = ("--max-users", "10", "--max-positives", "1", "--max-heldout", "3", "--negatives", "1", "--out", "out")
     ask = ("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", "--llm-model", "deepseek-chat")
     with ChatServer(lambda body: Answer("7")) as server:
         command = replace(quick, variables={"DEEPSEEK_API_KEY": KEY, "DEEPSEEK_BASE_URL": server.url})
@@ -105,14 +123,14 @@ def test_a_language_model_is_asked_only_after_its_cost_was_printed(
     assert "requests, about" in done.err
     payload = json.loads((tmp_path / "out" / "validation.json").read_text())
     assert payload["uses_llm"] is True
-    assert payload["user_splits"]["validation"]["heldout_ratings"] == 6
+    assert payload["heldout_ratings"] == 3 * payload["users"]
     assert KEY not in "".join(path.read_text() for path in (tmp_path / "out").iterdir())
 
 
 def test_a_validation_is_resumed_in_its_directory_or_as_the_newest(
     quick: Emosim, movielens: Path, tmp_path: Path
 ) -> None:
-    few = ("--max-users", "2", "--max-positives", "2", "--max-heldout", "3", "--negatives", "1")
+    few = ("--max-users", "10", "--max-positives", "2", "--max-heldout", "3", "--negatives", "1")
     begun = quick("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", *few, "--json")
     directory = tmp_path / json.loads(begun.out)["directory"]
     before = {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "manifest.json"}

@@ -15,7 +15,7 @@ from emosim_core.reports.directories import kind_of
 from emosim_core.reports.make import written_report
 from emosim_core.reports.report import flat, interval, short
 from emosim_core.reports.training_report import report_of_training
-from emosim_core.reports.validation_report import tables_of, targets_table
+from emosim_core.reports.validation_report import comparison, notes_of
 from emosim_core.terminal import counted
 
 
@@ -103,46 +103,22 @@ def test_a_training_is_reported_from_its_lines(tmp_path: Path) -> None:
         report_of_training(tmp_path)
 
 
-def estimate(value: float | None, *ends: float) -> dict[str, float | None]:
-    low, high = ends or (None, None)
-    return {"estimate": value, "low": low, "high": high}
-
-
-def test_the_tables_of_a_validation_have_a_row_for_each_variant() -> None:
-    whole = estimate(0.5, 0.4, 0.6)
-    test = dict.fromkeys(("accuracy", "precision", "recall", "f1", "auc"), whole)
-    spread = {"mean_of_means": whole, "spread_of_means": 0.1, "mean_of_spreads": whole, "spread_of_spreads": None}
-    between: dict[str, Any] = {"real": spread}
-    between |= {f"{key}_of_{what}": 0.25 for key in ("wasserstein", "correlation") for what in ("means", "spreads")}
-    distances = dict.fromkeys(("total_variation", "wasserstein"), whole)
-    distances |= {f"{name}_per_user": whole for name in ("total_variation", "wasserstein")}
-    tables = tables_of(
-        {
-            "ratings": {"simulated users": {"rmse": whole, "mae": estimate(None)}},
-            "choices": {"matched": {"simulated users": test, "always the commoner answer": {"accuracy": 0.5}}},
-            "distribution": {"variants": {"simulated users": distances}},
-            "between_users": between,
-            "recommenders": {
-                "mean_rating": {"random": whole}, "episode_length": {"random": estimate(12.0)},
-                "differences": [{"better": "popular", "than": "random", "difference": whole}], "holds": True,
-            },
-            "activity": {"shift": whole, "holds": False},
-        }
-    )  # fmt: skip
-    for table in tables:
-        assert {len(row) for row in table.rows} == {len(table.columns)}
-    rows = [list(table.rows) for table in tables]
-    assert rows[0] == [("simulated users", "0.500 [0.400, 0.600]", "-")]
-    assert rows[1][1] == ("always the commoner answer", "0.500", "", "", "", "")
-    assert tables[3].caption == (
-        "means: Wasserstein 0.250, correlation 0.250; spreads: Wasserstein 0.250, correlation 0.250."
-    )
-    assert rows[4][0] == ("random", "0.50 [0.40, 0.60]", "12.0")
-    assert [row[1] for row in rows[4][1:]] == ["0.50 [0.40, 0.60]", "holds", "0.500 [0.400, 0.600]", "does not hold"]
-    target = {"target": "F1", "user_split": "test", "side": "at least", "bound": 0.55, "holds": False, **whole}
-    assert targets_table({"targets": [target]}).rows == [
-        ("F1", "test", "0.500 [0.400, 0.600]", "at least 0.55", "does not hold")
+def test_a_validation_of_choices_alone_has_no_columns_of_ratings_and_says_what_its_log_lacks() -> None:
+    whole = {"estimate": 0.5, "low": 0.4, "high": 0.6}
+    results: dict[str, Any] = {
+        "users": 3,
+        "data": {"times": False, "explicit": False},
+        "choices": {"random": {"ratios": {"1:1": {"simulated users": {"auc": whole}, "EASE": {"auc": whole}}}}},
+        "choice_differences": {"random": {"EASE": {"estimate": 0.0, "low": -0.1, "high": 0.1}}},
+    }
+    table = comparison(results)
+    assert list(table.columns) == ["variant", "AUC, random", "simulated users less this"]
+    assert [list(row) for row in table.rows] == [
+        ["simulated users", "0.500 [0.400, 0.600]", ""],
+        ["EASE", "0.500 [0.400, 0.600]", "+0.000 [-0.100, +0.100]"],
     ]
+    assert table.title == "3 users, split at random"
+    assert len(notes_of(results)) == 2
 
 
 def test_a_page_that_somebody_wrote_is_a_report_or_an_error_that_names_the_field(tmp_path: Path) -> None:

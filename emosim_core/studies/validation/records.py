@@ -20,7 +20,7 @@ from emosim_core.studies.jobs import JOBS, read_job_file
 
 RESULTS = "validation.json"
 
-RECORDS = ("users", "ratings", "choices", "activity", "recommended")
+RECORDS = ("users", "ratings", "choices")
 """The files of records."""
 
 
@@ -30,7 +30,7 @@ class _Head(TypedDict):
 
 
 class _Line(TypedDict):
-    file: Literal["users", "ratings", "choices", "activity", "recommended"]
+    file: Literal["users", "ratings", "choices"]
     record: dict[str, Any]
 
 
@@ -47,19 +47,15 @@ _HEAD, _LINE, _MANIFEST = TypeAdapter(_Head), TypeAdapter(_Line), TypeAdapter(_M
 
 @dataclass(frozen=True)
 class ValidationJob:
-    """The answers of the users of one split in one task, ``"answers"``, ``"recommended"`` or ``"activity"``.
+    """The answers of the users of one part. Its file is there from when it is done until all are."""
 
-    Its file is there from when it is done until all are.
-    """
-
-    user_split: str
-    what: str
+    part: str
     directory: Path
 
     @property
     def path(self) -> Path:
         """The file of its records."""
-        return self.directory / JOBS / f"{self.user_split}-{self.what}.jsonl"
+        return self.directory / JOBS / f"{self.part.replace(' ', '-')}.jsonl"
 
     @property
     def complete(self) -> bool:
@@ -70,7 +66,7 @@ class ValidationJob:
         """Write its records, by the file that they go to, and what its model calls took."""
         lines: list[Mapping[str, Any]] = [{"format": FORMAT, "usage": usage}]
         lines += [{"file": name, "record": record} for name, of_file in records.items() for record in of_file]
-        self.path.parent.mkdir(exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         write_lines(self.path, lines)
 
     def read(self) -> tuple[dict[str, list[dict[str, Any]]], dict[str, Any]]:

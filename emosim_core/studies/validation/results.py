@@ -3,125 +3,136 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emosim_core.model.arrays import Flags, Floats
-from emosim_core.stats import ratio, rounded
+from emosim_core.runs.reading import read_lines as read_file
+from emosim_core.stats import percentiles, ratio, resampled, rounded
 from emosim_core.studies.validation import metrics as metric
-from emosim_core.studies.validation.records import RECORDS, read_lines, read_manifest
-from emosim_core.studies.validation.users import CALIBRATION, TEST, VALIDATION
+from emosim_core.studies.validation.candidates import MATCHED, MATCHED_YEAR, RANDOM
+from emosim_core.studies.validation.records import read_lines, read_manifest
+from emosim_core.studies.validation.users import place
 
 Lines = Sequence[Mapping[str, Any]]
 
-SIMULATED = "simulated users"
+SIMULATED, SINGLE = "simulated users", "simulated users, a single answer"
 """What is measured, beside the baselines."""
 
-TARGETS = (
-    ("accuracy, 1:1", "at least", 0.84, ("choices", "1:1", SIMULATED, "accuracy")),
-    ("F1, 1:9", "at least", 0.55, ("choices", "1:9", SIMULATED, "f1")),
-    ("area under the curve, matched in popularity", "at least", 0.68, ("choices", "matched", SIMULATED, "auc")),
-    ("total variation of all ratings", "at most", 0.05, ("distribution", "variants", SIMULATED, "total_variation")),
-    ("root mean squared error, stars of 5", "at most", 0.87, ("ratings", SIMULATED, "rmse")),
-)
-"""What the rule-based rater should reach on users that it was not fitted on, and where that stands in the metrics."""
+TESTS = (RANDOM, MATCHED, MATCHED_YEAR)
+"""The tests of choices, easiest first."""
 
-MOST_BY_ACTIVITY = 0.5
-"""Points of 10 by which raising everybody's activity may move the mean rating (EmoSim-RL)."""
+_GROUPS = 5
+"""Groups of users; the threshold of each is set by the others."""
 
 
 def compute_results(directory: Path) -> dict[str, Any]:
     """Everything that the records of a validation come to; a RunError where one is missing or damaged."""
     about = read_manifest(directory)
-    records = {name: read_lines(directory, name) for name in RECORDS}
+    records = {name: read_lines(directory, name) for name in ("users", "ratings")}
+    negatives = [int(number) for number in about["config"]["negatives"]]
     levels = np.array(about["levels"], dtype=np.float64)
-    negatives = [int(ratio) for ratio in about["config"]["negatives"]]
-    chosen = _by_user(records["choices"])
-    cuts = _thresholds(chosen, negatives)
-    user_splits = {}
-    for user_split in (VALIDATION, TEST):
-        mine = {name: [line for line in lines if line["user_split"] == user_split] for name, lines in records.items()}
-        ratings = _by_user(mine["ratings"])
-        user_splits[user_split] = {
-            "users": len(mine["users"]),
-            "heldout_ratings": len(mine["ratings"]),
-            "failed_ratings": sum(line["answer"] is None for line in mine["ratings"]),
-            "ratings": _errors(ratings, levels),
-            "choices": _choices(_by_user(mine["choices"]), negatives, cuts),
-            "distribution": _distribution(ratings, mine["users"], levels),
-            "between_users": _apart(ratings, levels),
-            "activity": _activity(mine["activity"], levels),
-            "recommenders": _recommenders(mine["recommended"]),
-        }
-    return {
-        **{name: about[name] for name in ("kind", "title", "scale", "parts", "uses_llm", "interest", "config")},
-        "stars": float(levels[-1]) / 5.0,
-        "user_splits": user_splits,
-        "targets": [one for user_split, metrics in user_splits.items() for one in _targets(user_split, metrics)],
+    users = [one for one in records["users"] if one["left_out"] is None]
+    results: dict[str, Any] = {
+        **{name: about[name] for name in ("kind", "protocol", "title", "scale", "parts", "uses_llm", "interest")},
+        **{name: about[name] for name in ("config", "data")},
+        "users": len(users),
+        "left_out": len(records["users"]) - len(users),
     }
-
-
-def _by_user(lines: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
-    """Lines by group and user, in the order of the file."""
-    by_user: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for line in lines:
-        by_user.setdefault((line["user_split"], line["user"]), []).append(line)
-    return by_user
+    if scored := _scored(directory, max(negatives)):
+        results |= _choices(scored, negatives)
+    if records["ratings"]:
+        ratings = {line["user"]: line for line in records["ratings"]}
+        results["heldout_ratings"] = sum(len(line["items"]) for line in records["ratings"])
+        results["failed_ratings"] = sum(line["answer"].count(None) for line in records["ratings"])
+        results |= _errors(ratings)
+        results["distribution"] = _distribution(ratings, users, levels)
+        results["between_users"] = _apart(ratings)
+    results["sentence"] = _sentence(results)
+    return results
 
 
 def _numbers(values: Iterable[Any]) -> Floats:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
-def _mean(values: Floats) -> float:
-    """The mean of what is no NaN; NaN where nothing is."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
+class _Sums:
+    """What each user adds to many metrics, drawn again once for all, so that differences are of the same users."""
+
+    def __init__(self) -> None:
+        self._tables: dict[Any, tuple[Floats, metric.Value]] = {}
+        self._values: dict[Any, tuple[float, Floats]] = {}
+
+    def add(self, key: Any, table: Floats, value: metric.Value) -> None:
+        """A metric: ``value`` of the sums over users of ``table``, shape ``(users, d)``."""
+        self._tables[key] = table, value
+
+    def draw(self) -> None:
+        """Compute all metrics, and 2,000 times over users drawn with replacement."""
+        widths = np.cumsum([table.shape[1] for table, _ in self._tables.values()])[:-1]
+        together = np.concatenate([table for table, _ in self._tables.values()], axis=1)
+        sums, draws = (np.split(one, widths, axis=-1) for one in (together.sum(axis=0), resampled(together)))
+        for key, whole, some in zip(self._tables, sums, draws, strict=True):
+            value = self._tables[key][1]
+            self._values[key] = float(value(whole)), value(some)
+
+    def estimate(self, key: Any) -> dict[str, float | None]:
+        """A metric and its interval."""
+        return _with_interval(*self._values[key])
+
+    def difference(self, key: Any, other: Any) -> dict[str, float | None]:
+        """A metric less another, and the interval of that."""
+        (first, draws), (second, others) = self._values[key], self._values[other]
+        return _with_interval(first - second, draws - others)
 
 
-def _errors(ratings: Mapping[Any, Lines], levels: Floats) -> dict[str, Any]:
-    """Root mean squared and mean absolute error of held-out ratings, in stars of 5."""
-    star = float(levels[-1]) / 5.0
-    first = next(iter(ratings.values()))[0]
-    variants = {SIMULATED: "expected", "simulated users, a single answer": "answer"}
-    errors = {}
-    for name in (*variants, *first["baselines"]):
-        sums = []
-        for lines in ratings.values():
-            real = _numbers(line["real"] for line in lines)
-            predicted = _numbers(
-                line[variants[name]] if name in variants else line["baselines"][name] for line in lines
-            )
-            off = (predicted - real)[~np.isnan(predicted)] / star
-            sums.append((float((off**2).sum()), float(np.abs(off).sum()), len(off)))
-        table = np.array(sums, dtype=np.float64)
-        errors[name] = {
-            "rmse": metric.estimate(table[:, [0, 2]], metric.root),
-            "mae": metric.estimate(table[:, [1, 2]], ratio),
-        }
-    return errors
+def _with_interval(value: float, draws: Floats) -> dict[str, float | None]:
+    low, high = percentiles(draws)
+    return {"estimate": rounded(value), "low": rounded(float(low)), "high": rounded(float(high))}
 
 
-def _by_variant(lines: Lines, simulated: str) -> dict[str, Floats]:
+def _errors(ratings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Root mean squared and mean absolute error of held-out ratings, in points of the domain's scale."""
+    sums, lines = _Sums(), [*ratings.values()]
+    baselines = list(lines[0]["baselines"])
+    variants = [SIMULATED, SINGLE, *baselines]
+    for name in variants:
+        key = {SIMULATED: "expected", SINGLE: "answer"}.get(name)
+        rows = []
+        for line in lines:
+            off = _numbers(line[key] if key else line["baselines"][name]) - _numbers(line["real"])
+            off = off[~np.isnan(off)]
+            rows.append((float((off**2).sum()), float(np.abs(off).sum()), len(off)))
+        table = np.array(rows, dtype=np.float64)
+        sums.add(("rmse", name), table[:, [0, 2]], metric.root)
+        sums.add(("mae", name), table[:, [1, 2]], ratio)
+    sums.draw()
+    return {
+        "ratings": {name: {one: sums.estimate((one, name)) for one in ("rmse", "mae")} for name in variants},
+        "rating_differences": {
+            name: {one: sums.difference((one, SIMULATED), (one, name)) for one in ("rmse", "mae")} for name in baselines
+        },
+    }
+
+
+def _by_variant(line: Mapping[str, Any], simulated: str) -> dict[str, Floats]:
     """One user's values of the simulated users, under their key, and of each baseline."""
-    values = {SIMULATED: _numbers(line[simulated] for line in lines)}
-    return values | {name: _numbers(line["baselines"][name] for line in lines) for name in lines[0]["baselines"]}
+    baselines = {name: _numbers(values) for name, values in line["baselines"].items()}
+    return {SIMULATED: _numbers(line[simulated]), **baselines}
 
 
-def _distribution(ratings: Mapping[Any, Lines], real_users: Lines, levels: Floats) -> dict[str, Any]:
+def _distribution(ratings: Mapping[str, Mapping[str, Any]], users: Lines, levels: Floats) -> dict[str, Any]:
     """Distances of the distributions of ratings from the real one, of all ratings and per user."""
-    star, step = float(levels[-1]) / 5.0, float(levels[1] - levels[0])
     counts = []  # how often each user uses each level: really, and by each variant
-    for lines in ratings.values():
-        given = {"real": _numbers(line["real"] for line in lines), **_by_variant(lines, "answer")}
+    for line in ratings.values():
+        given = {"real": _numbers(line["real"]), **_by_variant(line, "answer")}
         counts.append({name: metric.levels_of(values, levels) for name, values in given.items()})
-    past = {(line["user_split"], line["id"]): np.array(line["past_levels"], dtype=np.float64) for line in real_users}
+    past = {line["id"]: np.array(line["past_levels"], dtype=np.float64) for line in users}
     for who, one in zip(ratings, counts, strict=True):
         one["their own earlier ratings"] = past[who]
-    earth = metric.wasserstein(step / star)
+    earth = metric.wasserstein(float(levels[1] - levels[0]))
     distribution: dict[str, Any] = {"variants": {}, "shares": {}}
     for name in counts[0]:
         total = np.sum([one[name] for one in counts], axis=0)
@@ -131,20 +142,19 @@ def _distribution(ratings: Mapping[Any, Lines], real_users: Lines, levels: Float
         sums = np.array([np.concatenate([one["real"], one[name]]) for one in counts])
         distribution["variants"][name] = {
             "total_variation": metric.estimate(sums, metric.total_variation, most_distance=1.0),
-            "wasserstein": metric.estimate(sums, earth, float(levels[-1] - levels[0]) / star),
+            "wasserstein": metric.estimate(sums, earth, float(levels[-1] - levels[0])),
             "total_variation_per_user": metric.mean_of(metric.total_variation(sums)),
             "wasserstein_per_user": metric.mean_of(earth(sums)),
         }
     return distribution
 
 
-def _apart(ratings: Mapping[Any, Lines], levels: Floats) -> dict[str, Any]:
-    """How users differ from each other: their means and their spreads, really and simulated, in stars of 5."""
-    star = float(levels[-1]) / 5.0
+def _apart(ratings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """How users differ from each other: their means and their spreads, really and simulated, in points."""
     apart: dict[str, Any] = {}
     tables = {}
     for name, key in (("real", "real"), (SIMULATED, "answer")):
-        given = [_numbers(line[key] for line in lines) / star for lines in ratings.values()]
+        given = [_numbers(line[key]) for line in ratings.values()]
         given = [one[~np.isnan(one)] for one in given]
         means = np.array([one.mean() if len(one) else np.nan for one in given])
         spreads = np.array([one.std() if len(one) > 1 else np.nan for one in given])
@@ -166,94 +176,160 @@ def _apart(ratings: Mapping[Any, Lines], levels: Floats) -> dict[str, Any]:
     return apart
 
 
-def _sets(lines: Lines, negatives: Sequence[int]) -> dict[str, Flags]:
-    """Which lines of one user each test is about."""
-    kinds = np.array([line["set"] for line in lines])
-    places = np.array([line["place"] for line in lines])
-    chosen = kinds == "chosen"
-    number = int(chosen.sum())
-    sets = {f"1:{ratio}": chosen | ((kinds == "random") & (places < ratio * number)) for ratio in negatives}
-    return {**sets, "matched": chosen | (kinds == "matched")}
+class _Scored:
+    """One user's scores in one test, by variant: P chosen items in the first column, K others beside each."""
+
+    def __init__(self, line: Mapping[str, Any], others: int) -> None:
+        def table(values: Iterable[Any]) -> Floats:
+            # A failed answer chooses nothing.
+            return np.nan_to_num(_numbers(values), nan=-np.inf).reshape(-1, 1 + others)
+
+        self.variants = {SIMULATED: table(line["score"])}
+        self.variants |= {name: table(values) for name, values in line["baselines"].items()}
+        self.terms = {name: table(values) for name, values in line["terms"].items()}
 
 
-def _tests(
-    real_users: Mapping[Any, Lines], negatives: Sequence[int]
-) -> dict[str, dict[str, list[tuple[Floats, Flags]]]]:
-    """For each test and each variant, scores and truth of each user."""
-    tests: dict[str, dict[str, list[tuple[Floats, Flags]]]] = {}
-    for lines in real_users.values():
-        truth = np.array([line["set"] == "chosen" for line in lines])
-        sets = _sets(lines, negatives)
-        for name, scores in _by_variant(lines, "score").items():
-            values = np.nan_to_num(scores, nan=-np.inf)  # a failed answer chooses nothing
-            for test, rows in sets.items():
-                tests.setdefault(test, {}).setdefault(name, []).append((values[rows], truth[rows]))
+def _scored(directory: Path, others: int) -> dict[str, dict[str, _Scored]]:
+    """The scores of each test, by user; as arrays, because they are many."""
+    tests: dict[str, dict[str, _Scored]] = {}
+    for _, line in read_file(directory / "choices.jsonl"):
+        tests.setdefault(line["test"], {})[line["user"]] = _Scored(line, others)
     return tests
 
 
-def _thresholds(real_users: Mapping[Any, Lines], negatives: Sequence[int]) -> dict[str, dict[str, float]]:
-    """From which score on an item counts as chosen: where the users who set it say so as often as they chose."""
-    tried = {who: lines for who, lines in real_users.items() if who[0] == CALIBRATION}
-    return {
-        test: {
-            name: metric.threshold(np.concatenate([s for s, _ in pairs]), np.concatenate([t for _, t in pairs]))
-            for name, pairs in variants.items()
-        }
-        for test, variants in _tests(tried, negatives).items()
-    }
-
-
-def _choices(
-    real_users: Mapping[Any, Lines], negatives: Sequence[int], cuts: Mapping[str, Mapping[str, float]]
-) -> dict[str, Any]:
+def _choices(tests: Mapping[str, Mapping[str, _Scored]], negatives: Sequence[int]) -> dict[str, Any]:
+    """How well what was chosen is told from what was not, each test and ratio, beside the baselines."""
+    names = sorted({name for scored in tests.values() for name in scored}, key=place)
+    group = {name: rank % min(_GROUPS, len(names)) for rank, name in enumerate(names)}
+    sums, numbers = _Sums(), {}
+    for test in TESTS:
+        scored = tests.get(test)
+        if not scored:
+            continue
+        first = next(iter(scored.values()))
+        numbers[test] = list(first.variants), list(first.terms), len(scored)
+        for name in first.variants:
+            tables = {who: one.variants[name] for who, one in scored.items()}
+            for number in negatives:
+                few = {who: table[:, : 1 + number] for who, table in tables.items()}
+                sums.add((test, number, name, "auc"), _areas(names, few), ratio)
+                counts = _confusions(names, few, group)
+                for value in metric.AGREEMENT:
+                    sums.add((test, number, name, value.__name__), counts, value)
+        for name in first.terms:
+            alone = {who: one.terms[name][:, : 1 + negatives[0]] for who, one in scored.items()}
+            without = {who: one.variants[SIMULATED] - one.terms[name] for who, one in scored.items()}
+            without = {who: table[:, : 1 + negatives[0]] for who, table in without.items()}
+            sums.add((test, "alone", name), _areas(names, alone), ratio)
+            sums.add((test, "without", name), _areas(names, without), ratio)
     choices: dict[str, Any] = {}
-    for test, variants in _tests(real_users, negatives).items():
-        choices[test] = {}
-        for name, pairs in variants.items():
-            sums = np.array([metric.confusion(scores >= cuts[test][name], truth) for scores, truth in pairs])
-            areas = np.array([metric.area(scores, truth) for scores, truth in pairs])
-            choices[test][name] = {**metric.agreement(sums), "auc": metric.mean_of(areas)}
-        truths = np.concatenate([truth for _, truth in next(iter(variants.values()))])
-        choices[test]["always the commoner answer"] = {"accuracy": rounded(max(truths.mean(), 1 - truths.mean()))}
-    return choices
+    differences: dict[str, Any] = {}
+    ablation: dict[str, Any] = {}
+    sums.draw()
+    measures = [*(one.__name__ for one in metric.AGREEMENT), "auc"]
+    for test, (variants, terms, users) in numbers.items():
+        choices[test] = {"users": users, "ratios": {}}
+        for number in negatives:
+            ratios = choices[test]["ratios"]
+            ratios[f"1:{number}"] = {
+                name: {one: sums.estimate((test, number, name, one)) for one in measures} for name in variants
+            }
+            commoner = {"accuracy": {"estimate": rounded(number / (1 + number)), "low": None, "high": None}}
+            ratios[f"1:{number}"]["always the commoner answer"] = commoner
+        differences[test] = {
+            name: sums.difference((test, negatives[0], SIMULATED, "auc"), (test, negatives[0], name, "auc"))
+            for name in variants[1:]
+        }
+        ablation[test] = {
+            name: {
+                "alone": sums.estimate((test, "alone", name)),
+                "lost_without": sums.difference((test, negatives[0], SIMULATED, "auc"), (test, "without", name)),
+            }
+            for name in terms
+        }
+    return {"choices": choices, "choice_differences": differences, "terms": ablation}
 
 
-def _activity(lines: Lines, levels: Floats) -> dict[str, Any]:
-    """By how many points of 10 the mean rating moves when everybody turns from elusive to enthusiast."""
-    to_ten = 9.0 / float(levels[-1] - levels[0])
-    moved = [_mean(_numbers(line["activity_3"])) - _mean(_numbers(line["activity_1"])) for line in lines]
-    shift = metric.mean_of(np.array(moved) * to_ten)
-    return {"shift": shift, "holds": abs(shift["estimate"] or 0.0) <= MOST_BY_ACTIVITY}
+def _truth(table: Floats) -> Flags:
+    """Which of the scores are of chosen items."""
+    truth = np.zeros(table.shape, dtype=np.bool_)
+    truth[:, 0] = True
+    return truth
 
 
-def _recommenders(lines: Lines) -> dict[str, Any]:
-    """Mean rating of what each recommender recommended, how long users stayed, and whether the order is right."""
-    names = list(dict.fromkeys(line["recommender"] for line in lines))
-    by_name = {name: [line for line in lines if line["recommender"] == name] for name in names}
-    means = {name: np.array([_mean(_numbers(line["ratings"])) for line in of]) for name, of in by_name.items()}
-    lengths = {name: np.array([float(line["length"]) for line in of]) for name, of in by_name.items()}
-    steps = [
-        {"better": high, "than": low, "difference": metric.mean_of(means[high] - means[low])}
-        for low, high in pairwise(names)
+def _areas(names: Sequence[str], tables: Mapping[str, Floats]) -> Floats:
+    """Each user's area under the curve and how many values that is, 1 or 0; shape ``(users, 2)``."""
+    rows = [
+        (metric.area(tables[name].ravel(), _truth(tables[name]).ravel()), 1.0) if name in tables else (0.0, 0.0)
+        for name in names
     ]
-    return {
-        "mean_rating": {name: metric.mean_of(values) for name, values in means.items()},
-        "episode_length": {name: metric.mean_of(values) for name, values in lengths.items()},
-        "differences": steps,
-        "holds": all((one["difference"]["low"] or 0.0) > 0 for one in steps),
-    }
+    return np.array(rows)
 
 
-def _targets(user_split: str, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The targets with what was reached; those of ratios that were not asked are left out."""
-    targets = []
-    for name, side, bound, place in TARGETS:
-        value: Any = metrics
-        for key in place:
-            value = value.get(key, {})
-        if value.get("estimate") is not None:
-            holds = value["estimate"] >= bound if side == "at least" else value["estimate"] <= bound
-            targets.append(
-                {"user_split": user_split, "target": name, "side": side, "bound": bound, **value, "holds": holds}
-            )
-    return targets
+def _confusions(names: Sequence[str], tables: Mapping[str, Floats], group: Mapping[str, int]) -> Floats:
+    """Each user's true positives, false positives, false negatives, true negatives, shape ``(users, 4)``.
+
+    An item counts as chosen from that score on which calls as many items of the users of other groups chosen as were:
+    no answer of a user sets their own threshold.
+    """
+    cuts = {}
+    for number in set(group.values()):
+        others = [table for name, table in tables.items() if group[name] != number]
+        if others:
+            together = np.concatenate(others)
+            cuts[number] = metric.threshold(together.ravel(), _truth(together).ravel())
+    rows = np.zeros((len(names), 4))
+    for row, name in enumerate(names):
+        if name in tables and group[name] in cuts:
+            table = tables[name]
+            rows[row] = metric.confusion(table >= cuts[group[name]], _truth(table))
+    return rows
+
+
+def _sentence(results: Mapping[str, Any]) -> str:
+    """Who is ahead of whom, by how much, on how many users, on which data."""
+    said = []
+    if tests := results.get("choices"):
+        test = next(name for name in reversed(TESTS) if name in tests)
+        first = next(iter(tests[test]["ratios"].values()))
+        areas, apart = {name: one.get("auc", {}) for name, one in first.items()}, results["choice_differences"][test]
+        best = max(apart, key=lambda name: areas[name]["estimate"] or 0.0)
+        mine, theirs = (_short(areas[name]["estimate"]) for name in (SIMULATED, best))
+        how = _compared(apart[best], more_is_better=True)
+        said.append(
+            f"At telling what {tests[test]['users']:,} users chose from candidates {_among(test)}, simulated users "
+            f"{how} {best}, the best baseline (AUC {mine} and {theirs}; difference {_ends(apart[best])})"
+        )
+    if errors := results.get("ratings"):
+        apart = results["rating_differences"]
+        best = min(apart, key=lambda name: errors[name]["rmse"]["estimate"] or np.inf)
+        mine, theirs = (_short(errors[name]["rmse"]["estimate"]) for name in (SIMULATED, best))
+        how = _compared(apart[best]["rmse"], more_is_better=False)
+        said.append(
+            f"at foretelling {results['heldout_ratings']:,} ratings by {results['users']:,} users, simulated users "
+            f"{how} {best}, the best baseline (RMSE {mine} and {theirs} points on the scale {results['scale']}; "
+            f"difference {_ends(apart[best]['rmse'])})"
+        )
+    if not said:
+        return f"Nobody could be measured on {results['config']['ratings']}."
+    text = "; ".join(said)
+    return f"{text[0].upper()}{text[1:]}; on {results['config']['ratings']}."
+
+
+def _among(test: str) -> str:
+    return "drawn at random" if test == RANDOM else test
+
+
+def _compared(difference: Mapping[str, Any], more_is_better: bool) -> str:
+    low, high = difference["low"], difference["high"]
+    if low is None or low <= 0 <= high:
+        return "cannot be told from"
+    return "are ahead of" if (low > 0) == more_is_better else "are behind"
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _ends(one: Mapping[str, Any]) -> str:
+    return f"{one['estimate']:+.3f} [{one['low']:+.3f}, {one['high']:+.3f}]" if one["low"] is not None else "-"

@@ -1,13 +1,13 @@
-"""Asks a rater for real users: what they rate, what they would choose, and how they take recommendations."""
+"""Asks a rater for real users: what they rate, and what they would choose."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from emosim_core.components.base import BeginRequest, RatingRequest, ShapingRequest, ShapingSetting
+from emosim_core.components.base import RatingRequest
 from emosim_core.model import User
 from emosim_core.model.arrays import Floats, Ints
 from emosim_core.simulation.assembly import World
@@ -15,11 +15,14 @@ from emosim_core.simulation.streams import SlotDraws, Stage, Streams
 from emosim_core.studies.trials import memory_of, world_of
 from emosim_core.studies.validation.users import RealUser
 
-RATE, CHOOSE, RECOMMENDED = 0, 1, 2
+RATE, CHOOSE = 0, 1
 """Streams of draws: each task has its own."""
 
-_KINDS = 3
+_KINDS = 2
 """Number of tasks."""
+
+LIKED = 7.0
+"""Rating of 10 that a user of an implicit log is said to have given what they chose."""
 
 
 class UserSimulator:
@@ -27,8 +30,14 @@ class UserSimulator:
 
     def __init__(self, world: World, real_users: Sequence[RealUser], users: Sequence[User], seed: int) -> None:
         self.world, self.seed, self.real_users = world_of(users, world), seed, real_users
-        memories = [real_user.memory for real_user in real_users]
-        self.memory = memory_of(self.world, np.arange(len(users)), memories)
+        levels = world.domain.scale.levels
+        liked = float(levels[np.abs(levels - world.domain.scale.carry(LIKED)).argmin()])
+        memories: list[tuple[tuple[int, float], ...]] = []
+        for real_user in real_users:
+            past = real_user.past
+            values = np.full(len(past.items), liked) if past.values is None else past.values
+            memories.append(tuple(zip(past.items.tolist(), values.tolist(), strict=True)))
+        self.memories, self.memory = memories, memory_of(self.world, np.arange(len(users)), memories)
 
     def request(self, row: int, items: Ints) -> RatingRequest:
         """One user in front of S items."""
@@ -50,52 +59,29 @@ class UserSimulator:
         except NotImplementedError:
             return None
 
-    def choose(self, row: int, items: Ints) -> Floats | None:
-        """How likely a user is to choose each item, shape ``(S,)``; None where the rater does not know it."""
+    def choose(self, row: int, items: Ints) -> tuple[Floats, Mapping[str, Floats]]:
+        """How likely a user is to choose each item, and what each term adds to it; all of the shape ``(S,)``.
+
+        The interest of the rater, which alone has terms; of one that has none what it expects, else how it rates.
+        """
         request = self.request(row, items)
         empty = np.zeros((1, len(items), 0))
-        bare = replace(request, retrieved=empty.astype(np.intp) - 1, retrieved_items=empty.astype(np.intp))
+        bare = replace(
+            request,
+            retrieved=empty.astype(np.intp) - 1,
+            retrieved_items=empty.astype(np.intp),
+            retrieved_ratings=empty,
+        )
+        rater = self.world.rater
         try:
-            return self.world.rater.interest_batch(replace(bare, retrieved_ratings=empty))[0]
+            scores = rater.interest_batch(bare)[0]
         except NotImplementedError:
-            return None
+            expected = self.expect(row, items)
+            return (self.rate(row, items, CHOOSE) if expected is None else expected), {}
+        return scores, {name: added[0] for name, added in rater.interest_terms(bare).items()}
 
     def _draws(self, row: int, kind: int) -> SlotDraws:
         rows = np.arange(1)
         streams = Streams(1)
-        streams.begin(rows, [self.seed], [row * _KINDS + kind])
+        streams.begin(rows, [self.seed], [self.real_users[row].number * _KINDS + kind])
         return streams.of(Stage.RATE, rows)
-
-
-def episode_lengths(world: World, items: Ints, ratings: Floats, seed: int) -> Ints:
-    """After how many items the R users of a world leave who rate T of them so, shape ``(R,)``.
-
-    The world's reward shaping decides, as in an episode; who hears all items out has the length T. ``items`` and
-    ``ratings`` have the shape ``(R, T)``; a rating is NaN where nothing was rated.
-    """
-    real_users, longest = ratings.shape
-    rows = np.arange(real_users)
-    world.reward_shaping.start(ShapingSetting(**vars(world.setting()), batch_size=real_users))
-    world.reward_shaping.begin(BeginRequest(rows=rows))
-    streams = Streams(real_users)
-    streams.begin(rows, [seed] * real_users, rows.tolist())
-    lengths = np.full(real_users, longest, dtype=np.intp)
-    staying = np.ones(real_users, dtype=np.bool_)
-    for step in range(longest):
-        request = ShapingRequest(
-            rows=rows,
-            users=rows,
-            items=items[:, step : step + 1],
-            consumed=~np.isnan(ratings[:, step : step + 1]),
-            ratings=ratings[:, step : step + 1],
-            times=np.ones((real_users, 1), dtype=np.intp),
-            since=np.zeros((real_users, 1), dtype=np.intp),
-            steps=np.full(real_users, step + 1, dtype=np.intp),
-            traits=world.population.traits,
-            **world.items_and_users,
-        )
-        with world.blaming("reward_shaping"):
-            ends = world.reward_shaping.shape_batch(request, streams.of(Stage.SHAPE, rows))[1] > 0
-        lengths[staying & ends] = step + 1
-        staying &= ~ends
-    return lengths

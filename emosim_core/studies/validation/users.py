@@ -1,27 +1,35 @@
-"""Real users for a validation: whom to measure, what is remembered and what held out, who they are, and choices."""
+"""Real users of a validation: who is measured beside whom, what is remembered, what is held out, who they are."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.errors import ConfigurationError
-from emosim_core.model import Catalog, Item, LoadedRatings, RatingScale, User
-from emosim_core.model.arrays import Floats, Ints
+from emosim_core.data.interactions import Interactions
+from emosim_core.errors import ConfigurationError, DataError
+from emosim_core.estimators import Past
+from emosim_core.model import Catalog, RatingScale, User
+from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.domain import Words
 
 TRAIN, CALIBRATION, VALIDATION, TEST = "train", "calibration", "validation", "test"
-"""The groups of users: whose ratings make the public knowledge, who set the thresholds, and two that are measured."""
+"""The fixed groups of users."""
 
 USER_SPLITS = ((TRAIN, 0.52), (CALIBRATION, 0.60), (VALIDATION, 0.80), (TEST, 1.0))
-"""Each group, and up to which place in [0, 1) its users lie."""
+"""Each fixed group, and up to which place in [0, 1) its users lie."""
 
 LEAST = 10
-"""Ratings that a user must have given to be measured: enough to remember some and hold some out."""
+"""Interactions that a user must have to be measured: enough to remember some and hold some out."""
+
+LEAST_KNOWN = 10
+"""Training users of whom something must be known at the moment at which a measured user is split."""
 
 _TASTES = 4
 """Categories that a user is said to like or dislike, at most (EmoSim-RL)."""
@@ -29,8 +37,8 @@ _TASTES = 4
 _CLEAR = 0.25
 """Points of 10 that a category must stand out by, in a user's shrunken mean, to be called liked or disliked."""
 
-_TRAIT_SHARES = {"activity": (0.3, 0.8), "conformity": (0.25, 0.75), "diversity": (0.25, 0.75)}
-"""Where the levels of a trait are cut among users (EmoSim-RL)."""
+_TRAIT_SHARES = ((0.3, 0.8), (0.25, 0.75), (0.25, 0.75))
+"""Where the levels of activity, conformity and diversity are cut among users (EmoSim-RL)."""
 
 
 def place(real_user: str) -> float:
@@ -40,41 +48,45 @@ def place(real_user: str) -> float:
 
 
 def user_split_of(real_user: str) -> str:
-    """The group that a user belongs to; it depends on the id alone."""
+    """The fixed group that a user belongs to; it depends on the id alone."""
     where = place(real_user)
     return next(name for name, end in USER_SPLITS if where < end)
 
 
+def fold_of(real_user: str, folds: int) -> int:
+    """The fold that a user belongs to, from 0; it depends on the id alone."""
+    return int(place(real_user) * folds)
+
+
+def months(times: Floats) -> Ints:
+    """Calendar months of times in seconds since 1970, counted from January 1970."""
+    return times.astype("datetime64[s]").astype("datetime64[M]").astype(np.intp)
+
+
 @dataclass(frozen=True)
 class RealUser:
-    """One user's ratings, oldest first.
+    """One user's interactions, oldest first; in random order where the log has no times.
 
     Attributes:
+        number: index among the users of the log.
         items: indices in the catalog, shape ``(n,)``.
-        values: ratings on the domain's scale, shape ``(n,)``.
+        values: ratings on the domain's scale, shape ``(n,)``; None in an implicit log.
+        months: calendar month of each, counted from January 1970, shape ``(n,)``; None without times.
         past_count: how many of them, from the start, are profile and memory; the others are held out.
     """
 
     id: str
-    user_split: str
+    number: int
     items: Ints
-    values: Floats
+    values: Floats | None
+    months: Ints | None
     past_count: int
 
     @property
-    def past(self) -> Ints:
-        """Items that are remembered."""
-        return self.items[: self.past_count]
-
-    @property
-    def past_values(self) -> Floats:
-        """Ratings that are remembered."""
-        return self.values[: self.past_count]
-
-    @property
-    def memory(self) -> tuple[tuple[int, float], ...]:
-        """Both, pair by pair."""
-        return tuple(zip(self.past.tolist(), self.past_values.tolist(), strict=True))
+    def past(self) -> Past:
+        """What is remembered."""
+        values = None if self.values is None else self.values[: self.past_count]
+        return Past(self.items[: self.past_count], values)
 
     @property
     def later(self) -> Ints:
@@ -83,165 +95,204 @@ class RealUser:
 
     @property
     def later_values(self) -> Floats:
-        """Ratings that are held out."""
+        """Ratings that are held out; the log has ratings."""
+        assert self.values is not None
         return self.values[self.past_count :]
 
+    @property
+    def moment(self) -> int | None:
+        """The month of the first held-out interaction: the user is split at its start; None without times."""
+        return None if self.months is None else int(self.months[self.past_count])
 
-def split_real_users(ratings: LoadedRatings, seed: int) -> list[RealUser]:
-    """The users of a data set, each split at one point in time, in the order of their :func:`place`.
 
-    The ``seed`` decides the order of ratings of the same second; half of each user's are remembered. A
-    ConfigurationError where a group that is needed has no users, or the log has no ratings or no times.
+def real_users_of(log: Interactions) -> list[RealUser]:
+    """The users who can be measured, in the order of their :func:`place`, each split at half of their log.
+
+    Raises:
+        ConfigurationError: fewer than two users have enough interactions.
     """
-    if ratings.values is None or ratings.times is None:
-        raise ConfigurationError("a validation needs ratings with times")
-    names, who = np.unique(np.asarray(ratings.user_ids, dtype=np.str_), return_inverse=True)
-    order = np.lexsort((np.random.default_rng(seed).random(len(who)), ratings.times, who))
-    bounds = np.searchsorted(who[order], np.arange(len(names) + 1))
+    starts = log.starts.tolist()
+    month = None if log.times is None else months(log.times)
     real_users = []
-    for number, name in enumerate(names.tolist()):
-        rows = order[bounds[number] : bounds[number + 1]]
-        # Who rated one item twice meant the last time.
-        rows = rows[np.sort(len(rows) - 1 - np.unique(ratings.items[rows][::-1], return_index=True)[1])]
-        if len(rows) >= LEAST:
-            count = len(rows) // 2
-            real_users.append(RealUser(name, user_split_of(name), ratings.items[rows], ratings.values[rows], count))
-    real_users.sort(key=lambda real_user: place(real_user.id))
-    for user_split, _ in USER_SPLITS:
-        if not any(real_user.user_split == user_split for real_user in real_users):
-            raise ConfigurationError(
-                f"too few users to measure: nobody with at least {LEAST} ratings is in the group {user_split!r}; "
-                "give ratings of more users"
-            )
-    return real_users
-
-
-def of_split(real_users: Sequence[RealUser], user_split: str, most: int | None = None) -> list[RealUser]:
-    """The users of a group, the first ``most`` of them."""
-    return [real_user for real_user in real_users if real_user.user_split == user_split][:most]
-
-
-def public_items(
-    items: Sequence[Item], real_users: Sequence[RealUser], user_written_fields: Sequence[str]
-) -> list[Item]:
-    """The items as the train users make them known: mean and number of their ratings, and nothing of the others.
-
-    ``real_users`` is everybody; the fields that hold what users wrote are emptied.
-    """
-    known = of_split(real_users, TRAIN)
-    rated = np.concatenate([real_user.items for real_user in known])
-    counts = np.bincount(rated, minlength=len(items))
-    sums = np.bincount(rated, np.concatenate([real_user.values for real_user in known]), len(items))
-    empty = {
-        name: type(items[0]).model_fields[name].get_default(call_default_factory=True) for name in user_written_fields
-    }
-    return [
-        item.model_copy(update={**empty, "public_count": count, "public_rating": total / count if count else None})
-        for item, count, total in zip(items, counts.tolist(), sums.tolist(), strict=True)
-    ]
-
-
-def trait_metrics_of(real_user: RealUser, catalog: Catalog) -> dict[str, float]:
-    """What the levels of a user's traits are read off, from what they remember.
-
-    ``activity`` is how much they rated; ``conformity`` their mean distance from the public rating; ``diversity`` the
-    entropy of the categories that they chose, in nats.
-    """
-    known = catalog.has_public_rating[real_user.past]
-    apart = np.abs(real_user.past_values - catalog.public_ratings[real_user.past])[known]
-    flags = catalog.categories[real_user.past].astype(np.float64)
-    shares = (flags / np.maximum(flags.sum(axis=1, keepdims=True), 1.0)).sum(axis=0)
-    shares = shares[shares > 0] / max(shares.sum(), 1e-9)
-    return {
-        "activity": float(real_user.past_count),
-        "conformity": float(apart.mean()) if len(apart) else 0.0,
-        "diversity": float(-(shares * np.log(shares)).sum()),
-    }
-
-
-def tastes_of(real_user: RealUser, catalog: Catalog, scale: RatingScale) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Up to four liked and four disliked categories, clearest first.
-
-    A category's weight is the mean of how far the user rated its items above their own mean and the public
-    rating's, shrunk as by five more items without any difference.
-    """
-    flags = catalog.categories[real_user.past].astype(np.float64)
-    flags /= np.maximum(flags.sum(axis=1, keepdims=True), 1.0)
-    apart = real_user.past_values - catalog.public_ratings[real_user.past]
-    lean = flags.T @ (apart - apart.mean()) / (flags.sum(axis=0) + 5.0) * 9.0 / scale.span
-    order = np.argsort(-lean, kind="stable")
-    names = catalog.category_names
-    liked = tuple(names[c] for c in order if lean[c] > _CLEAR)[:_TASTES]
-    disliked = tuple(names[c] for c in order[::-1] if lean[c] < -_CLEAR)[:_TASTES]
-    return liked, disliked
-
-
-def personas(
-    real_users: Sequence[RealUser], everybody: Sequence[RealUser], catalog: Catalog, scale: RatingScale, words: Words
-) -> list[User]:
-    """Profiles read off what users remember; levels of traits by the quantiles of the train users of ``everybody``."""
-    known = [trait_metrics_of(real_user, catalog) for real_user in of_split(everybody, TRAIN)]
-    cuts = {
-        trait: np.quantile([one[trait] for one in known], shares).tolist() for trait, shares in _TRAIT_SHARES.items()
-    }
-    users = []
-    for real_user in real_users:
-        metrics = trait_metrics_of(real_user, catalog)
-        levels = {trait: 1 + sum(metrics[trait] > cut for cut in ends) for trait, ends in cuts.items()}
-        liked, disliked = tastes_of(real_user, catalog, scale)
-        mean = float(real_user.past_values.mean())
-        text = f"This {words.user} has rated {real_user.past_count:,} {words.items}, {mean:.1f} on average."
-        name = f"{words.user.capitalize()} {real_user.id}"
-        users.append(User(id=real_user.id, name=name, description=text, liked=liked, disliked=disliked, **levels))
-    return users
+    for number, name in enumerate(log.user_ids):
+        rows = slice(starts[number], starts[number + 1])
+        count = rows.stop - rows.start
+        if count >= LEAST:
+            values, when = None if log.values is None else log.values[rows], None if month is None else month[rows]
+            real_users.append(RealUser(name, number, log.items[rows], values, when, count // 2))
+    if len(real_users) < 2:
+        raise ConfigurationError(
+            f"too few users to measure: {len(real_users)} of the log have at least {LEAST} interactions; "
+            "give a log of more users"
+        )
+    return sorted(real_users, key=lambda real_user: place(real_user.id))
 
 
 @dataclass(frozen=True)
-class ChoiceSet:
-    """What one user is shown; P is the number of items that they chose.
+class Part:
+    """Users who are measured by what the same training users make known.
 
     Attributes:
-        chosen: items that are held out, shape ``(P,)``.
-        random: items that they never rated, in the order in which a ratio takes them: with k for each chosen one the
-            first k * P count; shape ``(most * P,)``, or fewer where there are no more.
-        matched: as many items that they never rated, each as widely rated as one of the chosen; shape ``(P,)``.
+        training: whether each user of the log is a training user, shape ``(U,)``.
+        users: who is measured; none of them is a training user. Those of one month stand together.
     """
 
-    chosen: Ints
-    random: Ints
-    matched: Ints
+    name: str
+    training: Flags
+    users: tuple[RealUser, ...]
 
 
-def draw_choice_set(
-    real_user: RealUser, counts: NDArray[np.int64], most: int, max_positives: int, seed: int
-) -> ChoiceSet:
-    """Choose what a user is shown; the seed decides, with the user's id.
+def parts_of(
+    log: Interactions,
+    real_users: Sequence[RealUser],
+    folds: int,
+    split: str | None,
+    chosen: Path | None,
+    most: int | None,
+) -> list[Part]:
+    """Who is measured beside whom: the users of ``chosen``, or else a fixed group, or else everybody in folds.
 
-    ``counts`` is how many users rated each item, ``most`` the largest ratio of unchosen items to chosen ones.
+    ``most`` bounds the number of all. Raises ConfigurationError or DataError: a file of users is wrong, nobody can be
+    measured, or nobody is left to learn from.
     """
-    rng = np.random.default_rng([seed, *real_user.id.encode()])
-    chosen = rng.permutation(real_user.later)[:max_positives]
-    others = np.setdiff1d(np.arange(len(counts)), real_user.items)
-    random = rng.permutation(others)[: most * len(chosen)]
-    return ChoiceSet(chosen, random, matched(chosen, others, counts, rng))
+    names = log.user_ids
+    if chosen is not None:
+        wanted = read_user_ids(chosen, names)
+        measured = [one for one in real_users if one.id in wanted]
+        groups = [("test users", np.array([name not in wanted for name in names]), measured[:most])]
+    elif split is not None:
+        group = np.array([user_split_of(name) for name in names])
+        training = (group == TRAIN) | (group == CALIBRATION)
+        measured = [one for one in real_users if user_split_of(one.id) == split]
+        groups = [(split, training, measured[:most])]
+    else:
+        fold = np.array([fold_of(name, folds) for name in names])
+        some = real_users[:most] if most is None else _spread(real_users, folds)[:most]
+        groups = [
+            (f"fold {number + 1}", fold != number, [one for one in some if fold[one.number] == number])
+            for number in range(folds)
+        ]
+    parts = []
+    for name, training, some in groups:
+        if some and not training.any():
+            raise ConfigurationError(f"no user is left to learn from for {name}; give a log of more users")
+        parts.append(Part(name, training, tuple(sorted(some, key=lambda one: one.moment or 0))))
+    if not any(part.users for part in parts):
+        raise ConfigurationError(f"nobody can be measured: no chosen user has at least {LEAST} interactions")
+    return [part for part in parts if part.users]
 
 
-def matched(chosen: Ints, others: Ints, counts: NDArray[np.int64], rng: np.random.Generator) -> Ints:
-    """For each chosen item one of at least as many ``others`` that is as widely rated, or nearest to it; each once."""
-    # A fraction below 1 puts equals in a random order and leaves others in theirs.
-    order = counts[others] + rng.random(len(others))
-    others, order = others[np.argsort(order)], np.sort(order)
-    free = np.ones(len(others), dtype=np.bool_)
-    taken = []
-    for wanted in (counts[chosen] + rng.random(len(chosen))).tolist():
-        right = int(np.searchsorted(order, wanted))
-        lower = right - 1
-        while lower >= 0 and not free[lower]:
-            lower -= 1
-        while right < len(order) and not free[right]:
-            right += 1
-        if lower >= 0 and (right == len(order) or wanted - order[lower] <= order[right] - wanted):
-            right = lower
-        free[right] = False
-        taken.append(int(others[right]))
-    return np.array(taken, dtype=np.intp)
+def _spread(real_users: Sequence[RealUser], folds: int) -> list[RealUser]:
+    """Users of all folds in turn, so that the first few are of every fold."""
+    order: list[list[RealUser]] = [[] for _ in range(folds)]
+    for one in real_users:
+        order[fold_of(one.id, folds)].append(one)
+    ranked = [(rank, number, one) for number, some in enumerate(order) for rank, one in enumerate(some)]
+    return [one for _, _, one in sorted(ranked, key=lambda entry: entry[:2])]
+
+
+def read_user_ids(path: Path, known: Sequence[str]) -> set[str]:
+    """Ids of users in a file: one a line, or a CSV table with a column ``user``.
+
+    Raises:
+        DataError: the file cannot be read, is empty, or names a user who is not among ``known``; names the line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(path, f"cannot read the ids of users: {error}") from error
+    head = next(csv.reader(lines[:1]), [])
+    if "user" in head:
+        column = head.index("user")
+        rows = [
+            (number, row[column].strip()) for number, row in enumerate(csv.reader(lines[1:]), 2) if len(row) > column
+        ]
+    else:
+        rows = [(number, line.strip()) for number, line in enumerate(lines, 1)]
+    rows = [(number, name) for number, name in rows if name]
+    everybody = set(known)
+    for number, name in rows:
+        if name not in everybody:
+            raise DataError(path, f"the log has no user {name!r}", row=number)
+    if not rows:
+        raise DataError(path, "names no user; write one id a line")
+    return {name for _, name in rows}
+
+
+class Profiles:
+    """What is read off what users remember, beside what training users did.
+
+    Args:
+        log: interactions of training users; the levels of traits are cut among them.
+        catalog: items with what those make known of them.
+    """
+
+    def __init__(self, log: Interactions, catalog: Catalog, scale: RatingScale, words: Words) -> None:
+        self._log, self._catalog, self._scale, self._words = log, catalog, scale, words
+
+    @cached_property
+    def _cuts(self) -> list[Floats]:
+        log = self._log
+        metrics = self.metrics(log.items, log.values, log.users)
+        return [np.quantile(column, shares) for column, shares in zip(metrics.T, _TRAIT_SHARES, strict=True)]
+
+    @cached_property
+    def _flags(self) -> Floats:
+        flags = self._catalog.categories.astype(np.float64)
+        return flags / np.maximum(flags.sum(axis=1, keepdims=True), 1.0)
+
+    def metrics(self, items: Ints, values: Floats | None, users: Ints) -> Floats:
+        """What the levels of traits are read off, for each of the users who occur, shape ``(V, 3)``.
+
+        Activity is how many items they took; conformity their mean distance from the public rating, 0 where there are
+        no ratings; diversity the entropy of the categories that they chose, in nats.
+        """
+        catalog, starts = self._catalog, np.unique(users, return_index=True)[1]
+        counts = np.diff([*starts, len(users)]).astype(np.float64)
+        apart = np.zeros(len(counts))
+        if values is not None:
+            known = catalog.has_public_rating[items]
+            off = np.where(known, np.abs(values - catalog.public_ratings[items]), 0.0)
+            apart = np.add.reduceat(off, starts) / np.maximum(np.add.reduceat(known.astype(np.float64), starts), 1.0)
+        shares = np.add.reduceat(self._flags[items], starts, axis=0)
+        shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-9)
+        entropy = -(shares * np.log(np.where(shares > 0, shares, 1.0))).sum(axis=1)
+        return np.column_stack([counts, apart, entropy])
+
+    def tastes(self, past: Past) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Up to four liked and four disliked categories, clearest first; none without ratings.
+
+        A category's weight is the mean of how far the user rated its items above their own mean and the public
+        rating's, shrunk as by five more items without any difference.
+        """
+        if past.values is None:
+            return (), ()
+        flags = self._flags[past.items]
+        apart = past.values - self._catalog.public_ratings[past.items]
+        lean = flags.T @ (apart - apart.mean()) / (flags.sum(axis=0) + 5.0) * 9.0 / self._scale.span
+        order = np.argsort(-lean, kind="stable")
+        names = self._catalog.category_names
+        liked = tuple(names[c] for c in order if lean[c] > _CLEAR)[:_TASTES]
+        disliked = tuple(names[c] for c in order[::-1] if lean[c] < -_CLEAR)[:_TASTES]
+        return liked, disliked
+
+    def user(self, real_user: RealUser) -> tuple[User, dict[str, float]]:
+        """The profile of a real user, and the values that the levels of its traits are read off."""
+        past, words = real_user.past, self._words
+        row = self.metrics(past.items, past.values, np.zeros(len(past.items), dtype=np.intp))[0]
+        metrics = dict(zip(("activity", "conformity", "diversity"), row.tolist(), strict=True))
+        levels = {
+            trait: 1 + int((value > cuts).sum())
+            for (trait, value), cuts in zip(metrics.items(), self._cuts, strict=True)
+        }
+        liked, disliked = self.tastes(past)
+        count, mean = real_user.past_count, "" if past.values is None else f", {past.values.mean():.1f} on average"
+        text = f"This {words.user} has {'chosen' if past.values is None else 'rated'} {count:,} {words.items}{mean}."
+        name = f"{words.user.capitalize()} {real_user.id}"
+        user = User(id=real_user.id, name=name, description=text, liked=liked, disliked=disliked, **levels)
+        return user, metrics
+
+
+def drawn(rng: np.random.Generator, count: int, most: int | None) -> NDArray[np.intp]:
+    """Places of at most ``most`` of ``count``, drawn, in rising order."""
+    return np.sort(rng.permutation(count)[:most])

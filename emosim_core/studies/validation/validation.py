@@ -4,66 +4,77 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import ConfigDict, field_validator
+from pydantic import ConfigDict, field_validator, model_validator
+from typing_extensions import Self
 
 from emosim_core.components.base import Rater
 from emosim_core.components.rule_based import RECORDED_USERS
+from emosim_core.data import json_text
 from emosim_core.errors import ConfigurationError, UnknownNameError
 from emosim_core.hooks import Component, Registry
 from emosim_core.hooks.component import load_object
 from emosim_core.hooks.fields import by_field
 from emosim_core.hooks.names import nearest, with_value
 from emosim_core.model import Domain, User
-from emosim_core.model.arrays import Ints
+from emosim_core.model.arrays import Floats
 from emosim_core.model.frozen import option
 from emosim_core.model.loader import ItemLoader
+from emosim_core.runs.cells import Cell, OnProgress, Worlds, check_data, executor_of, max_cost_of
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
 from emosim_core.runs.manifest import begin_job, check_same, digest, now, versions_of
 from emosim_core.runs.records import FORMAT, MANIFEST
-from emosim_core.runs.steps import plain
 from emosim_core.runs.usage import since, summed
-from emosim_core.simulation.assembly import assemble, load_items, make_catalog
+from emosim_core.simulation.assembly import World
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 from emosim_core.studies.cost import Estimate, estimate
 from emosim_core.studies.jobs import JOBS, StudyConfig, claimed
 from emosim_core.studies.study import Trial, Trials
 from emosim_core.studies.validation import users as real
-from emosim_core.studies.validation.baselines import FACTORS, Baselines
+from emosim_core.studies.validation.candidates import Existing, draw_tests
+from emosim_core.studies.validation.knowledge import Knowledge, Known, RealLog
 from emosim_core.studies.validation.records import RECORDS, RESULTS, ValidationJob, resumed_manifest, write_lines
 from emosim_core.studies.validation.results import compute_results
-from emosim_core.studies.validation.simulator import CHOOSE, RATE, RECOMMENDED, UserSimulator, episode_lengths
-
-RECOMMENDERS = ("random", "popular", FACTORS)
-"""Who recommends, worst first as it should be."""
+from emosim_core.studies.validation.simulator import RATE, UserSimulator
 
 WORDS = "lexical"
 """How items get embeddings by default."""
 
-_ANSWERS, _RECOMMENDED, _ACTIVITY = "answers", "recommended", "activity"
-"""Kinds of jobs."""
+CHOICES, RATINGS = "choices", "ratings"
+"""What is measured."""
 
 _WRITTEN = 40
 """Requests that are written out to learn how long they are."""
 
-LISTED = 20
-"""Items that each recommender recommends to each user."""
+_DIGITS = 6
+"""Digits of the largest score of a user that are recorded."""
 
 
 class ValidationConfig(StudyConfig):
-    """Validation configuration: the real ratings, how many of them, and the simulated users' environment."""
+    """Validation configuration: a log of real users, who is measured on what, and the environment."""
 
     model_config = ConfigDict(title="Validation")
 
-    ratings: str = option(..., "Ratings of real users, such as movielens:PATH.")
-    max_users: int | None = option(None, "Maximum users of each split.", ge=2, unset="all", unit="users")
+    ratings: str = option(..., "Log of real users, such as movielens:PATH.")
+    folds: int = option(5, "Folds of users; each is measured by what the users of the others make known.", ge=2, le=100)
+    test_users: Path | None = option(
+        None, "File with the ids of exactly those users who are measured, one a line.", unset="users in folds"
+    )
+    split: Literal["validation", "test"] | None = option(
+        None, "Measure one of two fixed groups of users instead.", unset="users in folds"
+    )
+    max_users: int | None = option(None, "Maximum users who are measured.", ge=2, unset="all", unit="users")
+    only: tuple[Literal["choices", "ratings"], ...] = option(
+        (CHOICES, RATINGS), "What is measured, with commas between.", min_length=1
+    )
     negatives: tuple[int, ...] = option(
         (1, 3, 9), "Unchosen items for each chosen one, with commas between.", min_length=1, unit="items"
     )
@@ -82,6 +93,12 @@ class ValidationConfig(StudyConfig):
         if min(value) < 1:
             raise ValueError("needs whole numbers from 1 on")
         return tuple(sorted(set(value)))
+
+    @model_validator(mode="after")
+    def _one_way_to_choose(self) -> Self:
+        if self.test_users is not None and self.split is not None:
+            raise ValueError("give test_users or split, not both")
+        return self
 
 
 MODELS = (EnvironmentConfig, ValidationConfig)
@@ -122,10 +139,48 @@ def _has_ratings(component: Component) -> bool:
     return not isinstance(made, type) or getattr(made, "load_ratings", None) is not ItemLoader.load_ratings
 
 
+@dataclass(frozen=True)
+class _Task:
+    """The arguments of a cell: one part of a validation, with the digests of what it must be about."""
+
+    config: ValidationConfig
+    environment: Mapping[str, Any]
+    embeddings: str
+    part: int
+    directory: Path
+    data: Mapping[str, Any]
+
+
+class _Data:
+    """What all parts of a validation share: the log and who is measured."""
+
+    def __init__(self, config: ValidationConfig, plugin: str, embeddings: str, registry: Registry) -> None:
+        self.log = RealLog(registry, plugin, config.ratings, embeddings, config.seed)
+        self.real_users = real.real_users_of(self.log.interactions)
+        self.parts = real.parts_of(
+            self.log.interactions, self.real_users, config.folds, config.split, config.test_users, config.max_users
+        )
+
+    def about(self) -> dict[str, Any]:
+        """Digests of all that decides answers."""
+        log, ids = self.log.interactions, [[one.id for one in part.users] for part in self.parts]
+        return {
+            "items_sha256": digest(self.log.catalog.items),
+            "log_sha256": self.log.digest(),
+            "users": len(log.user_ids),
+            "interactions": len(log),
+            "items": len(self.log.catalog),
+            "explicit": log.values is not None,
+            "times": log.times is not None,
+            "measured": {part.name: len(part.users) for part in self.parts},
+            "measured_sha256": hashlib.sha256(json_text.line(ids)).hexdigest(),
+        }
+
+
 class Validation:
     """One validation: loads the real users, asks, and writes; a DataError where a file is missing or malformed.
 
-    A ConfigurationError where a value is wrong, or the source has no ratings of users, or too few users.
+    A ConfigurationError where a value is wrong, or the source has no log of users, or of too few users.
     """
 
     def __init__(self, config: ValidationConfig, registry: Registry) -> None:
@@ -137,35 +192,44 @@ class Validation:
         chosen = values.setdefault("embeddings", WORDS)
         environment: EnvironmentConfig = read_config(EnvironmentConfig, values, "validate")
         _check_source(registry, environment.plugin, config.ratings)
-        domain, loader, loaded = load_items(registry, environment.plugin, config.ratings)
-        ratings = loader.load_ratings(loaded.items)
-        self.everybody = real.split_real_users(ratings, config.seed)
-        loaded.items = real.public_items(loaded.items, self.everybody, ratings.user_written_fields)
+        self._embeddings = environment.embeddings
         # The domain's own items are put aside as soon as they are loaded.
-        world = assemble(environment.model_copy(update={"embeddings": "auto"}), registry)
-        notes: list[str] = []
-        self.world = replace(world, catalog=make_catalog(loaded, domain, environment.embeddings, notes))
-        self.announcements = [*self.world.announcements, *loaded.notes, *(notes if chosen != WORDS else ())]
-        self.user_splits = {
-            user_split: real.of_split(self.everybody, user_split, config.max_users)
-            for user_split in (real.CALIBRATION, real.VALIDATION, real.TEST)
-        }
+        self._environment = environment.model_copy(update={"embeddings": "auto"}).model_dump(mode="json")
+        self._worlds = Worlds(registry)
+        world = self._worlds.of(self._environment)
+        self.data = self._worlds.kept(self._key, lambda: _Data(config, environment.plugin, self._embeddings, registry))
+        if RATINGS in config.only and self.data.log.interactions.values is None and CHOICES not in config.only:
+            raise ConfigurationError("the log has no ratings: only choices can be measured")
+        self.world = replace(world, catalog=self.data.log.catalog)
+        notes = self.data.log.embedding_notes if chosen != WORDS else ()
+        self.announcements = [*self.world.announcements, *self.data.log.notes, *notes, *self._limits()]
+
+    def _limits(self) -> list[str]:
+        log, limits = self.data.log.interactions, []
+        if log.times is None:
+            limits.append("The log has no times: each user's log is split at random, and nothing is about time.")
+        if log.values is None:
+            limits.append("The log has no ratings: only choices are measured.")
+        return limits
 
     @property
-    def measured(self) -> dict[str, list[real.RealUser]]:
-        """The groups that are measured."""
-        return {name: self.user_splits[name] for name in (real.VALIDATION, real.TEST)}
+    def _key(self) -> str:
+        return f"{self.config.model_dump_json()} {self._embeddings}"
+
+    @property
+    def measured(self) -> list[real.RealUser]:
+        """Everybody who is measured, part by part."""
+        return [one for part in self.data.parts for one in part.users]
 
     @property
     def requests(self) -> int:
-        """Answers that a rater is asked for which tells ratings and nothing more, as language models do."""
-        most, tested = self.config.max_positives, [*chain(*self.measured.values())]
-        chosen, again = (
-            sum(min(most, len(one.later)) for one in users) for users in (chain(*self.user_splits.values()), tested)
-        )
-        rated = sum(len(self._rated(real_user)) for real_user in tested)
-        choices = chosen * (2 + max(self.config.negatives))
-        return rated + choices + 2 * again + len(tested) * LISTED * len(RECOMMENDERS)
+        """Most answers that a rater is asked for which tells ratings and nothing more, as language models do."""
+        config = self.config
+        chosen = sum(min(config.max_positives, len(one.later)) for one in self.measured)
+        rated = sum(min(config.max_heldout or len(one.later), len(one.later)) for one in self.measured)
+        tests = 3 if (~np.isnan(self.data.log.years)).any() else 2
+        choices = chosen * (1 + tests * max(config.negatives))
+        return choices * (CHOICES in config.only) + rated * (RATINGS in config.only)
 
     def estimate(self) -> Estimate | None:
         """Estimated calls, tokens and cost of the language model; None where the rater calls none.
@@ -174,30 +238,43 @@ class Validation:
         """
         if not self.world.rater.uses_llm:
             return None
-        real_users = [*chain(*self.measured.values())][:_WRITTEN]
-        trials = [Trial(row, int(one.later[0]), memory=one.memory) for row, one in enumerate(real_users)]
-        estimated = estimate(self.world, Trials(self._users(real_users), trials))
+        part, log = self.data.parts[0], self.data.log
+        some = part.users[-_WRITTEN:]
+        known = Known(log.before(part.training, some[0].moment), log.catalog)
+        profiles = real.Profiles(known.log, known.catalog, log.domain.scale, log.domain.words)
+        users = [profiles.user(one)[0] for one in some]
+        world = replace(self.world, catalog=known.catalog)
+        memory = UserSimulator(world, some, users, self.config.seed).memories
+        trials = [Trial(row, int(one.later[0]), memory=memory[row]) for row, one in enumerate(some)]
+        estimated = estimate(world, Trials(users, trials))
         if estimated is None:
             return None
-        times = self.requests / len(real_users)
+        times = self.requests / len(some)
         prompt, completion = round(estimated.prompt * times), round(estimated.completion * times)
         return replace(estimated, requests=self.requests, prompt=prompt, completion=completion)
 
     def run(
-        self, directory: Path | JobDirectory, on_user: Callable[[], None] = lambda: None, resume: bool = False
+        self,
+        directory: Path | JobDirectory,
+        on_user: OnProgress = lambda count: None,
+        resume: bool = False,
+        executor: str | Mapping[str, Any] = "local",
     ) -> dict[str, Any]:
-        """Do every job that is not done, write the records and the results, and return the latter.
+        """Do every part that is not done, write the records and the results, and return the latter.
 
-        The directory must not exist or be empty, unless it is resumed, as a job directory knows. ``on_user`` is called
-        whenever one user has finished one task. After an EmoSimError, the jobs that are done stay, to be resumed.
+        The directory must not exist or be empty, unless it is resumed, as a job directory knows. After an EmoSimError,
+        the parts that are done stay, to be resumed.
+
+        Args:
+            on_user: gets the number of users who were measured since the call before.
+            executor: where the parts are done, such as ``"processes:2"``.
         """
         job = job_directory(directory, "validate", resume)
         # What a language model has answered is cached: to go on costs nothing.
         with claimed(job, lambda: self.world.rater.uses_llm or any(one.complete for one in self._jobs(job.path))):
             try:
                 self._begin(job)
-                self._on_user = on_user
-                return self._play(job.path)
+                return self._play(job.path, on_user, executor)
             except OSError as error:
                 raise cannot_write(job.path, error) from error
 
@@ -214,72 +291,44 @@ class Validation:
 
     def _jobs(self, directory: Path) -> list[ValidationJob]:
         """All jobs, in the order of their records."""
-        return [
-            ValidationJob(user_split, what, directory)
-            for user_split in self.user_splits
-            for what in (_ANSWERS, _RECOMMENDED, _ACTIVITY)
-            if what == _ANSWERS or user_split in self.measured
-        ]
+        return [ValidationJob(part.name, directory) for part in self.data.parts]
 
-    def _play(self, directory: Path) -> dict[str, Any]:
+    def _play(self, directory: Path, on_user: OnProgress, executor: str | Mapping[str, Any]) -> dict[str, Any]:
         jobs = self._jobs(directory)
         if not (directory / RESULTS).exists() or (directory / JOBS).exists():
-            self._run_jobs(jobs)
-            records: dict[str, list[dict[str, Any]]] = {name: [] for name in RECORDS}
-            usages = []
-            for job in jobs:
-                answered, usage = job.read()
-                usages.append(usage)
-                for name, lines in answered.items():
-                    records[name] += lines
-            for name, lines in records.items():
-                write_lines(directory / f"{name}.jsonl", lines)
-            write_file(directory / MANIFEST, {**resumed_manifest(directory), "usage": summed(usages)})
+            self._run_jobs(jobs, on_user, executor)
+            self._collect(jobs, directory)
         outcome = compute_results(directory)
         write_file(directory / RESULTS, outcome)
         shutil.rmtree(directory / JOBS, ignore_errors=True)
         return outcome
 
-    def _run_jobs(self, jobs: Sequence[ValidationJob]) -> None:
-        everyone, world = [*chain(*self.user_splits.values())], self.world
-        baselines = Baselines(world.catalog, self.everybody, everyone, world.domain.scale, self.config.seed)
+    def _collect(self, jobs: Sequence[ValidationJob], directory: Path) -> None:
+        """Write the records of all jobs as files of their own."""
+        records: dict[str, list[dict[str, Any]]] = {name: [] for name in RECORDS}
+        usages = []
         for job in jobs:
+            answered, usage = job.read()
+            usages.append(usage)
+            for name, lines in answered.items():
+                records[name] += lines
+        for name, lines in records.items():
+            write_lines(directory / f"{name}.jsonl", lines)
+        write_file(directory / MANIFEST, {**resumed_manifest(directory), "usage": summed(usages)})
+
+    def _run_jobs(self, jobs: Sequence[ValidationJob], on_user: OnProgress, executor: str | Mapping[str, Any]) -> None:
+        where = executor_of(executor, self._registry, max_cost_of(self._environment["rater"]))
+        data, cells = self.data.about(), []
+        for number, job in enumerate(jobs):
             if job.complete:
-                for _ in range(self._steps(job)):
-                    self._on_user()
+                on_user(len(self.data.parts[number].users))
                 continue
-            before = dict(world.rater.usage())
-            records = self._answered(job, baselines)
-            job.write(records, since(before, world.rater.usage()))
-
-    def _answered(self, job: ValidationJob, baselines: Baselines) -> dict[str, list[dict[str, Any]]]:
-        """The records of one job."""
-        real_users = self.user_splits[job.user_split]
-        users = self._users(real_users)
-        if job.what == _ACTIVITY:
-            return {"activity": self._activity(real_users, users)}
-        simulator = UserSimulator(self.world, real_users, users, self.config.seed)
-        if job.what == _RECOMMENDED:
-            return {"recommended": self._recommended(simulator, baselines)}
-        records: dict[str, list[dict[str, Any]]] = {"users": [], "choices": [], "ratings": []}
-        for row, real_user in enumerate(real_users):
-            records["users"].append(self._user_record(real_user, users[row]))
-            records["choices"] += self._choices(simulator, row, baselines)
-            self._on_user()
-            if job.user_split in self.measured:
-                records["ratings"] += self._ratings(simulator, row, baselines)
-                self._on_user()
-        return records
-
-    def _steps(self, job: ValidationJob) -> int:
-        """How often a job calls ``on_user``."""
-        each = 2 if job.what == _ANSWERS and job.user_split in self.measured else 1
-        return each * len(self.user_splits[job.user_split])
-
-    @property
-    def steps(self) -> int:
-        """How often :meth:`run` calls ``on_user``."""
-        return sum(self._steps(job) for job in self._jobs(Path()))
+            task = _Task(self.config, self._environment, self._embeddings, number, job.directory, data)
+            cells.append(Cell(job.part, measure_part, task))
+        if cells:
+            with closing(where.run(cells, self._worlds, on_user)) as done:
+                for _ in done:
+                    pass
 
     def about(self) -> dict[str, Any]:
         """The manifest: what was asked, of whom, by what."""
@@ -287,6 +336,7 @@ class Validation:
         return {
             "format": FORMAT,
             "kind": "validation",
+            "protocol": 2,
             "title": f"{world.domain.title}: simulated users beside real ones",
             "config": self.config.model_dump(mode="json"),
             "parts": {**world.parts, "user_loader": {"name": "recorded", "source": self.config.ratings}},
@@ -295,10 +345,7 @@ class Validation:
             "answered_by": world.answered_by,
             "scale": str(world.domain.scale),
             "levels": world.domain.scale.levels.tolist(),
-            "liked": world.domain.scale.carry(7.0),
-            "items": len(world.catalog),
-            "data": {"items_sha256": digest(world.catalog.items), "ratings_sha256": _digest(self.everybody)},
-            "users": {name: len(real.of_split(self.everybody, name)) for name, _ in real.USER_SPLITS},
+            "data": self.data.about(),
             "interest": type(world.rater).interest_batch is not Rater.interest_batch,
             "expectation": type(world.rater).expected_batch is not Rater.expected_batch,
             "versions": versions_of([world.parts]),
@@ -306,118 +353,122 @@ class Validation:
             "usage": dict(world.rater.usage()),
         }
 
-    def _users(self, real_users: Sequence[real.RealUser]) -> list[User]:
-        world = self.world
-        return real.personas(real_users, self.everybody, world.catalog, world.domain.scale, world.domain.words)
 
-    def _rated(self, real_user: real.RealUser) -> Ints:
-        """Places among the held-out ratings that are asked for."""
-        places = np.arange(len(real_user.later))
-        if self.config.max_heldout is None or len(places) <= self.config.max_heldout:
-            return places
-        rng = np.random.default_rng([self.config.seed, *real_user.id.encode()])
-        return np.sort(rng.permutation(places)[: self.config.max_heldout])
+def measure_part(task: _Task, worlds: Worlds, on_user: OnProgress) -> None:
+    """Measure the users of one part and write their records, whole or not at all."""
+    config = task.config
+    world = worlds.of(task.environment)
+    key = f"{config.model_dump_json()} {task.embeddings}"
+    plugin = str(task.environment["plugin"])
+    data: _Data = worlds.kept(key, lambda: _Data(config, plugin, task.embeddings, worlds.registry))
+    check_data(data.about(), task.data)
+    part = data.parts[task.part]
+    before = dict(world.rater.usage())
+    records: dict[str, list[dict[str, Any]]] = {name: [] for name in RECORDS}
+    existing, knowledge = data.log.existing(part.training), Knowledge(data.log, part, config.seed)
+    for month, some in groupby(part.users, key=lambda one: one.moment):
+        for name, lines in _measured(config, world, data.log, knowledge, existing, month, [*some]):
+            records[name] += lines
+            if name == "users":
+                on_user(1)
+    for name, lines in records.items():
+        records[name] = [{"part": part.name, **line} for line in lines]
+    ValidationJob(part.name, task.directory).write(records, since(before, world.rater.usage()))
 
-    def _user_record(self, real_user: real.RealUser, user: User) -> dict[str, Any]:
-        metrics = real.trait_metrics_of(real_user, self.world.catalog)
-        levels = self.world.domain.scale.levels
-        past = [int(np.isclose(real_user.past_values, level).sum()) for level in levels]
-        return {
-            "user_split": real_user.user_split,
-            **user.model_dump(mode="json", include={"id", "liked", "disliked", "activity", "conformity", "diversity"}),
-            "past_count": real_user.past_count,
-            "heldout": len(real_user.later),
-            "trait_metrics": {name: plain(value) for name, value in metrics.items()},
-            "past_levels": past,
-        }
 
-    def _ratings(self, simulator: UserSimulator, row: int, baselines: Baselines) -> list[dict[str, Any]]:
-        real_user = simulator.real_users[row]
-        places = self._rated(real_user)
-        items, given = real_user.later[places], real_user.later_values[places]
-        answers, expected = simulator.rate(row, items, RATE), simulator.expect(row, items)
-        expected = answers if expected is None else expected
-        columns = {"real": given, "answer": answers, "expected": expected}
-        return [
-            {**about, **{name: plain(float(values[n])) for name, values in columns.items()}, "baselines": beside}
-            for n, (about, beside) in enumerate(self._beside(real_user, items, baselines.ratings))
-        ]
+def _measured(
+    config: ValidationConfig,
+    world: World,
+    log: RealLog,
+    knowledge: Knowledge,
+    existing: Existing,
+    month: int | None,
+    real_users: Sequence[real.RealUser],
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Records of the users who are split at the start of one month, by file."""
+    known = knowledge.known(month)
+    when = None if month is None else str(np.datetime64(month, "M"))
+    if not known.enough:
+        for one in real_users:
+            yield "users", [{"id": one.id, "moment": when, "left_out": "too few training users before the moment"}]
+        return
+    profiles = real.Profiles(known.log, known.catalog, world.domain.scale, world.domain.words)
+    users, metrics = zip(*map(profiles.user, real_users), strict=True)
+    simulator = UserSimulator(replace(world, catalog=known.catalog), real_users, users, config.seed)
+    for row, one in enumerate(real_users):
+        if CHOICES in config.only:
+            yield "choices", _choices(config, simulator, row, knowledge, existing, known)
+        if RATINGS in config.only and one.values is not None:
+            yield "ratings", [_ratings(config, simulator, row, knowledge)]
+        yield "users", [_user_record(one, users[row], metrics[row], when, world)]
 
-    def _beside(
-        self, real_user: real.RealUser, items: Ints, predict: Callable[[real.RealUser, Ints], Mapping[str, Any]]
-    ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-        """For each item whom and what a record is about, and what the baselines say."""
-        predicted = predict(real_user, items)
-        for n, item in enumerate(items.tolist()):
-            about = {"user_split": real_user.user_split, "user": real_user.id}
-            about["item"] = self.world.catalog.items[item].id
-            yield about, {name: plain(float(values[n])) for name, values in predicted.items()}
 
-    def _choices(self, simulator: UserSimulator, row: int, baselines: Baselines) -> list[dict[str, Any]]:
-        real_user = simulator.real_users[row]
-        config, counts = self.config, self.world.catalog.public_counts
-        seen = real.draw_choice_set(real_user, counts, max(config.negatives), config.max_positives, config.seed)
-        items = np.concatenate([seen.chosen, seen.random, seen.matched])
-        scores = simulator.choose(row, items)
-        if scores is None:
-            scores = simulator.expect(row, items)
-        if scores is None:
-            scores = simulator.rate(row, items, CHOOSE)
-        sets = [(name, place) for name, of in vars(seen).items() for place in range(len(of))]
-        return [
-            {**about, "set": name, "place": place, "score": plain(float(score)), "baselines": beside}
-            for (about, beside), (name, place), score in zip(
-                self._beside(real_user, items, baselines.choices), sets, scores, strict=True
-            )
-        ]
+def _user_record(
+    real_user: real.RealUser, user: User, metrics: Mapping[str, float], when: str | None, world: World
+) -> dict[str, Any]:
+    values = real_user.past.values
+    past = None if values is None else [int(np.isclose(values, one).sum()) for one in world.domain.scale.levels]
+    return {
+        **user.model_dump(mode="json", include={"id", "liked", "disliked", "activity", "conformity", "diversity"}),
+        "moment": when,
+        "left_out": None,
+        "past_count": real_user.past_count,
+        "heldout": len(real_user.later),
+        "trait_metrics": {name: round(value, 6) for name, value in metrics.items()},
+        "past_levels": past,
+    }
 
-    def _activity(self, real_users: Sequence[real.RealUser], users: Sequence[User]) -> list[dict[str, Any]]:
-        """The same users about the same items, once all elusive and once all enthusiasts."""
-        lines: list[dict[str, Any]] = [{"user_split": one.user_split, "user": one.id} for one in real_users]
-        for level in (1, 3):
-            changed = [user.model_copy(update={"activity": level}) for user in users]
-            simulator = UserSimulator(self.world, real_users, changed, self.config.seed)
-            for row, real_user in enumerate(real_users):
-                answers = simulator.rate(row, real_user.later[: self.config.max_positives], RATE)
-                lines[row][f"activity_{level}"] = [plain(value) for value in answers.tolist()]
-                if level == 3:
-                    self._on_user()
-        return lines
 
-    def _recommended(self, simulator: UserSimulator, baselines: Baselines) -> list[dict[str, Any]]:
-        """What users answer to the first items that recommenders recommend, one after the other."""
-        catalog, seed, real_users = self.world.catalog, self.config.seed, simulator.real_users
-        lines: list[dict[str, Any]] = []
-        ratings = {name: np.full((len(real_users), LISTED), np.nan) for name in RECOMMENDERS}
-        listed = {name: np.zeros((len(real_users), LISTED), dtype=np.intp) for name in RECOMMENDERS}
-        for row, real_user in enumerate(real_users):
-            rng = np.random.default_rng([seed, 1, *real_user.id.encode()])
-            unseen = np.setdiff1d(np.flatnonzero(catalog.has_public_rating), real_user.past)
-            predicted = baselines.ratings(real_user, unseen)[FACTORS]
-            lists = {
-                "random": rng.permutation(unseen)[:LISTED],
-                "popular": unseen[np.argsort(-catalog.public_counts[unseen], kind="stable")][:LISTED],
-                FACTORS: unseen[np.argsort(-predicted, kind="stable")][:LISTED],
+def _ratings(config: ValidationConfig, simulator: UserSimulator, row: int, knowledge: Knowledge) -> dict[str, Any]:
+    real_user = simulator.real_users[row]
+    rng = np.random.default_rng([config.seed, 1, *real_user.id.encode()])
+    places = real.drawn(rng, len(real_user.later), config.max_heldout)
+    items, given = real_user.later[places], real_user.later_values[places]
+    answers, expected = simulator.rate(row, items, RATE), simulator.expect(row, items)
+    estimators = knowledge.ratings(real_user.moment)
+    return {
+        "user": real_user.id,
+        "items": [simulator.world.catalog.items[item].id for item in items.tolist()],
+        "real": _written(given),
+        "answer": _written(answers),
+        "expected": _written(answers if expected is None else expected),
+        "baselines": {one.name: _written(one.predict(real_user.past, items)) for one in estimators},
+    }
+
+
+def _choices(
+    config: ValidationConfig, simulator: UserSimulator, row: int, knowledge: Knowledge, existing: Existing, known: Known
+) -> list[dict[str, Any]]:
+    real_user, catalog = simulator.real_users[row], known.catalog
+    counts, most = catalog.public_counts, max(config.negatives)
+    tests = draw_tests(real_user, existing, counts, most, config.max_positives, config.seed)
+    shown = {
+        name: np.column_stack([test.chosen, test.others]).ravel() for name, test in tests.items() if len(test.chosen)
+    }
+    if not shown:
+        return []
+    items, place = np.unique(np.concatenate([*shown.values()]), return_inverse=True)
+    scores, terms = simulator.choose(row, items)
+    beside = {one.name: one.scores(real_user.past, items) for one in knowledge.choices(real_user.moment)}
+    bounds = np.cumsum([0, *map(len, shown.values())]).tolist()
+    lines = []
+    for number, (name, those) in enumerate(shown.items()):
+        mine = place[bounds[number] : bounds[number + 1]]
+        lines.append(
+            {
+                "user": real_user.id,
+                "test": name,
+                "items": [catalog.ids[item] for item in those.tolist()],
+                "score": _written(scores[mine]),
+                "terms": {term: _written(added[mine]) for term, added in terms.items()},
+                "baselines": {one: _written(values[mine]) for one, values in beside.items()},
             }
-            for name, items in lists.items():
-                answers = simulator.rate(row, items, RECOMMENDED)
-                ratings[name][row, : len(items)] = answers
-                listed[name][row, : len(items)] = items
-                ids = [catalog.items[item].id for item in items.tolist()]
-                given = [plain(value) for value in answers.tolist()]
-                about = {"user_split": real_user.user_split, "user": real_user.id, "recommender": name}
-                lines.append({**about, "items": ids, "ratings": given})
-            self._on_user()
-        lengths = {name: episode_lengths(simulator.world, listed[name], table, seed) for name, table in ratings.items()}
-        for n, line in enumerate(lines):
-            line["length"] = int(lengths[line["recommender"]][n // len(RECOMMENDERS)])
-        return lines
+        )
+    return lines
 
 
-def _digest(real_users: Iterable[real.RealUser]) -> str:
-    """SHA-256 of the ratings of real users, in their order."""
-    made = hashlib.sha256()
-    for one in real_users:
-        made.update(f"{len(one.id)} {one.id} {one.past_count} {len(one.items)} ".encode())
-        made.update(one.items.astype("<i8").tobytes() + one.values.astype("<f8").tobytes())
-    return made.hexdigest()
+def _written(values: Floats) -> list[float | None]:
+    """Numbers as records hold them; None for NaN."""
+    largest = np.nanmax(np.abs(values), initial=0.0, where=np.isfinite(values))
+    decimals = _DIGITS - int(np.floor(np.log10(largest))) if largest > 0 else _DIGITS
+    return [None if value != value else value for value in np.round(values, decimals).tolist()]

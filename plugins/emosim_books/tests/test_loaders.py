@@ -21,7 +21,8 @@ from emosim_books.loaders.cells import TAGS as _TAGS
 from emosim_books.loaders.cells import split_title
 from pydantic import ValidationError
 
-from emosim_core.plugins import LoadedItems
+from emosim_core import ConfigurationError
+from emosim_core.plugins import LoadedItems, LoadedRatings
 from emosim_core.testing import fails, load_items, real, write_folder, write_zip
 
 
@@ -581,9 +582,59 @@ def test_goodreads_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_goodreads_real() -> None:
-    loaded = load_goodreads(real("goodbooks-10k"))
+    loaded = load_goodreads(real("goodbooks"))
     books = {book.id: book for book in loaded.items}
     assert len(books) == 10_000
     assert books["goodreads-1"].title == "The Hunger Games"
     assert (books["goodreads-17"].collection, books["goodreads-17"].part) == ("The Hunger Games", 2)
     assert all(book.public_rating and 1 <= book.public_rating <= 5 for book in loaded.items)
+
+
+# ------------------------------------------------------------------------------------- ratings of goodbooks-10k
+
+
+def goodbooks_ratings(folder: Path, rows: str, books: str = FILES["books.csv"]) -> LoadedRatings:
+    files = {"books.csv": books, "ratings.csv": f"user_id,book_id,rating\n{rows}"}
+    loader = Goodreads(GoodreadsOptions(path=write_folder(folder, files)))
+    return loader.load_ratings(loader.load().items)
+
+
+def test_goodbooks_ratings_have_no_times_and_leave_out_unlisted_books(tmp_path: Path) -> None:
+    ratings = goodbooks_ratings(tmp_path, "7,18,5\n7,17,2\n8,99,1\n8,18,3\n")
+    assert list(ratings.user_ids) == ["7", "7", "8"]
+    assert ratings.items.tolist() == [1, 0, 1]
+    assert ratings.values is not None
+    assert ratings.values.tolist() == [5, 2, 3]
+    assert ratings.times is None
+
+
+def test_goodbooks_ratings_of_kaggle_name_books_by_the_short_number(tmp_path: Path) -> None:
+    books = "id,book_id,title,authors,average_rating,ratings_count\n1,905,A,B,4,9\n2,731,C,D,4,9\n"
+    assert goodbooks_ratings(tmp_path, "7,2,5\n8,1,4\n8,731,4\n", books).items.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "field", "message"),
+    [
+        ("7,18,6\n", "rating", "expected a rating of 1 to 5, got '6'"),
+        ("7,18,\n", "rating", "expected a rating of 1 to 5, got ''"),
+        ("7,x,4\n", "book_id", "expected a whole number, got 'x'"),
+        (",18,4\n", "user_id", "is empty"),
+    ],
+)
+def test_goodbooks_ratings_that_are_wrong(tmp_path: Path, rows: str, field: str, message: str) -> None:
+    fails(lambda: goodbooks_ratings(tmp_path, rows), file="ratings.csv", row=2, field=field, message=message)
+
+
+def test_goodbooks_ratings_of_none_of_the_books(tmp_path: Path) -> None:
+    fails(lambda: goodbooks_ratings(tmp_path, "7,99,4\n"), file="ratings.csv", message="nobody rated any of the books")
+    with pytest.raises(ConfigurationError, match=r"no ratings\.csv lies beside"):
+        Goodreads(GoodreadsOptions(path=write_folder(tmp_path / "b", FILES))).load_ratings([])
+
+
+def test_goodbooks_ratings_real() -> None:
+    loader = Goodreads(GoodreadsOptions(path=real("goodbooks")))
+    ratings = loader.load_ratings(loader.load().items)
+    assert (len(ratings.user_ids), len(set(ratings.user_ids))) == (240_215, 2_148)
+    assert ratings.values is not None
+    assert set(ratings.values.tolist()) == {1, 2, 3, 4, 5}

@@ -10,11 +10,11 @@ from emosim_core.studies.validation import metrics as metric
 
 def test_agreement_follows_from_the_four_counts() -> None:
     sums = np.array([[6.0, 2.0, 3.0, 9.0], [0.0, 0.0, 1.0, 4.0]])
-    agreement = metric.agreement(sums)
-    assert agreement["accuracy"]["estimate"] == pytest.approx(19 / 25)
-    assert agreement["precision"]["estimate"] == pytest.approx(6 / 8)
-    assert agreement["recall"]["estimate"] == pytest.approx(6 / 10)
-    assert agreement["f1"]["estimate"] == pytest.approx(12 / 18, abs=1e-6)
+    agreement = {value.__name__: metric.estimate(sums, value)["estimate"] for value in metric.AGREEMENT}
+    assert agreement["accuracy"] == pytest.approx(19 / 25)
+    assert agreement["precision"] == pytest.approx(6 / 8)
+    assert agreement["recall"] == pytest.approx(6 / 10)
+    assert agreement["f1"] == pytest.approx(12 / 18, abs=1e-6)
 
 
 def test_a_share_of_nothing_is_no_number() -> None:

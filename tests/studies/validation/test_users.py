@@ -1,134 +1,116 @@
-"""Real users of a validation: groups, the split in time, public knowledge, and what they are shown."""
+"""Real users of a validation: folds, fixed groups, files of users, the moment, and profiles."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from emosim_core.errors import ConfigurationError
-from emosim_core.hooks import Registry
+from emosim_core.data.interactions import Interactions
+from emosim_core.errors import ConfigurationError, DataError
 from emosim_core.model import Catalog, Item, LoadedRatings, RatingScale, Words
-from emosim_core.simulation.assembly import item_source
 from emosim_core.studies.validation import users as real
 
 TEN = RatingScale()
 
 
-def real_user(items: list[int], values: list[float], past_count: int, name: str = "1") -> real.RealUser:
-    return real.RealUser(name, real.user_split_of(name), np.array(items), np.array(values), past_count)
+def log_of(users: int = 40, each: int = 12, seed: int = 1) -> Interactions:
+    rng = np.random.default_rng(seed)
+    names = [f"u{number}" for number in range(users) for _ in range(each)]
+    items = np.concatenate([rng.permutation(50)[:each] for _ in range(users)])
+    times = rng.integers(0, 10**9, len(names)).astype(np.float64)
+    return Interactions.of(LoadedRatings(names, items, rng.integers(1, 11, len(names)).astype(float), times), 50, 1)
 
 
-def loaded(folder: Path) -> tuple[list[Item], LoadedRatings]:
-    _, loader = item_source(Registry(), "movies", f"movielens:{folder}")
-    items = list(loader.load().items)
-    return items, loader.load_ratings(items)
+def parts(log: Interactions, folds: int = 5, split: str | None = None, chosen: Path | None = None) -> list[real.Part]:
+    return real.parts_of(log, real.real_users_of(log), folds, split, chosen, None)
 
 
-def test_a_user_split_belongs_to_an_id_whoever_else_is_there(movielens: Path) -> None:
-    _, ratings = loaded(movielens)
-    everybody = {one.id: one.user_split for one in real.split_real_users(ratings, 1)}
-    keep = np.array([name not in ("3", "4", "5") for name in ratings.user_ids])
-    some = replace(
-        ratings,
-        user_ids=[name for name, stays in zip(ratings.user_ids, keep, strict=True) if stays],
-        items=ratings.items[keep],
-        values=ratings.values[keep],
-        times=ratings.times[keep],
-    )
-    assert {one.id: one.user_split for one in real.split_real_users(some, 2)} == {
-        name: user_split for name, user_split in everybody.items() if name not in ("3", "4", "5")
-    }
+@pytest.mark.parametrize("folds", [2, 5, 7])
+def test_folds_partition_the_users_and_train_on_all_others(folds: int) -> None:
+    log = log_of()
+    some = parts(log, folds)
+    assert sorted(one.id for part in some for one in part.users) == sorted(log.user_ids)
+    for part in some:
+        mine = {one.number for one in part.users}
+        assert set(np.flatnonzero(~part.training).tolist()) == mine
 
 
-def test_user_splits_have_the_shares_that_are_written() -> None:
+def test_a_fold_belongs_to_an_id_whoever_else_is_there() -> None:
+    few, many = ({one.id: part.name for part in parts(log_of(count)) for one in part.users} for count in (20, 60))
+    assert all(many[name] == fold for name, fold in few.items())
+
+
+def test_fixed_groups_have_the_shares_that_are_written() -> None:
     user_splits = [real.user_split_of(str(number)) for number in range(20_000)]
     shares = [user_splits.count(name) / len(user_splits) for name, _ in real.USER_SPLITS]
     assert shares == pytest.approx([0.52, 0.08, 0.2, 0.2], abs=0.015)
 
 
-def test_nothing_in_memory_is_later_than_what_is_held_out(movielens: Path) -> None:
-    _, ratings = loaded(movielens)
-    when = dict(zip(zip(ratings.user_ids, ratings.items.tolist(), strict=True), ratings.times.tolist(), strict=True))
-    for one in real.split_real_users(ratings, 1):
-        times = [when[one.id, item] for item in one.items.tolist()]
-        assert times == sorted(times)
-        assert one.past_count == len(one.items) // 2
-        assert not set(one.past.tolist()) & set(one.later.tolist())
+def test_a_fixed_group_learns_from_train_and_calibration_users_alone() -> None:
+    log = log_of(80)
+    (part,) = parts(log, split="test")
+    learned = {name for name, training in zip(log.user_ids, part.training, strict=True) if training}
+    assert {real.user_split_of(name) for name in learned} == {"train", "calibration"}
+    assert {real.user_split_of(one.id) for one in part.users} == {"test"}
 
 
-def test_the_last_rating_counts_of_who_rated_an_item_twice() -> None:
-    names = [str(number) for number in range(200)]
-    real_users = [name for name in names for _ in range(11)]
-    items = np.array([*range(10), 3] * len(names))
-    values = np.array([5.0] * 10 + [9.0])
-    ratings = LoadedRatings(real_users, items, np.tile(values, len(names)), np.tile(np.arange(11.0), len(names)))
-    one = real.split_real_users(ratings, 1)[0]
-    assert sorted(one.items.tolist()) == list(range(10))
-    assert one.values[one.items == 3].tolist() == [9.0]
+@pytest.mark.parametrize("text", ["u3\nu7\n\n", "name,user\nx,u3\ny,u7\n"])
+def test_a_file_says_exactly_who_is_measured(tmp_path: Path, text: str) -> None:
+    (tmp_path / "who.csv").write_text(text)
+    log = log_of()
+    (part,) = parts(log, chosen=tmp_path / "who.csv")
+    assert {one.id for one in part.users} == {"u3", "u7"}
+    assert part.training.sum() == len(log.user_ids) - 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("u3\nnobody\n", "row 2: the log has no user 'nobody'"),
+        ("user,x\nu3,1\nnobody,2\n", "row 3: the log has no user"),
+        ("", "names no user"),
+    ],
+)
+def test_a_file_that_names_nobody_or_an_unknown_user_is_an_error(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "who").write_text(text)
+    with pytest.raises(DataError, match=message):
+        parts(log_of(), chosen=tmp_path / "who")
 
 
 def test_too_few_users_are_an_error() -> None:
-    ratings = LoadedRatings(["1"] * 20, np.arange(20), np.full(20, 5.0), np.arange(20.0))
     with pytest.raises(ConfigurationError, match="too few users to measure"):
-        real.split_real_users(ratings, 1)
+        parts(log_of(1))
 
 
-def test_the_public_knows_what_the_train_users_rated_and_no_word_of_the_others(movielens: Path) -> None:
-    items, ratings = loaded(movielens)
-    real_users = real.split_real_users(ratings, 1)
-    public = real.public_items(items, real_users, ratings.user_written_fields)
-    train_users = {one.id for one in real.of_split(real_users, real.TRAIN)}
-    given: dict[int, list[float]] = {}
-    for name, item, value in zip(ratings.user_ids, ratings.items.tolist(), ratings.values.tolist(), strict=True):
-        if name in train_users:
-            given.setdefault(item, []).append(value)
-    for place, item in enumerate(public):
-        assert item.public_count == len(given.get(place, []))
-        assert item.public_rating == (pytest.approx(np.mean(given[place])) if place in given else None)
-        assert item.description == ""
-    assert items[0].description != ""
+def test_a_user_is_split_at_half_of_the_log_and_nothing_remembered_is_later_than_what_is_held_out() -> None:
+    for one in real.real_users_of(log_of()):
+        assert one.months is not None
+        assert one.past_count == 6
+        assert one.months[: one.past_count].max() <= one.moment
+        assert one.months[one.past_count :].min() == one.moment
+
+
+def test_months_are_those_of_the_calendar() -> None:
+    times = np.array(["1970-01-31T23:59:59", "1970-02-01", "2000-12-31"], dtype="datetime64[s]").astype(float)
+    assert real.months(times).tolist() == [0, 1, 371]
 
 
 def test_tastes_and_traits_are_read_off_the_memory_alone() -> None:
-    names = ("comedy", "horror")
-    items = [Item(id=f"i{n}", title="t", categories=(names[n % 2],), public_rating=6.0) for n in range(40)]
+    items = [Item(id=f"i{n}", title="t", categories=("comedy", "horror")[n % 2 : n % 2 + 1], public_rating=6.0)
+             for n in range(40)]  # fmt: skip
     catalog = Catalog(items, TEN)
-    values = [9.0, 3.0] * 20
-    everybody = [real_user(list(range(40)), values, 20, name=str(n)) for n in range(30)]
-    one, other = everybody[0], replace(everybody[0], values=np.array(values[:20] + [1.0] * 20))
-    first, second = (real.personas([who], everybody, catalog, TEN, Words())[0] for who in (one, other))
-    assert first == second
-    assert first.liked == ("comedy",)
-    assert first.disliked == ("horror",)
-    assert real.trait_metrics_of(one, catalog) == {
-        "activity": 20.0, "conformity": 3.0, "diversity": pytest.approx(np.log(2)),
-    }  # fmt: skip
-
-
-def test_what_is_shown_was_chosen_later_or_never() -> None:
-    one = real_user(list(range(40)), [5.0] * 40, 20)
-    counts = np.random.default_rng(1).integers(0, 50, 200)
-    seen = real.draw_choice_set(one, counts, most=3, max_positives=12, seed=5)
-    assert set(seen.chosen.tolist()) <= set(range(20, 40))
-    assert len(seen.chosen) == len(set(seen.chosen.tolist())) == 12
-    assert len(seen.random) == len(set(seen.random.tolist())) == 36
-    assert min(*seen.random, *seen.matched) >= 40
-    again = real.draw_choice_set(one, counts, most=3, max_positives=12, seed=5)
-    assert np.array_equal(seen.matched, again.matched)
-
-
-def test_matched_items_are_as_popular_as_the_chosen() -> None:
-    rng = np.random.default_rng(2)
-    counts = rng.integers(0, 30, 3000)
-    chosen = np.arange(100)
-    items = real.matched(chosen, np.arange(100, 3000), counts, rng)
-    assert len(set(items.tolist())) == 100
-    assert np.array_equal(counts[items], counts[chosen])
-
-
-def test_of_two_unequal_items_the_nearer_in_popularity_matches() -> None:
-    counts = np.array([10, 7, 12, 100])
-    assert real.matched(np.array([0]), np.array([1, 2, 3]), counts, np.random.default_rng(1)).tolist() == [2]
+    names, values = [f"u{n}" for n in range(30) for _ in range(40)], [9.0, 3.0] * 20
+    ratings = LoadedRatings(names, np.tile(np.arange(40), 30), np.tile(values, 30), np.tile(np.arange(40.0), 30))
+    log = Interactions.of(ratings, 40, 1)
+    profiles = real.Profiles(log, catalog, TEN, Words())
+    one = real.real_users_of(log)[0]
+    assert one.values is not None
+    before = profiles.user(one)
+    one.values[one.past_count :] = 1.0
+    assert profiles.user(one) == before
+    user, metrics = before
+    assert user.liked == ("comedy",)
+    assert user.disliked == ("horror",)
+    assert metrics == {"activity": 20.0, "conformity": 3.0, "diversity": pytest.approx(np.log(2))}

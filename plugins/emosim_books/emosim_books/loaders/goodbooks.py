@@ -1,15 +1,28 @@
-"""Books from goodbooks-10k, the most rated books of Goodreads."""
+"""Books and ratings from goodbooks-10k, the most rated books of Goodreads."""
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
 
+import numpy as np
+
 from emosim_books.book import Book
 from emosim_books.loaders.cells import MOST_CATEGORIES, TAGS, goodreads_book, goodreads_fields, numbered
-from emosim_core import DataError
-from emosim_core.loading import Release, TablePlace, known_text, plain_text, read_csv, split_names, whole_number
+from emosim_core import ConfigurationError, DataError
+from emosim_core.loading import (
+    Release,
+    TablePlace,
+    known_text,
+    plain_text,
+    read_csv,
+    shortened,
+    split_names,
+    whole_number,
+)
+from emosim_core.plugins import Item, LoadedRatings
 
 _IDS = ("book_id", "goodreads_book_id", "best_book_id", "work_id", "id")
 """Columns of identifiers; the first that a file has gives the books theirs."""
@@ -37,6 +50,49 @@ def read(release: Release) -> tuple[list[Book], list[str]]:
             raise DataError(path, f"the column is missing; the header has: {header}", row=1, field=_IDS[0])
         books = numbered(chain([first], rows), path, column)
         return [_book(number, cells, categories, path, row) for row, number, cells in books], []
+
+
+def load_ratings(release: Release, items: Sequence[Item]) -> LoadedRatings:
+    """The ratings of each reader, 1 to 5, without times. Ratings of books that are not among ``items`` are left out."""
+    table = release.beside("ratings.csv")
+    if table is None:
+        raise ConfigurationError(f"no ratings.csv lies beside {release.table}; get it from where books.csv came from")
+    path, places = str(table), _places(release, items)
+    users: list[str] = []
+    books, values = array("q"), array("d")
+    with closing(_rows(table, ("user_id", "book_id", "rating"), held=False)) as rows:
+        for row, cells in rows:
+            if cells["rating"] not in ("1", "2", "3", "4", "5"):
+                problem = f"expected a rating of 1 to 5, got {shortened(cells['rating'])}"
+                raise DataError(path, problem, row=row, field="rating")
+            if not cells["user_id"]:
+                raise DataError(path, "is empty", row=row, field="user_id")
+            place = places.get(whole_number(cells["book_id"], path, row, "book_id"))
+            if place is not None:
+                users.append(cells["user_id"])
+                books.append(place)
+                values.append(float(cells["rating"]))
+    if not users:
+        raise DataError(path, "nobody rated any of the books")
+    return LoadedRatings(users, np.array(books, dtype=np.intp), np.array(values), times=None)
+
+
+def _places(release: Release, items: Sequence[Item]) -> dict[int, int]:
+    """Places of books among ``items``, by the number that ratings.csv calls them by.
+
+    That is book_id of books.csv; where the ``book_id`` there is Goodreads' own, as in Kaggle's copy, it is ``id``.
+    """
+    place_of = {int(item.id.removeprefix("goodreads-")): place for place, item in enumerate(items)}
+    path = str(release.table)
+    with closing(_rows(release.table, _REQUIRED)) as rows:
+        first = next(rows, (0, {}))[1]
+        if not {"id", "book_id"} <= first.keys() or "goodreads_book_id" in first:
+            return place_of
+        numbers = (
+            [whole_number(cells[name], path, row, name) for name in ("id", "book_id")]
+            for row, cells in chain([(2, first)], rows)
+        )
+        return {short: place_of[long] for short, long in numbers if long in place_of}
 
 
 def _rows(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from emosim_books.loaders import formats, goodbooks, goodreads_export, goodreads_kaggle, goodreads_ucsd
 from emosim_core import DataError
 from emosim_core.loading import open_format
-from emosim_core.plugins import Frozen, ItemLoader, LoadedItems, option
+from emosim_core.plugins import Frozen, Item, ItemLoader, LoadedItems, LoadedRatings, option
 
 _WHAT = (
     "goodbooks-10k, Kaggle's goodreads-books, a Goodreads library export, or UCSD's Goodreads data set; a folder, a "
@@ -50,3 +51,15 @@ class Goodreads(ItemLoader):
             few = f"no book has {least} ratings or more; lower min_ratings" if least else "has no books"
             raise DataError(str(release.table), few)
         return LoadedItems(books, source=f"{release.format.name}, {path}", notes=notes)
+
+    def load_ratings(self, items: Sequence[Item]) -> LoadedRatings:
+        """The ratings of each reader in goodbooks-10k, which has no times.
+
+        Raises:
+            ConfigurationError: these books come without ratings of single readers.
+            DataError: ratings.csv is malformed, or holds none of ``items``.
+        """
+        with open_format(self.options.path, formats.GOODREADS, _WHAT) as release:
+            if release.format is not formats.GOODBOOKS:
+                return super().load_ratings(items)
+            return goodbooks.load_ratings(release, items)
