@@ -271,8 +271,9 @@ class Evaluation:
         # First: whoever is killed here goes on with --resume.
         begin_job(self.job, plan, models, self._registry, self._check_same, read, name=RESULTS)
         ids, counts = (item.id for item in catalog.items), catalog.public_counts.tolist()
-        rows = zip(ids, catalog.titles, counts, strict=True)
-        self.job.write(ITEMS, csv_bytes([("item", "title", "public_count"), *rows]))
+        categories = ("|".join(item.categories) for item in catalog.items)
+        rows = zip(ids, catalog.titles, counts, categories, strict=True)
+        self.job.write(ITEMS, csv_bytes([("item", "title", "public_count", "categories"), *rows]))
 
     def _leave(self, error: BaseException) -> None:
         """Leave nothing behind where nothing was simulated."""

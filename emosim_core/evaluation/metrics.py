@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from emosim_core.errors import RunError
 from emosim_core.evaluation.columns import UNFINISHED, EpisodeTable, RunColumns
 from emosim_core.model import RatingScale
+from emosim_core.model.catalog import multi_hot
 from emosim_core.runs.words import signed
 from emosim_core.stats import Floats, Seed, divided, percentiles, redrawn, resampled_ratios, rounded
 
@@ -20,7 +21,10 @@ LIST_LENGTH = 10
 """First recommendations of an episode that count as its list."""
 
 _DISCOUNTS = 1.0 / np.log2(np.arange(2, LIST_LENGTH + 2))
-"""What a place of the list counts in DCG (Järvelin and Kekäläinen, 2002)."""
+"""What a place of the list counts in DCG (Järvelin and Kekäläinen, 2002, doi 10.1145/582415.582418)."""
+
+HEAD = 0.2
+"""Share of the catalog, its most rated items, that is no long tail."""
 
 
 @dataclass(frozen=True)
@@ -67,16 +71,19 @@ class ItemTable:
     """What metrics of lists need to know beyond the records, of a catalog of N items.
 
     ``public_counts`` is how many users rated each item, 0 where unknown, shape ``(N,)``; ``liked_from`` the rating from
-    which an item of a list is liked.
+    which an item is liked.
     """
 
     ids: Sequence[str]
     public_counts: NDArray[np.int64]
+    categories: Sequence[Sequence[str]]
     scale: RatingScale
     liked_from: float
 
     def surprises(self) -> Floats:
         """``-log2`` of each item's share of all public counts, in bits, shape ``(N,)``.
+
+        The self-information of Zhou et al., 2010, doi 10.1073/pnas.1000488107.
 
         An item that nobody rated counts as rated once. NaN for all where no count is known.
         """
@@ -85,6 +92,33 @@ class ItemTable:
         counts = np.maximum(self.public_counts, 1).astype(np.float64)
         surprises: Floats = -np.log2(counts / counts.sum())
         return surprises
+
+    def popularity(self) -> Floats:
+        """How many users rated each item, over the same of the most rated one, shape ``(N,)``, in [0, 1].
+
+        NaN for all where no count is known. The mean over recommendations is the average recommendation popularity of
+        Yin et al., 2012, doi 10.14778/2311906.2311916, on a scale that catalogs share.
+        """
+        if not self.public_counts.any():
+            return np.full(len(self.ids), np.nan)
+        return self.public_counts / float(self.public_counts.max())
+
+    def long_tail(self) -> Floats:
+        """1 for an item of the long tail, all but the most rated :data:`HEAD` of the catalog, else 0; shape ``(N,)``.
+
+        Of items with as many ratings the first ones are the more rated. NaN for all where no count is known. Source of
+        the measure: Abdollahpouri, Burke and Mobasher, 2019, arXiv 1901.07555.
+        """
+        tail = np.ones(len(self.ids))
+        tail[np.argsort(-self.public_counts, kind="stable")[: round(HEAD * len(self.ids))]] = 0.0
+        return np.where(self.public_counts.any(), tail, np.nan)
+
+    def category_vectors(self) -> Floats:
+        """The categories of each item as a vector of length 1, 0 without any; shape ``(N, C)``."""
+        names = sorted({name for one in self.categories for name in one})
+        flags = multi_hot(self.categories, names).astype(np.float64)
+        vectors: Floats = flags / np.maximum(np.linalg.norm(flags, axis=1, keepdims=True), 1.0)
+        return vectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,15 +170,46 @@ class Episodes:
         return self.list_ratings >= self.catalog.liked_from
 
     @property
-    def surprises(self) -> tuple[Floats, Floats]:
-        """Sum of the surprises of what was recommended, and how much that was; each of shape ``(E,)``."""
+    def gains(self) -> Floats:
+        """How relevant each of them is, see :meth:`relevance`; shape ``(E, 10)``."""
+        return self.relevance(self.list_ratings)
+
+    def relevance(self, ratings: Floats) -> Floats:
+        """How many levels of the scale a rating is above the highest that is not liked; 0 for that and all below.
+
+        From 1 to 10 it is 1 for a 7 and 4 for a 10; 0 for a failed rating. Same shape as ``ratings``.
+        """
+        scale = self.catalog.scale
+        highest = scale.levels[scale.levels < self.catalog.liked_from].max(initial=scale.low - scale.step)
+        return np.maximum(np.nan_to_num((ratings - highest) / scale.step, nan=0.0), 0.0)
+
+    @cached_property
+    def offered_liked(self) -> Floats:
+        """How many liked items each episode recommended from its beginning to its end, shape ``(E,)``."""
+        liked = self.run.slate_rating >= self.catalog.liked_from
+        return self.sum_of_recommended(liked.astype(np.float64))
+
+    @cached_property
+    def ideal_gains(self) -> Floats:
+        """The highest gains of all that an episode recommended, highest first, shape ``(E, 10)``."""
+        gains = self.relevance(self.run.slate_rating)
+        return self._list(gains, 0.0, np.lexsort((-gains, self.run.slate_episode)))
+
+    @property
+    def recommended_items(self) -> NDArray[np.intp]:
+        """The catalog's number of each recommended item of the run, shape ``(recommendations of the run,)``."""
         place = {name: number for number, name in enumerate(self.catalog.ids)}
-        surprises = self.catalog.surprises()[[place[name] for name in self.run.titles]]
+        return np.array([place[name] for name in self.run.titles], dtype=np.intp)[self.run.slate_item]
+
+    @property
+    def recommended(self) -> Floats:
+        """How many items each episode recommended, shape ``(E,)``."""
+        return self.sum_of_recommended(np.ones(len(self.run.slate_episode)))
+
+    def sum_of_recommended(self, values: Floats) -> Floats:
+        """Sums over what each episode recommended of ``values`` of all recommendations of the run, shape ``(E,)``."""
         rows = self._rows[self.run.slate_episode]
-        counted, items = rows[rows >= 0], self.run.slate_item[rows >= 0]
-        count = len(self.chosen)
-        sums, counts = (np.bincount(counted, added, count).astype(np.float64) for added in (surprises[items], None))
-        return sums, counts
+        return np.bincount(rows[rows >= 0], values[rows >= 0], len(self.chosen)).astype(np.float64)
 
     def step_rewards(self, longest: int) -> Floats:
         """Reward of each of the first steps, NaN after the end; shape ``(E, longest)``."""
@@ -157,9 +222,9 @@ class Episodes:
         rows[self.chosen.position] = np.arange(len(self.chosen))
         return rows
 
-    def _list(self, values: NDArray[Any], fill: float) -> Floats:
-        """Values of the first items that were recommended, by episode and place."""
-        order = np.argsort(self.run.slate_episode, kind="stable")
+    def _list(self, values: NDArray[Any], fill: float, order: NDArray[np.intp] | None = None) -> Floats:
+        """Values of the first items of each episode, by episode and place; as recommended unless in another order."""
+        order = np.argsort(self.run.slate_episode, kind="stable") if order is None else order
         episodes = self.run.slate_episode[order]
         places = np.arange(len(order)) - np.searchsorted(episodes, episodes)
         return self._grid(episodes, places, values[order], LIST_LENGTH, fill)
@@ -188,28 +253,79 @@ def whole_episodes(run: RunColumns, items: ItemTable) -> Episodes:
     return Episodes(run, run.episodes, items)
 
 
-def average_precision(relevant: NDArray[np.bool_]) -> Floats:
-    """AP@10 = (1 / 10) * sum over places k of P(k) * rel(k), P(k) the share of the first k that is relevant.
+def average_precision(relevant: NDArray[np.bool_], total: Floats) -> Floats:
+    """AP@10 = sum over places k of P(k) rel(k), over min(10, ``total``), P(k) the relevant share of the first k.
 
-    It takes ten relevant items to exist, so that 1 means that all of the list was liked; from ``(E, 10)`` to ``(E,)``.
+    ``relevant`` has the shape ``(E, 10)``; ``total`` is how many relevant items there are, shape ``(E,)``. 0 where
+    there are none. Buckley and Voorhees, 2000, doi 10.1145/345508.345543.
     """
     precision = relevant.cumsum(axis=1) / np.arange(1, relevant.shape[1] + 1)
-    return (precision * relevant).sum(axis=1) / relevant.shape[1]
+    return (precision * relevant).sum(axis=1) / np.clip(total, 1, relevant.shape[1])
 
 
 def reciprocal_rank(relevant: NDArray[np.bool_]) -> Floats:
-    """1 / place of the first relevant item, 0 where none is; from ``(E, 10)`` to ``(E,)``."""
+    """1 / place of the first relevant item, 0 where none is; from ``(E, 10)`` to ``(E,)``.
+
+    Voorhees, 1999, "The TREC-8 question answering track report".
+    """
     return np.where(relevant.any(axis=1), 1.0 / (relevant.argmax(axis=1) + 1), 0.0)
 
 
-def discounted_gain(ratings: Floats, scale: RatingScale) -> Floats:
-    """nDCG@10: sum of gain / log2(place + 1), over that of ten top marks; from ``(E, 10)`` to [0, 1], ``(E,)``.
+def recall(relevant: NDArray[np.bool_], total: Floats) -> Floats:
+    """Share of the ``total`` relevant items, shape ``(E,)``, that is in the list, ``(E, 10)``; 0 where there are none.
 
-    The gain of a rating is its relative position on the scale, 0 to 1; where there is no rating, 0.
+    Herlocker, Konstan, Terveen and Riedl, 2004, doi 10.1145/963770.963772.
     """
-    gains = np.nan_to_num((ratings - scale.low) / scale.span, nan=0.0)
-    result: Floats = gains @ _DISCOUNTS / _DISCOUNTS.sum()
-    return result
+    return relevant.sum(axis=1) / np.maximum(total, 1.0)
+
+
+def discounted_gain(gains: Floats, ideal: Floats) -> Floats:
+    """nDCG@10: sum of gain / log2(place + 1), over that of the ``ideal`` order; from ``(E, 10)`` to [0, 1], ``(E,)``.
+
+    0 where there is nothing to gain. Järvelin and Kekäläinen, 2002, doi 10.1145/582415.582418.
+    """
+    best = ideal @ _DISCOUNTS
+    return np.divide(gains @ _DISCOUNTS, best, out=np.zeros(len(best)), where=best > 0)
+
+
+def intra_list_diversity(episodes: Episodes) -> tuple[Floats, Floats]:
+    """1 - mean cosine of the categories of two items of a list (Ziegler et al., 2005, doi 10.1145/1060745.1060754).
+
+    As a ratio of two sums, ``(E,)`` each; a list of fewer than two items does not count. NaN where no item of the
+    catalog has a category.
+    """
+    place = {name: number for number, name in enumerate(episodes.catalog.ids)}
+    present = episodes.lists >= 0
+    vectors = episodes.catalog.category_vectors()
+    items = np.array([place[name] for name in episodes.run.titles], dtype=np.intp)
+    shown = vectors[items[np.maximum(episodes.lists, 0)]] * present[:, :, None]
+    length = present.sum(axis=1).astype(np.float64)
+    pairs = length * (length - 1.0)
+    alike = (shown.sum(axis=1) ** 2).sum(axis=1) - (shown**2).sum(axis=(1, 2))
+    counted = ((pairs > 0) & vectors.any()).astype(np.float64)
+    return counted * (1.0 - alike / np.maximum(pairs, 1.0)), counted
+
+
+def gini(counts: Floats) -> float:
+    """Gini index of how often items were recommended, shape ``(N,)``: 0 for all alike, to ``1 - 1/N`` for one alone.
+
+    NaN where none was.
+
+    Adomavicius and Kwon, 2012, doi 10.1109/TKDE.2011.15.
+    """
+    places = np.arange(1, len(counts) + 1)
+    ordered = np.sort(counts)
+    if not ordered.any():
+        return float("nan")
+    return float(2 * (places @ ordered) / (len(counts) * ordered.sum()) - (len(counts) + 1) / len(counts))
+
+
+def _of_recommended(values: Callable[[ItemTable], Floats]) -> Callable[[Episodes], tuple[Floats, Floats]]:
+    """The mean over all recommendations of a value of each item, ``(N,)``."""
+    return lambda episodes: (
+        episodes.sum_of_recommended(values(episodes.catalog)[episodes.recommended_items]),
+        episodes.recommended,
+    )
 
 
 def _mean(values: Callable[[Episodes], Floats]) -> Callable[[Episodes], tuple[Floats, Floats]]:
@@ -234,19 +350,31 @@ METRICS: tuple[Metric, ...] = (
            better="higher", unit="%", decimals=1, sums=_ratio("liked", "rated")),
     Metric("episode_length", "steps per episode", "number of all steps / E",
            better="higher", unit="steps", decimals=1, sums=_mean(lambda episodes: episodes.each("steps"))),
-    Metric("map_at_10", "MAP@10", "mean of AP = (1/10) sum over k = 1..10 of P(k) rel(k)",
-           better="higher", of_lists=True, sums=_mean(lambda episodes: average_precision(episodes.relevant))),
+    Metric("ndcg_at_10", "nDCG@10", "mean of DCG@10 / DCG@10 of the ideal order of all that the episode recommended",
+           better="higher", of_lists=True,
+           sums=_mean(lambda episodes: discounted_gain(episodes.gains, episodes.ideal_gains))),
+    Metric("map_at_10", "MAP@10", "mean of AP = sum over k = 1..10 of P(k) rel(k) / min(10, liked in the episode)",
+           better="higher", of_lists=True,
+           sums=_mean(lambda episodes: average_precision(episodes.relevant, episodes.offered_liked))),
     Metric("mrr_at_10", "MRR@10", "mean of 1 / rank of the first liked item, 0 where none is liked",
            better="higher", of_lists=True, sums=_mean(lambda episodes: reciprocal_rank(episodes.relevant))),
-    Metric("ndcg_at_10", "nDCG@10", "mean of the sum over k of g(k) / log2(k + 1), over the same of ten top marks",
+    Metric("recall_at_10", "recall@10", "mean of liked items of the list / liked items of all that was recommended",
            better="higher", of_lists=True,
-           sums=_mean(lambda episodes: discounted_gain(episodes.list_ratings, episodes.catalog.scale))),
+           sums=_mean(lambda episodes: recall(episodes.relevant, episodes.offered_liked))),
     Metric("personalization", "personalization", "1 - mean cosine of the lists of two episodes of different users",
            of_lists=True),
+    Metric("intra_list_diversity", "intra-list diversity", "mean of 1 - mean cosine of the categories of two of a list",
+           of_lists=True, sums=intra_list_diversity),
     Metric("coverage", "coverage", "share of the catalog that was recommended at least once",
            unit="%", decimals=1, of_lists=True),
+    Metric("gini", "Gini of exposure", "Gini index over the catalog of how often an item was recommended; 0 is equal",
+           of_lists=True),
+    Metric("popularity", "popularity", "mean over recommendations of the item's public count / the catalog's highest",
+           unit="%", decimals=1, of_lists=True, sums=_of_recommended(ItemTable.popularity)),
+    Metric("long_tail", "long tail", "share of recommendations outside the most rated fifth of the catalog",
+           unit="%", decimals=1, of_lists=True, sums=_of_recommended(ItemTable.long_tail)),
     Metric("novelty", "novelty", "mean over all recommendations of -log2 of the item's share of all public counts",
-           unit="bits", decimals=2, of_lists=True, sums=lambda episodes: episodes.surprises),
+           unit="bits", decimals=2, of_lists=True, sums=_of_recommended(ItemTable.surprises)),
     Metric("valence_at_end", "valence at the end", "mean valence after the last step, -1 to 1",
            better="higher", decimals=2, signed=True, chart=False,
            sums=_mean(lambda episodes: episodes.each("mood")[:, 0])),
@@ -317,7 +445,8 @@ def evaluation_sample(
 ) -> Sample:
     """All metrics of a recommender; ``end_reason:NAME``; ``survival:STEP`` and ``reward:STEP`` up to ``longest``.
 
-    Coverage has no interval: a resample holds fewer different users, so it covers less whatever is measured.
+    Coverage (Ge, Delgado-Battenfeld and Jannach, 2010, doi 10.1145/1864708.1864761) and the Gini index have no
+    interval: a resample holds fewer different users, so it covers less whatever is measured.
     """
     ratios = ratios_of(episodes, METRICS, reasons)
     rewards = episodes.step_rewards(longest)
@@ -328,9 +457,10 @@ def evaluation_sample(
     measured = sample(episodes, ratios, users, resamples, seed)
     personalization = _personalization(episodes, users)
     coverage = len(episodes.run.titles) / len(episodes.catalog.ids)
-    exact = [*measured.exact, *personalization(np.ones((1, len(users)))), coverage]
-    drawn = [measured.drawn, redrawn(personalization, len(users), resamples, seed), np.full(resamples, np.nan)]
-    return Sample((*measured.names, "personalization", "coverage"), np.array(exact), np.column_stack(drawn))
+    exposure = gini(np.bincount(episodes.recommended_items, minlength=len(episodes.catalog.ids)).astype(np.float64))
+    exact = [*measured.exact, *personalization(np.ones((1, len(users)))), coverage, exposure]
+    drawn = [measured.drawn, redrawn(personalization, len(users), resamples, seed), np.full((resamples, 2), np.nan)]
+    return Sample((*measured.names, "personalization", "coverage", "gini"), np.array(exact), np.column_stack(drawn))
 
 
 def _personalization(episodes: Episodes, users: Sequence[str]) -> Callable[[Floats], Floats]:

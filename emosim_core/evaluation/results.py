@@ -158,8 +158,9 @@ def _read_items(path: Path, scale: RatingScale, liked_from: float) -> ItemTable:
         with path.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))
         counts = np.array([int(row["public_count"]) for row in rows])
-        return ItemTable([row["item"] for row in rows], counts, scale, liked_from)
-    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        categories = [tuple(filter(None, row["categories"].split("|"))) for row in rows]
+        return ItemTable([row["item"] for row in rows], counts, categories, scale, liked_from)
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, csv.Error) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
 
 

@@ -155,7 +155,7 @@ def _section(user_split: str, measured: Mapping[str, Any]) -> Section:
     for curve in _CURVES:
         if all(of[name].get("curves", {}).get(curve) for name in order):
             charts[False].append(_curve(curve, user_split, of, order))
-    note = "In brackets are 95 % intervals over users; coverage has none. @10 is the first ten items of an episode."
+    note = "In brackets are 95 % intervals over users, none for coverage and Gini; @10 is an episode's first ten items."
     tables = [_metrics("All metrics", of, order, metrics, note)]
     for kind, differences in measured.get("differences", {}).items():
         above: Recommenders = differences["recommenders"]

@@ -23,14 +23,17 @@ from emosim_core.evaluation.metrics import (
     average_precision,
     discounted_gain,
     evaluation_sample,
+    gini,
     ratios_of,
+    recall,
     reciprocal_rank,
     whole_episodes,
 )
 from emosim_core.plugins import RatingScale
 
 SCALE = RatingScale(low=1, high=10)
-ITEMS = ItemTable([f"i{n}" for n in range(12)], np.array([8, 4, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0]), SCALE, 7.0)
+CATEGORIES = [("a",), ("a", "b"), ("b",), (), *[("c",)] * 8]
+ITEMS = ItemTable([f"i{n}" for n in range(12)], np.array([8, 4, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0]), CATEGORIES, SCALE, 7.0)
 ENDS = ("low_streak", "max_steps")
 
 
@@ -99,23 +102,85 @@ def test_sums_and_shares_are_those_of_the_records() -> None:
     assert [metrics[f"reward:{n}"] for n in (1, 2, 3)] == [5.5, 7.0, 7.0]
 
 
-def test_lists_are_judged_by_their_first_ten_places_those_after_the_end_count_as_not_relevant() -> None:
+def test_lists_are_judged_by_their_first_ten_places_against_all_that_the_episode_recommended() -> None:
     metrics = estimates(episodes_of(ANN, BOB))
-    ann = (1 / 1 + 2 / 3) / 10
-    bob = (1 / 2) / 10
-    assert metrics["map_at_10"] == pytest.approx((ann + bob) / 2, abs=1e-6)
+    assert metrics["map_at_10"] == pytest.approx(((1 / 1 + 2 / 3) / 2 + 1 / 2) / 2, abs=1e-6)
     assert metrics["mrr_at_10"] == pytest.approx((1 + 1 / 2) / 2)
-    ideal = sum(1 / math.log2(place + 1) for place in range(1, 11))
-    gains = [(8 / 9, 3 / 9, 6 / 9), (1 / 9, 9 / 9)]
-    each = [sum(gain / math.log2(place + 1) for place, gain in enumerate(one, start=1)) / ideal for one in gains]
-    assert metrics["ndcg_at_10"] == pytest.approx(sum(each) / 2, abs=1e-6)
+    assert metrics["recall_at_10"] == 1.0
+    # Ann rates 9, 4, 7: 3, 0 and 1 levels above a 6. Bob rates 2 and 10.
+    ann = (3 + 1 / math.log2(4)) / (3 + 1 / math.log2(3))
+    bob = 1 / math.log2(3)
+    assert metrics["ndcg_at_10"] == pytest.approx((ann + bob) / 2, abs=1e-6)
+
+
+RATINGS = st.lists(st.integers(1, 10), min_size=2, max_size=25)
+
+
+@given(st.lists(RATINGS, min_size=1, max_size=4))
+def test_ndcg_and_average_precision_are_those_of_scikit_learn(rated: list[list[int]]) -> None:
+    from sklearn.metrics import average_precision_score, ndcg_score
+
+    parts = [
+        episode(n, f"p{n}", [(f"i{k % 12}", float(value)) for k, value in enumerate(one)], "max_steps")
+        for n, one in enumerate(rated)
+    ]
+    episodes = episodes_of(*parts)
+    gains = discounted_gain(episodes.gains, episodes.ideal_gains)
+    precisions = average_precision(episodes.relevant, episodes.offered_liked)
+    recalls = recall(episodes.relevant, episodes.offered_liked)
+    for row, one in enumerate(rated):
+        order = -np.arange(len(one), dtype=np.float64)
+        levels = np.maximum(np.array(one) - 6, 0)
+        assert gains[row] == pytest.approx(ndcg_score([levels], [order], k=10))
+        liked = levels > 0
+        assert recalls[row] == pytest.approx(liked[:10].sum() / max(liked.sum(), 1))
+        if len(one) <= 10 and liked.any():
+            assert precisions[row] == pytest.approx(average_precision_score(liked, order))
+
+
+def test_average_precision_at_ten_is_over_ten_where_more_are_relevant() -> None:
+    relevant = np.array([[True] * 10, [True] + [False] * 9, [False] * 10])
+    assert average_precision(relevant, np.array([15.0, 20.0, 0.0])).tolist() == [1.0, 0.1, 0.0]
+    assert recall(relevant, np.array([15.0, 20.0, 0.0])).tolist() == pytest.approx([10 / 15, 1 / 20, 0.0])
+
+
+def test_a_scale_on_which_all_is_liked_has_gains_from_its_lowest_level() -> None:
+    all_liked = replace(ITEMS, liked_from=1.0)
+    assert episodes_of(ANN, items=all_liked).gains[0, :4].tolist() == [9.0, 4.0, 7.0, 0.0]
+
+
+def test_exposure_popularity_and_the_long_tail_are_of_all_recommendations() -> None:
+    metrics = estimates(episodes_of(ANN, BOB))
+    counts = np.array([2, 1, 1, 1] + [0] * 8)
+    apart = np.abs(counts[:, None] - counts[None, :]).sum() / (2 * 12 * counts.sum())
+    assert metrics["gini"] == pytest.approx(apart, abs=1e-6)
+    assert metrics["popularity"] == pytest.approx((8 + 4 + 2 + 8 + 1) / 5 / 8)
+    assert metrics["long_tail"] == pytest.approx(2 / 5)  # i0 and i1 are the most rated fifth
+    unknown = estimates(episodes_of(ANN, BOB, items=replace(ITEMS, public_counts=np.zeros(12, dtype=np.int64))))
+    assert unknown["popularity"] is None
+    assert unknown["long_tail"] is None
+
+
+def test_the_gini_index_is_0_for_equal_shares_and_highest_for_one_alone() -> None:
+    assert gini(np.full(5, 3.0)) == pytest.approx(0.0)
+    assert gini(np.array([0.0, 0.0, 7.0, 0.0])) == pytest.approx(1 - 1 / 4)
+    assert math.isnan(gini(np.zeros(4)))
+
+
+def test_intra_list_diversity_is_one_minus_the_mean_cosine_of_categories() -> None:
+    half = 1 / math.sqrt(2)
+    ann = 1 - (half + 0 + half) / 3
+    alone = episode(2, "cy", [("i0", 9)], "max_steps")
+    assert estimates(episodes_of(ANN, BOB, alone))["intra_list_diversity"] == pytest.approx((ann + 1) / 2, abs=1e-6)
+    bare = replace(ITEMS, categories=[()] * 12)
+    assert estimates(episodes_of(ANN, items=bare))["intra_list_diversity"] is None
 
 
 def test_what_comes_after_the_tenth_place_changes_no_measure_of_lists() -> None:
-    ten = [(f"i{n}", 9.0) for n in range(10)]
+    ten = [(f"i{n}", 10.0) for n in range(10)]
     short = estimates(episodes_of(episode(0, "ann", ten, "max_steps"), BOB))
     long = estimates(episodes_of(episode(0, "ann", [*ten, ("i10", 1.0), ("i11", 1.0)], "max_steps"), BOB))
-    for name in ("map_at_10", "mrr_at_10", "ndcg_at_10", "personalization"):
+    for name in ("map_at_10", "mrr_at_10", "ndcg_at_10", "recall_at_10", "personalization", "intra_list_diversity"):
         assert short[name] == long[name]
     assert short["coverage"] != long["coverage"]
 
@@ -147,7 +212,7 @@ def test_what_is_not_consumed_has_its_rating_in_the_list_only_and_a_failed_one_h
     metrics = estimates(episodes)
     assert metrics["mean_rating"] is None
     assert metrics["share_liked"] is None
-    assert metrics["map_at_10"] == pytest.approx(0.1)
+    assert metrics["map_at_10"] == 1.0
 
 
 def test_a_perturbed_rating_counts_and_the_raw_one_does_not() -> None:
@@ -161,7 +226,7 @@ def test_a_slate_fills_several_places_of_the_list() -> None:
     records["recommended"] += step(0, 1, "ann", "i1", None, raw_rating=8)["recommended"]
     episodes = episodes_of([records])
     assert episodes.lists[0, :3].tolist() == [0, 1, -1]
-    assert estimates(episodes)["map_at_10"] == pytest.approx(0.2)
+    assert episodes.offered_liked.tolist() == [2.0]
 
 
 @pytest.mark.parametrize(
@@ -241,7 +306,7 @@ def test_episodes_that_are_left_out_add_nothing() -> None:
     run = episodes_of(ANN, BOB).run
     alone = sample_of(Episodes(run, run.episodes[1:], ITEMS)).estimates()
     for name, value in measured(episodes_of(BOB)).items():
-        if name != "coverage":
+        if name not in ("coverage", "gini"):
             assert alone[name] == value, name
 
 
@@ -269,7 +334,8 @@ def test_every_measure_stays_in_its_range_and_within_its_interval_is_something(l
     metrics = measured(episodes_of(*records_of(lived)))
     assert {metric.name for metric in METRICS} <= set(metrics)
     for name in (
-        "share_liked", "map_at_10", "mrr_at_10", "ndcg_at_10", "personalization", "coverage",
+        "share_liked", "map_at_10", "mrr_at_10", "ndcg_at_10", "recall_at_10", "personalization", "coverage",
+        "intra_list_diversity", "gini", "long_tail",
         "end_reason:low_streak", "end_reason:max_steps", "survival:1",
     ):  # fmt: skip
         for value in metrics[name].values():
@@ -301,7 +367,11 @@ def test_neither_the_order_of_lines_of_different_episodes_nor_that_of_users_matt
 @given(st.lists(st.lists(st.booleans(), min_size=10, max_size=10), min_size=1, max_size=5))
 def test_liking_one_more_never_makes_a_list_worse_and_all_or_none_are_the_ends_of_the_range(rows: Any) -> None:
     relevant = np.array(rows)
-    for measure in (average_precision, reciprocal_rank):
+
+    def whole(relevant: Any) -> Any:
+        return average_precision(relevant, np.full(len(relevant), 10.0))
+
+    for measure in (whole, reciprocal_rank):
         assert measure(np.ones_like(relevant)).tolist() == pytest.approx([1.0] * len(rows))
         assert measure(np.zeros_like(relevant)).tolist() == [0.0] * len(rows)
         for place in range(10):
@@ -313,12 +383,12 @@ def test_liking_one_more_never_makes_a_list_worse_and_all_or_none_are_the_ends_o
 @given(st.permutations(range(1, 11)))
 def test_ndcg_is_best_when_the_best_comes_first(ratings: list[int]) -> None:
     def of(values: Sequence[float]) -> float:
-        return float(discounted_gain(np.array([values], dtype=np.float64), SCALE)[0])
+        return float(discounted_gain(np.array([values], dtype=np.float64), np.full((1, 10), 10.0))[0])
 
     assert of(sorted(ratings)) <= of(ratings) + 1e-12
     assert of(ratings) <= of(sorted(ratings, reverse=True)) + 1e-12
     assert of([10] * 10) == pytest.approx(1)
-    assert of([1] * 10) == 0
+    assert of([0] * 10) == 0
 
 
 @given(st.lists(st.sampled_from(["ann", "bob", "cy"]), min_size=2, max_size=8), st.integers(0, 50))
