@@ -12,7 +12,7 @@ from emosim_core.model.frozen import Frozen, option
 class ProbabilisticOptions(Frozen):
     """Options of ``probabilistic``."""
 
-    p: float = option(0.75, "Probability that the best-rated item is consumed at all.", ge=0, le=1)
+    p: float = option(0.9, "Probability that the best-rated item is consumed at all.", ge=0, le=1)
 
 
 class LogitOptions(Frozen):

@@ -30,8 +30,9 @@ from emosim_core.runs.manifest import begin_job, check_same, digest, now, versio
 from emosim_core.runs.records import FORMAT, MANIFEST
 from emosim_core.runs.steps import plain
 from emosim_core.runs.usage import since, summed
-from emosim_core.simulation.assembly import assemble, load_items, make_catalog
+from emosim_core.simulation.assembly import assemble, make_catalog
 from emosim_core.simulation.config import EnvironmentConfig, read_config
+from emosim_core.simulation.logs import is_table_log, load_log
 from emosim_core.studies.cost import Estimate, estimate
 from emosim_core.studies.jobs import JOBS, StudyConfig, claimed
 from emosim_core.studies.study import Trial, Trials
@@ -62,7 +63,9 @@ class ValidationConfig(StudyConfig):
 
     model_config = ConfigDict(title="Validation")
 
-    ratings: str = option(..., "Ratings of real users, such as movielens:PATH.")
+    ratings: str = option(..., "Ratings of real users: movielens:PATH, csv:FILE or parquet:FILE.")
+    items: str | None = option(None, "Item source of the ratings.", unset="that of the ratings, or the domain's")
+    columns: str = option("", "Columns of a csv: or parquet: log, such as user=uid,item=id,rating=stars,scale=1-5.")
     max_users: int | None = option(None, "Maximum users of each split.", ge=2, unset="all", unit="users")
     negatives: tuple[int, ...] = option(
         (1, 3, 9), "Unchosen items for each chosen one, with commas between.", min_length=1, unit="items"
@@ -136,16 +139,21 @@ class Validation:
         # Words serve for retrieval, and a sentence model would take minutes for thousands of items.
         chosen = values.setdefault("embeddings", WORDS)
         environment: EnvironmentConfig = read_config(EnvironmentConfig, values, "validate")
-        _check_source(registry, environment.plugin, config.ratings)
-        domain, loader, loaded = load_items(registry, environment.plugin, config.ratings)
-        ratings = loader.load_ratings(loaded.items)
+        if not is_table_log(config.ratings):
+            _check_source(registry, environment.plugin, config.ratings)
+        domain, loaded, ratings = load_log(registry, environment.plugin, config.ratings, config.items, config.columns)
         self.everybody = real.split_real_users(ratings, config.seed)
         loaded.items = real.public_items(loaded.items, self.everybody, ratings.user_written_fields)
         # The domain's own items are put aside as soon as they are loaded.
         world = assemble(environment.model_copy(update={"embeddings": "auto"}), registry)
         notes: list[str] = []
         self.world = replace(world, catalog=make_catalog(loaded, domain, environment.embeddings, notes))
-        self.announcements = [*self.world.announcements, *loaded.notes, *(notes if chosen != WORDS else ())]
+        self.announcements = [
+            *self.world.announcements,
+            *loaded.notes,
+            *ratings.notes,
+            *(notes if chosen != WORDS else ()),
+        ]
         self.user_splits = {
             user_split: real.of_split(self.everybody, user_split, config.max_users)
             for user_split in (real.CALIBRATION, real.VALIDATION, real.TEST)
