@@ -23,7 +23,7 @@ class LogitOptions(Frozen):
 
 
 class Greedy(Selector):
-    """The best-rated item of the slate; the first of equals."""
+    """The best-rated item of the slate; the first of equals (EmoSim-RL: that with the better public rating)."""
 
     def select_batch(self, request: SelectionRequest, draws: Draws) -> Flags:
         ratings = request.ratings
