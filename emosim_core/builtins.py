@@ -43,7 +43,7 @@ def emosim_retrievals() -> Iterable[Component]:
 @hookimpl
 def emosim_selectors() -> Iterable[Component]:
     one = partial(in_module, f"{_COMPONENTS}.selection")
-    yield one("greedy", "The best-rated item of the slate.", "Greedy")
+    yield one("greedy", "The best-rated item of the slate; the first of ties.", "Greedy")
     yield one("random", "Each item with probability 0.5.", "RandomChoice")
     summary = "The best-rated item with probability p, else nothing."
     yield one("probabilistic", summary, "Probabilistic", "ProbabilisticOptions")

@@ -12,7 +12,7 @@ from emosim_core.model.frozen import Frozen, option
 class ProbabilisticOptions(Frozen):
     """Options of ``probabilistic``."""
 
-    p: float = option(0.75, "Probability that the best-rated item is consumed at all.", ge=0, le=1)
+    p: float = option(0.9, "Probability that the best-rated item is consumed at all.", ge=0, le=1)
 
 
 class LogitOptions(Frozen):
@@ -23,7 +23,7 @@ class LogitOptions(Frozen):
 
 
 class Greedy(Selector):
-    """The best-rated item of the slate; the first of equals."""
+    """The best-rated item of the slate; the first of equals (EmoSim-RL: that with the better public rating)."""
 
     def select_batch(self, request: SelectionRequest, draws: Draws) -> Flags:
         ratings = request.ratings

@@ -29,7 +29,10 @@ class ChurnOptions(Frozen):
     min_steps: int = option(5, "First step of an episode at which the user may leave.", ge=1)
     rate: float = option(0.3, "Hazard per rating point of 10 below the threshold.", ge=0)
     recovery: float = option(
-        0.0, "Share by which two good ratings in a row lower the probability of leaving.", ge=0, le=1
+        0.0,
+        "Share by which two good ratings in a row lower the chance of leaving (EmoSim-RL subtracts).",
+        ge=0,
+        le=1,
     )
     use_traits: bool = option(
         True, "Whether activity scales tolerance: elusive users leave earlier, enthusiasts later."

@@ -46,6 +46,7 @@ class LoadedRatings:
         times: when each was given, in seconds since 1970, shape ``(R,)``; None in a log without times.
         user_written_fields: fields of the items that hold what these same users wrote, such as tags; a validation
             leaves them out.
+        notes: what a user of the log should know, such as how many rows were left out.
     """
 
     user_ids: Sequence[str]
@@ -53,6 +54,7 @@ class LoadedRatings:
     values: NDArray[np.float64] | None
     times: NDArray[np.float64] | None
     user_written_fields: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

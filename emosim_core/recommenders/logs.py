@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from emosim_core.data.cells import known_text, number
+from emosim_core.data.parquet_rows import parquet_rows
 from emosim_core.data.places import existing_file
 from emosim_core.data.tables import read_csv
-from emosim_core.errors import ConfigurationError, DataError, MissingDependencyError
+from emosim_core.errors import ConfigurationError, DataError
 from emosim_core.model import Catalog
 from emosim_core.model.arrays import Floats, Ints
 from emosim_core.model.frozen import Frozen
@@ -157,7 +159,9 @@ def _entries(place: Path, path: str, traits: dict[str, list[int]]) -> Iterator[_
         raise DataError(path, "is a file of a run; name the directory that it lies in")
     suffixes = [suffix.lower() for suffix in place.suffixes[-2:]]
     if suffixes[-1:] == [".parquet"]:
-        rows: Iterator[tuple[int, dict[str, Any]]] = _rows_of_parquet(existing_file(place, _WHAT), path)
+        rows: Iterator[tuple[int, dict[str, Any]]] = parquet_rows(
+            existing_file(place, _WHAT), path, partial(_columns_of, path=path)
+        )
     elif ".csv" in suffixes or ".tsv" in suffixes:
         rows = read_csv(path, "a CSV file of interactions", required=COLUMNS, held=False)
     else:
@@ -196,19 +200,9 @@ def _of_row(values: dict[str, Any], path: str, row: int) -> _Entry | None:
     return _Entry(episode, step, str(values["user"]), str(values["item"]), numbers["rating"], row)
 
 
-def _rows_of_parquet(place: Path, path: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingDependencyError("reading a .parquet file", "pyarrow", INSTALL_DATA) from error
-    try:
-        with parquet.ParquetFile(Path(place).absolute()) as opened:
-            columns = opened.schema_arrow.names
-            for name in COLUMNS:
-                if name not in columns:
-                    raise DataError(path, f"the column is missing; the file has: {', '.join(columns)}", field=name)
-            batches = opened.iter_batches(columns=list(COLUMNS))
-            yield from enumerate((values for batch in batches for values in batch.to_pylist()), start=1)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(path, f"cannot be read as a Parquet file: {error}") from error
+def _columns_of(names: list[str], path: str) -> Sequence[str]:
+    """The columns that are read, all of which a Parquet file must have."""
+    for name in COLUMNS:
+        if name not in names:
+            raise DataError(path, f"the column is missing; the file has: {', '.join(names)}", field=name)
+    return COLUMNS

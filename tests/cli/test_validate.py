@@ -79,7 +79,7 @@ def test_a_file_says_who_is_measured(quick: Emosim, movielens: Path, tmp_path: P
         (("--ratings", "moovielens:x"), "Did you mean 'movielens'?"),
         (("--ratings", "h2.csv"), "unknown source of ratings 'h2.csv'. Did you mean 'movielens:h2.csv'?"),
         (("--ratings", "csv"), "'csv' has no ratings of single users. Sources that have: movielens:PATH"),
-        (("--ratings", "csv:x.csv"), "'csv' has no ratings of single users"),
+        (("--ratings", "csv:x.csv"), "x.csv: no such file"),
         ((), "the option 'ratings' is needed"),
         (("--ratings", "movielens:x", "--negatives", "1,zero"), "option 'negatives'"),
         (("--ratings", "movielens:x", "--max-users", "1"), "option 'max_users'"),

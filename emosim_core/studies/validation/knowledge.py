@@ -14,7 +14,8 @@ from emosim_core.estimators import ChoiceEstimator, RatingEstimator, choice_esti
 from emosim_core.hooks import Registry
 from emosim_core.model import Catalog
 from emosim_core.model.arrays import Flags
-from emosim_core.simulation.assembly import load_items, make_catalog
+from emosim_core.simulation.assembly import make_catalog
+from emosim_core.simulation.logs import load_log
 from emosim_core.studies.validation.candidates import Existing
 from emosim_core.studies.validation.users import LEAST_KNOWN, Part, months
 
@@ -26,7 +27,7 @@ class RealLog:
 
     Args:
         plugin: name of the domain.
-        source: where items and log come from.
+        source: the log, its items and its columns, as :func:`load_log` takes them.
         embeddings: how items get embeddings.
         seed: decides the order of interactions of the same second, and of all where there are no times.
 
@@ -34,14 +35,15 @@ class RealLog:
         EmoSimError: the source cannot be read, or has no log.
     """
 
-    def __init__(self, registry: Registry, plugin: str, source: str, embeddings: str, seed: int) -> None:
-        domain, loader, loaded = load_items(registry, plugin, source)
-        ratings = loader.load_ratings(loaded.items)
+    def __init__(
+        self, registry: Registry, plugin: str, source: tuple[str, str | None, str], embeddings: str, seed: int
+    ) -> None:
+        domain, loaded, ratings = load_log(registry, plugin, *source)
         first = type(loaded.items[0]).model_fields
         empty = {name: first[name].get_default(call_default_factory=True) for name in ratings.user_written_fields}
         empty |= {"public_count": 0, "public_rating": None}
         loaded.items = [item.model_copy(update=empty) for item in loaded.items]
-        self.notes: list[str] = list(loaded.notes)
+        self.notes: list[str] = [*loaded.notes, *ratings.notes]
         self.embedding_notes: list[str] = []
         self.domain = domain
         self.catalog = make_catalog(loaded, domain, embeddings, self.embedding_notes)

@@ -35,6 +35,7 @@ from emosim_core.runs.records import FORMAT, MANIFEST
 from emosim_core.runs.usage import since, summed
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.config import EnvironmentConfig, read_config
+from emosim_core.simulation.logs import is_table_log
 from emosim_core.studies.cost import Estimate, estimate
 from emosim_core.studies.jobs import JOBS, StudyConfig, claimed
 from emosim_core.studies.study import Trial, Trials
@@ -63,7 +64,9 @@ class ValidationConfig(StudyConfig):
 
     model_config = ConfigDict(title="Validation")
 
-    ratings: str = option(..., "Log of real users, such as movielens:PATH.")
+    ratings: str = option(..., "Log of real users: movielens:PATH, csv:FILE or parquet:FILE.")
+    items: str | None = option(None, "Item source of the log.", unset="that of the log, or the domain's")
+    columns: str = option("", "Columns of a csv: or parquet: log, such as user=uid,item=id,rating=stars,scale=1-5.")
     folds: int = option(5, "Folds of users; each is measured by what the users of the others make known.", ge=2, le=100)
     test_users: Path | None = option(
         None, "File with the ids of exactly those users who are measured, one a line.", unset="users in folds"
@@ -155,7 +158,7 @@ class _Data:
     """What all parts of a validation share: the log and who is measured."""
 
     def __init__(self, config: ValidationConfig, plugin: str, embeddings: str, registry: Registry) -> None:
-        self.log = RealLog(registry, plugin, config.ratings, embeddings, config.seed)
+        self.log = RealLog(registry, plugin, (config.ratings, config.items, config.columns), embeddings, config.seed)
         self.real_users = real.real_users_of(self.log.interactions)
         self.parts = real.parts_of(
             self.log.interactions, self.real_users, config.folds, config.split, config.test_users, config.max_users
@@ -191,7 +194,8 @@ class Validation:
         # Words serve for retrieval, and a sentence model would take minutes for thousands of items.
         chosen = values.setdefault("embeddings", WORDS)
         environment: EnvironmentConfig = read_config(EnvironmentConfig, values, "validate")
-        _check_source(registry, environment.plugin, config.ratings)
+        if not is_table_log(config.ratings):
+            _check_source(registry, environment.plugin, config.ratings)
         self._embeddings = environment.embeddings
         # The domain's own items are put aside as soon as they are loaded.
         self._environment = environment.model_copy(update={"embeddings": "auto"}).model_dump(mode="json")
