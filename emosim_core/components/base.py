@@ -601,10 +601,20 @@ class Policy:
         history_length: recent interactions that it needs to see, known before :meth:`start`; observations show at
             least as many, and as many as the configuration says.
         observes: the parts of an observation that it cannot do without, known before :meth:`start`.
+        learns_across_episodes: whether what it recommends in an episode may depend on earlier ones; a run with such a
+            policy is one block of records, is simulated from its start when it is resumed, and is not cut into cells.
+            A class that defines :meth:`learn` has True, unless it says False itself.
     """
 
     history_length: int = 0
     observes: tuple[str, ...] = ()
+    learns_across_episodes: bool = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        nearest = next(one for one in cls.__mro__ if "learn" in vars(one) or "learns_across_episodes" in vars(one))
+        if "learns_across_episodes" not in vars(nearest):
+            cls.learns_across_episodes = True
 
     def start(self, setting: PolicySetting) -> None:
         """Called once before the first episode; keeps ``catalog``, ``slate``, ``batch_size`` and ``users``."""
@@ -633,8 +643,4 @@ class Policy:
         return actions
 
     def learn(self, outcome: RecommendationOutcome) -> None:
-        """What came of the last recommendations; nothing by default.
-
-        A policy that overrides this is taken to carry something from one episode to the next: such a run is one block
-        of records, and is simulated from its start when it is resumed.
-        """
+        """What came of the last recommendations; nothing by default. See ``learns_across_episodes``."""

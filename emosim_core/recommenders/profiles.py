@@ -37,6 +37,7 @@ class ProfilePolicy(ScoredPolicy):
     """
 
     observes = ("user", "history_items", "history_ratings", "history_mask")
+    learns_across_episodes = False
 
     logs: Interactions
     ratings: Floats

@@ -145,7 +145,7 @@ class Run:
             self.whole = "users remember earlier episodes"
         elif world.rater.uses_llm:
             self.whole = "a language model rates, for all users at once"
-        elif type(self.policy).learn is not Policy.learn:
+        elif self.policy.learns_across_episodes:
             self.whole = "the policy learns from one episode to the next"
         self._blocks = block_files(self.world, self._labels, config, self.directory.path, bool(self.whole))
         if self._blocks is None:

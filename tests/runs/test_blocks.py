@@ -23,6 +23,7 @@ from pyarrow import parquet
 import emosim_core
 from emosim_core import ConfigurationError, MissingDependencyError, RunError
 from emosim_core.data import json_text
+from emosim_core.plugins import Policy
 from emosim_core.reports import report_of
 from emosim_core.runs import blocks as blocks_module
 from emosim_core.runs.convert import convert_run
@@ -402,3 +403,47 @@ def test_without_pyarrow_what_needs_it_names_the_extra(
             needs()
     assert list(tmp_path.iterdir()) == []
     assert list(read_records(made / "j"))
+
+
+LEARN_WITHIN = ["item_knn", "user_knn", "matrix_factorization", "svdpp"]
+
+
+@pytest.mark.parametrize("policy", LEARN_WITHIN)
+def test_a_policy_that_forgets_with_each_episode_leaves_the_same_blocks_from_the_middle(
+    made: Path, tmp_path: Path, small_blocks: None, policy: str
+) -> None:
+    config = {**SHORT, "policy": {"name": policy, "logs": [str(made / "j")]}, "records": "parquet"}
+    emosim_core.run("movies", tmp_path / "whole", **config)
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    for name in ("interactions/block-000001.parquet", "interactions/block-000003.parquet", "summary.json"):
+        (tmp_path / "cut" / name).unlink()
+    run = Run(RunConfig(plugin="movies", **config), tmp_path / "cut", resume=True)
+    assert run.whole == ""
+    run.run()
+    assert files(tmp_path / "cut") == files(tmp_path / "whole")
+
+
+def test_a_class_that_defines_learn_learns_across_episodes_unless_it_says_otherwise() -> None:
+    class Plain(Policy):
+        pass
+
+    class Learning(Policy):
+        def learn(self, outcome: Any) -> None:
+            pass
+
+    class Forgetting(Learning):
+        learns_across_episodes = False
+
+    class Again(Forgetting):
+        def learn(self, outcome: Any) -> None:
+            pass
+
+    class Mixin:
+        def learn(self, outcome: Any) -> None:
+            pass
+
+    class Mixed(Mixin, Policy):
+        pass
+
+    told = [one.learns_across_episodes for one in (Plain, Learning, Forgetting, Again, Mixed)]
+    assert told == [False, True, False, True, True]

@@ -182,7 +182,7 @@ class Ablation:
         with claimed(self.job_directory, lambda: any(job.complete for job in self.plan.jobs)):
             self.plan = replace(self.plan, jobs=jobs(self.config, self.directory))  # it may have a number
             self._begin()
-            if cells := [job.cell for job in self.plan.remaining]:
+            if cells := [replace(job, data=self.about["data"]).cell for job in self.plan.remaining]:
                 with closing(executor.run(cells, self.worlds, on_ratings)) as done:
                     for _ in done:
                         on_job()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,8 +16,9 @@ from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry, Resolved
 from emosim_core.hooks.names import spelled
 from emosim_core.model import RatingScale
-from emosim_core.runs.cells import Cell, OnProgress, Worlds
+from emosim_core.runs.cells import Cell, OnProgress, Worlds, check_data
 from emosim_core.runs.job import cannot_write, write_file
+from emosim_core.runs.manifest import data_of
 from emosim_core.runs.reading import damaged
 from emosim_core.runs.records import FORMAT
 from emosim_core.runs.schemas import Count, Name, Number, Written
@@ -74,6 +75,7 @@ class Job:
     Attributes:
         key: its name, and that of its folder ``directory``.
         environment: an environment's configuration as JSON; ``variant`` has its components by name, for tables.
+        data: digests of the items and users that it must have; empty for any.
     """
 
     key: str
@@ -82,6 +84,7 @@ class Job:
     seed: int
     environment: Mapping[str, Any]
     variant: Mapping[str, str]
+    data: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -109,10 +112,12 @@ def label(resolved: Resolved) -> str:
 def run_job(job: Job, worlds: Worlds, on_ratings: OnProgress = lambda count: None) -> None:
     """Put the trials of a job and write its records, whole or not at all; ``on_ratings`` gets the number of new ones.
 
-    An EmoSimError where a component failed, no request can be answered, or the records cannot be written.
+    An EmoSimError where items or users are others than ``job.data`` says, a component failed, no request can be
+    answered, or the records cannot be written.
     """
     began = time.perf_counter()
     world = worlds.of(job.environment)
+    check_data(worlds.kept(job.environment, lambda: data_of(world)), job.data)
     study, resolved = study_of(worlds.registry, job.study, world.domain.name)
     trials = draw_trials(study, resolved.component.name, world, job.seed, label(resolved))
     before = world.rater.usage()

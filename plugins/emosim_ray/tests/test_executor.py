@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from emosim_ray.executor import RayExecutor, RayOptions
 from emosim_ray.task import difference, versions
 from ray_cells import fail, run_elsewhere, tick, wait_long
 
+import emosim_core
 from emosim_core import EmoSimError, RunError
 from emosim_core.plugins import Cell, Registry, Worlds
 from emosim_core.testing import ExecutorConformance
@@ -36,6 +38,31 @@ def test_cells_of_a_node_that_is_lost_are_done_on_another(cluster: Any, tmp_path
     nodes = {(tmp_path / str(number)).read_text() for number in range(6)}
     assert len(nodes) in (1, 2)
     assert nodes - {lost}
+
+
+@pytest.mark.slow
+def test_a_run_that_loses_a_node_leaves_the_same_bytes(cluster: Any, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"policy": "random", "episodes": 70_000, "max_steps": 2, "num_envs": 256}
+    emosim_core.run("movies", tmp_path / "whole", **options)
+
+    def lose() -> None:
+        end = time.monotonic() + 50
+        while time.monotonic() < end and not list((tmp_path / "cut").glob("interactions/block-*.parquet")):
+            time.sleep(0.02)
+        cluster.remove_node(cluster.worker_nodes.copy().pop(), allow_graceful=False)
+
+    losing = Thread(target=lose)
+    losing.start()
+    try:
+        emosim_core.run("movies", tmp_path / "cut", executor={"name": "ray", "address": cluster.address}, **options)
+    finally:
+        losing.join()
+    assert not cluster.worker_nodes
+    whole, cut = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).glob("interactions/*")} for name in ("whole", "cut")
+    )
+    assert len(whole) == 5 + 2
+    assert cut == whole
 
 
 def test_a_command_that_is_interrupted_leaves_no_cell_under_way(cluster: Any, tmp_path: Path) -> None:

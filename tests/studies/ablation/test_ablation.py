@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -470,6 +471,19 @@ def test_several_processes_leave_the_same_as_one(tmp_path: Path) -> None:
     assert ablation.run(Processes(ProcessesOptions(workers=2)), counted.append) == whole
     assert sum(counted) == 2 * (50 + 32)
     assert records(tmp_path / "two") == records(tmp_path / "one")
+
+
+def test_a_job_elsewhere_with_other_items_is_refused(tmp_path: Path) -> None:
+    class Elsewhere(Local):
+        def run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Any:
+            assert cells[0].arguments.data["items_sha256"]
+            other = {**cells[0].arguments.data, "items_sha256": "0"}
+            changed = [replace(one, arguments=replace(one.arguments, data=other)) for one in cells]
+            return super().run(changed, worlds, on_progress)
+
+    ablation = Ablation(config(studies=["sampling:pairs=50"]), tmp_path / "a", Registry())
+    with pytest.raises(RunError, match=r"has other items or users: items_sha256 '\w+' \(expected '0'\)"):
+        ablation.run(Elsewhere())
 
 
 def test_an_error_in_another_process_is_raised_as_it_is(tmp_path: Path) -> None:
