@@ -145,7 +145,7 @@ def emosim_executors() -> Iterable[Component]:
 def emosim_studies() -> Iterable[Component]:
     one = partial(in_module, "emosim_core.studies.ablation.studies")
     summary = "Users who love one category rate it high and all else low."
-    yield one("category_preference", summary, "CategoryPreference", "ItemsOptions")
+    yield one("category_preference", summary, "CategoryPreference", "PreferenceOptions")
     yield one("high_rating", "Users who like everything rate high.", "HighRating", "ItemsOptions")
     yield one("low_rating", "Users who dislike everything rate low.", "LowRating", "ItemsOptions")
     summary = "Ratings of the earlier parts of a series carry over to the last."

@@ -52,7 +52,7 @@ CATEGORY_POPULARITY = {
 RECORDED = {
     name: getattr(constants, name)
     for name in (
-        *("CONVICTION", "PUBLIC_DOUBT", "LEARNT", "LATELY_HALF_LIFE", "LATELY_DOUBT", "NOISE_DOUBT"),
+        *("PUBLIC_DOUBT", "LEARNT", "LATELY_HALF_LIFE", "LATELY_DOUBT", "NOISE_DOUBT"),
         *("LEVEL_HALF_LIFE", "LEVEL_DOUBT", "INTEREST", "INTEREST_DOUBT", "INTEREST_YEARS", "INTEREST_POPULARITY"),
         *("INTEREST_FLOOR", "INTEREST_DECLARED"),
     )
@@ -619,8 +619,6 @@ DESCRIPTIONS = {
     "MEMORY": "Share of the surprise at one part of a series that carries over to another part.",
     "NOISE": "Standard deviation of the noise, points.",
     "CUTS": "Where a rating of 2, 3, ... 10 begins, before rounding, points of 10.",
-    "CONVICTION": "Points for an item of a liked category, and off for others, by who has an opinion of everything "
-    "(chosen).",
     "ITEM_SPREAD": "Standard deviation of what films add to everybody's rating, points.",
     "PUBLIC_DOUBT": "Ratings that a public rating must outweigh before half of it is believed.",
     "LEARNT": "Standard deviations among users of what is learnt from memory, and of one rating beyond it, points.",

@@ -21,7 +21,7 @@ from emosim_core.components.rule_based_constants import Levels
 from emosim_core.components.rule_based_interest import Interest
 from emosim_core.components.rule_based_learning import Learned, Learner, quality, standing
 from emosim_core.model import Catalog, Population, RatingScale
-from emosim_core.model.arrays import Flags, Floats, Ints
+from emosim_core.model.arrays import Floats, Ints
 from emosim_core.model.domain import Words
 from emosim_core.model.frozen import Frozen, option
 from emosim_core.model.names import listed
@@ -66,12 +66,6 @@ _TASTES = (("likes", 0, 1), ("dislikes", 0, -1), ("outside own taste:", 1, -1), 
 _AT_ONCE = 4096
 """Rows whose terms are made lists at once."""
 
-_DECIDED_FROM = 9
-"""So many stated categories are more than made-up users have, who state up to four of each kind."""
-
-_DECIDED_SHARE = 0.9
-"""Who states an opinion of this share of a catalog's categories has one of everything."""
-
 
 class RuleBasedOptions(Frozen):
     """Options of ``rule_based``. A point is a point of a scale from 1 to 10; other scales by relative position.
@@ -110,12 +104,6 @@ class RuleBasedOptions(Frozen):
         fitted.LENIENCY, "Standard deviation over users of their personal leniency, in points.", ge=0
     )
     temper: float = option(fitted.TEMPER, "Points of leniency per unit of the valence where a user's mood rests.")
-    conviction: float = option(
-        fitted.CONVICTION,
-        "Points for an item of a liked category, and off for any other, by who likes or dislikes nearly "
-        "every category there is.",
-        ge=0,
-    )
     relative: bool = option(
         True, "Count a public rating by how far it stands out in its catalog; else as users' own mean."
     )
@@ -148,7 +136,6 @@ RECORDED_USERS = RuleBasedOptions(
     disliked=0.0,
     outside=(0.0, 0.0, 0.0),
     popularity=(0.0, 0.0, 0.0),
-    conviction=0.0,
     mood=0.0,
     relative=False,
     learn=True,
@@ -205,8 +192,8 @@ class RuleBased(Rater):
 
     ::
 
-        latent = start + public rating + popularity + leniency + taste + conviction
-               + unfamiliarity                                                  (by user and item)
+        latent = start + public rating + popularity + leniency + taste + unfamiliarity
+                                                                                (by user and item)
                + memory + mood + boredom + noise                                 (by situation)
 
     The terms of the first line are products of what a user is with what an item is; they are two
@@ -240,9 +227,6 @@ class RuleBased(Rater):
         on_ten = 1.0 + 9.0 * (catalog.scale.convert(catalog.public_ratings, scale) - scale.low) / scale.span
         self._quality = quality(catalog, on_ten, fitted.MIDDLE + shift)
         self._names = catalog.category_names
-        self._liked = population.liked(self._names)
-        self._decided = _decided(self._liked | population.disliked(catalog.category_names))
-        self._conviction = o.conviction * self._unit if self._decided.any() else 0.0
         self._users = self._users_table(catalog, population)
         self._items = self._items_table(catalog, fitted.MIDDLE + shift)
         self._table = None
@@ -252,8 +236,6 @@ class RuleBased(Rater):
             table = np.zeros((len(population), len(catalog)))
             for property_ in range(self._items.shape[1]):
                 table += np.multiply.outer(self._users[:, property_], self._items[:, property_])
-            if self._conviction:
-                table += self._convictions(np.arange(len(population))[:, None], np.arange(len(catalog)))
             self._table = table.ravel()
         conformity = population.traits[:, 1] - 1
         self._noise_size = (np.array(o.own)[conformity] * o.noise * self._unit)[:, None]
@@ -285,7 +267,7 @@ class RuleBased(Rater):
         """All ratings, with reasons that add up and read arrays of the request: nobody may write to these meanwhile."""
         kernels = request.history.memory.kernels
         self._prepared_for(request)
-        if kernels is not None and self._learner is None and (self._table is not None or not self._conviction):
+        if kernels is not None and self._learner is None:
             return self._compiled(kernels, request, draws)
         terms = self._terms(request, draws)
         if terms.learned is None:
@@ -385,17 +367,7 @@ class RuleBased(Rater):
             return self._table.take(users * self._count + items)
         # A running sum adds from the first property on, as a loop does.
         sums: Floats = (self._users.take(users, axis=0) * self._items.take(items, axis=0)).cumsum(axis=-1)[..., -1]
-        return sums + self._convictions(users, items) if self._conviction else sums
-
-    def _convictions(self, users: Ints, items: Ints) -> Floats:
-        """Points for who has an opinion of every category: for an item of a liked one, and off for any other."""
-        flags = self._catalog.categories if self._catalog is not None else np.zeros((0, 0), dtype=np.bool_)
-        users, items = np.broadcast_arrays(users, items)
-        points = np.zeros(users.shape)
-        known = self._decided[users]
-        loved = (self._liked[users[known]] & flags[items[known]]).any(axis=-1)
-        points[known] = np.where(loved, self._conviction, -self._conviction)
-        return points
+        return sums
 
     def _users_table(self, catalog: Catalog, population: Population) -> Floats:
         """What each user makes of each property of an item, shape ``(U, 4 + 2C)``, in the domain's points."""
@@ -411,10 +383,8 @@ class RuleBased(Rater):
         table[:, _LENIENCY] = 0.0 if o.learn else own * self._leniency(population)
         taste = (own * np.array(o.taste)[diversity] * self._unit)[:, None]
         table[:, _FIRST_CATEGORY : _FIRST_CATEGORY + c] = taste * (o.liked * liked - o.disliked * disliked)
-        # Whose opinion is of everything, says it once.
-        table[self._decided, _FIRST_CATEGORY:] = 0.0
         # Who states no taste has none that an item could lie outside of.
-        outside = np.array(o.outside)[diversity] * self._unit * (liked.any(axis=1) & ~self._decided)
+        outside = np.array(o.outside)[diversity] * self._unit * liked.any(axis=1)
         table[:, _FIRST_CATEGORY + c :] = outside[:, None] * ~(liked | disliked)
         return table
 
@@ -577,8 +547,6 @@ class RuleBased(Rater):
             named.append(("generous by nature" if by_nature > 0 else "strict by nature", by_nature))
         else:
             named += [(text, round(value, digits)) for text, value in self._named_lessons(terms.learned, row, item)]
-        if self._conviction:
-            named += [(text, round(value, digits)) for text, value in self._named_conviction(user_index, item)]
         theirs, names = self._categories_of[item], self._names
         for (verb, first, sign), points in zip(_TASTES, numbers.tastes[at][place], strict=True):
             if points:
@@ -604,16 +572,6 @@ class RuleBased(Rater):
             text = scale.format(round(float(catalog.scale.convert(catalog.public_ratings[item], scale)), 1))
             texts = self._public_texts[item] = (f"public rating {text}", f"follows the crowd ({text})")
         return texts
-
-    def _named_conviction(self, user: int, item: int) -> Iterator[tuple[str, float]]:
-        if self._conviction and self._decided[user]:
-            points = float(self._convictions(np.array([user]), np.array([item]))[0])
-            liked = [name for name, flag in zip(self._names, self._liked[user], strict=True) if flag]
-            some = listed(liked) if 0 < len(liked) <= _DECIDED_FROM // 2 else ""
-            if points > 0:
-                yield f"loves {some or 'nearly everything'}", points
-            else:
-                yield f"rejects all but {some}" if some else "rejects nearly everything", points
 
     def _named_lessons(self, learned: Learned, row: int, item: int) -> Iterator[tuple[str, float]]:
         """What memory taught of a user, by the parts of an item that it is about."""
@@ -654,12 +612,6 @@ def _sparse(table: Floats) -> tuple[Ints, Floats]:
     where, values = np.zeros((len(table), width), dtype=np.intp), np.zeros((len(table), width))
     where[rows, place], values[rows, place] = columns, table[rows, columns]
     return where, values
-
-
-def _decided(stated: Flags) -> Flags:
-    """Who has an opinion of nearly every category of the catalog, and of many; from flags ``(U, C)``."""
-    number = stated.sum(axis=1)
-    return (number >= _DECIDED_FROM) & (number >= _DECIDED_SHARE * stated.shape[1])
 
 
 def _cutpoints_of(shares: Floats, shift: float, scale: RatingScale) -> Floats:

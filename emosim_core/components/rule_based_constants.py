@@ -33,7 +33,6 @@ class Constants(BaseModel):
     MEMORY: float
     NOISE: float
     CUTS: tuple[float, ...]
-    CONVICTION: float
     ITEM_SPREAD: float
     PUBLIC_DOUBT: float
     LEARNT: dict[str, float]

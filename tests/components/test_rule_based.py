@@ -526,7 +526,7 @@ def test_options_describe_every_field_and_refuse_unknown_ones() -> None:
 @pytest.mark.parametrize(
     ("name", "low", "high"),
     [
-        ("start", 1, 10), ("liked", 0, None), ("disliked", 0, None), ("leniency", 0, None), ("conviction", 0, None),
+        ("start", 1, 10), ("liked", 0, None), ("disliked", 0, None), ("leniency", 0, None),
         ("memory", 0, None), ("similarity", 0, 1), ("boredom", 0, None), ("noise", 0, None),
     ],
 )  # fmt: skip
@@ -564,39 +564,21 @@ def test_no_language_model_is_asked() -> None:
     assert RuleBased.uses_llm is False
 
 
-# ---------------------------------------------------------------------- opinions of everything, catalogs
+# ---------------------------------------------------------------------------------------- catalogs
 
 
-def test_who_has_an_opinion_of_everything_rates_by_it_almost_alone() -> None:
-    catalog = films(300)
-    population = Population(
-        [
-            user("fan", liked=("horror",), disliked=tuple(name for name in NAMES if name != "horror")),
-            user("glad", liked=NAMES),
-            user("glum", disliked=NAMES),
-        ]
+def test_an_opinion_of_everything_counts_as_any_other() -> None:
+    few, all_others = tuple(NAMES[:2]), tuple(NAMES[:-1])
+    items = np.arange(len(CATALOG))[None]
+    of_few, of_all = (
+        RuleBased().latent(
+            ask(CATALOG, Population([user("x", liked=NAMES[-1:], disliked=some)]), (0,), items), Noise(1, 1)
+        )
+        for some in (few, all_others)
     )
-    request = ask(catalog, population, (0, 1, 2), np.tile(np.arange(300), (3, 1)))
-    answer = RuleBased().rate_batch(request, Noise(3, 1))
-    fan, glad, glum = answer.values
-    loved = catalog.categories[:, catalog.category_names.index("horror")]
-    assert (fan[loved] >= 8).mean() > 0.85
-    assert (fan[~loved] <= 5).mean() > 0.85
-    assert (glad >= 9).mean() > 0.85
-    assert (glum <= 3).mean() > 0.8
-    first, other = int(np.flatnonzero(loved)[0]), int(np.flatnonzero(~loved)[0])
-    assert "loves horror +5.0" in answer.reason(0, first)
-    assert "rejects all but horror -5.0" in answer.reason(0, other)
-    assert "loves nearly everything +5.0" in answer.reason(1, 0)
-    assert "rejects nearly everything -5.0" in answer.reason(2, 0)
-
-
-def test_an_opinion_of_everything_needs_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    population = Population([user("fan", liked=("horror",), disliked=NAMES[:-1]), user("other")])
-    request = ask(CATALOG, population, (0, 1), np.tile(np.arange(60), (2, 1)))
-    with_table = RuleBased().latent(request, Noise(2, 1))
-    monkeypatch.setattr("emosim_core.components.rule_based._TABLE_LIMIT", 0)
-    assert RuleBased().latent(request, Noise(2, 1)) == pytest.approx(with_table, abs=1e-12)
+    same = [set(item.categories) <= {*few, NAMES[-1]} for item in CATALOG.items]
+    assert any(same)
+    assert of_few[0, same] == pytest.approx(of_all[0, same], abs=1e-12)
 
 
 def test_ratings_do_not_depend_on_how_the_source_of_public_ratings_spreads_them() -> None:

@@ -96,7 +96,7 @@ def test_a_step_gives_the_same_bytes_with_kernels_and_without(
         "max_steps": data.draw(st.sampled_from([7, 200]), "max_steps"),
     }  # fmt: skip
     rater = data.draw(st.sampled_from([rule_based.RuleBased, Forgetful]), "rater")
-    made = rule_based.RuleBasedOptions(memory=data.draw(st.sampled_from([0.0, 0.4]), "memory"), conviction=1.0)
+    made = rule_based.RuleBasedOptions(memory=data.draw(st.sampled_from([0.0, 0.4]), "memory"))
     # Long enough, now and then, for the memories to grow and for many repeats.
     one = st.lists(st.integers(0, ITEMS - 1), min_size=slate, max_size=slate, unique=True)
     slates = data.draw(st.lists(one, min_size=1, max_size=30), "slates") * data.draw(st.sampled_from([1, 4]), "times")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -41,15 +41,30 @@ class ItemsOptions(Frozen):
     items: int = option(20, "Items per user and category; all of them where there are fewer.", ge=1)
 
 
+class PreferenceOptions(ItemsOptions):
+    """Options of ``category_preference``."""
+
+    opinions: Literal["all", "few"] = option(
+        "all",
+        "What the users have an opinion of: they reject all other categories, as in EmoSim-RL, or state that they "
+        "dislike at most four, as generated users do.",
+    )
+
+
+_FEW = 4
+"""Categories that generated users state a dislike of, at most."""
+
+
 class CategoryPreference(Study):
     """Whether users who love one category and reject all else rate so (EmoSim-RL).
 
     Each written user rates items of the loved category (positive: at least 8 of 10) and as many without it
-    (negative: at most 5). The result is the mean of both shares.
+    (negative: at most 5). The result is the mean of both shares. The written users are of extreme taste; with the
+    option ``opinions=few`` they state no more than generated users do.
     """
 
-    def __init__(self, options: ItemsOptions | None = None) -> None:
-        self.options = options or ItemsOptions()
+    def __init__(self, options: PreferenceOptions | None = None) -> None:
+        self.options = options or PreferenceOptions()
 
     def trials(self, setting: StudySetting) -> Trials:
         written = _written(setting)
@@ -59,7 +74,9 @@ class CategoryPreference(Study):
         for category, lovers in written.lovers.items():
             inside = _of_category(setting, category)
             sides = ((POSITIVE, inside, scale.carry(LOVED), None), (NEGATIVE, ~inside, None, scale.carry(REJECTED)))
-            for user in lovers:
+            for lover in lovers:
+                few = self.options.opinions == "few"
+                user = lover.model_copy(update={"disliked": lover.disliked[:_FEW]}) if few else lover
                 for side, candidates, least, most in sides:
                     for item in _drawn(setting, candidates, self.options.items):
                         trials.append(Trial(len(users), item, side, category, at_least=least, at_most=most))
@@ -79,12 +96,10 @@ class _OneOpinion(Study):
     def trials(self, setting: StudySetting) -> Trials:
         written = _written(setting)
         users, side, least, most = self._bounds(written, setting.domain.scale)
-        ids = [item.id for item in setting.catalog.items]
         return Trials(
             users,
             [
-                # Another draw of items for each user: a trial is a cluster of its own, unless it comes again.
-                Trial(index, item, side, category, f"{user.id} {ids[item]}", at_least=least, at_most=most)
+                Trial(index, item, side, category, user.id, at_least=least, at_most=most)
                 for index, user in enumerate(users)
                 for category, item in self._items(written, setting)
             ],

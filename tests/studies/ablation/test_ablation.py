@@ -29,6 +29,7 @@ from emosim_core.studies.ablation.studies import (
     HighRating,
     ItemsOptions,
     LowRating,
+    PreferenceOptions,
     Sampling,
     SamplingOptions,
 )
@@ -86,6 +87,14 @@ def test_four_written_users_for_each_of_eight_categories_rate_twenty_items_of_it
                 assert trial.memory == ()
 
 
+def test_with_few_opinions_the_same_users_are_asked_about_the_same_items(world: World) -> None:
+    every, few = (chosen(CategoryPreference(PreferenceOptions(opinions=one)), world) for one in ("all", "few"))
+    assert every.trials == few.trials
+    for before, after in zip(every.users, few.users, strict=True):
+        assert len(before.disliked) > 4 >= len(after.disliked)
+        assert after == before.model_copy(update={"disliked": after.disliked})
+
+
 @pytest.mark.parametrize(("study", "bounds"), [(HighRating, (9.0, None)), (LowRating, (None, 3.0))])
 def test_four_users_of_one_opinion_rate_twenty_items_of_each_category_each_others_of_their_own(
     world: World, study: type[Study], bounds: tuple[float | None, float | None]
@@ -95,7 +104,7 @@ def test_four_users_of_one_opinion_rate_twenty_items_of_each_category_each_other
     items = [[trial.item for trial in trials.trials if trial.user == user] for user in range(4)]
     assert [len(set(some)) for some in items] == [160] * 4
     assert len({tuple(some) for some in items}) == 4
-    assert len({trial.cluster for trial in trials.trials}) == 640
+    assert {trial.cluster for trial in trials.trials} == {one.id for one in trials.users}
     for trial in trials.trials:
         assert (of_ten(world, trial.at_least), of_ten(world, trial.at_most)) == pytest.approx(bounds)
 
@@ -192,7 +201,7 @@ def rated(records: Sequence[dict[str, Any]], world: World, tmp_path: Path, facts
 def test_who_answers_as_they_are_gets_everything_right(world: World, tmp_path: Path) -> None:
     scale = world.domain.scale
     for study, facts in (
-        (CategoryPreference(ItemsOptions(items=4)), None),
+        (CategoryPreference(PreferenceOptions(items=4)), None),
         (HighRating(ItemsOptions(items=2)), None),
         (LowRating(ItemsOptions(items=2)), None),
         (Collections(CollectionsOptions(users=2)), None),
@@ -425,7 +434,9 @@ def test_the_results_come_from_the_records_alone_and_a_changed_record_changes_it
         lines = path.read_text().splitlines()
         content = path.read_bytes()
         one = json.loads(lines[1])
-        one["rating"] = 1 if one["rating"] > 5 else 10
+        most, least = one["at_most"], one["at_least"]
+        high = one["rating"] > most if most is not None else one["rating"] >= (least or 5)
+        one["rating"] = 1 if high else 10
         path.write_text("\n".join([lines[0], json.dumps(one), *lines[2:]]) + "\n")
         again = results(tmp_path / "a", Registry())
         after = next(job for job in again["jobs"] if job["job"] == before["job"])
