@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -46,11 +47,11 @@ def content(directory: Path) -> dict[str, bytes]:
 def test_workers_that_are_killed_at_random_change_no_byte(quick: Any, name: str) -> None:
     command, chance = COMMANDS[name], random.Random(name)
     quick(*command, "--executor", "local", "--out", "whole", timeout=BOUND)
-    killed, end = 0, time.monotonic() + BOUND
+    killed, longest, end = 0, 2.0, time.monotonic() + BOUND
     arguments = (*command, "--executor", "processes:2", "--out", "cut")
     while True:
         process = quick.start(*arguments)
-        wait, began = chance.uniform(0.0, 2.0), 0.0
+        wait, began = chance.uniform(0.0, longest), 0.0
         while process.poll() is None and killed < KILLS:
             assert time.monotonic() < end
             # Not before the directory can be resumed.
@@ -63,10 +64,13 @@ def test_workers_that_are_killed_at_random_change_no_byte(quick: Any, name: str)
                     break
             time.sleep(0.01)
         _, error = process.communicate(timeout=BOUND)
-        if process.returncode == 0:
+        if process.returncode == 0 and killed:
             break
+        if process.returncode == 0:  # it was done before: once more, with less patience
+            shutil.rmtree(quick.folder / "cut")
+            longest /= 2
+            continue
         assert process.returncode == 2, error
         assert "a process that did cells has died" in error
         arguments = (name, "--resume", "cut", "--executor", "processes:2")
-    assert killed
     assert content(quick.folder / "cut") == content(quick.folder / "whole")

@@ -714,6 +714,14 @@ def test_users_who_remember_nothing_choose_what_they_say_they_like() -> None:
     assert np.ptp(RuleBased().interest_batch(request)[1]) == pytest.approx(0, abs=1e-9)
 
 
+def test_the_terms_of_interest_tell_items_apart_as_it_does() -> None:
+    pairs = ask(CATALOG, users(3), (0, 1, 2), np.tile(np.arange(20), (3, 1)))
+    terms = RuleBased().interest_terms(pairs)
+    assert all(np.ptp(term, axis=1).max() > 0 for term in terms.values())
+    beside = RuleBased().interest_batch(pairs) - sum(terms.values())  # the same for all items of a user
+    assert np.ptp(beside, axis=1) == pytest.approx(0, abs=1e-9)
+
+
 def test_interest_needs_neither_counts_nor_years_nor_categories() -> None:
     catalog = Catalog([Item(id=f"i{n}", title="t") for n in range(5)], TEN)
     request = ask(catalog, Population([user()]), (0,), ((0, 1, 2),))

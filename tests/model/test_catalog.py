@@ -194,3 +194,23 @@ def test_a_catalog_of_any_size_has_the_similarities_of_the_matrix(count: int) ->
     for row, place, other in ((1, 0, 3), (5, 1, 8), (39, 0, 0)):
         one, two = vectors[left[row, place, 0]], vectors[right[row, 0, other]]
         assert answer[row, place, other] == pytest.approx(cosine(one.astype(float), two.astype(float)), abs=4e-5)
+
+
+# ---------------------------------------------------------------------------------- what others make known
+
+
+def test_a_catalog_as_others_make_it_known_shares_all_that_does_not_depend_on_them() -> None:
+    vectors = np.eye(3)
+    before = Catalog([Item(id=str(i), title="x", public_rating=5.0, public_count=2) for i in range(3)], TEN, vectors)
+    assert before.public_ratings.tolist() == [5.0] * 3
+    after = before.with_public(np.array([2, 0, 7]), np.array([5.0, np.nan, 8.5]))
+    assert [(item.public_count, item.public_rating) for item in after.items] == [(2, 5.0), (0, None), (7, 8.5)]
+    assert after.public_counts.tolist() == [2, 0, 7]
+    assert after.has_public_rating.tolist() == [True, False, True]
+    assert after.public_ratings[[0, 2]].tolist() == [5.0, 8.5]
+    assert after.items[0] is before.items[0]
+    assert after.embeddings is before.embeddings
+    assert before.public_counts.tolist() == [2, 2, 2]
+    unrated = before.with_public(np.array([1, 1, 1]), None)
+    assert not unrated.has_public_rating.any()
+    assert [item.public_rating for item in unrated.items] == [None] * 3
