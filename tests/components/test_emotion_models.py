@@ -27,7 +27,7 @@ def tags(ratings: Any) -> TagRequest:
 
 
 def moods() -> MoodRequest:
-    ratings, codes = np.array([2.0, 6.0, 9.0]), np.array([0, 3, 8])
+    ratings, codes = np.array([2.0, 6.0, 9.0]), np.array([0, 4, 8])
     rest = PEOPLE.baselines
     return MoodRequest(**ABOUT, items=np.array([1, 2, 3]), moods=MOODS, ratings=ratings, codes=codes, baselines=rest)
 
