@@ -42,6 +42,7 @@ def test_cells_of_a_node_that_is_lost_are_done_on_another(cluster: Any, tmp_path
 
 @pytest.mark.slow
 def test_a_run_that_loses_a_node_leaves_the_same_bytes(cluster: Any, tmp_path: Path) -> None:
+    pytest.importorskip("emosim_movies", reason="the run needs a domain: install emosim-movies beside emosim-ray")
     options: dict[str, Any] = {"policy": "random", "episodes": 70_000, "max_steps": 2, "num_envs": 256}
     emosim_core.run("movies", tmp_path / "whole", **options)
 
