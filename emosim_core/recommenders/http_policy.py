@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -41,7 +42,7 @@ class HttpOptions(Frozen):
     """Options of ``http_service``."""
 
     url: str = Field(pattern=r"^https?://", description="Address of the service, without the path of a call.")
-    history: int = option(50, "Most recent interactions that the recommender is told.", ge=1, unit="items")
+    history: int = option(50, "Most recent interactions that the recommender receives.", ge=1, unit="items")
     timeout: float = option(10.0, "Longest wait for one answer.", gt=0, le=3600, unit="seconds")
     attempts: int = option(4, "Attempts of a call that gets no answer, an error of the service or 'too many'.", ge=1)
 
@@ -59,7 +60,9 @@ class Service:
             import httpx
         except ImportError as error:
             raise MissingDependencyError("a recommender behind HTTP", "httpx", INSTALL) from error
-        return httpx.Client(timeout=self._options.timeout)
+        client = httpx.Client(timeout=self._options.timeout)
+        weakref.finalize(self, client.close)  # its connections end with the policy
+        return client
 
     def call(self, path: str, body: BaseModel | None, answer: type[A]) -> A:
         """What the service answers to a call of the protocol."""
