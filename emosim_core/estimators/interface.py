@@ -31,8 +31,8 @@ class Past:
     values: Floats | None
 
 
-class ChoiceEstimator(ABC):
-    """Says which items a user is likely to choose.
+class Estimator(ABC):
+    """What estimators of choices and of ratings share.
 
     Attributes:
         name: what tables call it.
@@ -41,6 +41,10 @@ class ChoiceEstimator(ABC):
 
     name: ClassVar[str]
     monthly: ClassVar[bool] = True
+
+
+class ChoiceEstimator(Estimator):
+    """Says which items a user is likely to choose."""
 
     @abstractmethod
     def fit(self, log: Interactions, catalog: Catalog) -> None:
@@ -58,16 +62,8 @@ class ChoiceEstimator(ABC):
         """
 
 
-class RatingEstimator(ABC):
-    """Says how a user rates items.
-
-    Attributes:
-        name: what tables call it.
-        monthly: whether fitting is cheap enough to do it again for each month of a log; else once a year.
-    """
-
-    name: ClassVar[str]
-    monthly: ClassVar[bool] = True
+class RatingEstimator(Estimator):
+    """Says how a user rates items."""
 
     @abstractmethod
     def fit(self, log: Interactions, catalog: Catalog, scale: RatingScale) -> None:

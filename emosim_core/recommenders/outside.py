@@ -1,4 +1,4 @@
-"""Recommenders from outside: what they are told in items' ids, and how their lists of ids become slates."""
+"""Recommenders from outside: what they receive, in items' ids, and how their lists of ids become slates."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class OutsidePolicy(Policy):
     recommend, which ends the episode.
 
     Args:
-        history_length: most recent interactions that the recommender is told.
+        history_length: most recent interactions that the recommender receives.
 
     Attributes:
         left_out: how many ids of each kind, ``"unknown"`` and ``"repeated"``, were left out.

@@ -25,7 +25,7 @@ class PythonOptions(Frozen):
     target: str = Field(
         min_length=1, description="MODULE:NAME or FILE.py:NAME of a function, or of a class without arguments."
     )
-    history: int = option(50, "Most recent interactions that the recommender is told.", ge=1, unit="items")
+    history: int = option(50, "Most recent interactions that the recommender receives.", ge=1, unit="items")
 
 
 def python_policy(options: PythonOptions) -> Policy:

@@ -74,7 +74,6 @@ FUNCTIONS = """
 from pathlib import Path
 
 IDS = (Path(__file__).parent / "ids.txt").read_text().split()
-SEEN = []
 
 
 def recommend(history, k, exclude):

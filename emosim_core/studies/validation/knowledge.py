@@ -136,9 +136,11 @@ class Knowledge:
             key = f"{make.__name__} {one.name}"
             when = month if month is None or one.monthly else month - month % 12
             if key not in self._fitted or self._fitted[key][0] != when:
+                known = self.known(month)
                 if when != month:
                     self._year = self._at(when, self._year)
-                fit(one, self.known(month) if when == month or self._year is None else self._year[1])
+                    known = self._year[1]
+                fit(one, known)
                 self._fitted[key] = when, one
             fitted.append(self._fitted[key][1])
         return fitted
