@@ -60,8 +60,8 @@ _LESSONS = (
 )
 """What memory teaches of a user, in words, for points on and points off; in the order of ``Learner.parts``."""
 
-_TASTES = (("likes", 0, 1), ("dislikes", 0, -1), ("outside own taste:", 1, -1), ("curious about", 1, 1))
-"""Sums over categories in words, each of the columns of taste, 0, or of unfamiliarity, 1, that have a sign."""
+_TASTES = ("likes", "dislikes", "outside own taste:", "curious about")
+"""Sums over categories in words: of taste, more and less, and of unfamiliarity, less and more."""
 
 _AT_ONCE = 4096
 """Rows whose terms are made lists at once."""
@@ -173,18 +173,25 @@ class _Terms:
 
 @dataclass(slots=True)
 class _Numbers:
-    """Terms of some ratings as nested lists, by row and place: what reasons are worded from.
+    """Terms of n ratings as flat lists, row by row and place by place: what reasons are worded from.
 
-    ``products`` are of the two factor tables; ``tastes`` the sums that :data:`_TASTES` names; ``pulls`` what each
-    memory adds. ``mood`` is by row alone.
+    ``nature`` are the points for public rating, popularity and leniency, 3n; ``tastes`` the sums that :data:`_TASTES`
+    names, 4n; ``tasted`` the categories in each of these, as bits; ``pulls`` what each memory adds, Kn. ``user`` and
+    ``mood`` are by row alone.
     """
 
-    latent: list[list[float]]
-    noise: list[list[float]]
+    user: list[int]
+    item: list[int]
+    times: list[int]
+    latent: list[float]
+    noise: list[float]
     mood: list[float]
-    products: list[list[list[float]]]
-    tastes: list[list[list[float]]]
-    pulls: list[list[list[float]]] | None
+    nature: list[float]
+    tastes: list[float]
+    tasted: bytes
+    pulls: list[float]
+    retrieved: list[int]
+    rated: list[float]
 
 
 class RuleBased(Rater):
@@ -246,9 +253,10 @@ class RuleBased(Rater):
         self._levels = scale.levels
         self._cut_list, self._level_list = self._cuts.tolist(), self._levels.tolist()
         self._fewest_digits = max(1, 1 - floor(log10(scale.step) + 1e-9))
-        self._categories_of = [np.flatnonzero(flags).tolist() for flags in catalog.categories]
         self._popularity_list = self._items[:, _POPULARITY].tolist()
         self._public_texts: dict[int, tuple[str, str]] = {}
+        self._taste_texts: dict[tuple[str, bytes], str] = {}
+        self._level_texts: dict[tuple[int, int], tuple[float, float, str]] = {}
         self._learner = Learner(catalog, self._quality, self._unit, self._levels, self._cuts) if o.learn else None
         self._interest: Interest | None = None
         self._remembers = o.memory > 0
@@ -479,17 +487,23 @@ class RuleBased(Rater):
         numbers = terms.numbers.get(first)
         if numbers is None:
             numbers = terms.numbers[first] = self._numbers(request, terms, slice(first, first + _AT_ONCE))
-        cuts: list[float] = self._cut_list if terms.learned is None else terms.learned.cuts[row].tolist()
-        latent = numbers.latent[row - first][place]
-        at = bisect_right(cuts, latent)
-        below, above = -inf if at == 0 else cuts[at - 1], inf if at == len(cuts) else cuts[at]
+        k = (row - first) * request.items.shape[1] + place
+        latent = numbers.latent[k]
+        learned = None if terms.learned is None else terms.learned.cuts[row].tolist()
+        at = bisect_right(learned or self._cut_list, latent)
         fewest = self._fewest_digits
         for digits in range(fewest, fewest + 6):  # as many as tell the sum from the next rating's
-            low, high, total = round(below, digits), round(above, digits), round(latent, digits)
+            if learned is not None:
+                low, high, rated = _level_text(learned, at, digits)
+            elif (at, digits) in self._level_texts:
+                low, high, rated = self._level_texts[at, digits]
+            else:
+                low, high, rated = self._level_texts[at, digits] = _level_text(self._cut_list, at, digits)
+            total = round(latent, digits)
             if low <= total < high:
                 break
         start = round(self._start, digits)
-        named = self._named(request, terms, numbers, row - first, (row, place), digits)
+        named = self._named(request, terms, numbers, (row - first, k), row, digits)
         added = round(start + sum([value for _, value in named]), digits)
         if not low <= added < high:  # the terms are rounded, each by itself
             named.append(("rounding", round(latent - added, digits)))
@@ -497,29 +511,33 @@ class RuleBased(Rater):
         named.sort(key=_size)
         form = f"%s %+.{digits}f"
         parts = [form % pair for pair in named if pair[1]] or ["nothing moves it"]
-        bounds = [f"{low:.{digits}f} or more"] if at else []
-        bounds += [f"below {high:.{digits}f}"] if at < len(cuts) else []
-        made = f"From {start:.{digits}f}: {'; '.join(parts)}; makes {added:.{digits}f}"
         given = request.scale.format(self._level_list[at])
-        return f"{made}; a sum {'of ' if at else ''}{' and '.join(bounds)} is rated {given}"
+        return f"From {start:.{digits}f}: {'; '.join(parts)}; makes {added:.{digits}f}; {rated} {given}"
 
     def _numbers(self, request: RatingRequest | ReasonRequest, terms: _Terms, rows: slice) -> _Numbers:
         """The terms of some rows as lists: a number taken out of an array costs more than all else done with it."""
-        products = self._users[request.users[rows, None]] * self._items[request.items[rows]]
-        c = len(request.catalog.category_names)
+        items, users = request.items[rows], request.users[rows]
+        products = self._users[users[:, None]] * self._items[items]
+        c = len(self._names)
         taste, outside = products[..., _FIRST_CATEGORY : _FIRST_CATEGORY + c], products[..., _FIRST_CATEGORY + c :]
-        parts = (taste.clip(min=0), taste.clip(max=0), outside.clip(max=0), outside.clip(min=0))
-        pulls = None
+        parts = np.stack([taste.clip(min=0), taste.clip(max=0), outside.clip(max=0), outside.clip(min=0)], axis=2)
+        pulls = np.empty(0)
         if terms.closeness is not None and terms.surprise is not None:
             weights = terms.closeness[rows].astype(np.float64)
-            pulls = (weights * terms.surprise[rows] / (weights.sum(axis=2, keepdims=True) + self._doubt)).tolist()
+            pulls = weights * terms.surprise[rows] / (weights.sum(axis=2, keepdims=True) + self._doubt)
         return _Numbers(
-            latent=terms.latent[rows].tolist(),
-            noise=terms.noise[rows].tolist(),
+            user=users.tolist(),
+            item=items.ravel().tolist(),
+            times=request.times[rows].ravel().tolist(),
+            latent=terms.latent[rows].ravel().tolist(),
+            noise=terms.noise[rows].ravel().tolist(),
             mood=terms.mood[rows].tolist(),
-            products=products.tolist(),
-            tastes=np.stack([part.sum(axis=2) for part in parts], axis=2).tolist(),
-            pulls=pulls,
+            nature=products[..., _PUBLIC:_FIRST_CATEGORY].ravel().tolist(),
+            tastes=parts.sum(axis=3).ravel().tolist(),
+            tasted=np.packbits(parts != 0, axis=3).tobytes(),
+            pulls=pulls.ravel().tolist(),
+            retrieved=request.retrieved_items[rows].ravel().tolist(),
+            rated=request.retrieved_ratings[rows].ravel().tolist(),
         )
 
     def _named(
@@ -527,42 +545,57 @@ class RuleBased(Rater):
         request: RatingRequest | ReasonRequest,
         terms: _Terms,
         numbers: _Numbers,
-        at: int,
-        rating: tuple[int, int],
+        at: tuple[int, int],
+        row: int,
         digits: int,
     ) -> list[tuple[str, float]]:
-        """The terms of one rating in words, with their points to some digits; ``at`` is the row in the numbers."""
-        row, place = rating
-        user_index, item = int(request.users[row]), int(request.items[row, place])
-        products = numbers.products[at][place]
+        """The terms of one rating in words, with their points to some digits; ``at`` is its row and its place there."""
+        at_row, k = at
+        item, scale = numbers.item[k], 10.0**digits
+        # As NumPy rounds: by scaling, which is not exact for what lies in the middle.
+        points, popularity, by_nature = [round(value * scale) / scale for value in numbers.nature[3 * k : 3 * k + 3]]
         public, follows = self._public_text(request, item)
-        crowd = request.population.users[user_index].conformity == 1
-        named = [(follows if crowd else public, _scaled(products[_PUBLIC], digits))]
-        popularity = _scaled(products[_POPULARITY], digits)
+        crowd = request.population.users[numbers.user[at_row]].conformity == 1
+        named = [(follows if crowd else public, points)]
         if popularity:
             known = "well known" if self._popularity_list[item] > 0 else "little known"
             named.append((f"{'drawn to' if popularity > 0 else 'wary of'} the {known}", popularity))
         if terms.learned is None:
-            by_nature = _scaled(products[_LENIENCY], digits)
             named.append(("generous by nature" if by_nature > 0 else "strict by nature", by_nature))
         else:
             named += [(text, round(value, digits)) for text, value in self._named_lessons(terms.learned, row, item)]
-        theirs, names = self._categories_of[item], self._names
-        for (verb, first, sign), points in zip(_TASTES, numbers.tastes[at][place], strict=True):
+        width = -(-len(self._names) // 8)
+        for place, points in enumerate(numbers.tastes[4 * k : 4 * k + 4], 4 * k):
             if points:
-                begin = _FIRST_CATEGORY + first * len(names)
-                some = [names[k] for k in theirs if products[begin + k] * sign > 0]
-                named.append((f"{verb} {listed(some)}", round(points, digits)))
-        if numbers.pulls is not None:
-            pulls = self._named_memories(request, numbers.pulls[at][place], row, place)
-            named += [(text, round(value, digits)) for text, value in pulls]
-        mood = round(numbers.mood[at], digits)
+                text = self._taste_text(_TASTES[place % 4], numbers.tasted[place * width : (place + 1) * width])
+                named.append((text, round(points, digits)))
+        if numbers.pulls:
+            memories = request.retrieved_items.shape[2]
+            for place in range(memories * k, memories * (k + 1)):
+                if pull := numbers.pulls[place]:
+                    past, text = numbers.retrieved[place], request.scale.format(numbers.rated[place])
+                    text = (
+                        f"rated it {text} before"
+                        if past == item
+                        else f"like {request.catalog.titles[past]}, rated {text}"
+                    )
+                    named.append((text, round(pull, digits)))
+        mood = round(numbers.mood[at_row], digits)
         named.append(("in a better mood than usual" if mood > 0 else "in a worse mood than usual", mood))
-        if times := int(request.times[row, place]):
+        if times := numbers.times[k]:
             points = round(float(self._boredom[min(times, _BOREDOM_CAP)]), digits)
             named.append((f"{_ordinal(times + 1)} {request.words.consumption}", points))
-        named.append(("random noise", round(numbers.noise[at][place], digits)))
+        named.append(("random noise", round(numbers.noise[k], digits)))
         return named
+
+    def _taste_text(self, verb: str, bits: bytes) -> str:
+        """One of :data:`_TASTES`, with its categories."""
+        text = self._taste_texts.get((verb, bits))
+        if text is None:
+            flags = np.unpackbits(np.frombuffer(bits, dtype=np.uint8))
+            some = [self._names[k] for k in np.flatnonzero(flags).tolist()]
+            text = self._taste_texts[verb, bits] = f"{verb} {listed(some)}"
+        return text
 
     def _public_text(self, request: RatingRequest | ReasonRequest, item: int) -> tuple[str, str]:
         """The public rating of an item, on the domain's scale, in words; and the same of who follows it."""
@@ -581,27 +614,18 @@ class RuleBased(Rater):
             points = float(products[low:high].sum())
             yield f"{more if points > 0 else less} so far", points
 
-    def _named_memories(
-        self, request: RatingRequest | ReasonRequest, pulls: list[float], row: int, place: int
-    ) -> Iterator[tuple[str, float]]:
-        item = int(request.items[row, place])
-        for k, pull in enumerate(pulls):
-            if pull:
-                past = int(request.retrieved_items[row, place, k])
-                rated = request.scale.format(float(request.retrieved_ratings[row, place, k]))
-                title = request.catalog.titles[past]
-                yield f"rated it {rated} before" if past == item else f"like {title}, rated {rated}", pull
+
+def _level_text(cuts: list[float], at: int, digits: int) -> tuple[float, float, str]:
+    """From where and up to where a sum is rated as the level ``at``, to some digits, and this in words."""
+    low, high = -inf if at == 0 else round(cuts[at - 1], digits), inf if at == len(cuts) else round(cuts[at], digits)
+    bounds = [f"{low:.{digits}f} or more"] if at else []
+    bounds += [f"below {high:.{digits}f}"] if at < len(cuts) else []
+    return low, high, f"a sum {'of ' if at else ''}{' and '.join(bounds)} is rated"
 
 
 def _size(term: tuple[str, float]) -> float:
     """The largest first."""
     return -abs(term[1])
-
-
-def _scaled(value: float, digits: int) -> float:
-    """A value to some digits as NumPy rounds it: by scaling, which is not exact for what lies in the middle."""
-    scale = 10.0**digits
-    return round(value * scale) / scale
 
 
 def _sparse(table: Floats) -> tuple[Ints, Floats]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -179,6 +180,7 @@ class Labels:
     end_reasons: Sequence[str]
 
 
+@lru_cache(maxsize=4096)
 def plain(value: float) -> float | int | None:
     """A number for JSON: whole ones without a decimal point, NaN as None."""
     if value != value:
