@@ -26,7 +26,8 @@ def sweep(
     """Do runs or trainings of many configurations and seeds, with one table in the end.
 
     PLAN is a TOML file: 'command' (run or train), 'num_seeds', a table [base] with what all configurations share, and
-    a table [grid] with lists of values, every combination of which is a configuration, or tables [[configurations]].
+    a table [grid] with lists of values, every combination of which is a configuration, or tables [[configurations]],
+    or a table [search], where Optuna chooses configurations from what came out of those before.
 
     \b
     command = "run"

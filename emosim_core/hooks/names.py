@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -141,7 +142,10 @@ def _assignments(component: Component, text: str, model: type[BaseModel] | None,
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     """What a pydantic error means, for users: the first problem, with the nearest field for a typo."""
-    first = error.errors()[0]
+    errors = error.errors()
+    # Of a value of one of several types, one error for each is told; one that is of the type and wrong says most.
+    same = [one for one in errors if one["loc"][:-1] == errors[0]["loc"][:-1]]
+    first = next((one for one in same if not one["type"].endswith("_type")), errors[0])
     holder, place = _place(first["loc"], model)
     field = ".".join(place)
     if first["type"] == "extra_forbidden":
@@ -165,14 +169,23 @@ def unknown_option(where: str, path: str, holder: type[BaseModel]) -> str:
 def _place(location: Iterable[str | int], model: type[BaseModel]) -> tuple[type[BaseModel], list[str]]:
     """The model that holds a wrong field, and the path to the field without pydantic's names of types."""
     place: list[str] = []
-    inner: object = model
+    inner: Any = model
     for part in location:
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        if get_origin(inner) in (Union, UnionType):
+            kinds = [one for one in get_args(inner) if one is not NoneType]
+            named = [one for one in kinds if getattr(one, "__name__", "") == part]
+            if named or len(kinds) != 1:
+                inner = named[0] if named else None
+                continue
+            inner = kinds[0]
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            model, known = inner, inner.model_fields.get(str(part))
+            inner = known.annotation if known else None
+        elif get_origin(inner) is dict:
+            inner = get_args(inner)[1]
+        else:
             break
-        model = inner
         place.append(str(part))
-        known = model.model_fields.get(str(part))
-        inner = known.annotation if known else None
     return model, place
 
 

@@ -185,7 +185,7 @@ def _of_validation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str
 
 def _of_sweep(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     what = "runs" if about["command"] == "run" else "trainings"
-    return (directory / sweep_report.RESULTS).exists(), f"{len(about['jobs']):,} {what}"
+    return (directory / sweep_report.RESULTS).exists(), f"{about.get('jobs_in_all', len(about['jobs'])):,} {what}"
 
 
 _ABOUT = {EVALUATION: EVALUATION_RESULTS, WRITTEN: PAGE}

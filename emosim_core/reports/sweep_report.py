@@ -30,12 +30,25 @@ def report_of_sweep(directory: Path) -> Report:
     count, jobs = len(results["configurations"]), len(results["jobs"])
     what = "runs" if results["command"] == "run" else "trainings"
     headline = f"{jobs:,} {what} of {count:,} configurations."
+    if search := results.get("search"):
+        headline += f" {_found(results, search)}"
     caption = f"Made {manifest.get('created')}. Each job has a directory of its own in jobs/."
     sections = [
         Section("results", "Results", tables=[configurations_table(results)]),
         Section("setup", "Jobs", caption, tables=[jobs_table(results)]),
     ]
     return Report("sweep", directory.name, headline, sections=sections)
+
+
+def _found(results: Mapping[str, Any], search: Mapping[str, Any]) -> str:
+    """What a search came to, as a sentence."""
+    called = _CALLED.get(search["metric"], search["metric"])
+    if search["best"] is None:
+        return f"None has a {called}."
+    best = results["configurations"][search["best"]]
+    values = ", ".join(f"{name} {_text(value)}" for name, value in best["values"].items())
+    which = "Highest" if search["direction"] == "maximize" else "Lowest"
+    return f"{which} {called}, {_metric(best['metrics'][search['metric']]['mean'])}: {values}."
 
 
 def configurations_table(results: Mapping[str, Any]) -> Table:
@@ -45,6 +58,8 @@ def configurations_table(results: Mapping[str, Any]) -> Table:
     metrics = _metrics(rows)
     several = any(len(row["seeds"]) > 1 for row in rows)
     caption = "In brackets: the lowest and the highest of the seeds." if several else ""
+    if "search" in results:
+        caption = f"{caption} The best of many is partly luck: measure it again with other seeds.".strip()
     cells = [[*_values(row, fields), *(_range(row["metrics"][name], several) for name in metrics)] for row in rows]
     return Table("Configurations", [*fields, *(_CALLED.get(name, name) for name in metrics)], cells, caption)
 
@@ -69,7 +84,11 @@ def _metrics(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _values(row: Mapping[str, Any], fields: Sequence[str]) -> list[str]:
-    return [str(row["values"].get(name, "")) for name in fields]
+    return [_text(row["values"].get(name, "")) for name in fields]
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _range(metric: Mapping[str, float] | None, several: bool) -> str:

@@ -28,6 +28,7 @@ from emosim_core.runs.runner import run_part
 from emosim_core.simulation.assembly import STRATEGIES
 from emosim_core.simulation.config import EnvironmentConfig, RunConfig, read_config, read_toml
 from emosim_core.studies.jobs import JOBS, folder_name
+from emosim_core.studies.search import Search, SearchPlan, best_of, check_metric
 
 RESULTS, TABLE = "results.json", "results.csv"
 
@@ -43,7 +44,7 @@ and test users."""
 
 
 class SweepPlan(Frozen):
-    """What a sweep goes through: every combination of ``grid``, or each of ``configurations``, with each seed."""
+    """What a sweep goes through, each with each seed: combinations of ``grid``, ``configurations``, or a ``search``."""
 
     command: Literal["run", "train"] = Field(default="run", description="What is done with each configuration.")
     num_seeds: int = Field(default=1, ge=1, description="Seeds of each configuration: that of it, and the next ones.")
@@ -52,6 +53,7 @@ class SweepPlan(Frozen):
         default_factory=dict, description="Fields and the values of each; every combination is a configuration."
     )
     configurations: list[dict[str, Any]] = Field(default_factory=list, description="Fields of each configuration.")
+    search: SearchPlan | None = Field(default=None, description="Where Optuna looks for the best configuration.")
 
 
 @dataclass(frozen=True)
@@ -94,12 +96,15 @@ def read_plan(path: Path) -> SweepPlan:
     """The plan in a TOML file.
 
     Raises:
-        ConfigurationError: it is no TOML, a field is unknown or wrong, or it names no configuration.
+        ConfigurationError: it is no TOML, a field is unknown or wrong, or it names no configuration or several ways
+            to them.
         DataError: there is no such file.
     """
     plan = checked_options(SweepPlan, read_toml(path), str(path))
-    if bool(plan.grid) == bool(plan.configurations):
-        raise ConfigurationError(f"{path}: give either [grid] or [[configurations]]")
+    if [bool(plan.grid), bool(plan.configurations), plan.search is not None].count(True) != 1:
+        raise ConfigurationError(f"{path}: give one of [grid], [[configurations]] and [search]")
+    if plan.search is not None:
+        check_metric(plan.search, _METRICS[plan.command], str(path))
     for name, values in plan.grid.items():
         if not values:
             raise ConfigurationError(f"{path}: grid: {name!r} has no value")
@@ -107,7 +112,7 @@ def read_plan(path: Path) -> SweepPlan:
 
 
 class Sweep:
-    """One sweep in its directory; every configuration is checked before anything is done.
+    """One sweep in its directory; every configuration is checked before it is done, those of a plan before any is.
 
     Args:
         plan: what it goes through.
@@ -118,34 +123,42 @@ class Sweep:
     """
 
     def __init__(self, plan: SweepPlan, directory: JobDirectory, registry: Registry, where: str = "sweep") -> None:
-        self.plan, self.directory, self.registry = plan, directory, registry
-        model: type[EnvironmentConfig] = RunConfig
+        self.plan, self.directory, self.registry, self._where = plan, directory, registry, where
+        self._model: type[EnvironmentConfig] = RunConfig
         if plan.command == "train":
             from emosim_core.training.config import TrainConfig
 
-            model = TrainConfig
-        base = by_field(model, plan.base, f"{where}: base")
-        self._own = [by_field(model, values, where) for values in _combinations(plan)]
-        if len(self._own) * plan.num_seeds > _MOST:
-            raise ConfigurationError(f"{where}: more than {_MOST:,} jobs")
+            self._model = TrainConfig
+        self._base = by_field(self._model, plan.base, f"{where}: base")
+        self._own: list[dict[str, Any]] = []
         self._configs: list[Any] = []
-        for place, own in enumerate(self._own):
-            here = f"{where}: configuration {place + 1}"
-            config = read_config(model, {**base, **own}, here)
+        self._search = None if plan.search is None else Search(plan.search)
+        # Of a search the first ones: they show what is wrong with its plan.
+        self._add(_combinations(plan) if self._search is None else self._search.ask())
+        directory.check()
+
+    def _add(self, configurations: Sequence[Mapping[str, Any]]) -> None:
+        """Take in the next configurations, as their own fields."""
+        for values in configurations:
+            here = f"{self._where}: configuration {len(self._own) + 1}"
+            own = by_field(self._model, values, self._where)
+            config: Any = read_config(self._model, _over(self._base, own, here), here)
             try:
-                domain = registry.resolve_domain(config.plugin).component.name
+                domain = self.registry.resolve_domain(config.plugin).component.name
                 for kind, (field, _) in {**STRATEGIES, "policy": ("policy", None)}.items():
                     if choice := getattr(config, field, None):
-                        registry.resolve(kind, choice, domain)
+                        self.registry.resolve(kind, choice, domain)
             except EmoSimError as error:
                 error.args = (f"{here}: {error}",)
                 raise
+            self._own.append(own)
             self._configs.append(config)
-        directory.check()
+        if len(self._own) * self.plan.num_seeds > _MOST:
+            raise ConfigurationError(f"{self._where}: more than {_MOST:,} jobs")
 
     @property
     def jobs(self) -> list[SweepJob]:
-        """All jobs, those of one configuration side by side."""
+        """All jobs that are known, those of one configuration side by side."""
         jobs = []
         for place, (own, config) in enumerate(zip(self._own, self._configs, strict=True)):
             for number in range(self.plan.num_seeds):
@@ -155,6 +168,12 @@ class Sweep:
                 folder = self.directory.path / JOBS / key
                 jobs.append(SweepJob(key, place, seed, self.plan.command, own, values, folder))
         return jobs
+
+    @property
+    def _total(self) -> int:
+        """How many jobs there will be."""
+        count = len(self._own) if self.plan.search is None else self.plan.search.trials
+        return count * self.plan.num_seeds
 
     def run(
         self,
@@ -174,30 +193,58 @@ class Sweep:
         where = executor_of(executor, self.registry, next((one for one in budgets if one is not None), None))
         with self.directory:
             self.directory.claim()
+            self._begin()
+            done = 0
             jobs = self.jobs
-            self._begin(jobs)
-            remaining = [job for job in jobs if not job.complete]
-            done = len(jobs) - len(remaining)
-            on_job(done, len(jobs))
-            if remaining:
-                cells = [Cell(job.key, run_job, job) for job in remaining]
-                with closing(where.run(cells, Worlds(self.registry), lambda count: None)) as ended:
-                    for _ in ended:
-                        done += 1
-                        on_job(done, len(jobs))
-            results = compute_results(self.plan.command, jobs)
+            while jobs:
+                remaining = [job for job in jobs if not job.complete]
+                done += len(jobs) - len(remaining)
+                on_job(done, self._total)
+                if remaining:
+                    cells = [Cell(job.key, run_job, job) for job in remaining]
+                    with closing(where.run(cells, Worlds(self.registry), lambda count: None)) as ended:
+                        for _ in ended:
+                            done += 1
+                            on_job(done, self._total)
+                jobs = self._searched(jobs)
+            results = compute_results(self.plan.command, self.jobs, self.plan.search)
             self.directory.write(RESULTS, results)
             write_csv(self.directory.path / TABLE, *_table(results))
             return results
 
-    def _begin(self, jobs: Sequence[SweepJob]) -> None:
-        plan = [{"job": job.key, "config": dict(job.config)} for job in jobs]
+    def _searched(self, jobs: Sequence[SweepJob]) -> list[SweepJob]:
+        """The next jobs of a search, after what came out of the last ones; empty where nothing is left."""
+        if self._search is None:
+            return []
+        known, metric = len(self._own), self._search.plan.metric
+        metrics = [one["metrics"][metric] for one in compute_results(self.plan.command, jobs)["configurations"]]
+        self._search.tell([None if one is None else one["mean"] for one in metrics])
+        self._add(self._search.ask())
+        jobs = [job for job in self.jobs if job.place >= known]
+        for place in sorted({job.place for job in jobs}):
+            # Other versions of Optuna may choose otherwise; what was done then is none of this search.
+            names = {job.key for job in jobs if job.place == place}
+            for folder in self.directory.path.glob(f"{JOBS}/{place + 1:03d}-*"):
+                if folder.name not in names:
+                    raise RunError(
+                        f"{folder} is of another configuration than Optuna chooses now: its version has changed. "
+                        "Choose another place with --out"
+                    )
+        return jobs
+
+    def _begin(self) -> None:
+        plan: dict[str, Any] = {
+            "command": self.plan.command,
+            "jobs": [{"job": job.key, "config": dict(job.config)} for job in self.jobs],
+        }
+        if self.plan.search is not None:
+            plan |= {"jobs_in_all": self._total, "plan": self.plan.model_dump(mode="json")}
         if self.directory.resume:
             stored = read_object(self.directory.path / MANIFEST)
-            if stored.get("kind") != "sweep" or stored.get("jobs") != json_text.loads(json_text.dumps(plan)):
+            if stored.get("kind") != "sweep" or {**stored, **json_text.loads(json_text.dumps(plan))} != stored:
                 raise RunError(f"{self.directory.path} was begun with another plan; choose another place with --out")
             return
-        manifest = {"format": FORMAT, "kind": "sweep", "created": now(), "command": self.plan.command, "jobs": plan}
+        manifest = {"format": FORMAT, "kind": "sweep", "created": now(), **plan}
         self.directory.write(MANIFEST, manifest)
 
 
@@ -222,10 +269,11 @@ def run_job(job: SweepJob, worlds: Worlds, on_progress: OnProgress) -> None:
     on_progress(1)
 
 
-def compute_results(command: str, jobs: Sequence[SweepJob]) -> dict[str, Any]:
+def compute_results(command: str, jobs: Sequence[SweepJob], search: SearchPlan | None = None) -> dict[str, Any]:
     """What results.json holds: of each configuration its metrics, over its seeds, and of each job its own.
 
     Each metric of a configuration has ``mean``, ``lowest`` and ``highest`` over the seeds; None where one has no value.
+    Of a ``search`` also what was best: ``metric``, ``direction`` and ``best``, the place of the configuration.
     """
     rows: list[dict[str, Any]] = [
         {"job": job.key, "seed": job.seed, "values": _shown(job.values), "metrics": job.metrics} for job in jobs
@@ -239,7 +287,11 @@ def compute_results(command: str, jobs: Sequence[SweepJob]) -> dict[str, Any]:
             metrics[name] = None if None in values else _over_seeds(values)
         seeds = [row["seed"] for row in own]
         together.append({"values": own[0]["values"], "seeds": seeds, "metrics": metrics})
-    return {"format": FORMAT, "kind": "sweep", "command": command, "configurations": together, "jobs": rows}
+    results = {"format": FORMAT, "kind": "sweep", "command": command, "configurations": together, "jobs": rows}
+    if search is not None:
+        best = best_of(search, [one["metrics"] for one in together])
+        results["search"] = {"metric": search.metric, "direction": search.direction, "best": best}
+    return results
 
 
 def _over_seeds(values: Sequence[float]) -> dict[str, float]:
@@ -266,6 +318,18 @@ def _combinations(plan: SweepPlan) -> list[dict[str, Any]]:
     if plan.configurations:
         return list(plan.configurations)
     return [dict(zip(plan.grid, values, strict=True)) for values in itertools.product(*plan.grid.values())]
+
+
+def _over(base: Mapping[str, Any], own: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The fields of a configuration over those of all; ``policy.epsilon`` is an option of the policy that is chosen."""
+    values = {**base, **{name: value for name, value in own.items() if "." not in name}}
+    for name, value in own.items():
+        field, dot, option = name.partition(".")
+        if dot:
+            if not (choice := values.get(field)):
+                raise ConfigurationError(f"{where}: {name!r} is an option of {field!r}, which is not given")
+            values[field] = {**({"name": choice} if isinstance(choice, str) else choice), option: value}
+    return values
 
 
 def _shown(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def test_a_sweep_that_was_killed_goes_on(emosim: Any) -> None:
         (("slate = [1, 2]", "slate = [1, 0]"), "plan.toml: configuration 2: option 'slate'"),
         (("slate = [1, 2]", "slate = []"), "plan.toml: grid: 'slate' has no value"),
         (('"run"', '"fly"'), "plan.toml: option 'command'"),
-        (("[grid]", "[[configurations]]\nslate = 1\n[grid]"), "give either [grid] or [[configurations]]"),
+        (("[grid]", "[[configurations]]\nslate = 1\n[grid]"), "give one of [grid], [[configurations]] and [search]"),
         (("num_seeds = 2", "num_seeds = 60000"), "more than 100,000 jobs"),
         (("[base]", "[base"), "plan.toml is not a TOML file"),
     ],
@@ -131,3 +131,91 @@ def test_another_plan_is_not_mixed_in(quick: Any, plan: Path) -> None:
     plan.write_text(PLAN.replace("max_steps = 6", "max_steps = 7"))
     assert "s was begun with another plan" in quick("sweep", "plan.toml", "--resume", "s", status=2).err
     assert "missing.toml" in quick("sweep", "missing.toml", status=2).err
+
+
+SEARCH = """
+command = "run"
+
+[base]
+plugin = "movies"
+episodes = 6
+max_steps = 6
+users = "sampled:n=5"
+policy = "epsilon_greedy"
+
+[search]
+metric = "mean_reward"
+trials = 12
+at_once = 3
+
+[search.space]
+"policy.epsilon" = {low = 0.01, high = 1.0, log = true}
+slate = {low = 1, high = 3}
+reward_shaping = ["identity", "random_watch"]
+"""
+
+
+@pytest.fixture
+def search(quick: Any) -> Path:
+    """The file of a plan with a search in the folder of the commands."""
+    path: Path = quick.folder / "search.toml"
+    path.write_text(SEARCH)
+    return path
+
+
+def test_a_search_tries_what_optuna_chooses_and_names_the_best(quick: Any, search: Path) -> None:
+    done = quick("sweep", "search.toml", "--out", "s")
+    results = json.loads((quick.folder / "s" / "results.json").read_text())
+    tried = results["configurations"]
+    assert len(tried) == 12
+    assert {one["values"]["slate"] for one in tried} == {1, 2, 3}
+    assert all(0.01 <= one["values"]["policy.epsilon"] <= 1 for one in tried)
+    rewards = [one["metrics"]["mean_reward"]["mean"] for one in tried]
+    best = rewards.index(max(rewards))
+    assert results["search"] == {"metric": "mean_reward", "direction": "maximize", "best": best}
+    assert f"Highest reward, {max(rewards):.2f}: policy.epsilon" in done.out
+    job = next(job["job"] for job in results["jobs"] if job["values"] == tried[best]["values"])
+    stored = json.loads((quick.folder / "s" / "jobs" / job / "manifest.json").read_text())["config"]
+    assert stored["policy"]["epsilon"] == tried[best]["values"]["policy.epsilon"]
+    assert "12 runs" in quick("runs", ".").out
+    assert "Highest reward" in quick("show", "s").out
+
+
+def test_a_search_is_the_same_in_processes_and_when_it_was_stopped(quick: Any, search: Path) -> None:
+    here = quick("sweep", "search.toml", "--out", "a", "--json").json
+    there = quick("sweep", "search.toml", "--out", "b", "--executor", "processes:2", "--json").json
+    assert {**here, "directory": ""} == {**there, "directory": ""}
+    (quick.folder / "b" / "results.json").unlink()
+    for folder in sorted((quick.folder / "b" / "jobs").iterdir())[5:]:
+        (folder / "summary.json").unlink()
+    again = quick("sweep", "search.toml", "--resume", "b", "--json").json
+    assert {**here, "directory": ""} == {**again, "directory": ""}
+
+
+def test_trials_of_another_optuna_are_not_mixed_in(quick: Any, search: Path) -> None:
+    quick("sweep", "search.toml", "--out", "s", "--quiet")
+    (quick.folder / "s" / "results.json").unlink()
+    folder = next((quick.folder / "s" / "jobs").glob("005-*"))
+    folder.rename(folder.with_name("005-policy.epsilon_0.5-other"))
+    message = quick("sweep", "search.toml", "--resume", "s", status=2).err
+    assert "005-policy.epsilon_0.5-other is of another configuration than Optuna chooses now" in message
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('"mean_reward"', '"test"'), "search.toml: search: no metric 'test'; expected one of mean_reward"),
+        (("low = 1, high = 3", "low = 3, high = 1"), "option 'search.space.slate': low must be below high"),
+        (('["identity", "random_watch"]', "[]"), "'reward_shaping' has no value"),
+        (("policy.epsilon", "policy.epslon"), "configuration 1: policy 'epsilon_greedy'"),
+        (('policy = "epsilon_greedy"\n', ""), "'policy.epsilon' is an option of 'policy', which is not given"),
+        (("trials = 12", "trials = 0"), "option 'search.trials'"),
+        (("[search]", "[grid]\nslate = [1]\n[search]"), "give one of [grid], [[configurations]] and [search]"),
+    ],
+)
+def test_a_mistake_in_a_search_is_named_before_anything_begins(
+    quick: Any, search: Path, change: tuple[str, str], message: str
+) -> None:
+    search.write_text(SEARCH.replace(*change))
+    assert message in quick("sweep", "search.toml", "--out", "s", status=2).err
+    assert not (quick.folder / "s").exists()
