@@ -24,8 +24,8 @@ LEVEL = 0.95
 POWER = 0.8
 """How often a test is to show a difference that there is."""
 
-FEWEST = 5
-"""Users below which nothing is said of power: the formulas are wrong by more than a fiftieth."""
+FEWEST = 8
+"""Users below which nothing is said of power: the smallest difference would be wrong by more than a fiftieth."""
 
 RESAMPLES = 2000
 """How often the bootstrap draws."""
@@ -176,7 +176,7 @@ def smallest_difference(variance: ArrayLike, users: int) -> Floats:
 def users_of_a_test(variances: float, difference: float) -> int | None:
     """Users in each of two independent groups that show a difference: two-sided at 5 %, with a power of 80 %.
 
-    ``variances`` is the sum of the variances between users in the two groups. None where the difference is 0 or no
+    ``variances`` is the sum of the variances between users in the two groups. Below ten it may be one too few. None where the difference is 0 or no
     number. ``(z_.975 + z_.8)**2 variances / difference**2 + z_.975**2 / 4``, source as of :func:`smallest_difference`.
     """
     if not difference or not math.isfinite(difference) or not math.isfinite(variances):

@@ -221,11 +221,14 @@ def arm_samples(
     made = {}
     for number, (arm, members) in enumerate(arms.items()):
         own = [samples[name] for name in members]
-        values, drawn = np.array([one.exact for one in own]), np.mean([one.drawn for one in own], axis=0)
+        made[arm] = own[0]
         if len(own) > 1:
+            values, drawn = np.array([one.exact for one in own]), np.mean([one.drawn for one in own], axis=0)
             moved = np.random.default_rng((*seed, number)).standard_t(len(own) - 1, size=(len(drawn), 1))
             drawn = drawn + moved * standard_error(values)
-        made[arm] = Sample(own[0].names, values.mean(axis=0), drawn)
+            shares = [name.startswith(("end_reason:", "survival:")) for name in own[0].names]
+            drawn[:, shares] = np.clip(drawn[:, shares], 0.0, 1.0)
+            made[arm] = Sample(own[0].names, values.mean(axis=0), drawn)
     return made
 
 
