@@ -176,8 +176,9 @@ def smallest_difference(variance: ArrayLike, users: int) -> Floats:
 def users_of_a_test(variances: float, difference: float) -> int | None:
     """Users in each of two independent groups that show a difference: two-sided at 5 %, with a power of 80 %.
 
-    ``variances`` is the sum of the variances between users in the two groups. Below ten it may be one too few. None where the difference is 0 or no
-    number. ``(z_.975 + z_.8)**2 variances / difference**2 + z_.975**2 / 4``, source as of :func:`smallest_difference`.
+    ``variances`` is the sum of the variances between users in the two groups. None where the difference is 0 or no
+    number; a result below ten may be one too few. ``(z_.975 + z_.8)**2 variances / difference**2 + z_.975**2 / 4``,
+    source as of :func:`smallest_difference`.
     """
     if not difference or not math.isfinite(difference) or not math.isfinite(variances):
         return None

@@ -7,6 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -276,10 +277,23 @@ def _found(arm: str, value: Any) -> Any:
     found: list[str] = []
     for directory in map(Path, value):
         inside = [] if _is_training(directory) else _trainings_in(directory)
-        if not inside and directory.is_dir() and not (directory / MANIFEST).exists():
-            raise ConfigurationError(f"the arm {arm!r}: {directory} holds no trained recommender")
+        if not inside:
+            with _naming(arm):
+                if directory.is_dir() and not (directory / MANIFEST).exists():
+                    raise ConfigurationError(f"{directory} holds no trained recommender")
+                model_config(str(directory))
         found += map(str, inside or [directory])
     return found
+
+
+@contextmanager
+def _naming(arm: str, hint: str = "") -> Iterator[None]:
+    """Say in an error which arm it is about."""
+    try:
+        yield
+    except EmoSimError as error:
+        error.args = (f"the arm {arm!r}: {error}{hint}",)
+        raise
 
 
 def _is_training(directory: Path) -> bool:
@@ -360,7 +374,8 @@ def _check_experiment(config: EvaluationConfig, arms: Sequence[str]) -> None:
 
 def _recommenders_of_arm(arm: str, value: Any, domain: str, registry: Registry) -> list[Recommender]:
     """The recommenders of an arm: a policy, or trained ones."""
-    try:
+    hint = f" For the directory {value}, write ./{value}." if isinstance(value, str) and Path(value).is_dir() else ""
+    with _naming(arm, hint):
         if not isinstance(value, tuple):
             return [Recommender(arm, value, needs_logs=_needs_logs(value, domain, registry), arm=arm)]
         if not value:
@@ -369,15 +384,8 @@ def _recommenders_of_arm(arm: str, value: Any, domain: str, registry: Registry) 
         if len(set(paths)) < len(paths):
             raise ConfigurationError("a directory is named twice")
         names = [arm] if len(paths) == 1 else [f"{arm}/{_shortest_distinct(path, paths)}" for path in paths]
-        return [
-            replace(_trained(name, model, domain, registry), arm=arm) for name, model in zip(names, value, strict=True)
-        ]
-    except EmoSimError as error:
-        hint = (
-            f" For the directory {value}, write ./{value}." if isinstance(value, str) and Path(value).is_dir() else ""
-        )
-        error.args = (f"the arm {arm!r}: {error}{hint}",)
-        raise
+        made = [_trained(name, model, domain, registry) for name, model in zip(names, value, strict=True)]
+    return [replace(one, arm=arm) for one in made]
 
 
 def _trained(name: str, model: str, domain: str, registry: Registry) -> Recommender:

@@ -92,6 +92,20 @@ def stored_evaluation(out: Path) -> dict[str, Any]:
     return stored
 
 
+def runs_of(directory: Path) -> list[Path]:
+    """The runs of an evaluation's recommenders with the last of its user splits, those of the control first.
+
+    A directory that is no evaluation stands for itself. A RunError where the evaluation is damaged.
+    """
+    if not (directory / RESULTS).is_file():
+        return [directory]
+    plan = stored_evaluation(directory)
+    met = child(directory / RUNS, plan["config"]["user_splits"][-1])
+    control = plan["config"].get("control")
+    recommenders = sorted(plan["recommenders"], key=lambda one: one.get("arm", one["name"]) != control)
+    return [child(met, one["folder"]) for one in recommenders]
+
+
 def is_complete(directory: Path) -> bool:
     """Whether a run is complete."""
     return (directory / SUMMARY).is_file() and bool(read_summary(directory)["complete"])
