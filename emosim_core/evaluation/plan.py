@@ -79,7 +79,7 @@ class EvaluationConfig(EnvironmentConfig):
     metric: str = option("mean_reward", "Metric that the experiment is about.", harmless=True, **_EXPERIMENT)
     effect: float | None = option(
         None,
-        "Difference that a live test must show, in the unit of the metric.",
+        "Difference that a live test must show, in the unit of the metric (0.01 for one point of a share).",
         gt=0,
         allow_inf_nan=False,
         unset="the measured one",
