@@ -322,7 +322,7 @@ def test_an_arm_is_a_policy_or_directories(written: Any, meant: Any) -> None:
 @given(
     st.dictionaries(
         st.from_regex(r"[a-z][a-z0-9 .+-]{0,20}", fullmatch=True).map(str.strip),
-        st.sampled_from(["popular", "random", "http://h:1/x", "a/b,c"]),
+        st.sampled_from(["popular", "random:k=1,n=2", "http://h:1/x?a=b"]),
         min_size=1,
     )
 )
