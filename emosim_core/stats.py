@@ -1,4 +1,7 @@
-"""Intervals: how far a metric would move with other users. Wilson's for shares, and the bootstrap over clusters."""
+"""Intervals: how far a metric would move with other users. Wilson's for shares, and the bootstrap over clusters.
+
+And power: the smallest difference that some users can show, and how many users a difference needs.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,18 @@ Seed = int | tuple[int, ...]
 LEVEL = 0.95
 """How sure the intervals are."""
 
+POWER = 0.8
+"""How often a test is to show a difference that there is."""
+
+FEWEST = 8
+"""Users below which nothing is said of power: the smallest difference would be wrong by more than a fiftieth."""
+
 RESAMPLES = 2000
 """How often the bootstrap draws."""
+
+_CRITICAL = NormalDist().inv_cdf((1 + LEVEL) / 2)
+_DETECTED = _CRITICAL + NormalDist().inv_cdf(POWER)
+"""A difference over its standard error which a two-sided test at the level shows with the power."""
 
 _SEED = 20_241_124
 """Makes the draws of the bootstrap the same every time, so that the same records give the same interval."""
@@ -37,7 +50,7 @@ def wilson(count: ArrayLike, total: float) -> tuple[Floats, Floats]:
     ``count`` succeeded, of any shape, of ``total``, at least 1, independent of each other. Returns lower and upper
     ends, in [0, 1], shape as ``count``.
     """
-    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+    z = _CRITICAL
     share, doubt = np.asarray(count, dtype=np.float64) / total, z * z / total
     middle = (share + doubt / 2) / (1 + doubt)
     half = z / (1 + doubt) * np.sqrt(share * (1 - share) / total + doubt / (4 * total))
@@ -147,3 +160,37 @@ def resampled_ratios(totals: ArrayLike, counts: ArrayLike, resamples: int = RESA
 def bootstrap_ratios(totals: ArrayLike, counts: ArrayLike) -> tuple[Floats, Floats]:
     """Intervals of ratios of sums over users: both ends of what :func:`resampled_ratios` draws."""
     return percentiles(resampled_ratios(totals, counts))
+
+
+def smallest_difference(variance: ArrayLike, users: int) -> Floats:
+    """Smallest mean of paired differences that ``users`` show: two-sided at 5 %, with a power of 80 %.
+
+    ``variance`` is that of the differences between users, of any shape, which the result has; NaN for fewer than
+    :data:`FEWEST` users. ``(z_.975 + z_.8) sqrt(variance / (users - z_.975**2 / 2))``: the normal formula with the
+    correction for the t test of Guenther, 1981, The American Statistician 35(4), 243-244.
+    """
+    left = users - _CRITICAL**2 / 2 if users >= FEWEST else math.nan
+    return _DETECTED * np.sqrt(np.asarray(variance, dtype=np.float64) / left)
+
+
+def users_of_a_test(variances: float, difference: float) -> int | None:
+    """Users in each of two independent groups that show a difference: two-sided at 5 %, with a power of 80 %.
+
+    ``variances`` is the sum of the variances between users in the two groups. None where the difference is 0 or no
+    number; a result below ten may be one too few. ``(z_.975 + z_.8)**2 variances / difference**2 + z_.975**2 / 4``,
+    source as of :func:`smallest_difference`.
+    """
+    if not difference or not math.isfinite(difference) or not math.isfinite(variances):
+        return None
+    return max(2, math.ceil(_DETECTED**2 * variances / difference**2 + _CRITICAL**2 / 4))
+
+
+def influences(totals: ArrayLike, counts: ArrayLike) -> Floats:
+    """How far each user moves a ratio of sums over users, times the number of users; shape as of both arguments.
+
+    The variance between users of the result, over their number, is that of the ratio, by the delta method (Deng,
+    Knoblich and Lu, 2018, doi 10.1145/3219819.3219919). ``totals`` and ``counts`` are sums of each user, ``(users,
+    ratios)``.
+    """
+    over, under = np.asarray(totals, dtype=np.float64), np.asarray(counts, dtype=np.float64)
+    return divided(over - divided(over.sum(axis=0), under.sum(axis=0)) * under, under.mean(axis=0))

@@ -10,12 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emosim_core.stats import (
+    FEWEST,
     bootstrap_difference,
     bootstrap_ratios,
     divided,
+    influences,
     percentiles,
     resampled,
     resampled_ratios,
+    smallest_difference,
+    users_of_a_test,
     weights,
     wilson,
 )
@@ -140,3 +144,76 @@ def test_the_interval_of_a_difference_of_shares_lies_within_one(rows: list[list[
 
 def test_nobody_has_no_interval() -> None:
     assert measures.mean_of(np.array([np.nan])) == {"estimate": None, "low": None, "high": None}
+
+
+@given(users=st.integers(FEWEST, 400), deviation=st.floats(0.01, 100))
+@settings(max_examples=40)
+def test_the_smallest_difference_is_that_of_the_paired_t_test_to_a_fiftieth(users: int, deviation: float) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    difference = float(smallest_difference(deviation**2, users))
+    degrees, beyond = users - 1, difference / deviation * users**0.5
+    power = stats.nct.sf(stats.t.ppf(0.975, degrees), degrees, beyond)
+    more = stats.nct.sf(stats.t.ppf(0.975, degrees), degrees, 1.02 * beyond)
+    assert power <= 0.8 + 1e-3
+    assert more >= 0.8
+
+
+def test_users_with_the_smallest_difference_are_shown_it_in_four_of_five_experiments() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(11)
+    for users in (10, 40):
+        true = float(smallest_difference(9.0, users))
+        differences = rng.normal(true, 3.0, (20_000, users))
+        detected = (stats.ttest_1samp(differences, 0.0, axis=1).pvalue < 0.05).mean()
+        assert detected == pytest.approx(0.8, abs=0.015), users
+
+
+@given(effect=st.floats(0.05, 1.2), ratio=st.floats(0.5, 2.0))
+@settings(max_examples=40)
+def test_the_users_of_a_test_show_the_difference_in_four_of_five_and_fewer_do_not(effect: float, ratio: float) -> None:
+    """By Welch's test of two groups, whose variances are 1 and ``ratio``."""
+    stats = pytest.importorskip("scipy.stats")
+
+    def power(each: int) -> float:
+        error = (1 + ratio) / each
+        degrees = error**2 / ((1 + ratio**2) / each**2 / (each - 1))
+        return float(stats.nct.sf(stats.t.ppf(0.975, degrees), degrees, effect / error**0.5))
+
+    each = users_of_a_test(1 + ratio, effect)
+    assert each is not None
+    assert power(each) > 0.79
+    assert power(each - 2) < 0.8
+
+
+def test_groups_of_the_users_of_a_test_are_shown_the_difference_in_four_of_five() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(12)
+    each = users_of_a_test(4.0 + 9.0, 1.5)
+    assert each == 47
+    one, other = rng.normal(0.0, 2.0, (20_000, each)), rng.normal(1.5, 3.0, (20_000, each))
+    detected = (stats.ttest_ind(one, other, axis=1, equal_var=False).pvalue < 0.05).mean()
+    assert detected == pytest.approx(0.8, abs=0.015)
+
+
+def test_no_number_of_users_shows_no_difference_and_few_users_are_given_none() -> None:
+    assert users_of_a_test(1.0, 0.0) is None
+    assert users_of_a_test(1.0, float("nan")) is None
+    assert users_of_a_test(float("nan"), 1.0) is None
+    assert users_of_a_test(2.0, -0.5) == users_of_a_test(2.0, 0.5) == 64
+    assert np.isnan(smallest_difference(1.0, FEWEST - 1))
+
+
+def test_the_variance_of_influences_is_that_of_a_ratio_over_other_users() -> None:
+    rng = np.random.default_rng(13)
+
+    def sums(rows: int) -> tuple[Any, Any]:
+        counts = rng.integers(1, 30, (rows, 200)).astype(float)
+        return counts * rng.normal(3.0, 1.0, (rows, 200)) + 0.1 * counts**2, counts
+
+    totals, counts = sums(4000)
+    true = (totals.sum(axis=1) / counts.sum(axis=1)).std()
+    totals, counts = sums(1)
+    moved = influences(totals.T, counts.T)
+    assert moved.shape == (200, 1)
+    assert moved.mean() == pytest.approx(0.0, abs=1e-12)
+    assert moved.std(ddof=1) / 200**0.5 == pytest.approx(true, rel=0.15)

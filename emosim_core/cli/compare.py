@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: bool) -> None:
     """Put the runs in the directories side by side, with differences to the first.
 
-    Without a directory, the two newest runs in runs/, the older one first.
+    Without a directory, the two newest runs in runs/, the older one first. An evaluation stands for the runs of its
+    recommenders with the last of its user splits, the control first.
 
     Intervals are 95 % bootstrap intervals over users. Runs with the same seed and users are paired: each user is
     compared with themselves. What the runs differ in is listed.

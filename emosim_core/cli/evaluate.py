@@ -34,7 +34,7 @@ def evaluate(obj: dict[str, Any], /, **given: Any) -> None:
     emosim evaluate --recommenders runs/a,runs/b --policies random,item_knn
     """
     from emosim_core.evaluation.evaluate import base
-    from emosim_core.evaluation.plan import EvaluationConfig, with_user_splits
+    from emosim_core.evaluation.plan import EvaluationConfig, own_values
     from emosim_core.evaluation.results import RESULTS
     from emosim_core.hooks import Registry
     from emosim_core.reports.evaluation_report import drawing
@@ -45,7 +45,7 @@ def evaluate(obj: dict[str, Any], /, **given: Any) -> None:
     values, job, _ = chosen_job(
         *("evaluate", EvaluationConfig, obj, given, registry),
         base=base,
-        renamed=with_user_splits,
+        renamed=own_values,
         begun=RESULTS,
     )
     job = job or new_job("evaluate", f"evaluation-{values['plugin']}", out, RESULTS)

@@ -28,6 +28,7 @@ _TYPES: Mapping[str, tuple[Any, str]] = {
     "component": (str, "NAME"),
     "list": (str, "NAMES"),
     "assignments": (str, "NAME=VALUE,..."),
+    "entries": (str, "NAME=VALUE"),
     "text": (str, "TEXT"),
 }
 """How click reads the text of a field of each kind, and what stands for it in the help."""
@@ -64,6 +65,8 @@ class FieldOption(click.Option):
             how["metavar"] = (about.get("unit") or shown).upper()
         if kind == "list":
             how.update(multiple=True, callback=_joined)
+        elif kind == "entries":
+            how.update(multiple=True, callback=lambda _, __, value: value or None)
         super().__init__(["value", *names], help=f"{about['help']}  [{default}]" if default else about["help"], **how)
         self.name = path
 

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,18 @@ from emosim_core.components.base import Policy
 from emosim_core.data.files import scratch
 from emosim_core.errors import ConfigurationError, EmoSimError, LLMBudgetError
 from emosim_core.evaluation.plan import (
+    EXPERIMENT_FIELDS,
     LOG_EPISODES,
     LOG_SEED,
     EvaluationConfig,
     Recommender,
+    arm_text,
     model_environment,
     notes_on,
+    own_values,
     recommenders_of,
+    trained_in_arms,
     with_logs,
-    with_user_splits,
 )
 from emosim_core.evaluation.results import (
     CHARTS,
@@ -35,7 +39,7 @@ from emosim_core.evaluation.results import (
     stored_evaluation,
 )
 from emosim_core.hooks import Registry
-from emosim_core.hooks.fields import by_field, over, split_names
+from emosim_core.hooks.fields import over, split_names
 from emosim_core.runs.blocks import BLOCKS
 from emosim_core.runs.cells import Cell, Executor, OnProgress, Worlds, executor_of, max_cost_of
 from emosim_core.runs.job import JobDirectory, holds_remains, job_directory
@@ -48,7 +52,7 @@ from emosim_core.runs.typed import typed
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import RunConfig, read_config
 
-_MAY_CHANGE = frozenset({"resamples", "gateway", "on_failed_rating"})
+_MAY_CHANGE = frozenset({"resamples", "gateway", "on_failed_rating", *EXPERIMENT_FIELDS} - {"arms"})
 """What may change when an evaluation is resumed: it changes no episode."""
 
 
@@ -100,15 +104,16 @@ def evaluate(
 def base(values: Mapping[str, Any], resumed: Path | None) -> tuple[Path | None, dict[str, Any]]:
     """The directory that says what an evaluation is made with by default, and what it says.
 
-    It is the one that is ``resumed``, or the first trained recommender of ``values``; None where there is none. A
-    RunError where there is nothing to resume, or the first recommender is none.
+    It is the one that is ``resumed``, or the first trained recommender of ``values``, those of arms before others; None
+    where there is none. A RunError where there is nothing to resume, or the first recommender is none.
     """
     if resumed is not None:
         stored = stored_evaluation(resumed)["config"]
         own_files(resumed)
         return resumed, dict(stored)
     recommenders = values.get("recommenders") or ()
-    names = split_names(recommenders) if isinstance(recommenders, str) else list(recommenders)
+    others = split_names(recommenders) if isinstance(recommenders, str) else recommenders
+    names = [*trained_in_arms(values.get("arms") or {}), *others]
     return (Path(names[0]), model_environment(names[0])) if names else (None, {})
 
 
@@ -120,15 +125,15 @@ class Evaluation:
     ) -> None:
         self.job = job_directory(Path(out) if isinstance(out, str) else out, "evaluate", resume, RESULTS)
         self._registry = registry
-        own = by_field(EvaluationConfig, with_user_splits(values), "evaluation")
+        own = own_values(values)
         place, resume = self.job.path, self.job.resume and not holds_remains(self.job.path)
         source, stored = base(own, place if resume else None)
         values = over(EvaluationConfig, own, stored)
         if source is not None:
-            recommenders = ",".join(map(str, own.get("recommenders") or ()))
-            command: list[str | Path] = (
-                ["--resume", place] if resume else ["--recommenders", recommenders, "--out", place]
-            )
+            named = [("--arm", f"{name}={arm_text(one)}") for name, one in (own.get("arms") or {}).items()]
+            if own.get("recommenders"):
+                named.append(("--recommenders", ",".join(map(str, own["recommenders"]))))
+            command: list[str | Path] = ["--resume", place] if resume else [*chain(*named), "--out", place]
             hint = CommandHint(typed("evaluate", *command))
             values = confirmed(source, values, own, stored, (EvaluationConfig,), registry, hint)
         self.config: EvaluationConfig = read_config(EvaluationConfig, values, "evaluation")
@@ -258,7 +263,13 @@ class Evaluation:
             "liked_from": scale.carry(self.config.emotion.positive),
             "notes": self.notes,
             "recommenders": [
-                {"name": one.name, "policy": self._policy(one), "model": one.model, "folder": one.folder}
+                {
+                    "name": one.name,
+                    "policy": self._policy(one),
+                    "model": one.model,
+                    "folder": one.folder,
+                    **({"arm": one.arm} if self.config.arms else {}),
+                }
                 for one in self.recommenders
             ],
         }

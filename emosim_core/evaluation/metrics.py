@@ -409,6 +409,11 @@ class Sample:
         """What the metrics are above another's; paired, if both are of the same users under the same seed."""
         return Sample(self.names, self.exact - other.exact, self.drawn - other.drawn)
 
+    def only(self, names: Sequence[str]) -> Sample:
+        """Some of the metrics."""
+        places = [self.names.index(name) for name in names]
+        return Sample(tuple(names), self.exact[places], self.drawn[:, places])
+
     def estimates(self) -> dict[str, Estimate]:
         """Each metric with its 95 % percentile interval."""
         low, high = percentiles(self.drawn)
@@ -427,14 +432,20 @@ def ratios_of(episodes: Episodes, metrics: Iterable[Metric], reasons: Iterable[s
     return ratios
 
 
+def user_sums(episodes: Episodes, ratios: Ratios, users: Sequence[str]) -> tuple[Floats, Floats]:
+    """Both sums of each ratio over the episodes of each user, shape ``(P, M)`` each."""
+    over, under = (
+        _by_user(np.column_stack([pair[side] for pair in ratios.values()]), episodes, users) for side in (0, 1)
+    )
+    return over, under
+
+
 def sample(episodes: Episodes, ratios: Ratios, users: Sequence[str], resamples: int, seed: Seed) -> Sample:
     """Ratios with resamples of users: each user's episodes together, both sums of a ratio together.
 
     The same ``users``, each once, in the same order are drawn alike under the same seed.
     """
-    over, under = (
-        _by_user(np.column_stack([pair[side] for pair in ratios.values()]), episodes, users) for side in (0, 1)
-    )
+    over, under = user_sums(episodes, ratios, users)
     once = np.ones(len(users))
     exact = divided(once @ over, once @ under)
     return Sample(tuple(ratios), exact, resampled_ratios(over, under, resamples, seed))

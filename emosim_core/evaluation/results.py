@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter
+from typing_extensions import NotRequired
 
 from emosim_core.errors import RunError
 from emosim_core.evaluation.columns import read_run
+from emosim_core.evaluation.experiment import Experiment, arm_samples, spread
 from emosim_core.evaluation.metrics import METRICS, ItemTable, Sample, evaluation_sample, whole_episodes
+from emosim_core.evaluation.plan import DECIDABLE, read_guard
 from emosim_core.model import RatingScale
 from emosim_core.runs.job import write_file
 from emosim_core.runs.plain import child
@@ -33,6 +36,11 @@ LOGS = "logs"
 CHARTS = "charts"
 
 
+def _guard(text: str) -> str:
+    read_guard(text)
+    return text
+
+
 class _Recommender(Written):
     """A recommender that is compared; ``folder`` lies in the evaluation."""
 
@@ -40,6 +48,7 @@ class _Recommender(Written):
     policy: Choice
     model: str | None
     folder: Annotated[str, Field(pattern=r"^[^/\\.\x00][^/\\\x00]*$")]
+    arm: NotRequired[Name]
 
 
 class _Config(Environment):
@@ -48,6 +57,10 @@ class _Config(Environment):
     resamples: Count
     seed: int
     user_splits: list[Literal["all", "train", "test"]]
+    control: NotRequired[Name | None]
+    metric: NotRequired[Literal[tuple(DECIDABLE)]]  # type: ignore[valid-type]
+    effect: NotRequired[Number | None]
+    guards: NotRequired[list[Annotated[str, AfterValidator(_guard)]]]
 
 
 class _Plan(Written):
@@ -79,6 +92,20 @@ def stored_evaluation(out: Path) -> dict[str, Any]:
     return stored
 
 
+def runs_of(directory: Path) -> list[Path]:
+    """The runs of an evaluation's recommenders with the last of its user splits, those of the control first.
+
+    A directory that is no evaluation stands for itself. A RunError where the evaluation is damaged.
+    """
+    if not (directory / RESULTS).is_file():
+        return [directory]
+    plan = stored_evaluation(directory)
+    met = child(directory / RUNS, plan["config"]["user_splits"][-1])
+    control = plan["config"].get("control")
+    recommenders = sorted(plan["recommenders"], key=lambda one: one.get("arm", one["name"]) != control)
+    return [child(met, one["folder"]) for one in recommenders]
+
+
 def is_complete(directory: Path) -> bool:
     """Whether a run is complete."""
     return (directory / SUMMARY).is_file() and bool(read_summary(directory)["complete"])
@@ -97,6 +124,14 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
     manifests: list[dict[str, Any]] = []
     summaries: list[dict[str, Any]] = []
     user_splits: dict[str, Any] = {}
+    arms: dict[str, list[str]] = {}
+    for one in plan["recommenders"]:
+        arms.setdefault(one.get("arm", one["name"]), []).append(one["name"])
+    experiment = Experiment.of(config, arms)
+    if experiment is not None and experiment.control not in arms:
+        raise RunError(f"{out / RESULTS} is damaged: the control {experiment.control!r} is no arm")
+    models = {one.get("arm", one["name"]): one["model"] for one in plan["recommenders"]}
+    measured: dict[str, dict[str, Sample]] = {}
     for number, user_split in enumerate(config["user_splits"]):
         met = child(out / RUNS, user_split)
         directories = {one["name"]: child(met, one["folder"]) for one in plan["recommenders"]}
@@ -113,24 +148,36 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
         users = sorted(set(met_users))
         reasons = sorted({reason for one in episodes.values() for reason in one.chosen.end_counts()})
         longest = max(int(one.chosen.steps.max()) for one in episodes.values())
-        samples = {
-            name: evaluation_sample(one, users, reasons, longest, resamples, (config["seed"], number))
-            for name, one in episodes.items()
+        seed = (config["seed"], number)
+        samples = measured[user_split] = {
+            name: evaluation_sample(one, users, reasons, longest, resamples, seed) for name, one in episodes.items()
         }
+        of_arms = arm_samples(arms, samples, seed)
+        found: dict[str, Any] = {}
+        for arm, members in arms.items():
+            runs = {
+                name: {"steps": len(episodes[name].run.step), "run": str(directories[name].relative_to(out))}
+                for name in members
+            }
+            found[arm] = {**_sorted_out(of_arms[arm], reasons, longest), "users": len(users)}
+            if len(members) == 1:
+                found[arm] |= runs[members[0]]
+            else:
+                own = [samples[name] for name in members]
+                found[arm]["spread"] = {metric.name: spread(own, metric.name) for metric in METRICS}
+                found[arm]["trainings"] = {
+                    name: {"metrics": _sorted_out(samples[name], reasons, longest)["metrics"], **run}
+                    for name, run in runs.items()
+                }
+        references = _references(of_arms, models) if experiment is None else {"control": experiment.control}
         user_splits[user_split] = {
             "users": len(users),
             "episodes": len(met_users),
-            "recommenders": {
-                name: {
-                    **_sorted_out(samples[name], reasons, longest),
-                    "users": len(users),
-                    "steps": len(episodes[name].run.step),
-                    "run": str(directories[name].relative_to(out)),
-                }
-                for name in episodes
-            },
-            "differences": _differences(samples, plan["recommenders"], reasons, longest),
+            "recommenders": found,
+            "differences": _differences(of_arms, references, reasons, longest),
         }
+        if experiment is not None:
+            user_splits[user_split]["experiment"] = experiment.measure(episodes, samples, users, resamples, seed)
     results = {
         **plan,
         "complete": True,
@@ -148,6 +195,11 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
         },
         "user_splits": user_splits,
     }
+    if experiment is not None:
+        results["experiment"] = experiment.described()
+        if {"test", "train"} <= measured.keys():
+            seed = (config["seed"], len(measured))
+            results["experiment"]["new_and_known"] = experiment.new_and_known(measured["test"], measured["train"], seed)
     write_file(out / TABLE, _table(results))
     write_file(out / RESULTS, results)
     return results
@@ -174,28 +226,32 @@ def _sorted_out(measured: Sample, reasons: list[str], longest: int) -> dict[str,
     }
 
 
-def _differences(
-    samples: Mapping[str, Sample], recommenders: list[dict[str, Any]], reasons: list[str], longest: int
-) -> dict[str, Any]:
-    """What each recommender is above the best that was not trained, and above the first, by the same resamples."""
+def _references(samples: Mapping[str, Sample], models: Mapping[str, str | None]) -> dict[str, str]:
+    """What differences are to, where there is no control: the best that was not trained, and the first."""
 
     def reward(name: str) -> float:
-        return float(samples[name].exact[samples[name].names.index("mean_reward")])
+        return float(samples[name].only(("mean_reward",)).exact[0])
 
-    names = [one["name"] for one in recommenders]
-    baselines = [one["name"] for one in recommenders if one["model"] is None]
-    references = {"first": names[0]}
-    if baselines:
-        references = {"best_baseline": max(baselines, key=reward), **references}
+    baselines = [name for name, model in models.items() if model is None]
+    best = {"best_baseline": max(baselines, key=reward)} if baselines else {}
+    return {**best, "first": next(iter(samples))}
+
+
+def _differences(
+    samples: Mapping[str, Sample], references: Mapping[str, str], reasons: list[str], longest: int
+) -> dict[str, Any]:
+    """What each recommender is above each reference, by the same resamples."""
     differences: dict[str, Any] = {}
     for kind, reference in references.items():
-        above = {name: _sorted_out(samples[name] - samples[reference], reasons, longest) for name in names}
+        above = {
+            name: _sorted_out(one - samples[reference], reasons, longest)
+            for name, one in samples.items()
+            if name != reference
+        }
         differences[kind] = {
             "reference": reference,
             "recommenders": {
-                name: {"metrics": one["metrics"], "end_reasons": one["end_reasons"]}
-                for name, one in above.items()
-                if name != reference
+                name: {"metrics": one["metrics"], "end_reasons": one["end_reasons"]} for name, one in above.items()
             },
         }
     return differences

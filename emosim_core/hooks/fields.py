@@ -9,6 +9,7 @@ them, and in ``json_schema_extra``:
 - ``"section"``: the heading of the help that it stands under
 - ``"rare"``: whether only ``--help-all`` shows it
 - ``"option"``: False for what is no option of a command line
+- ``"each"``: of a table of components by name, their kind; each entry is an option of its own, ``NAME=COMPONENT``
 - ``"spread"``: kind and name of a built-in component that can be the value of the field, whose options are fields of
   their own, too
 
@@ -50,7 +51,7 @@ class FieldDescription:
     Attributes:
         name: path of the field, such as ``"gateway.max_cost"``.
         kind: how a text is read: ``"flag"``, ``"integer"``, ``"number"``, ``"path"``, ``"list"``, ``"assignments"``,
-            ``"component"`` or ``"text"``.
+            ``"entries"``, ``"component"`` or ``"text"``.
         default: the default in words; empty where there is none.
         unit: what its number counts.
         section: heading that it stands under.
@@ -319,6 +320,8 @@ def _read(model: type[BaseModel], path: str, value: Any) -> Any:
     table, dot, key = path.rpartition(".")
     holder = _nested(all_fields(model).get(table)) if dot else model
     field = None if holder is None else all_fields(holder).get(key)
+    if field is not None and "each" in extra(field) and isinstance(value, str | list | tuple):
+        return _entries([value] if isinstance(value, str) else value, path)
     if field is None or not isinstance(value, str):
         return value
     if (kind := _kind(field)) == "list":
@@ -357,6 +360,19 @@ def _assignments(text: str, path: str) -> dict[str, Any]:
         except ValueError:
             assigned[key.strip()] = written.strip()
     return assigned
+
+
+def _entries(texts: Sequence[Any], path: str) -> dict[str, str]:
+    """``["control=popular", "new=http://127.0.0.1:8000"]`` as a table; no name stands twice."""
+    entries: dict[str, str] = {}
+    for text in texts:
+        name, equals, written = (part.strip() for part in str(text).partition("="))
+        if not (name and equals and written):
+            raise ConfigurationError(f"{path}: expected NAME=VALUE, such as control=popular, got {text!r}")
+        if name in entries:
+            raise ConfigurationError(f"{path}: the name {name!r} is given twice, to {entries[name]!r} and {written!r}")
+        entries[name] = written
+    return entries
 
 
 def _leaves(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo, str, bool]]:
@@ -405,6 +421,8 @@ _KINDS: dict[Any, str] = {
 
 def _kind(field: FieldInfo) -> str:
     """How a text is read as the value of a field."""
+    if "each" in extra(field):
+        return "entries"
     outer = _without_none(field.annotation)
     path = isinstance(outer, type) and issubclass(outer, Path)
     return _KINDS.get(get_origin(outer) or outer, "path" if path else "text")

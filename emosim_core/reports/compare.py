@@ -12,6 +12,7 @@ import numpy as np
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.evaluation.columns import RunColumns, read_episodes
 from emosim_core.evaluation.metrics import METRICS, Episodes, Sample, metric_named, ratios_of, sample
+from emosim_core.evaluation.results import runs_of
 from emosim_core.hooks.fields import by_field
 from emosim_core.reports.report import flat
 from emosim_core.runs.words import END_REASONS
@@ -81,7 +82,8 @@ def compare(directories: Sequence[str | Path], *, resamples: int = RESAMPLES, se
     cancels. Episodes that did not end are left out.
 
     Args:
-        directories: two runs or more, of one domain.
+        directories: two runs or more, of one domain; an evaluation stands for the runs of its recommenders with the
+            last of its user splits, the control first.
         resamples: resamples of the bootstrap, at least 100.
         seed: seed of the bootstrap.
 
@@ -89,11 +91,12 @@ def compare(directories: Sequence[str | Path], *, resamples: int = RESAMPLES, se
         ConfigurationError: there are fewer than two runs, they are of different domains, or ``resamples`` is too low.
         RunError: a directory is no run, or has no episode that ended.
     """
-    if len(directories) < 2:
+    places = [run for directory in directories for run in runs_of(Path(directory))]
+    if len(places) < 2:
         raise ConfigurationError("to compare runs, name two directories or more: emosim compare runs/a runs/b")
     if resamples < 100:
         raise ConfigurationError(f"resamples must be at least 100, got {resamples}: an interval needs its tails")
-    runs = [read_episodes(Path(directory)) for directory in directories]
+    runs = [read_episodes(place) for place in places]
     first = runs[0]
     domain = first.manifest["config"]["plugin"]
     for run in runs:

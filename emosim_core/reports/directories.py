@@ -12,13 +12,14 @@ from typing import Any
 
 from emosim_core.data.files import runs
 from emosim_core.errors import RunError
+from emosim_core.evaluation.experiment import evaluation_verdict
 from emosim_core.evaluation.results import RESULTS as EVALUATION_RESULTS
 from emosim_core.reports import ablation_report, sweep_report, validation_report
 from emosim_core.runs.job import WRITER
 from emosim_core.runs.reading import check_format, damaged
 from emosim_core.runs.records import FORMAT, INTERACTIONS, MANIFEST, SUMMARY, read_json, read_summary
 from emosim_core.runs.typed import typed
-from emosim_core.runs.words import best_recommender, held_out
+from emosim_core.runs.words import held_out
 from emosim_core.training.curves import PROGRESS
 
 PAGE = "page.json"
@@ -160,8 +161,7 @@ def _of_training(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
 
 def _of_evaluation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     if about["complete"]:
-        user_split, measured = list(about["user_splits"].items())[-1]
-        return True, best_recommender(measured, user_split)
+        return True, evaluation_verdict(about, *list(about["user_splits"].items())[-1])
     return False, f"{', '.join(one['name'] for one in about['recommenders'])} on {about['domain']}"
 
 

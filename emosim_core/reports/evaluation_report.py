@@ -9,22 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from emosim_core.errors import RunError
+from emosim_core.evaluation.experiment import evaluation_verdict
 from emosim_core.evaluation.metrics import METRICS, Metric, metric_named
 from emosim_core.evaluation.results import RESULTS
 from emosim_core.reports.chart import BANDS, Chart, Form, Series, Table, identifier, with_ends, with_intervals
 from emosim_core.reports.drawings import draw_files, need_matplotlib
+from emosim_core.reports.experiment_tables import experiment_charts, experiment_tables, new_and_known
 from emosim_core.reports.report import Fact, Report, Section, flat, interval, usage_sections
 from emosim_core.runs.reading import check_format
 from emosim_core.runs.records import FORMAT, read_json
 from emosim_core.runs.typed import continue_with, typed
-from emosim_core.runs.words import END_REASONS, best_recommender, usage_rows, users_of, who_answers
+from emosim_core.runs.words import END_REASONS, usage_rows, users_of, who_answers
 
 _INTERVALS = "Thin lines are 95 % bootstrap intervals over users."
 _NO_INTERVAL = "Counted over all episodes together; it has no interval."
 _CURVES = {"survival": ("Who is still there", "share of episodes"), "reward": ("Reward by step", "mean reward")}
 """Curves over the steps of an episode: title and what is shown."""
 
-_REFERENCES = {"best_baseline": "the best that was not trained", "first": "the first"}
+_REFERENCES = {"best_baseline": "the best that was not trained", "first": "the first", "control": "the control"}
 """What differences are to."""
 
 _FIRST = 2
@@ -43,7 +45,7 @@ def report_of_evaluation(directory: Path) -> Report:
     splits: Splits = results["user_splits"]
     last_name, last = list(splits.items())[-1]
     ranked = _best_first(last["recommenders"])
-    headline = f"{best_recommender(last, last_name)} {who_answers(results['answered_by'])}"
+    headline = f"{evaluation_verdict(results, last_name, last)} {who_answers(results['answered_by'])}"
     report = Report("evaluation", f"{results.get('title', results['domain'])}: recommenders compared", headline)
     report.notes = [str(note) for note in results.get("notes", ())]
     for name in ranked[:_FIRST]:
@@ -56,8 +58,8 @@ def report_of_evaluation(directory: Path) -> Report:
     if results.get("usage"):
         report.facts.append(Fact("cost", dict(usage_rows(results["usage"]))["cost"]))
     if len(splits) > 1:
-        report.sections.append(_side_by_side(splits, ranked))
-    report.sections += [_section(name, measured) for name, measured in reversed(list(splits.items()))]
+        report.sections.append(_side_by_side(splits, ranked, new_and_known(results)))
+    report.sections += [_section(results, name, measured) for name, measured in reversed(list(splits.items()))]
     report.sections += [*usage_sections(results.get("usage")), _setup(directory, results)]
     return report
 
@@ -128,7 +130,7 @@ def _rows(id_: str, metric: Metric, series: Sequence[Series], order: Sequence[st
     return Chart(id_, "rows", title, caption, axis, "recommender", series, order, form=form)
 
 
-def _side_by_side(splits: Splits, order: Sequence[str]) -> Section:
+def _side_by_side(splits: Splits, order: Sequence[str], tables: Sequence[Table]) -> Section:
     """Reward and share liked of each recommender, the user splits beside each other."""
     charts = [
         _beside(splits, order, metric_named(name))
@@ -137,14 +139,14 @@ def _side_by_side(splits: Splits, order: Sequence[str]) -> Section:
     ]
     title = " and ".join(map(users_of, splits)).capitalize()
     note = "For a recommender that learned from the train users, the gap is what does not carry over to others."
-    return Section("side-by-side", title, note, charts)
+    return Section("side-by-side", title, note, charts, tables)
 
 
-def _section(user_split: str, measured: Mapping[str, Any]) -> Section:
+def _section(results: Mapping[str, Any], user_split: str, measured: Mapping[str, Any]) -> Section:
     of: Recommenders = measured["recommenders"]
     order = _best_first(of)
     metrics = [metric_named(name) for name in of[order[0]]["metrics"]]
-    charts: dict[bool, list[Chart]] = {False: [], True: []}
+    charts: dict[bool, list[Chart]] = {False: experiment_charts(results, user_split, measured), True: []}
     for metric in metrics:
         if metric.chart:
             series = [with_intervals(metric.label, [of[name]["metrics"][metric.name] for name in order])]
@@ -156,7 +158,7 @@ def _section(user_split: str, measured: Mapping[str, Any]) -> Section:
         if all(of[name].get("curves", {}).get(curve) for name in order):
             charts[False].append(_curve(curve, user_split, of, order))
     note = "In brackets are 95 % intervals over users, none for coverage and Gini; @10 is an episode's first ten items."
-    tables = [_metrics("All metrics", of, order, metrics, note)]
+    tables = [*experiment_tables(results, measured), _metrics("All metrics", of, order, metrics, note)]
     for kind, differences in measured.get("differences", {}).items():
         above: Recommenders = differences["recommenders"]
         title = f"Above {differences['reference']!r}, {_REFERENCES.get(kind, kind)}"
@@ -164,7 +166,7 @@ def _section(user_split: str, measured: Mapping[str, Any]) -> Section:
             note = "Differences in the same episodes, of the same resamples of users."
             tables.append(_metrics(title, above, shown, metrics, note))
     note = f"{measured['users']:,} users, {measured['episodes']:,} episodes with each recommender."
-    note += f" {best_recommender(measured, user_split)}"
+    note += f" {evaluation_verdict(results, user_split, measured)}"
     id_ = identifier("user_split", user_split)
     return Section(id_, _title(user_split), note, charts[False] + charts[True], tables)
 
@@ -215,7 +217,8 @@ def _setup(directory: Path, results: Mapping[str, Any]) -> Section:
     runs = [
         (f"{name}, {users_of(user_split)}", typed("report", directory / one["run"]))
         for user_split, measured in results["user_splits"].items()
-        for name, one in measured["recommenders"].items()
+        for arm, found in measured["recommenders"].items()
+        for name, one in found.get("trainings", {arm: found}).items()
         if one.get("run")
     ]
     if runs:

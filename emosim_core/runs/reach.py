@@ -144,6 +144,9 @@ def _reaches_of(name: str, field: FieldInfo, value: Any, registry: Registry, dom
         return [
             Reach(name, value, identities, "; ".join(what), _joined(texts) if isinstance(value, list) else texts[0])
         ]
+    each = extra(field).get("each")
+    if each is not None and isinstance(value, Mapping):
+        return _entries_reach(name, str(each), value, registry, domain)
     inner = field.annotation
     if isinstance(inner, type) and issubclass(inner, BaseModel) and isinstance(value, Mapping):
         nested = reaches(value, (inner,), registry, domain)
@@ -155,6 +158,21 @@ def _reaches_of(name: str, field: FieldInfo, value: Any, registry: Registry, dom
         inline = ",".join(value)
     inline = inline if inline is not None and _plain_text(inline) else None
     return [Reach(name, value, _canonical(value, field.annotation), field.description or name, inline)]
+
+
+def _entries_reach(
+    name: str, kind: str, entries: Mapping[str, Any], registry: Registry, domain: str | None
+) -> list[Reach]:
+    """What a table of components by name reaches; a list in it is one of directories."""
+    parts = {
+        key: (True, _canonical(value, Path), "directories", None)
+        if isinstance(value, list)
+        else _component(kind, value, registry, domain)
+        for key, value in entries.items()
+    }
+    what = [f"{key}: {words}" for key, (reach, _, words, _) in parts.items() if reach]
+    identities = {key: identified for key, (_, identified, _, _) in parts.items()}
+    return [Reach(name, dict(entries), identities, "; ".join(what), None)] if what else []
 
 
 def _component(kind: str, value: Any, registry: Registry, domain: str | None) -> tuple[bool, Any, str, str | None]:

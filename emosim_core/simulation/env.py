@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import gymnasium
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks import Registry
+from emosim_core.hooks.fields import all_fields, field_names
+from emosim_core.hooks.names import nearest
 from emosim_core.model.arrays import Flags
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import EnvironmentConfig, read_config
@@ -54,7 +57,7 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
     ) -> None:
         self.render_mode = checked_render_mode(render_mode)
         self._owns_world = world is None
-        self.world = make_world(plugin, world, registry, options)
+        self.world = make_world(plugin, world, registry, options, type(self))
         self.engine = Engine(self.world)
         self.action_space = action_space(self.world)
         self.observation_space = spaces.Dict(dict(self.engine.observation_parts))
@@ -124,14 +127,26 @@ def action_space(world: World) -> spaces.Space:
     return spaces.Discrete(count) if slate == 1 else spaces.MultiDiscrete([count] * slate)
 
 
-def make_world(plugin: str | None, world: World | None, registry: Registry | None, options: dict[str, Any]) -> World:
-    """The world given, or one assembled from options; a ConfigurationError for both, neither or a wrong option."""
+def make_world(
+    plugin: str | None, world: World | None, registry: Registry | None, options: dict[str, Any], owner: type
+) -> World:
+    """The world given, or one assembled from options; a ConfigurationError for both, neither or a wrong option.
+
+    ``owner`` is the class of the environment; an option that looks like an argument of it is said to be that.
+    """
     if world is not None:
         if plugin is not None or options:
             raise ConfigurationError("give a world that is assembled already, or options, not both")
         return world
     if plugin is None:
         raise ConfigurationError("name the domain to simulate, such as plugin='movies'")
+    known = {*all_fields(EnvironmentConfig), *field_names(EnvironmentConfig)}
+    parameters = inspect.signature(owner).parameters.items()
+    arguments = [name for name, one in parameters if one.kind is not one.VAR_KEYWORD and name not in known]
+    for name in options:
+        close = nearest(name, [*known, *arguments])[:1]
+        if name not in known and close and close[0] in arguments:
+            raise ConfigurationError(f"environment: unknown option {name!r}. Did you mean {close[0]!r}?")
     return assemble(read_config(EnvironmentConfig, {"plugin": plugin, **options}, "environment"), registry)
 
 

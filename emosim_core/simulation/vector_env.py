@@ -70,7 +70,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self.render_mode = checked_render_mode(render_mode)
         self.num_envs = num_envs
         self._owns_world = world is None
-        self.world = make_world(plugin, world, registry, options)
+        self.world = make_world(plugin, world, registry, options, type(self))
         self.engine = Engine(self.world, num_envs)
         self.single_action_space = action_space(self.world)
         self.single_observation_space = spaces.Dict(dict(self.engine.observation_parts))

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.evaluations import SMALL, config_of, trained
 
 from emosim_core import ConfigurationError, EmoSimError, RunError, UnknownNameError, run
 from emosim_core.evaluation.evaluate import base, evaluate
 from emosim_core.evaluation.metrics import METRICS
 from emosim_core.evaluation.plan import (
-    EvaluationConfig,
     model_environment,
     notes_on,
     recommenders_of,
@@ -23,39 +23,10 @@ from emosim_core.evaluation.results import compute_results
 from emosim_core.hooks.fields import split_components
 from emosim_core.hooks.names import spelled
 from emosim_core.plugins import Registry
-from emosim_core.simulation.config import EnvironmentConfig, read_config
-
-SMALL: dict[str, Any] = {
-    "plugin": "movies", "user_dataset": "sampled:n=20", "policies": ["random", "popular"], "episodes": 6,
-    "max_steps": 8,
-    "resamples": 100,
-}  # fmt: skip
-
-
-def config_of(**more: Any) -> EvaluationConfig:
-    config: EvaluationConfig = read_config(EvaluationConfig, {**SMALL, **more}, "evaluation")
-    return config
 
 
 def lines_of(directory: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (directory / "interactions.jsonl").read_text().splitlines()]
-
-
-def trained(directory: Path, **config: Any) -> str:
-    """A directory that looks like that of a trained recommender."""
-    directory.mkdir(parents=True)
-    values = EnvironmentConfig(**{"plugin": "movies", "user_split": "train", "observe_consumed": True, **config})
-    stored = {**values.model_dump(mode="json"), "algo": "a2c", "seed": 42}
-    manifest = {
-        "format": 2,
-        "uses_llm": False,
-        "answered_by": "rule_based",
-        "config": stored,
-        "parts": {},
-        "data": {},
-    }
-    (directory / "manifest.json").write_text(json.dumps(manifest))
-    return str(directory)
 
 
 @pytest.fixture(scope="module")

@@ -310,3 +310,23 @@ def test_failed_ratings_are_reported_as_nan(small_world: MakeWorld, scripted: Ca
     assert np.isnan(info["raw_ratings"]).tolist() == [[True], [False]]
     assert info["consumed"].tolist() == [[False], [True]]
     assert observation["history_mask"].sum(axis=1).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ({"nmu_envs": 3}, "num_envs"),
+        ({"autoreset_mod": "x"}, "autoreset_mode"),
+        ({"rendr_mode": "human"}, "render_mode"),
+        ({"slat": 2}, "slate"),
+    ],
+)
+def test_a_misspelt_argument_or_option_is_answered_with_the_nearest(wrong: dict[str, Any], meant: str) -> None:
+    with pytest.raises(ConfigurationError, match="Did you mean") as raised:
+        make_vec("movies", **wrong)
+    assert f"'{meant}'" in str(raised.value)
+
+
+def test_a_misspelt_argument_of_a_single_environment_is_answered_too() -> None:
+    with pytest.raises(ConfigurationError, match=r"unknown option 'rendermode'\. Did you mean 'render_mode'"):
+        make("movies", rendermode="human")
