@@ -105,6 +105,7 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
                 raise RunError(f"{directory} is not complete. {continue_with('evaluate', out)}")
             manifests.append(run_manifest(directory))
             summaries.append(read_summary(directory))
+        counts = {name: read_summary(one).get("policy_counts", {}) for name, one in directories.items()}
         episodes = {name: whole_episodes(read_run(directory), items) for name, directory in directories.items()}
         met_users = next(iter(episodes.values())).users
         for name, one in episodes.items():
@@ -125,6 +126,7 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
                     **_sorted_out(samples[name], reasons, longest),
                     "users": len(users),
                     "steps": len(episodes[name].run.step),
+                    "policy_counts": counts[name],
                     "run": str(directories[name].relative_to(out)),
                 }
                 for name in episodes

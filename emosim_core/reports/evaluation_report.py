@@ -17,7 +17,14 @@ from emosim_core.reports.report import Fact, Report, Section, flat, interval, us
 from emosim_core.runs.reading import check_format
 from emosim_core.runs.records import FORMAT, read_json
 from emosim_core.runs.typed import continue_with, typed
-from emosim_core.runs.words import END_REASONS, best_recommender, usage_rows, users_of, who_answers
+from emosim_core.runs.words import (
+    END_REASONS,
+    best_recommender,
+    counts_in_words,
+    usage_rows,
+    users_of,
+    who_answers,
+)
 
 _INTERVALS = "Thin lines are 95 % bootstrap intervals over users."
 _NO_INTERVAL = "Counted over all episodes together; it has no interval."
@@ -163,6 +170,9 @@ def _section(user_split: str, measured: Mapping[str, Any]) -> Section:
         if shown := [name for name in order if name in above]:
             note = "Differences in the same episodes, of the same resamples of users."
             tables.append(_metrics(title, above, shown, metrics, note))
+    counted = [(name, counts_in_words(counts)) for name in order if (counts := of[name].get("policy_counts"))]
+    if counted:
+        tables.append(Table("Counted by recommenders themselves", ("recommender", "counts"), counted))
     note = f"{measured['users']:,} users, {measured['episodes']:,} episodes with each recommender."
     note += f" {best_recommender(measured, user_split)}"
     id_ = identifier("user_split", user_split)
