@@ -80,11 +80,11 @@ def clients(url: str, users: int, items: int) -> dict[str, Callable[[], object]]
     from emosim_core.simulation.streams import Stage
     from emosim_core.testing.worlds import draws, small_world
 
-    world = small_world(items=items, num_users=users)
+    catalog = small_world(items=items).catalog
     policy, rows, here = http_policy(HttpOptions(url=url)), np.arange(users), draws(users, Stage.POLICY)
-    ids = [user.id for user in world.population.users]
-    policy.start(PolicySetting(catalog=world.catalog, slate=1, batch_size=users, users=ids, history_length=HISTORY))
-    rng = np.random.default_rng(1)
+    ids = [f"u{user:03d}" for user in range(users)]
+    policy.start(PolicySetting(catalog=catalog, slate=1, batch_size=users, users=ids, history_length=HISTORY))
+    rng, known = np.random.default_rng(1), [item.id for item in catalog.items]
     past = np.zeros((users, HISTORY), dtype=np.int64)
     past[:, :SHOWN] = rng.permuted(np.tile(np.arange(items - 1), (users, 1)), axis=1)[:, :SHOWN]
     mask = np.zeros((users, HISTORY), dtype=np.int8)
@@ -92,7 +92,7 @@ def clients(url: str, users: int, items: int) -> dict[str, Callable[[], object]]
     ratings = rng.integers(1, 11, size=(users, HISTORY)).astype(np.float32)
     seen = {"user": rows, "history_items": past, "history_ratings": ratings, "history_mask": mask}
     request = RecommendationRequest(rows=rows, observations=seen)
-    shown = [[f"i{item:03d}" for item in reversed(row[:SHOWN])] for row in past.tolist()]
+    shown = [[known[item] for item in reversed(row[:SHOWN])] for row in past.tolist()]
 
     def step() -> object:
         policy.begin(BeginRequest(rows=rows), here)
@@ -138,10 +138,12 @@ def main() -> int:
     for kind in ("served", "prepared"):
         command = [sys.executable, __file__, "--serve", kind, "--items", str(given.items)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-            assert server.stdout is not None
-            both = clients(f"http://127.0.0.1:{int(server.stdout.readline())}", given.users, given.items)
-            rounds = [{name: rate(one, given.seconds) for name, one in both.items()} for _ in range(given.rounds)]
-            server.kill()
+            try:
+                assert server.stdout is not None
+                both = clients(f"http://127.0.0.1:{int(server.stdout.readline())}", given.users, given.items)
+                rounds = [{name: rate(one, given.seconds) for name, one in both.items()} for _ in range(given.rounds)]
+            finally:
+                server.kill()
         policy, bare = (statistics.median(one[name] for one in rounds) for name in ("policy", "bare"))
         ratios[kind] = statistics.median(one["policy"] / one["bare"] for one in rounds)
         print(f"  {kind:9} policy {policy:7.1f} steps/s, bare client {bare:7.1f}: {ratios[kind]:.0%}")

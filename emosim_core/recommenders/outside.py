@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -75,12 +76,11 @@ class OutsidePolicy(Policy):
 
     def _histories(self, observations: Observations) -> list[History]:
         """What R observations show, oldest first."""
-        ids = self._ids
-        columns = (observations[name] for name in ("history_items", "history_ratings", "history_mask"))
-        return [
-            [(ids[item], rating) for item, rating, known in zip(*row, strict=True) if known][::-1]
-            for row in zip(*(column.tolist() for column in columns), strict=True)
-        ]
+        known = observations["history_mask"][:, ::-1].astype(bool)
+        items, ratings = (observations[name][:, ::-1][known].tolist() for name in ("history_items", "history_ratings"))
+        pairs = list(zip(map(self._ids.__getitem__, items), ratings, strict=True))
+        ends = [0, *np.cumsum(known.sum(axis=1)).tolist()]
+        return [pairs[begin:end] for begin, end in pairwise(ends)]
 
     def _slate(self, answer: Sequence[str], before: Sequence[int]) -> list[int]:
         """The first items of a list that may be recommended, at most a slate."""

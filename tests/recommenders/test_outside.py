@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -356,6 +357,31 @@ def test_a_service_that_dies_leaves_a_run_that_goes_on_to_the_same_bytes(
     quick("run", "--resume", "s", "--quiet")
     quick(*RUN, *few, "--policy", "python:rec.py:recommend", "--out", "r", "--quiet")
     assert lines(files / "s") == lines(files / "r")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals are those of POSIX")
+def test_a_run_whose_service_is_killed_and_begun_again_is_resumed_to_the_same_bytes(
+    files: Path, quick: Emosim, service: Any
+) -> None:
+    address, process = service("plain")
+    options = (*RUN[:-1], "300", "--num-envs", "4", "--policy", f"http_service:url={address},attempts=2", "--quiet")
+    run = quick.start(*options, "--out", "cut")
+    records, deadline = files / "cut" / "interactions.jsonl", time.monotonic() + 120
+    while not records.exists() or records.stat().st_size < 20_000:
+        assert time.monotonic() < deadline
+        assert run.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    _, error = run.communicate(timeout=120)
+    assert run.returncode == 2
+    assert "cannot be reached" in " ".join(error.split())
+    assert "emosim run --resume cut" in error
+    before = records.read_bytes()
+    service("plain", port=int(address.rpartition(":")[2]))
+    quick("run", "--resume", "cut", "--quiet")
+    quick(*options, "--out", "whole")
+    assert records.read_bytes() == (files / "whole" / "interactions.jsonl").read_bytes()
+    assert 0 < len(before.splitlines()) < len(lines(files / "whole"))
 
 
 @pytest.mark.parametrize(
