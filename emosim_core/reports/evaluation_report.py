@@ -204,7 +204,8 @@ def _curve(curve: str, user_split: str, of: Recommenders, order: Sequence[str]) 
         points = {
             step: one for step, one in enumerate(of[name]["curves"][curve], start=1) if one["estimate"] is not None
         }
-        series.append(with_intervals(name, list(points.values()), list(points)))
+        if points:  # who never recommended anything has none
+            series.append(with_intervals(name, list(points.values()), list(points)))
     bands = (
         "Bands are 95 % bootstrap intervals over users."
         if len(order) <= BANDS

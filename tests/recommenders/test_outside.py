@@ -273,6 +273,18 @@ def test_counts_are_the_same_in_processes(files: Path, quick: Emosim) -> None:
     assert whole["unknown_items"] == 2 * 17000
 
 
+def test_a_recommender_without_any_item_is_evaluated_all_the_same(files: Path, quick: Emosim) -> None:
+    (files / "none.py").write_text("def recommend(history, k, exclude): return []\n")
+    few = ("--users", "sampled:n=20", "--episodes", "4", "--no-charts", "--resamples", "100", "--user-splits", "all")
+    policies = ("--policies", "popular,python:none.py:recommend")
+    done = quick("evaluate", "--plugin", "movies", *few, *policies, "--out", "e", "--json")
+    measured = done.json["user_splits"]["all"]["recommenders"]["python:none.py:recommend"]
+    assert measured["metrics"]["mean_reward"]["estimate"] == 0
+    assert measured["metrics"]["intra_list_diversity"]["estimate"] is None
+    assert measured["policy_counts"] == {"short_lists": 4}
+    quick("report", "e", "--quiet")
+
+
 def test_an_evaluation_shows_what_recommenders_count(files: Path, quick: Emosim) -> None:
     few = ("--users", "sampled:n=20", "--max-steps", "8", "--episodes", "24", "--slate", "2", "--resamples", "100")
     careless = "python:rec.py:Careless"
