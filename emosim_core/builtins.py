@@ -105,6 +105,18 @@ def emosim_policies() -> Iterable[Component]:
     summary, behind = "A recommender behind HTTP: http://HOST:PORT.", f"{_RECOMMENDERS}.http_policy"
     addresses = ("http://", "https://")
     yield in_module(behind, "http_service", summary, "http_policy", "HttpOptions", value="url", prefixes=addresses)
+    for name, factory, options, examples in (
+        ("implicit", "ImplicitPolicy", "LibraryOptions", "als, bpr, bm25"),
+        ("cornac", "CornacPolicy", "KnownUsersOptions", "BPR, MF, EASE"),
+        ("lenskit", "LensKitPolicy", "KnownUsersOptions", "ImplicitMF, ItemKNN"),
+    ):
+        yield Component(
+            name,
+            f"A model of the library {name} on logs, such as {examples}.",
+            f"{_RECOMMENDERS}.{name}_policy:{factory}",
+            options=f"{_RECOMMENDERS}.libraries:{options}",
+            value="algorithm",
+        )
     for module, name, factory, options, summary in (
         ("neighbors", "item_knn", "ItemKNN", "ItemKNNOptions", "Item-based k-nearest neighbours on logged ratings."),
         ("neighbors", "user_knn", "UserKNN", "UserKNNOptions", "User-based k-nearest neighbours on logged ratings."),

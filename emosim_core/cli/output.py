@@ -18,7 +18,7 @@ from rich.text import Text
 from emosim_core.model import RatingScale
 from emosim_core.model.emotion import describe_mood
 from emosim_core.runs.words import END_REASONS as END_REASONS
-from emosim_core.runs.words import signed
+from emosim_core.runs.words import counts_in_words, signed
 from emosim_core.runs.words import usage_rows as usage_rows
 from emosim_core.runs.words import who_answers as who_answers
 from emosim_core.terminal import Piece, clean, counted, one_line, pieces, standard_streams
@@ -304,6 +304,8 @@ def summary_table(summary: dict[str, Any]) -> Table:
         rows.append(("share liked", f"{summary['share_liked']:.1%}"))
     if summary["failed_ratings"]:
         rows.append(("failed ratings", str(summary["failed_ratings"])))
+    if counts := summary.get("policy_counts"):
+        rows.append(("recommender", counts_in_words(counts)))
     rows += usage_rows(summary["usage"]) if summary.get("usage") else ()
     if episodes:
         mean, median, longest = (summary["episode_length"][key] for key in ("mean", "median", "longest"))

@@ -644,3 +644,11 @@ class Policy:
 
     def learn(self, outcome: RecommendationOutcome) -> None:
         """What came of the last recommendations; nothing by default. See ``learns_across_episodes``."""
+
+    def counts(self) -> Mapping[str, int]:
+        """What it has counted since it was made, by name, such as items that it had to leave out; nothing by default.
+
+        A run's summary says them as ``policy_counts``: what was counted in each block of its episodes, added up. Where
+        an episode counts the same wherever it is simulated, so does the run.
+        """
+        return {}

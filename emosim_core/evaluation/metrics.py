@@ -297,7 +297,7 @@ def intra_list_diversity(episodes: Episodes) -> tuple[Floats, Floats]:
     place = {name: number for number, name in enumerate(episodes.catalog.ids)}
     present = episodes.lists >= 0
     vectors = episodes.catalog.category_vectors()
-    items = np.array([place[name] for name in episodes.run.titles], dtype=np.intp)
+    items = np.array([*(place[name] for name in episodes.run.titles), 0], dtype=np.intp)  # the last where none is shown
     shown = vectors[items[np.maximum(episodes.lists, 0)]] * present[:, :, None]
     length = present.sum(axis=1).astype(np.float64)
     pairs = length * (length - 1.0)

@@ -140,6 +140,7 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
                 raise RunError(f"{directory} is not complete. {continue_with('evaluate', out)}")
             manifests.append(run_manifest(directory))
             summaries.append(read_summary(directory))
+        counts = {name: read_summary(one).get("policy_counts", {}) for name, one in directories.items()}
         episodes = {name: whole_episodes(read_run(directory), items) for name, directory in directories.items()}
         met_users = next(iter(episodes.values())).users
         for name, one in episodes.items():
@@ -156,7 +157,11 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for arm, members in arms.items():
             runs = {
-                name: {"steps": len(episodes[name].run.step), "run": str(directories[name].relative_to(out))}
+                name: {
+                    "steps": len(episodes[name].run.step),
+                    "policy_counts": counts[name],
+                    "run": str(directories[name].relative_to(out)),
+                }
                 for name in members
             }
             found[arm] = {**_sorted_out(of_arms[arm], reasons, longest), "users": len(users)}

@@ -126,11 +126,20 @@ def _not_finite(value: Any, place: str = "") -> str | None:
 
 def _assignments(component: Component, text: str, model: type[BaseModel] | None, where: str) -> dict[str, str]:
     fields = () if model is None else tuple(model.model_fields)
-    match = _ASSIGNMENT.match(text)
-    if component.value and not (match and match["key"] in fields):
-        return {component.value: text}
+    any_key = model is not None and model.model_config.get("extra") == "allow"
+
+    def assigns(part: str) -> bool:
+        match = _ASSIGNMENT.match(part)
+        return match is not None and (any_key or match["key"] in fields)
+
+    parts = text.split(",")
+    if component.value and not assigns(parts[0]):
+        # A value may have commas; where all that follows the first sets options, the value ends there.
+        if not all(map(assigns, parts[1:])):
+            return {component.value: text}
+        parts[0] = f"{component.value}={parts[0]}"
     values: dict[str, str] = {}
-    for part in text.split(","):
+    for part in parts:
         match = _ASSIGNMENT.match(part)
         if match is None:
             raise ConfigurationError(f"{where}: expected option=value after the colon, got {part!r}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -19,22 +20,20 @@ History = list[tuple[str, float]]
 class OutsidePolicy(Policy):
     """Base of policies that ask a recommender that knows items by their ids.
 
-    Ids that the catalog does not have, and items that were recommended in the episode before, are left out of the
-    lists, and the first of each kind is a warning. A list with less than a slate of what is left has nothing left to
-    recommend, which ends the episode.
+    Lists are read until a slate is full. Ids that the catalog does not have (``unknown_items``), that stand twice in a
+    list (``repeated_items``) or were recommended in the episode before (``excluded_items``) are left out. A list with
+    less than a slate of others has nothing left to recommend (``short_lists``), which ends the episode. All are
+    counted, and the first id of each kind is a warning.
 
     Args:
         history_length: most recent interactions that the recommender receives.
-
-    Attributes:
-        left_out: how many ids of each kind, ``"unknown"`` and ``"repeated"``, were left out.
     """
 
     observes = ("user", "history_items", "history_ratings", "history_mask")
 
     def __init__(self, history_length: int) -> None:
         self.history_length = history_length
-        self.left_out: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
 
     def start(self, setting: PolicySetting) -> None:
         super().start(setting)
@@ -68,16 +67,20 @@ class OutsidePolicy(Policy):
             if len(slate) == self.slate:
                 actions[place] = slate
                 self._recommended[row] += slate
+            else:
+                self._counts["short_lists"] += 1
         return actions
+
+    def counts(self) -> Mapping[str, int]:
+        return self._counts
 
     def _histories(self, observations: Observations) -> list[History]:
         """What R observations show, oldest first."""
-        ids = self._ids
-        columns = (observations[name] for name in ("history_items", "history_ratings", "history_mask"))
-        return [
-            [(ids[item], rating) for item, rating, known in zip(*row, strict=True) if known][::-1]
-            for row in zip(*(column.tolist() for column in columns), strict=True)
-        ]
+        known = observations["history_mask"][:, ::-1].astype(bool)
+        items, ratings = (observations[name][:, ::-1][known].tolist() for name in ("history_items", "history_ratings"))
+        pairs = list(zip(map(self._ids.__getitem__, items), ratings, strict=True))
+        ends = [0, *np.cumsum(known.sum(axis=1)).tolist()]
+        return [pairs[begin:end] for begin, end in pairwise(ends)]
 
     def _slate(self, answer: Sequence[str], before: Sequence[int]) -> list[int]:
         """The first items of a list that may be recommended, at most a slate."""
@@ -88,17 +91,19 @@ class OutsidePolicy(Policy):
                 break
             item = index.get(id_)
             if item is None:
-                self._leave_out("unknown", f"{id_!r}, which is no item of the catalog")
-            elif item in before or item in slate:
-                self._leave_out("repeated", f"{id_!r} again in one episode")
+                self._leave_out("unknown_items", f"{id_!r}, which is no item of the catalog")
+            elif item in before:
+                self._leave_out("excluded_items", f"{id_!r} again in one episode")
+            elif item in slate:
+                self._leave_out("repeated_items", f"{id_!r} twice in one list")
             else:
                 slate.append(item)
         return slate
 
     def _leave_out(self, kind: str, what: str) -> None:
-        if not self.left_out[kind]:
+        if not self._counts[kind]:
             warnings.warn(f"the recommender recommended {what}; such items are left out of its lists", stacklevel=2)
-        self.left_out[kind] += 1
+        self._counts[kind] += 1
 
 
 def id_lists(answer: object, users: int, who: str) -> list[list[str]]:

@@ -19,7 +19,7 @@ from emosim_core.reports.report import Fact, Report, Section, flat, interval, us
 from emosim_core.runs.reading import check_format
 from emosim_core.runs.records import FORMAT, read_json
 from emosim_core.runs.typed import continue_with, typed
-from emosim_core.runs.words import END_REASONS, usage_rows, users_of, who_answers
+from emosim_core.runs.words import END_REASONS, counts_in_words, usage_rows, users_of, who_answers
 
 _INTERVALS = "Thin lines are 95 % bootstrap intervals over users."
 _NO_INTERVAL = "Counted over all episodes together; it has no interval."
@@ -165,6 +165,9 @@ def _section(results: Mapping[str, Any], user_split: str, measured: Mapping[str,
         if shown := [name for name in order if name in above]:
             note = "Differences in the same episodes, of the same resamples of users."
             tables.append(_metrics(title, above, shown, metrics, note))
+    counted = [(name, counts_in_words(counts)) for name in order if (counts := of[name].get("policy_counts"))]
+    if counted:
+        tables.append(Table("Counted by recommenders themselves", ("recommender", "counts"), counted))
     note = f"{measured['users']:,} users, {measured['episodes']:,} episodes with each recommender."
     note += f" {evaluation_verdict(results, user_split, measured)}"
     id_ = identifier("user_split", user_split)
@@ -196,7 +199,8 @@ def _curve(curve: str, user_split: str, of: Recommenders, order: Sequence[str]) 
         points = {
             step: one for step, one in enumerate(of[name]["curves"][curve], start=1) if one["estimate"] is not None
         }
-        series.append(with_intervals(name, list(points.values()), list(points)))
+        if points:  # who never recommended anything has none
+            series.append(with_intervals(name, list(points.values()), list(points)))
     bands = (
         "Bands are 95 % bootstrap intervals over users."
         if len(order) <= BANDS

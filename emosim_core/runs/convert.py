@@ -175,4 +175,5 @@ class _Counts:
             "lengths": sorted(self._lengths.items()),
             "sums": (reward, valence, arousal),
             "end_reasons": dict(summary["end_reasons"]),
+            "policy": summary.get("policy_counts", {}),
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from emosim_core.components.answers import whole_numbers
 from emosim_core.components.base import (
     BeginRequest,
     Policy,
@@ -160,6 +161,7 @@ class Run:
         self._slots = _Slots(self._batch)
         self._begun = self._end = 0
         self._put_off: deque[tuple[int, int]] = deque()
+        self._policy_counts: Counter[str] = Counter()
         hook = self.world.registry.hook
         self._steps_observed = bool(hook.emosim_step_recorded.get_hookimpls())
         self._episodes_observed = bool(hook.emosim_episode_ended.get_hookimpls())
@@ -278,13 +280,25 @@ class Run:
     ) -> None:
         """Simulate the episodes from ``first`` to the one before ``end``."""
         self._begun, self._end = first, end
-        self._fill_slots(range(self._batch))
-        while self._slots.going.any():
-            before = self._part.episodes
-            for episode in self._step_all(on_episode is not None):
-                if on_episode is not None:
-                    on_episode(episode)
-            on_episodes(self._part.episodes - before)
+        try:
+            self._fill_slots(range(self._batch))
+            while self._slots.going.any():
+                before = self._part.episodes
+                for episode in self._step_all(on_episode is not None):
+                    if on_episode is not None:
+                        on_episode(episode)
+                on_episodes(self._part.episodes - before)
+        finally:
+            self._count_policy()
+
+    def _count_policy(self) -> None:
+        """Add to the tally what the policy has counted since this was called before."""
+        with self.world.blaming("policy"):
+            found = self.policy.counts()
+            numbers = whole_numbers(found.values(), "counts", "whole numbers by name", "policy-shape")
+            counts = Counter(dict(zip(map(str, found), numbers, strict=True)))
+        self._part.counted(counts - self._policy_counts)
+        self._policy_counts = counts
 
     def _notify(self, hook: str, **what: Any) -> None:
         try:

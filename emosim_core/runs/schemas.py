@@ -127,6 +127,7 @@ class Summary(Written):
     mean_reward: Number | None
     episode_length: Length
     end_reasons: dict[str, Count]
+    policy_counts: NotRequired[dict[str, Count]]
     mood_at_end: Mood
     most_liked: list[Ranked]
     least_liked: list[Ranked]

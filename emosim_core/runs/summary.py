@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, with_config
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 from emosim_core.model.arrays import Floats, Ints
 from emosim_core.simulation.assembly import World
@@ -69,7 +69,8 @@ class TallyState(TypedDict):
     """What a tally holds, as JSON values: counts of the steps, the ratings and the episodes of a part of a run.
 
     ``lengths`` has pairs of a length and a count; ``users`` and ``items`` are indices, the latter beside the count and
-    the sum of the ratings of each; ``sums`` are of reward, valence and arousal at the end of episodes.
+    the sum of the ratings of each; ``sums`` are of reward, valence and arousal at the end of episodes; ``policy`` are
+    the policy's own counts.
     """
 
     steps: _Count
@@ -80,6 +81,7 @@ class TallyState(TypedDict):
     lengths: list[tuple[_Count, _Count]]
     sums: tuple[float, float, float]
     end_reasons: dict[str, _Count]
+    policy: NotRequired[dict[str, _Count]]
 
 
 class Tally:
@@ -95,6 +97,7 @@ class Tally:
         self._lengths: Counter[int] = Counter()
         self._sums = np.zeros(3)
         self._end_reasons: Counter[str] = Counter()
+        self._policy: Counter[str] = Counter()
         self.failed = 0
         self.steps = 0
 
@@ -117,6 +120,10 @@ class Tally:
         self._sums += rewards.sum(), *moods.sum(axis=0)
         self._end_reasons.update(end_reasons)
 
+    def counted(self, counts: Mapping[str, int]) -> None:
+        """Take over what the policy has counted."""
+        self._policy.update(counts)
+
     def state(self) -> TallyState:
         """What it holds, as JSON values that :meth:`add` takes."""
         rated = np.flatnonzero(self._count)
@@ -130,6 +137,7 @@ class Tally:
             "lengths": sorted(self._lengths.items()),
             "sums": (float(self._sums[0]), float(self._sums[1]), float(self._sums[2])),
             "end_reasons": dict(self._end_reasons),
+            "policy": dict(self._policy),
         }
 
     def add(self, state: TallyState) -> None:
@@ -144,6 +152,7 @@ class Tally:
         self._lengths.update(dict(state["lengths"]))
         self._sums += state["sums"]
         self._end_reasons.update(state["end_reasons"])
+        self._policy.update(state.get("policy", {}))
 
     def summary(self, seconds: float, complete: bool) -> dict[str, Any]:
         """The summary, as summary.json holds it."""
@@ -178,6 +187,7 @@ class Tally:
                 "longest": int(lengths[-1]) if episodes else None,
             },
             "end_reasons": dict(self._end_reasons.most_common()),
+            "policy_counts": dict(sorted(self._policy.items())),
             "mood_at_end": {"valence": valence, "arousal": arousal},
             "most_liked": most_liked,
             "least_liked": least_liked,

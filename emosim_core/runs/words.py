@@ -122,6 +122,11 @@ def usage_rows(usage: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [("calls", calls), ("tokens", tokens), ("cost", cost)]
 
 
+def counts_in_words(counts: Mapping[str, int]) -> str:
+    """What a policy counted, such as ``3 short lists, 1,204 unknown items``."""
+    return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
+
+
 def user_lines(user: User) -> list[str]:
     """Who a user is: name and circumstances, description where there is one, character, tastes where any, mood."""
     about = [f"{user.age}" if user.age is not None else "", user.job, f"hobby: {user.hobby}" if user.hobby else ""]

@@ -91,7 +91,7 @@ class ComponentConformance:
             typed = isinstance(model, type) and issubclass(model, BaseModel)
             hold("plugin-options", typed, f"{component.options} is no model of pydantic.")
             extra = model.model_config.get("extra")
-            hold("plugin-options", extra == "forbid", f"{model.__name__} has extra={extra!r}.")
+            hold("plugin-options", extra in ("forbid", "allow"), f"{model.__name__} has extra={extra!r}.")
             for name, field in model.model_fields.items():
                 hold("plugin-options", bool(field.description), f"{model.__name__}.{name} has no description.")
 

@@ -61,6 +61,30 @@ def test_what_follows_the_colon_is_a_path_whatever_it_holds(registry: Registry, 
     assert options(registry, "policy", f"replay:{path}")["file"] == path
 
 
+@pytest.mark.parametrize(
+    ("spec", "options_of_it"),
+    [
+        ("replay:a.csv,file=b.csv", None),
+        ("user_knn:runs/a,k=5,damping=1", {"logs": ("runs/a",), "k": 5, "damping": 1.0}),
+        ("user_knn:runs/a,kk=5", {"logs": ("runs/a,kk=5",), "k": 150}),
+        ("user_knn:runs/a,b,k=5", {"logs": ("runs/a,b,k=5",), "k": 150}),
+        ("cornac:BPR", {"algorithm": "BPR"}),
+        ("cornac:BPR,k=5,logs=a", {"algorithm": "BPR", "k": "5", "logs": ("a",)}),
+        ("cornac:algorithm=BPR,k=5,logs=a", {"algorithm": "BPR", "k": "5", "logs": ("a",)}),
+    ],
+)
+def test_options_may_follow_the_value_where_nothing_else_does(
+    registry: Registry, spec: str, options_of_it: dict[str, Any] | None
+) -> None:
+    given = spec if "logs" in spec or not spec.startswith("cornac") else {"name": spec, "logs": "a"}
+    if options_of_it is None:
+        with pytest.raises(ConfigurationError, match="'file' is given twice"):
+            options(registry, "policy", given)
+    else:
+        made = options(registry, "policy", given)
+        assert {name: made[name] for name in options_of_it} == options_of_it
+
+
 def test_an_alias_names_the_same_component(registry: Registry) -> None:
     one, other = (registry.resolve("reward_shaping", name) for name in ("same_item_terminate", "same_film_terminate"))
     assert one.component is other.component
@@ -90,7 +114,7 @@ def test_an_alias_names_the_same_component(registry: Registry) -> None:
         (
             "policy",
             "zzzzzz",
-            "'zzzzzz'. Known: epsilon_greedy, http_service:URL, item_knn:LOGS, linucb:LOGS",
+            "'zzzzzz'. Known: cornac:ALGORITHM, epsilon_greedy, http_service:URL, implicit:ALGORITHM",
         ),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +15,11 @@ from typing import Any
 import httpx
 import pytest
 
+import emosim_core
 from emosim_core.recommenders import protocol
+from emosim_core.reports import report_of
+from emosim_core.runs import blocks
+from emosim_core.runs.convert import convert_run
 from emosim_core.testing import Emosim
 
 ROOT = Path(__file__).parents[2]
@@ -104,7 +109,9 @@ class Short:
 
 
 class Careless:
-    def recommend(self, history, k, exclude): return ["nothing", *exclude[:1], *recommend(history, k, exclude)]
+    def recommend(self, history, k, exclude):
+        good = recommend(history, k, exclude)
+        return ["nothing", *exclude[:1], *good[:1], *good] if len(exclude) < 10 else good[:1]
 
 
 def numbers(history, k, exclude): return [1, 2]
@@ -209,12 +216,87 @@ def test_an_empty_list_ends_the_episode(files: Path, quick: Emosim) -> None:
     assert {json.loads(line).get("end_reason") for line in lines(files / "e")} >= {"out_of_items"}
 
 
-def test_unknown_and_repeated_items_are_left_out_with_one_warning_each(files: Path, quick: Emosim) -> None:
-    warned = quick(*RUN, "--policy", "python:rec.py:Careless", "--out", "c", "--quiet").err.replace("\n", " ")
-    assert warned.count("'nothing', which is no item of the catalog") == 1
-    assert warned.count("again in one episode") == 1
-    quick(*RUN, "--policy", "python:rec.py:recommend", "--out", "r", "--quiet")
-    assert items(files / "c") == items(files / "r")
+CARELESS = ("--policy", "python:rec.py:Careless", "--slate", "2", "--reward-shaping", "identity")
+
+
+def test_what_cannot_be_shown_is_left_out_warned_of_once_and_counted(files: Path, quick: Emosim) -> None:
+    done = quick(*RUN, *CARELESS, "--num-envs", "5", "--out", "c")
+    warned, shown = (" ".join(text.split()) for text in (done.err, done.out))
+    for what in ("'nothing', which is no item of the catalog", "again in one episode", "twice in one list"):
+        assert warned.count(what) == 1
+    whole = items(files / "c")
+    assert [len(episode) for episode in whole] == [10] * 24
+    quick(*RUN, "--slate", "2", "--policy", "python:rec.py:recommend", "--reward-shaping", "identity", "--out", "r")
+    assert whole == [episode[:10] for episode in items(files / "r")]
+    summary = json.loads((files / "c" / "summary.json").read_text())
+    counts = {"excluded_items": 24 * 4, "repeated_items": 24 * 5, "short_lists": 24, "unknown_items": 24 * 5}
+    assert summary["policy_counts"] == counts
+    words = "96 excluded items, 120 repeated items, 24 short lists, 120 unknown items"
+    assert f"recommender {words}" in shown
+    assert report_of(files / "c").notes[-1] == f"The recommender counted {words}."
+    assert json.loads((files / "r" / "summary.json").read_text())["policy_counts"] == {}
+
+
+def test_counts_are_the_same_in_blocks_and_after_a_resumption(
+    files: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    for name, value in (("_BLOCK", 7), ("_PER_SLOT", 1)):
+        monkeypatch.setattr(blocks, name, value)
+    made = {"episodes": 24, "num_envs": 3, "max_steps": 8, "user_dataset": "sampled:n=20", "slate": 2}
+    values = {**made, "reward_shaping": "identity", "policy": f"python:{files / 'rec.py'}:Careless"}
+
+    def counted(name: str, records: str, **more: Any) -> dict[str, int]:
+        return emosim_core.run("movies", files / name, records=records, **values, **more)["policy_counts"]
+
+    counts = [counted("lines", "jsonl"), counted("blocks", "parquet")]
+    (files / "blocks" / "summary.json").unlink()
+    for number in (1, 3):
+        (files / "blocks" / "interactions" / f"block-{number:06}.parquet").unlink()
+    counts.append(counted("blocks", "parquet", resume=True))
+    counts.append(convert(files / "lines", files / "converted"))
+    assert counts == [counts[0]] * 4
+    assert counts[0]["unknown_items"] == 24 * 5
+
+
+def convert(directory: Path, out: Path) -> dict[str, int]:
+    """What the blocks count that JSON lines are written as."""
+    convert_run(directory, out, "parquet")
+    (tally,) = blocks.RunBlocks(out).tallies()
+    return tally["policy"]
+
+
+@pytest.mark.slow
+def test_counts_are_the_same_in_processes(files: Path, quick: Emosim) -> None:
+    options = (*RUN, *CARELESS, "--episodes", "17000", "--max-steps", "2", "--records", "parquet", "--json")
+    whole = quick(*options, "--out", "whole").json["policy_counts"]
+    assert quick(*options, "--executor", "processes:2", "--out", "side").json["policy_counts"] == whole
+    assert whole["unknown_items"] == 2 * 17000
+
+
+def test_a_recommender_without_any_item_is_evaluated_all_the_same(files: Path, quick: Emosim) -> None:
+    (files / "none.py").write_text("def recommend(history, k, exclude): return []\n")
+    few = ("--users", "sampled:n=20", "--episodes", "4", "--no-charts", "--resamples", "100", "--user-splits", "all")
+    policies = ("--policies", "popular,python:none.py:recommend")
+    done = quick("evaluate", "--plugin", "movies", *few, *policies, "--out", "e", "--json")
+    measured = done.json["user_splits"]["all"]["recommenders"]["python:none.py:recommend"]
+    assert measured["metrics"]["mean_reward"]["estimate"] == 0
+    assert measured["metrics"]["intra_list_diversity"]["estimate"] is None
+    assert measured["policy_counts"] == {"short_lists": 4}
+    quick("report", "e", "--quiet")
+
+
+def test_an_evaluation_shows_what_recommenders_count(files: Path, quick: Emosim) -> None:
+    few = ("--users", "sampled:n=20", "--max-steps", "8", "--episodes", "24", "--slate", "2", "--resamples", "100")
+    careless = "python:rec.py:Careless"
+    for where in ("local", "processes:2"):
+        done = quick(
+            *("evaluate", "--plugin", "movies", "--policies", f"random,{careless}", "--user-splits", "all"),
+            *(*few, "--reward-shaping", "identity", "--no-charts", "--executor", where, "--out", where),
+        )
+        assert "120 unknown items" in " ".join(done.out.split())
+        measured = json.loads((files / where / "evaluation.json").read_text())["user_splits"]["all"]["recommenders"]
+        assert measured[careless]["policy_counts"]["unknown_items"] == 24 * 5
+        assert measured["random"]["policy_counts"] == {}
 
 
 @pytest.mark.parametrize(
@@ -287,6 +369,31 @@ def test_a_service_that_dies_leaves_a_run_that_goes_on_to_the_same_bytes(
     quick("run", "--resume", "s", "--quiet")
     quick(*RUN, *few, "--policy", "python:rec.py:recommend", "--out", "r", "--quiet")
     assert lines(files / "s") == lines(files / "r")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals are those of POSIX")
+def test_a_run_whose_service_is_killed_and_begun_again_is_resumed_to_the_same_bytes(
+    files: Path, quick: Emosim, service: Any
+) -> None:
+    address, process = service("plain")
+    options = (*RUN[:-1], "300", "--num-envs", "4", "--policy", f"http_service:url={address},attempts=2", "--quiet")
+    run = quick.start(*options, "--out", "cut")
+    records, deadline = files / "cut" / "interactions.jsonl", time.monotonic() + 120
+    while not records.exists() or records.stat().st_size < 20_000:
+        assert time.monotonic() < deadline
+        assert run.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    _, error = run.communicate(timeout=120)
+    assert run.returncode == 2
+    assert "cannot be reached" in " ".join(error.split())
+    assert "emosim run --resume cut" in error
+    before = records.read_bytes()
+    service("plain", port=int(address.rpartition(":")[2]))
+    quick("run", "--resume", "cut", "--quiet")
+    quick(*options, "--out", "whole")
+    assert records.read_bytes() == (files / "whole" / "interactions.jsonl").read_bytes()
+    assert 0 < len(before.splitlines()) < len(lines(files / "whole"))
 
 
 @pytest.mark.parametrize(

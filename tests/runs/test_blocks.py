@@ -405,7 +405,7 @@ def test_without_pyarrow_what_needs_it_names_the_extra(
     assert list(read_records(made / "j"))
 
 
-LEARN_WITHIN = ["item_knn", "user_knn", "matrix_factorization", "svdpp"]
+LEARN_WITHIN = ["item_knn", "user_knn", "matrix_factorization", "svdpp", "implicit:als", "cornac:BPR"]
 
 
 @pytest.mark.parametrize("policy", LEARN_WITHIN)

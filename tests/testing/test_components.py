@@ -16,6 +16,9 @@ ALL = [(component.kind, component.name) for component in Registry(only=[]).recor
 
 LEARNING_FROM_LOGS = ("item_knn", "user_knn", "matrix_factorization", "svdpp")
 
+LIBRARIES = {"implicit": "als,factors=4", "cornac": "BPR,max_iter=5", "lenskit": "ImplicitMF"}
+"""A model of each library whose models are policies."""
+
 
 @pytest.fixture
 def items_file(tmp_path: Path) -> Path:
@@ -84,7 +87,10 @@ def test_every_component_of_the_core_keeps_to_its_contract(
         "replay": items_file,
         "trained": recommender_folder,
         **dict.fromkeys(LEARNING_FROM_LOGS, logs_file),
+        **{library: f"{model},liked_from=3,logs={logs_file}" for library, model in LIBRARIES.items()},
     }
+    if name in LIBRARIES:
+        pytest.importorskip(name)
     component = f"{name}:{files[name]}" if name in files else name
     if kind == "llm_backend":  # a service is not asked
         assert passed(run_suite(SUITES[kind], component=component, calls_allowed=False))
