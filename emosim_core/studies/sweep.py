@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from emosim_core.components.base import Rater
 from emosim_core.data import json_text
 from emosim_core.data.tables import write_csv
 from emosim_core.errors import ConfigurationError, EmoSimError, RunError
@@ -19,7 +20,7 @@ from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field
 from emosim_core.hooks.names import checked_options, spelled
 from emosim_core.model.frozen import Frozen
-from emosim_core.runs.cells import Cell, OnProgress, Worlds, executor_of, max_cost_of
+from emosim_core.runs.cells import Cell, OnProgress, Worlds, executor_of
 from emosim_core.runs.job import MANIFEST, JobDirectory
 from emosim_core.runs.manifest import now
 from emosim_core.runs.reading import read_object
@@ -129,6 +130,7 @@ class Sweep:
         if len(self._own) * plan.num_seeds > _MOST:
             raise ConfigurationError(f"{where}: more than {_MOST:,} jobs")
         self._configs: list[Any] = []
+        self._uses_llm = False
         for place, own in enumerate(self._own):
             here = f"{where}: configuration {place + 1}"
             config = read_config(model, {**base, **own}, here)
@@ -136,7 +138,10 @@ class Sweep:
                 domain = registry.resolve_domain(config.plugin).component.name
                 for kind, (field, _) in {**STRATEGIES, "policy": ("policy", None)}.items():
                     if choice := getattr(config, field, None):
-                        registry.resolve(kind, choice, domain)
+                        resolved = registry.resolve(kind, choice, domain)
+                        if kind == "rater":
+                            rater: Rater = resolved.build(Rater)
+                            self._uses_llm = self._uses_llm or rater.uses_llm
             except EmoSimError as error:
                 error.args = (f"{here}: {error}",)
                 raise
@@ -170,8 +175,7 @@ class Sweep:
         Raises:
             EmoSimError: a job cannot be done; those that are done stay, to be resumed, also at a KeyboardInterrupt.
         """
-        budgets = (max_cost_of(config.rater) for config in self._configs)
-        where = executor_of(executor, self.registry, next((one for one in budgets if one is not None), None))
+        where = executor_of(executor, self.registry)
         with self.directory:
             self.directory.claim()
             jobs = self.jobs
@@ -181,7 +185,8 @@ class Sweep:
             on_job(done, len(jobs))
             if remaining:
                 cells = [Cell(job.key, run_job, job) for job in remaining]
-                with closing(where.run(cells, Worlds(self.registry), lambda count: None)) as ended:
+                worlds = Worlds(self.registry, self._uses_llm)
+                with closing(where.run(cells, worlds, lambda count: None)) as ended:
                     for _ in ended:
                         done += 1
                         on_job(done, len(jobs))
@@ -215,7 +220,13 @@ def run_job(job: SweepJob, worlds: Worlds, on_progress: OnProgress) -> None:
             from emosim_core.training.trainer import Training
 
             place = JobDirectory(job.directory, "train", resume=(job.directory / MANIFEST).exists(), part=True)
-            Training(TrainConfig(**job.config), place, registry=worlds.registry).train()
+            config = TrainConfig(**job.config)
+            before = worlds.spent
+            training = Training(config, place, False, worlds.registry, before, worlds.ask_service(config.environment))
+            try:
+                training.train()
+            finally:
+                worlds.spent = before + (training.world.rater.usage().get("cost") or 0.0)
     except EmoSimError as error:
         error.args = (f"{job.key}: {error}",)
         raise

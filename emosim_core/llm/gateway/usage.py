@@ -110,14 +110,18 @@ class UsageTally:
         """All counts, the cost and the price as JSON values, for :meth:`add_part` in another process."""
         price = self.price
         with self._lock:
-            counts = {name: value for name, value in vars(self).items() if isinstance(value, int | float)}
+            counts = {
+                name: value
+                for name, value in vars(self).items()
+                if isinstance(value, int | float) and name != "charged"
+            }
         return {**counts, "price": None if price is None else asdict(price)}
 
     def add_part(self, part: Mapping[str, Any]) -> None:
         """Count what :meth:`part` of another tally returned."""
         if part["price"] is not None:
             self.price = Price(**part["price"])
-        self._add(**{name: count for name, count in part.items() if name not in ("price", "charged")})
+        self._add(**{name: count for name, count in part.items() if name != "price"})
 
     def _add(self, **counts: float) -> None:
         tally: UsageTally | None = self
