@@ -70,14 +70,14 @@ class RayExecutor(Executor):
 
         task, progress = begin(self.options.cores, _LOST)
         shared = ray.put(worlds)
-        expected = versions(worlds.registry)
+        expected, folder = versions(worlds.registry), os.getcwd()
         waiting = deque(cells)
         under_way: dict[ray.ObjectRef[str], Cell] = {}
         try:
             while waiting or under_way:
                 while waiting and len(under_way) < self.workers:
                     cell = waiting.popleft()
-                    under_way[task.remote(cell, [shared], expected, progress)] = cell
+                    under_way[task.remote(cell, [shared], expected, folder, progress)] = cell
                 ended, _ = ray.wait(list(under_way), timeout=_TICK)
                 if count := ray.get(progress.take.remote()):
                     on_progress(count)
