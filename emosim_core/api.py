@@ -185,7 +185,7 @@ def ablate(
         ablation = resumed(Path(out), registry, given=given_again(values))
     else:
         ablation = Ablation(read_grid(values), Path(out), registry)
-    return ablation.run(executor_of(executor, registry, ablation.max_cost))
+    return ablation.run(executor_of(executor, registry))
 
 
 def report(

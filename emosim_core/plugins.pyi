@@ -12,6 +12,7 @@ from emosim_core.components.base import Perturbator as Perturbator
 from emosim_core.components.base import Policy as Policy
 from emosim_core.components.base import PolicySetting as PolicySetting
 from emosim_core.components.base import Rater as Rater
+from emosim_core.components.base import RaterService as RaterService
 from emosim_core.components.base import RatingRequest as RatingRequest
 from emosim_core.components.base import Ratings as Ratings
 from emosim_core.components.base import RecommendationOutcome as RecommendationOutcome

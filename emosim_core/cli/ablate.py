@@ -129,13 +129,11 @@ def _print(outcome: dict[str, Any], directory: Path) -> None:
 
 
 def _executor(ablation: Ablation, choice: str | None, registry: Registry) -> Executor:
-    """Where jobs are done; a ConfigurationError where several processes would share one budget."""
+    """Where jobs are done; a ConfigurationError where nothing provides the choice."""
     from emosim_core.runs.cells import executor_of
 
     few = len(ablation.plan.remaining) < 2
-    return executor_of(
-        choice or ("local" if ablation.plan.estimates or few else "processes"), registry, ablation.max_cost
-    )
+    return executor_of(choice or ("local" if ablation.plan.estimates or few else "processes"), registry)
 
 
 def _announce(screen: Screen, ablation: Ablation, quiet: bool) -> None:

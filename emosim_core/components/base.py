@@ -7,7 +7,7 @@ S the size of the slate, K the number of interactions retrieved.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import isnan
@@ -54,6 +54,8 @@ class WorldSetting:
         on_failed_rating: what a failed rating does: ``"raise"`` ends the run, ``"skip"`` leaves the item out.
         spent: cost of the model calls that the command has made in worlds before this one. It counts towards a limit
             on the cost of the command.
+        ask_service: sends JSON values to the :meth:`~Rater.service` of the same rater in the process of the command,
+            and returns its answer; None in that process, and where no service is offered.
     """
 
     catalog: Catalog
@@ -66,6 +68,7 @@ class WorldSetting:
     examples: Sequence[Example] = ()
     on_failed_rating: Literal["raise", "skip"] = "raise"
     spent: float = 0.0
+    ask_service: Callable[[Iterable[Any]], Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,6 +294,30 @@ class Situation(ItemSituation):
     times_consumed: int
 
 
+class RaterService:
+    """What raters in all processes of a command share, such as a budget; it works in the process of the command.
+
+    Attributes:
+        key: raters whose services have the same key share the first of them.
+    """
+
+    key: str
+
+    def answer(self, messages: Iterator[Any]) -> Any:
+        """The answer, a JSON value, to the JSON values that a rater sends; called by several threads at once."""
+        raise NotImplementedError
+
+    def charge(self, spent: Callable[[], float]) -> None:
+        """Told once, before the first message, what returns the cost of the command's other model calls so far."""
+
+    def cost(self) -> float:
+        """Cost of the model calls so far."""
+        return 0.0
+
+    def close(self) -> None:
+        """Called at the end, and once more; an :meth:`answer` that is under way returns soon."""
+
+
 class Rater:
     """Rates items in the place of users.
 
@@ -325,6 +352,13 @@ class Rater:
         ``cost`` counts towards the limit of the command, see ``WorldSetting.spent``.
         """
         return {}
+
+    def service(self) -> RaterService | None:
+        """What answers ``WorldSetting.ask_service`` of raters like this one in other processes; None by default.
+
+        The rater that is asked for it is not prepared.
+        """
+        return None
 
     def exchanges(self) -> Sequence[Exchange]:
         """Requests and answers of the last batch, also of one that raised an error; none by default.

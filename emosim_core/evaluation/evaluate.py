@@ -41,7 +41,7 @@ from emosim_core.evaluation.results import (
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import over, split_names
 from emosim_core.runs.blocks import BLOCKS
-from emosim_core.runs.cells import Cell, Executor, OnProgress, Worlds, executor_of, max_cost_of
+from emosim_core.runs.cells import Cell, Executor, OnProgress, Worlds, executor_of
 from emosim_core.runs.job import JobDirectory, holds_remains, job_directory
 from emosim_core.runs.manifest import begin_job, check_same, data_of, make_manifest, now
 from emosim_core.runs.plain import own_files
@@ -165,9 +165,9 @@ class Evaluation:
         executor: str | Mapping[str, Any] = "local",
     ) -> None:
         """Simulate what has not been simulated yet; completed episodes are kept whatever happens."""
-        where = executor_of(executor, self._registry, max_cost_of(self.config.rater))
+        where = executor_of(executor, self._registry)
         world = assemble(self.config.run("random", self.config.user_splits[0]), self._registry)
-        uses_llm = world.rater.uses_llm
+        uses_llm = self._worlds.serves = world.rater.uses_llm
         if self._must_log and uses_llm:
             names = ", ".join(one.name for one in self.recommenders if one.needs_logs)
             raise ConfigurationError(
@@ -241,7 +241,9 @@ class Evaluation:
         def on_episodes(count: int) -> None:
             self._done += count
             what = cells[ended].key if alone else f"{done + ended} of {len(runs)} runs"
-            on_progress(Progress(what, self._done, self._total, self._worlds.spent if alone else None))
+            on_progress(
+                Progress(what, self._done, self._total, self._worlds.spent if alone or self._worlds.serves else None)
+            )
 
         if cells:
             with closing(where.run(cells, self._worlds, on_episodes)) as finished:

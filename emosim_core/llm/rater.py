@@ -29,6 +29,7 @@ from emosim_core.llm.recorder import Recorder
 
 if TYPE_CHECKING:
     from emosim_core.llm.gateway.gateway import Gateway
+    from emosim_core.llm.gateway.shared import GatewayService, SharedGateway
 
 _FATAL = (LLMAuthenticationError, LLMRequestError, LLMBudgetError, LLMReplayError)
 """Errors that every further request would raise too."""
@@ -73,7 +74,8 @@ class ModelRater(Rater):
         secrets: Callable[[], Sequence[str]] = tuple,
         transcript: bool = True,
     ) -> None:
-        self.prompt_strategy, self.gateway = prompt_strategy, gateway
+        self.prompt_strategy = prompt_strategy
+        self.gateway: Gateway | SharedGateway = gateway
         self.options = options or ModelRaterOptions()
         self._label, self._announcements = label, tuple(announcements)
         self._recorder, self._transcript = Recorder(secrets), transcript
@@ -87,6 +89,10 @@ class ModelRater(Rater):
             self.prompt_strategy.prepare(setting)
         self._scale = setting.scale
         self._persistent = setting.on_failed_rating == "raise"
+        if setting.ask_service is not None:
+            from emosim_core.llm.gateway.shared import SharedGateway
+
+            self.gateway = SharedGateway(setting.ask_service, self.gateway.usage)
         if setting.spent:
             self.gateway.charge(setting.spent)
         self._levels = {}
@@ -99,6 +105,13 @@ class ModelRater(Rater):
 
     def usage(self) -> Mapping[str, Any]:
         return self.gateway.usage.summary()
+
+    def service(self) -> GatewayService:
+        from emosim_core.llm.gateway.gateway import Gateway
+        from emosim_core.llm.gateway.shared import GatewayService
+
+        assert isinstance(self.gateway, Gateway)
+        return GatewayService(self.gateway)
 
     def exchanges(self) -> Sequence[Exchange]:
         return self._recorder.exchanges() if self._transcript else ()

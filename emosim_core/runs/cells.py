@@ -5,14 +5,19 @@ from __future__ import annotations
 import platform
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from emosim_core.errors import ConfigurationError, EmoSimError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import EnvironmentConfig, read_config
+
+if TYPE_CHECKING:
+    from emosim_core.runs.service import Address, Service, ServiceClient
 
 _T = TypeVar("_T")
 
@@ -26,31 +31,88 @@ OnProgress = Callable[[int], None]
 class Worlds:
     """Worlds by their configuration, for the cells of one process; one is held at a time.
 
-    Pickled, they are empty elsewhere.
+    Pickled, they are empty elsewhere; pickled while they are :meth:`served`, their raters ask those of this process.
 
     Args:
         registry: the plugins.
-
-    Attributes:
-        spent: cost of the model calls so far; it is taken off the budget of the next world.
+        serves: whether :meth:`served` offers anything; False where cells call no language model.
     """
 
-    def __init__(self, registry: Registry) -> None:
-        self.registry = registry
-        self.spent = 0.0
+    def __init__(self, registry: Registry, serves: bool = True) -> None:
+        self.registry, self.serves = registry, serves
+        self._spent = 0.0
+        self._service: Service | None = None
+        self._address: Address | None = None
+        self._client: ServiceClient | None = None
+        self._elsewhere = False
         self._world: World | None = None
         self._environment: Mapping[str, Any] | None = None
         self._kept: tuple[Any, Any] = (None, None)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.registry,)
+        state = {"_address": None if self._service is None else self._service.address, "_elsewhere": True}
+        return type(self), (self.registry, self.serves), state
+
+    @property
+    def spent(self) -> float:
+        """Cost of the model calls so far; it counts towards the budget of the next world."""
+        return self._spent + (0.0 if self._service is None else self._service.cost)
+
+    @spent.setter
+    def spent(self, spent: float) -> None:
+        self._spent = spent
+
+    @contextmanager
+    def served(self, host: str = "127.0.0.1") -> Iterator[None]:
+        """Within the block, answer the raters of other processes: one budget, cache and limit of calls for all cells.
+
+        An executor pickles the worlds within it, and has all cells end before its end.
+
+        Args:
+            host: address of this machine at which the other processes reach it.
+
+        Raises:
+            RunError: this process cannot listen there.
+        """
+        if not self.serves:
+            yield
+            return
+        from emosim_core.runs.service import Service
+
+        self._service = Service(self.registry, host, self._spent)
+        try:
+            yield
+        finally:
+            try:
+                self._service.close()
+            finally:
+                self._spent, self._service = self.spent, None
+
+    def ask_service(self, config: EnvironmentConfig) -> Callable[[Iterable[Any]], Any] | None:
+        """How the rater of a configuration asks its service; None in the process of the command.
+
+        Raises:
+            ConfigurationError: the rater has a budget, which other processes would not know of.
+        """
+        if self._address is None:
+            if self._elsewhere and max_cost_of(config.rater) is not None:
+                raise ConfigurationError("this executor shares no --max-cost between processes; use --executor local")
+            return None
+        if self._client is None:
+            from emosim_core.runs.service import ServiceClient
+
+            self._client = ServiceClient(self._address)
+        return partial(self._client.ask, config.model_dump(mode="json", include={"plugin", "rater"}))
 
     def of(self, environment: Mapping[str, Any]) -> World:
         """The world of a configuration."""
         if self._world is None or self._environment != environment:
             self.close()
             config: EnvironmentConfig = read_config(EnvironmentConfig, environment, "environment")
-            self._world, self._environment = assemble(config, self.registry, self.spent), environment
+            self._world, self._environment = (
+                assemble(config, self.registry, self.spent, self.ask_service(config)),
+                environment,
+            )
         return self._world
 
     def kept(self, key: Any, make: Callable[[], _T]) -> _T:
@@ -174,16 +236,11 @@ def max_cost_of(rater: Any) -> float | None:
     return (rater.get("gateway") or {}).get("max_cost") if isinstance(rater, Mapping) else None
 
 
-def executor_of(choice: str | Mapping[str, Any], registry: Registry, max_cost: float | None = None) -> Executor:
+def executor_of(choice: str | Mapping[str, Any], registry: Registry) -> Executor:
     """An executor by its name, such as ``"local"`` or ``"processes:4"``.
 
-    Args:
-        max_cost: limit on the cost of the command's model calls; None for none.
-
     Raises:
-        EmoSimError: nothing provides the name, or its options are wrong; or several workers would share one budget.
+        EmoSimError: nothing provides the name, or its options are wrong.
     """
     executor: Executor = registry.resolve("executor", choice).build(Executor)
-    if executor.workers > 1 and max_cost is not None:
-        raise ConfigurationError("--max-cost holds for one process; use --executor local with it")
     return executor

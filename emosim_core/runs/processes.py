@@ -34,6 +34,10 @@ class Processes(Executor):
         self.workers = (options or ProcessesOptions()).workers or cores()
 
     def run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Generator[Cell, None, None]:
+        with worlds.served():
+            yield from self._run(cells, worlds, on_progress)
+
+    def _run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Generator[Cell, None, None]:
         # A new interpreter for each: a fork would bring along threads and connections.
         context = get_context("spawn")
         others = set(active_children())

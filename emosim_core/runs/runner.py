@@ -85,6 +85,7 @@ class Run:
         resume: whether the directory holds a run that is to be continued; a job directory knows.
         spent: cost of the model calls that the command has made before this run.
         part: whether it simulates blocks alone, for a run that another process has begun.
+        ask_service: how the rater asks its service, as of :class:`~emosim_core.simulation.assembly.World`.
 
     Attributes:
         whole: why the run cannot be cut into blocks that are simulated side by side; empty where it can.
@@ -101,8 +102,9 @@ class Run:
         registry: Registry | None = None,
         spent: float = 0.0,
         part: bool = False,
+        ask_service: Callable[[Iterable[Any]], Any] | None = None,
     ) -> None:
-        world = assemble(config, registry, spent)
+        world = assemble(config, registry, spent, ask_service)
         if config.num_envs is None:
             with world.blaming("rater"):
                 config = config.model_copy(update={"num_envs": index(world.rater.batch_size)})
@@ -246,7 +248,8 @@ class Run:
             return
         self.directory.keep()
         try:
-            with closing(executor.run(cells, Worlds(self.world.registry), on_episodes)) as done:
+            worlds = Worlds(self.world.registry, serves=False)  # a run with a language model is whole
+            with closing(executor.run(cells, worlds, on_episodes)) as done:
                 for _ in done:
                     pass
         except BaseException:
@@ -488,7 +491,7 @@ def run_part(
     """
     place = JobDirectory(directory, "run", resume=(directory / MANIFEST).exists(), part=True)
     before = worlds.spent
-    run = Run(config, place, registry=worlds.registry, spent=before)
+    run = Run(config, place, registry=worlds.registry, spent=before, ask_service=worlds.ask_service(config))
     try:
         check_data(run.manifest["data"], data or {})
     except RunError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -78,6 +78,7 @@ class World:
         parts: name, options and provider of every component, for a manifest.
         made: the components that were made for these parts; what stands in their place was put in by hand.
         spent: cost of the model calls that the command has made in worlds before this one.
+        ask_service: how the rater asks its service in the process of the command; None in that process.
     """
 
     config: EnvironmentConfig
@@ -96,6 +97,7 @@ class World:
     parts: Mapping[str, Any] = field(default_factory=dict)
     made: Mapping[str, object] = field(default_factory=dict)
     spent: float = 0.0
+    ask_service: Callable[[Iterable[Any]], Any] | None = None
 
     @cached_property
     def user_indices(self) -> Ints:
@@ -155,6 +157,7 @@ class World:
             examples=tuple(self.domain.examples),
             on_failed_rating=self.config.on_failed_rating,
             spent=self.spent,
+            ask_service=self.ask_service,
         )
 
     def emotion_setting(self) -> EmotionSetting:
@@ -258,12 +261,18 @@ class World:
         self.rater.close()
 
 
-def assemble(config: EnvironmentConfig, registry: Registry | None = None, spent: float = 0.0) -> World:
+def assemble(
+    config: EnvironmentConfig,
+    registry: Registry | None = None,
+    spent: float = 0.0,
+    ask_service: Callable[[Iterable[Any]], Any] | None = None,
+) -> World:
     """Load what a configuration names and put it together.
 
     Args:
         registry: plugins to use; found anew if not given.
         spent: cost of the model calls that the command has made before. It counts towards the limit on the cost.
+        ask_service: as of :class:`World`.
 
     Raises:
         ConfigurationError: a name, an option or a combination is wrong.
@@ -317,6 +326,7 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None, spent:
         parts=parts,
         made=made,
         spent=spent,
+        ask_service=ask_service,
     )
     _ = world.user_indices  # an error if there is nobody
     setting = world.setting()

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from emosim_core.components.base import Rater
 from emosim_core.data import json_text
 from emosim_core.data.tables import write_csv
 from emosim_core.errors import ConfigurationError, EmoSimError, RunError
@@ -19,7 +20,7 @@ from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field
 from emosim_core.hooks.names import checked_options, spelled
 from emosim_core.model.frozen import Frozen
-from emosim_core.runs.cells import Cell, OnProgress, Worlds, executor_of, max_cost_of
+from emosim_core.runs.cells import Cell, OnProgress, Worlds, executor_of
 from emosim_core.runs.job import MANIFEST, JobDirectory
 from emosim_core.runs.manifest import now
 from emosim_core.runs.reading import read_object
@@ -132,6 +133,7 @@ class Sweep:
         self._base = by_field(self._model, plan.base, f"{where}: base")
         self._own: list[dict[str, Any]] = []
         self._configs: list[Any] = []
+        self._uses_llm = False
         self._search = None if plan.search is None else Search(plan.search)
         # Of a search the first ones: they show what is wrong with its plan.
         self._add(_combinations(plan) if self._search is None else self._search.ask())
@@ -147,7 +149,10 @@ class Sweep:
                 domain = self.registry.resolve_domain(config.plugin).component.name
                 for kind, (field, _) in {**STRATEGIES, "policy": ("policy", None)}.items():
                     if choice := getattr(config, field, None):
-                        self.registry.resolve(kind, choice, domain)
+                        resolved = self.registry.resolve(kind, choice, domain)
+                        if kind == "rater":
+                            rater: Rater = resolved.build(Rater)
+                            self._uses_llm = self._uses_llm or rater.uses_llm
             except EmoSimError as error:
                 error.args = (f"{here}: {error}",)
                 raise
@@ -189,20 +194,20 @@ class Sweep:
         Raises:
             EmoSimError: a job cannot be done; those that are done stay, to be resumed, also at a KeyboardInterrupt.
         """
-        budgets = (max_cost_of(config.rater) for config in self._configs)
-        where = executor_of(executor, self.registry, next((one for one in budgets if one is not None), None))
+        where = executor_of(executor, self.registry)
         with self.directory:
             self.directory.claim()
             self._begin()
             done = 0
             jobs = self.jobs
+            worlds = Worlds(self.registry, self._uses_llm)
             while jobs:
                 remaining = [job for job in jobs if not job.complete]
                 done += len(jobs) - len(remaining)
                 on_job(done, self._total)
                 if remaining:
                     cells = [Cell(job.key, run_job, job) for job in remaining]
-                    with closing(where.run(cells, Worlds(self.registry), lambda count: None)) as ended:
+                    with closing(where.run(cells, worlds, lambda count: None)) as ended:
                         for _ in ended:
                             done += 1
                             on_job(done, self._total)
@@ -262,7 +267,13 @@ def run_job(job: SweepJob, worlds: Worlds, on_progress: OnProgress) -> None:
             from emosim_core.training.trainer import Training
 
             place = JobDirectory(job.directory, "train", resume=(job.directory / MANIFEST).exists(), part=True)
-            Training(TrainConfig(**job.config), place, registry=worlds.registry).train()
+            config = TrainConfig(**job.config)
+            before = worlds.spent
+            training = Training(config, place, False, worlds.registry, before, worlds.ask_service(config.environment))
+            try:
+                training.train()
+            finally:
+                worlds.spent = before + (training.world.rater.usage().get("cost") or 0.0)
     except EmoSimError as error:
         error.args = (f"{job.key}: {error}",)
         raise

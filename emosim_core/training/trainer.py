@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,10 @@ _CHECKPOINTS = 2
 
 
 class Training:
-    """One training: its world, its algorithm, its directory; whether that is to be continued a job directory knows."""
+    """One training: its world, its algorithm, its directory; whether that is to be continued a job directory knows.
+
+    ``spent`` and ``ask_service`` are as of :func:`~emosim_core.simulation.assembly.assemble`.
+    """
 
     def __init__(
         self,
@@ -41,6 +44,8 @@ class Training:
         directory: Path | JobDirectory,
         resume: bool = False,
         registry: Registry | None = None,
+        spent: float = 0.0,
+        ask_service: Callable[[Iterable[Any]], Any] | None = None,
     ) -> None:
         need_train("training")
         from emosim_core.simulation.vector_env import EmoSimVectorEnv
@@ -48,7 +53,7 @@ class Training:
         from emosim_core.training.vec_env import StableBaselines3VecEnv
 
         self.config = config
-        self.world: World = assemble(config.environment, registry)
+        self.world: World = assemble(config.environment, registry, spent, ask_service)
         self.net = make_net(config, self.world)
         env = EmoSimVectorEnv(num_envs=config.num_envs, autoreset_mode="SameStep", world=self.world)
         self.env = StableBaselines3VecEnv(env, self.net.options.keys, 1.0 / self.world.domain.scale.high)

@@ -358,7 +358,9 @@ def test_jobs_of_a_language_model_can_run_side_by_side(service: tuple[Any, ChatS
     payload = emosim(*FOUR, "--yes", "--executor", "processes:2", "--out", "a", "--json").json
     assert len(server.calls) == 120
     assert sum(job["ratings"] for job in payload["jobs"]) == 120
-    message = emosim(
-        *FOUR, "--yes", "--executor", "processes:2", "--max-cost", "1", "--out", "b", "--quiet", status=2
-    ).err
-    assert "--max-cost holds for one process" in message
+    done = [json.loads(path.read_text()) for path in (emosim.folder / "a").glob("jobs/*/job.json")]
+    assert sum(job["usage"]["calls"] for job in done) == 120
+    limit = ("--max-cost", "0", "--llm-cache", "b.sqlite3")
+    message = emosim(*FOUR, "--yes", "--executor", "processes:2", *limit, "--out", "b", "--quiet", status=2).err
+    assert "the budget is spent: 0 of 0 USD (--max-cost)" in message
+    assert len(server.calls) == 120

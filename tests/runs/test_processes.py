@@ -99,10 +99,3 @@ def test_an_error_of_a_cell_is_the_executors(tmp_path: Path, name: str) -> None:
     cells = [Cell(str(n), add_up, (tmp_path / str(n), n)) for n in (1, -1)]
     with pytest.raises(EmoSimError, match="-1: -1 is no number to add up to"):
         list(executor_of(name, registry).run(cells, Worlds(registry), lambda count: None))
-
-
-def test_several_processes_do_not_share_a_budget() -> None:
-    registry = Registry(only=[])
-    assert executor_of("processes:1", registry, max_cost=1.0).workers == 1
-    with pytest.raises(EmoSimError, match=r"--max-cost holds for one process; use --executor local"):
-        executor_of("processes:2", registry, max_cost=1.0)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import copy_context
 from typing import NamedTuple
 
 from emosim_core.errors import LLMError, LLMTransientError
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
+from emosim_core.llm.gateway.counted import Counted
 from emosim_core.llm.gateway.limited import AdaptiveLimiter
 from emosim_core.llm.gateway.request import PENDING, Caller, PendingRequest, Result, answer_or_raise
 from emosim_core.llm.gateway.usage import Budgeted
@@ -25,7 +27,7 @@ class _Waiting(NamedTuple):
 class Batched(LLMBackend):
     """Answers requests in batches, one batch at a time, each with the requests of one thread."""
 
-    def __init__(self, backend: LLMBackend, budgeted: Budgeted, limiter: AdaptiveLimiter) -> None:
+    def __init__(self, backend: Counted, budgeted: Budgeted, limiter: AdaptiveLimiter) -> None:
         self._backend, self._budgeted, self._limiter = backend, budgeted, limiter
         self._waiting: list[_Waiting] = []
         self._sending: asyncio.Task[None] | None = None
@@ -58,6 +60,7 @@ class Batched(LLMBackend):
                 elif caller not in one.pending.callers:
                     self._waiting.append(one)
                 else:
+                    one.pending.usage = caller.usage
                     try:
                         self._budgeted.begin(one.pending)
                         self._limiter.resume()
@@ -74,8 +77,12 @@ class Batched(LLMBackend):
         answers: asyncio.Future[Sequence[Result]] = loop.create_future()
         requests = [one.pending.request for one in batch]
 
+        def answer() -> list[Result]:
+            PENDING.set(batch[0].pending)  # all are counted for the thread that runs this
+            return self._backend.answer_batch(requests)
+
         def run() -> None:
-            loop.call_soon_threadsafe(answers.set_result, self._backend.answer_batch(requests))
+            loop.call_soon_threadsafe(answers.set_result, copy_context().run(answer))
 
         caller.inbox.put(run)
         while not answers.done() and not caller.gone:

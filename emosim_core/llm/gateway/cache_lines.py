@@ -100,17 +100,28 @@ def request_json(request: ChatRequest) -> str:
     Raises:
         ConfigurationError: the schema holds a value that is not a JSON type.
     """
-    return _canonical(
-        {
-            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-            "max_tokens": request.max_tokens,
-            "temperature": float(request.temperature) + 0.0,  # 0, 0.0 and -0.0 are equal
-            "choices": request.choices,
-            "schema": request.schema,
-            "sample": request.sample,
-            "seed": request.seed,
-        }
-    )
+    return _canonical(_fields(request))
+
+
+def request_text(request: ChatRequest) -> str:
+    """A request as JSON, in ASCII, as :func:`request_of` reads it; the parts of its schema keep their order.
+
+    Raises:
+        ConfigurationError: the schema holds a value that is not a JSON type.
+    """
+    return json.dumps(_fields(request), default=_plain)
+
+
+def _fields(request: ChatRequest) -> dict[str, Any]:
+    return {
+        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+        "max_tokens": request.max_tokens,
+        "temperature": float(request.temperature) + 0.0,  # 0, 0.0 and -0.0 are equal
+        "choices": request.choices,
+        "schema": request.schema,
+        "sample": request.sample,
+        "seed": request.seed,
+    }
 
 
 def cache_key_of(identity: str, canonical: str) -> str:

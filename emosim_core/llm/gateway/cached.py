@@ -22,7 +22,8 @@ class Cached(LLMBackend):
         self._backend, self._writer, self._counted, self._usage = backend, writer, counted, usage
 
     async def answer(self, request: ChatRequest) -> ChatAnswer:
-        key = PENDING.get().key
+        pending = PENDING.get()
+        key = pending.key
         claim = self._writer.claim(key)
         try:
             cached = await claim
@@ -33,7 +34,7 @@ class Cached(LLMBackend):
                 self._writer.release(key)
             raise
         answer = answer_or_raise(cached)
-        self._usage.count_requests(0, 0, 1)
+        (pending.usage or self._usage).count_requests(0, 0, 1)
         return replace(self._counted.clean(answer), cached=True)
 
 

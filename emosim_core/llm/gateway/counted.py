@@ -14,7 +14,7 @@ from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Usage, checked
 from emosim_core.llm.gateway.cache_lines import request_json
 from emosim_core.llm.gateway.redaction import Redactor
-from emosim_core.llm.gateway.request import Result, answer_or_raise
+from emosim_core.llm.gateway.request import PENDING, Result, answer_or_raise
 from emosim_core.llm.gateway.usage import UsageTally
 
 _T = TypeVar("_T")
@@ -144,7 +144,9 @@ class Counted(LLMBackend):
 
     def _count(self, reported: object, requests: Sequence[ChatRequest]) -> Usage:
         usage = checked(reported)
-        self._usage.count_answer(usage, lambda: _most(requests, self._backend.reasoning_tokens))
+        pending = PENDING.get(None)
+        tally = (pending and pending.usage) or self._usage
+        tally.count_answer(usage, lambda: _most(requests, self._backend.reasoning_tokens))
         return usage
 
     def _fault(self, raised: BaseException) -> PluginError:

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -51,7 +51,6 @@ class Gateway:
         self.options = options or GatewayOptions()
         self.usage = UsageTally()
         self._retries = retries or Retries(self.options.attempts)
-        self._charged = 0.0
         self._begin_closed()
 
     def _begin_closed(self) -> None:
@@ -67,12 +66,16 @@ class Gateway:
         vars(self).update(state)
         self._begin_closed()
 
-    def ask(self, requests: Iterable[ChatRequest]) -> list[ChatAnswer | LLMError]:
+    def ask(self, requests: Iterable[ChatRequest], usage: UsageTally | None = None) -> list[ChatAnswer | LLMError]:
         """The answers in the order of the requests; in the place of a failed one, its error. Thread-safe.
 
         A service gets the first requests while the next ones are still made. After Ctrl-C no further call starts;
         running calls are completed and cached, unless Ctrl-C comes again. A batched backend is called in the thread
         that asks; Ctrl-C interrupts it.
+
+        Args:
+            requests: the requests.
+            usage: counts what these requests take; a part of the gateway's.
 
         Raises:
             ConfigurationError: a limit on the cost is set, and the backend's price is not known.
@@ -80,15 +83,16 @@ class Gateway:
             DataError: the cache cannot be read or written.
         """
         began = time.perf_counter()
-        caller = Caller()
+        usage = usage or self.usage
+        caller = Caller(usage)
         results = self._current().ask(requests, caller)
         failed = sum(not isinstance(result, ChatAnswer) for result in results)
-        self.usage.count_end(failed, time.perf_counter() - began if len(caller.cached) < len(caller.keys) else 0.0)
+        usage.count_end(failed, time.perf_counter() - began if len(caller.cached) < len(caller.keys) else 0.0)
         return [result for result in results if isinstance(result, ChatAnswer | LLMError)]  # others were raised
 
-    def charge(self, cost: float) -> None:
-        """Count a cost towards the limit on the cost; takes effect when the gateway opens next."""
-        self._charged = cost
+    def charge(self, cost: float | Callable[[], float]) -> None:
+        """Count a cost towards the limit on the cost, or what a function returns before each call."""
+        self.usage.charged = cost
 
     def close(self) -> None:
         """Complete the running calls, and close the backend and the cache; the next request opens them again.
@@ -105,10 +109,7 @@ class Gateway:
         self._leave_parent()
         with self._lock:
             if self._session is None:
-                options, limit = self.options, self.options.max_cost
-                if limit is not None:
-                    options = options.model_copy(update={"max_cost": max(0.0, limit - self._charged)})
-                self._session = _Session(self.backend, options, self.usage, self._retries)
+                self._session = _Session(self.backend, self.options, self.usage, self._retries)
             return self._session
 
     def _leave_parent(self) -> None:
@@ -180,7 +181,9 @@ class _Session:
             caller.take(key, replace(redactor.answer(answer), cached=True))
             del new[key]
         hits = sum(one.key in caller.cached for one in part)
-        self._usage.count_requests(len(part), hits, 0 if self._options.replay else len(part) - hits - len(new))
+        (caller.usage or self._usage).count_requests(
+            len(part), hits, 0 if self._options.replay else len(part) - hits - len(new)
+        )
         log.debug("%d requests: %d cached, %d new", len(part), hits, len(new))
         if self._options.replay:
             for key in new:

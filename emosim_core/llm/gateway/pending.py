@@ -50,12 +50,13 @@ class PendingRequests:
             pending.ending = None
             pending.callers.append(caller)
             if pending is new:
+                new.usage = caller.usage
                 new.task = asyncio.get_running_loop().create_task(self._answer(new))
                 self._tasks.add(new.task)
                 new.task.add_done_callback(self._tasks.discard)
             else:
                 shared += 1
-        self._usage.count_requests(0, 0, shared)
+        (caller.usage or self._usage).count_requests(0, 0, shared)
 
     def leave(self, caller: Caller) -> None:
         """End the requests that only this thread waits for; their running calls are completed."""

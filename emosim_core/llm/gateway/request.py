@@ -15,6 +15,8 @@ from emosim_core.llm.chat import ChatAnswer, ChatRequest
 if TYPE_CHECKING:
     import asyncio
 
+    from emosim_core.llm.gateway.usage import UsageTally
+
 CLOSED = "the gateway was closed before this request was sent"
 """Message for requests that were waiting when the gateway was closed."""
 
@@ -26,6 +28,7 @@ class Caller:
     """A thread that asks; it waits for results, and runs the batches of a batched backend in the meantime.
 
     Attributes:
+        usage: counts what it asks; None for the tally of the gateway.
         keys: cache keys of the requests it waits for.
         results: their results so far.
         cached: keys of the requests that were answered from the cache.
@@ -34,7 +37,8 @@ class Caller:
         inbox: batches to run; None when there are results to look at.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, usage: UsageTally | None = None) -> None:
+        self.usage = usage
         self.keys: set[str] = set()
         self.results: dict[str, Result] = {}
         self.cached: set[str] = set()
@@ -77,9 +81,10 @@ class PendingRequest:
         calling: whether a call is running, or its answer being written.
         ending: error with which it ends, at the latest when its running call has failed; None while it goes on.
         task: its way through the chain of backends.
+        usage: counts its calls and tokens, that of the thread whose request it is; None for the tally of the gateway.
     """
 
-    __slots__ = ("callers", "calling", "calls", "canonical", "ending", "key", "request", "task")
+    __slots__ = ("callers", "calling", "calls", "canonical", "ending", "key", "request", "task", "usage")
 
     def __init__(self, key: str, request: ChatRequest, canonical: str) -> None:
         self.key, self.request, self.canonical = key, request, canonical
@@ -88,6 +93,7 @@ class PendingRequest:
         self.calling = False
         self.ending: EmoSimError | None = None
         self.task: asyncio.Task[None] | None = None
+        self.usage: UsageTally | None = None
 
 
 PENDING: ContextVar[PendingRequest] = ContextVar("PENDING")

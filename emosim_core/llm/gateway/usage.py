@@ -4,7 +4,8 @@ budget is spent, and counts the others."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from emosim_core.errors import LLMBudgetError
@@ -16,8 +17,11 @@ from emosim_core.llm.gateway.request import PENDING, PendingRequest
 class UsageTally:
     """Counts; any thread may add and read.
 
+    Args:
+        total: the tally of which this one is a part, and which counts the same; it has the price.
+
     Attributes:
-        price: price of the model; None if unknown, and before the first call.
+        charged: cost of other calls that count towards the same limit, or what returns it.
         requests: number of requests, equal ones included.
         cached: of these, answered from the cache.
         shared: of these, answered by the call of an equal request.
@@ -33,8 +37,10 @@ class UsageTally:
         seconds: time spent waiting for calls, summed over threads.
     """
 
-    def __init__(self) -> None:
-        self.price: Price | None = None
+    def __init__(self, total: UsageTally | None = None) -> None:
+        self.charged: float | Callable[[], float] = 0.0
+        self._total = total
+        self._price: Price | None = None
         self._answered = 0
         self._cost = 0.0
         self._lock = threading.Lock()
@@ -51,6 +57,15 @@ class UsageTally:
         vars(self).update(state, _lock=threading.Lock())
 
     @property
+    def price(self) -> Price | None:
+        """Price of the model; None if unknown, and before the first call."""
+        return self._price if self._total is None else self._total.price
+
+    @price.setter
+    def price(self, price: Price | None) -> None:
+        self._price = price
+
+    @property
     def cost(self) -> float | None:
         """Cost of all answered calls, in the currency of the price; None if no price is known, 0 before any call.
 
@@ -58,45 +73,69 @@ class UsageTally:
         """
         return None if self._answered and self.price is None else self._cost
 
+    @property
+    def spent(self) -> float:
+        """What counts towards a limit on the cost: the cost of these calls, and what is ``charged``."""
+        return self._cost + (self.charged() if callable(self.charged) else self.charged)
+
     def count_requests(self, requests: int, cached: int, shared: int) -> None:
         """Count requests, and those of them that need no call."""
-        with self._lock:
-            self.requests += requests
-            self.cached += cached
-            self.shared += shared
+        self._add(requests=requests, cached=cached, shared=shared)
 
     def count_call(self, again: bool) -> None:
         """Count a call that starts."""
-        with self._lock:
-            self.calls += 1
-            self.retried += again
+        self._add(calls=1, retried=int(again))
 
     def count_answer(self, usage: Usage, most: Callable[[], Usage] = Usage) -> None:
         """Count the tokens and the cost of an answered call; ``most`` returns an upper bound of what is unknown."""
-        with self._lock:
-            self._answered += 1
-            self.prompt_tokens += usage.prompt
-            self.cached_tokens += usage.cached
-            self.completion_tokens += usage.completion
-            self.reasoning_tokens += usage.reasoning
-            self.unknown_usage += not usage.known
-            if self.price is not None:
-                bound = usage if usage.known else most()
-                self._cost += self.price.cost(
-                    Usage(usage.prompt or bound.prompt, usage.cached, usage.completion or bound.completion)
-                )
+        cost, price = 0.0, self.price
+        if price is not None:
+            bound = usage if usage.known else most()
+            cost = price.cost(Usage(usage.prompt or bound.prompt, usage.cached, usage.completion or bound.completion))
+        self._add(
+            _answered=1,
+            _cost=cost,
+            prompt_tokens=usage.prompt,
+            cached_tokens=usage.cached,
+            completion_tokens=usage.completion,
+            reasoning_tokens=usage.reasoning,
+            unknown_usage=int(not usage.known),
+        )
 
     def count_end(self, failed: int, seconds: float) -> None:
         """Count failed requests, and the seconds that a batch took."""
+        self._add(failed=failed, seconds=seconds)
+
+    def part(self) -> dict[str, Any]:
+        """All counts, the cost and the price as JSON values, for :meth:`add_part` in another process."""
+        price = self.price
         with self._lock:
-            self.failed += failed
-            self.seconds += seconds
+            counts = {
+                name: value
+                for name, value in vars(self).items()
+                if isinstance(value, int | float) and name != "charged"
+            }
+        return {**counts, "price": None if price is None else asdict(price)}
+
+    def add_part(self, part: Mapping[str, Any]) -> None:
+        """Count what :meth:`part` of another tally returned."""
+        if part["price"] is not None:
+            self.price = Price(**part["price"])
+        self._add(**{name: count for name, count in part.items() if name != "price"})
+
+    def _add(self, **counts: float) -> None:
+        tally: UsageTally | None = self
+        while tally is not None:
+            with tally._lock:
+                for name, count in counts.items():
+                    setattr(tally, name, getattr(tally, name) + count)
+            tally = tally._total
 
     def summary(self) -> dict[str, Any]:
         """All counts, the cost, and the price on which it is based, as JSON values."""
         price = self.price
         with self._lock:
-            counts = {name: value for name, value in vars(self).items() if name[0] != "_" and name != "price"}
+            counts = {name: value for name, value in vars(self).items() if name[0] != "_" and name != "charged"}
             return {
                 **counts,
                 "seconds": round(self.seconds, 3),
@@ -118,13 +157,13 @@ class Budgeted(LLMBackend):
 
     def begin(self, pending: PendingRequest) -> None:
         """Count a call that starts; an LLMBudgetError where the budget is spent, so that it must not start."""
-        usage, spent = self._usage, self._usage.cost or 0.0
+        usage, spent = self._usage, self._usage.spent
         if self._max_cost is not None and spent >= self._max_cost:
             currency = "" if usage.price is None else f" {usage.price.currency}"
             raise LLMBudgetError(
                 f"the budget is spent: {spent:.6g} of {self._max_cost:g}{currency} (--max-cost), "
                 f"for {usage.calls:,} calls. Every answer is cached; go on with a higher --max-cost"
             )
-        usage.count_call(again=pending.calls > 0)
+        (pending.usage or usage).count_call(again=pending.calls > 0)
         pending.calls += 1
         pending.calling = True

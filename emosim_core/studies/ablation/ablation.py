@@ -91,11 +91,6 @@ class Ablation:
         """Where it is written."""
         return self.job_directory.path
 
-    @property
-    def max_cost(self) -> float | None:
-        """Limit on the cost of the model calls; None for none."""
-        return self.config.environment.get("gateway", {}).get("max_cost")
-
     def _with_studies(self, config: AblationConfig) -> tuple[AblationConfig, dict[str, str]]:
         """The configuration with its studies by name, and those that the domain lacks material for."""
         if config.studies != [ALL]:
@@ -143,6 +138,7 @@ class Ablation:
             ratings[job.key] = len(chosen[same].trials)
             if world.rater.uses_llm and (cost := estimate(world, chosen[same])) is not None:
                 estimates[job.key] = cost
+        self.worlds.serves = self.uses_llm
         world = self.worlds.of(planned[0].environment)
         domain, scale = world.domain, world.domain.scale
         about = {"name": domain.name, "title": domain.title, "scale": [scale.low, scale.high, scale.step]}

@@ -28,7 +28,7 @@ from emosim_core.model import Domain, User
 from emosim_core.model.arrays import Floats
 from emosim_core.model.frozen import option
 from emosim_core.model.loader import ItemLoader
-from emosim_core.runs.cells import Cell, OnProgress, Worlds, check_data, executor_of, max_cost_of
+from emosim_core.runs.cells import Cell, OnProgress, Worlds, check_data, executor_of
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
 from emosim_core.runs.manifest import begin_job, check_same, digest, now, versions_of
 from emosim_core.runs.records import FORMAT, MANIFEST
@@ -201,6 +201,7 @@ class Validation:
         self._environment = environment.model_copy(update={"embeddings": "auto"}).model_dump(mode="json")
         self._worlds = Worlds(registry)
         world = self._worlds.of(self._environment)
+        self._worlds.serves = world.rater.uses_llm
         self.data = self._worlds.kept(self._key, lambda: _Data(config, environment.plugin, self._embeddings, registry))
         if RATINGS in config.only and self.data.log.interactions.values is None and CHOICES not in config.only:
             raise ConfigurationError("the log has no ratings: only choices can be measured")
@@ -321,7 +322,7 @@ class Validation:
         write_file(directory / MANIFEST, {**resumed_manifest(directory), "usage": summed(usages)})
 
     def _run_jobs(self, jobs: Sequence[ValidationJob], on_user: OnProgress, executor: str | Mapping[str, Any]) -> None:
-        where = executor_of(executor, self._registry, max_cost_of(self._environment["rater"]))
+        where = executor_of(executor, self._registry)
         data, cells = self.data.about(), []
         for number, job in enumerate(jobs):
             if job.complete:

@@ -59,7 +59,7 @@ class RayExecutor(Executor):
         self.workers = self.options.workers or sys.maxsize
 
     def run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Generator[Cell, None, None]:
-        with _connected(self.options.address):
+        with _connected(self.options.address) as host, worlds.served(host):
             yield from self._run(cells, worlds, on_progress)
 
     def _run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Generator[Cell, None, None]:
@@ -70,14 +70,14 @@ class RayExecutor(Executor):
 
         task, progress = begin(self.options.cores, _LOST)
         shared = ray.put(worlds)
-        expected = versions(worlds.registry)
+        expected, folder = versions(worlds.registry), os.getcwd()
         waiting = deque(cells)
         under_way: dict[ray.ObjectRef[str], Cell] = {}
         try:
             while waiting or under_way:
                 while waiting and len(under_way) < self.workers:
                     cell = waiting.popleft()
-                    under_way[task.remote(cell, [shared], expected, progress)] = cell
+                    under_way[task.remote(cell, [shared], expected, folder, progress)] = cell
                 ended, _ = ray.wait(list(under_way), timeout=_TICK)
                 if count := ray.get(progress.take.remote()):
                     on_progress(count)
@@ -123,9 +123,18 @@ def _end(references: list[ray.ObjectRef[str]]) -> None:
         ray.wait(references, num_returns=len(references), timeout=30)
 
 
+def _own_address() -> str:
+    import ray
+
+    return str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
+
+
 @contextmanager
-def _connected(address: str | None) -> Iterator[None]:
+def _connected(address: str | None) -> Iterator[str]:
     """A connection to the cluster; one that is opened here is closed again.
+
+    Yields:
+        The address of this machine at which the nodes of the cluster reach it.
 
     Raises:
         RunError: there is no cluster at the address.
@@ -133,19 +142,21 @@ def _connected(address: str | None) -> Iterator[None]:
     import ray
 
     if ray.is_initialized():
-        yield
+        yield _own_address()
         return
     named = address or os.environ.get("RAY_ADDRESS")
     options: dict[str, Any] = {"address": named} if named else {"address": "local", "include_dashboard": False}
+    own = ""
     try:
         if named and ":" in named:  # Ray ends the process where nothing listens
             host, _, port = named.removeprefix("ray://").rpartition(":")
-            socket.create_connection((host, int(port)), _PATIENCE).close()
+            with socket.create_connection((host, int(port)), _PATIENCE) as connection:
+                own = connection.getsockname()[0]
         ray.init(log_to_driver=False, configure_logging=False, **options)
     except (OSError, ValueError, RuntimeError) as error:
         where = f"at {named!r}" if named else "on this machine"
         raise RunError(f"no Ray cluster answers {where}: {error}. Ray's own command 'ray start' starts one") from error
     try:
-        yield
+        yield own or (_own_address() if named else "127.0.0.1")
     finally:
         ray.shutdown()

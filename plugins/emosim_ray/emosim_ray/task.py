@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from importlib.metadata import version
 from typing import Any
@@ -39,11 +40,22 @@ def begin(cores: float, retries: int) -> tuple[Any, Any]:
     return task, actor
 
 
-def do(cell: Cell, shared: list[ray.ObjectRef[Worlds]], expected: dict[str, str], progress: Any) -> str:
-    """Do a cell; what went wrong, if anything did. ``shared`` holds the reference to the worlds of the command."""
+def do(cell: Cell, shared: list[ray.ObjectRef[Worlds]], expected: dict[str, str], folder: str, progress: Any) -> str:
+    """Do a cell; what went wrong, if anything did.
+
+    ``shared`` holds the reference to the worlds of the command, ``folder`` is where the command runs, so that relative
+    paths are the same ones.
+    """
     worlds = _worlds(*shared)
     if problem := difference(expected, versions(worlds.registry)):
         return problem
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        return (
+            f"{_this_node()} cannot enter the folder {folder}: {error.strerror}. Start the command in a folder that "
+            "all nodes have"
+        )
     return cell.attempt(worlds, lambda count: ray.get(progress.add.remote(count)))
 
 
@@ -69,7 +81,8 @@ def difference(expected: dict[str, str], found: dict[str, str]) -> str:
     ]
     if not differing:
         return ""
-    node = ray.get_runtime_context().get_node_id()[:8]
-    return (
-        f"the node {node} ({platform.node()}) has other versions: {', '.join(differing)}. Install the same ones there"
-    )
+    return f"{_this_node()} has other versions: {', '.join(differing)}. Install the same ones there"
+
+
+def _this_node() -> str:
+    return f"the node {ray.get_runtime_context().get_node_id()[:8]} ({platform.node()})"

@@ -116,3 +116,15 @@ def test_the_cluster_decides_how_many_cells_run_where_nothing_is_said() -> None:
     assert RayExecutor(RayOptions(workers=3)).workers == 3
     with pytest.raises(EmoSimError):
         Registry().resolve("executor", "ray:workers=0").build()
+
+
+def test_relative_paths_begin_where_the_command_is_started(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    executor = RayExecutor(RayOptions(address=cluster.address))
+    list(executor.run([Cell("one", tick, (".", 7))], Worlds(Registry(only=[])), lambda count: None))
+    assert (tmp_path / "7").is_file()
+    monkeypatch.setattr("os.getcwd", lambda: "/nowhere")
+    with pytest.raises(EmoSimError, match="cannot enter the folder /nowhere: No such file or directory"):
+        list(executor.run([Cell("one", tick, (".", 8))], Worlds(Registry(only=[])), lambda count: None))
