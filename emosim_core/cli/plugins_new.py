@@ -71,8 +71,9 @@ def new(obj: dict[str, Any], /, name: str, kind: str, out: Path | None, yes: boo
     words = {word: text for word, text in given.items() if text is not None}
     spelled = [f"--{option.replace('_', '-')}" for option in _TABLES if tables[option]]
     if kind != "domain" and (words or spelled):
-        option = spelled[0] if spelled else f"--{next(iter(words)).replace('item', 'words')}"
-        raise ConfigurationError(f"{option} is about a domain; a plugin of the kind {kind!r} has none")
+        option = spelled[0] if spelled else f"--{'words' if 'item' in words else next(iter(words))}"
+        what = "about tables" if spelled else "a word of a domain"
+        raise ConfigurationError(f"{option} is {what}; a plugin of the kind {kind!r} has none")
     check_name(name)
     check_free(_KINDS[kind], name, Registry(only=obj["only"]))
     folder = out or Path(f"emosim-{name}")

@@ -243,7 +243,7 @@ def parsed_time(text: str, path: str, row: int, field: str) -> tuple[float, str]
     raise DataError(path, problem, row=row, field=field)
 
 
-def _number(text: str) -> str:
+def number_in(text: str) -> str:
     """The number in an identifier; empty where it is more than a word and a number."""
     match = _NUMBERED.fullmatch(text)
     return match[1] if match else ""
@@ -251,13 +251,13 @@ def _number(text: str) -> str:
 
 def item_lookup(items: Sequence[Item]) -> Callable[[str], int]:
     """What finds an item by its id, or by the number in it where no other item has that number; -1 where none is it."""
-    counts = Counter(_number(item.id) for item in items)
-    numbers = {text: place for place, item in enumerate(items) if counts[text := _number(item.id)] == 1 and text}
+    counts = Counter(number_in(item.id) for item in items)
+    numbers = {text: place for place, item in enumerate(items) if counts[text := number_in(item.id)] == 1 and text}
     index = {item.id: place for place, item in enumerate(items)}
 
     def place_of(text: str) -> int:
         place = index.get(text)
-        return numbers.get(_number(text), -1) if place is None else place
+        return numbers.get(number_in(text), -1) if place is None else place
 
     return place_of
 

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from emosim_core.data.cells import is_number, known_text
 from emosim_core.data.lists import list_of_names, list_separator
-from emosim_core.data.logs import parsed_time
+from emosim_core.data.logs import number_in, parsed_time
 from emosim_core.errors import DataError
 from emosim_core.model import Item
 
@@ -66,7 +66,7 @@ _YEAR = re.compile(r"(?<!\d)[12]\d{3}(?!\d)")
 _LONG = 60
 """Characters that a text has on average which is a description rather than a title."""
 
-_RESERVED = frozenset((*keyword.kwlist, *keyword.softkwlist, *dir(builtins), *dir(Item), "Names", "Field", "Item"))
+_RESERVED = frozenset((*keyword.kwlist, *keyword.softkwlist, *dir(builtins), *dir(Item), *Item.model_fields, "re"))
 _DROPPED = re.compile(r"[^a-z0-9]+")
 
 
@@ -97,6 +97,11 @@ class Column:
     def distinct(self) -> set[str]:
         """The different cells."""
         return set(self.filled)
+
+    @cached_property
+    def keys(self) -> set[str]:
+        """The different cells as identifiers are compared: by the number in them, where there is one."""
+        return {number_in(cell) or cell for cell in self.distinct}
 
     @property
     def unique(self) -> bool:
@@ -164,7 +169,7 @@ class Column:
 
     def example(self) -> str:
         """A few different cells."""
-        return ", ".join(one if len(one) <= 20 else f"{one[:17]}..." for one in list(dict.fromkeys(self.filled))[:3])
+        return " | ".join(one if len(one) <= 20 else f"{one[:17]}..." for one in list(dict.fromkeys(self.filled))[:3])
 
 
 def _leads_with_zero(cell: str) -> bool:
@@ -194,19 +199,22 @@ def log_roles(columns: Sequence[Column], named: dict[str, str], words: Collectio
         named["time"] = times.name
         rest.remove(times)
     if "item" not in named and items is not None:
-        known = [one for one in rest if 2 * len(one.distinct & items.distinct) > len(one.distinct)]
-        if known:
-            named["item"] = known[0].name
-            rest.remove(known[0])
-    ids = 2 - ("user" in named) - ("item" in named)
+        ids = items.keys
+        known = next((one for one in rest if 2 * len(one.keys & ids) > len(one.keys)), None)
+        if known is not None:
+            named["item"] = known.name
+            rest.remove(known)
+    needed = 2 - ("user" in named) - ("item" in named)
     # The identifiers come first in nearly every log.
     likely = next((one for one in reversed(rest) if one.has_ratings), None)
-    if "rating" not in named and len(rest) > ids and likely is not None:
+    if "rating" not in named and len(rest) > needed and likely is not None:
         named["rating"] = likely.name
         rest.remove(likely)
+    texts = [one for one in rest if one.kind == "text"]
+    likely_ids = texts if len(texts) == needed else rest
     for field in ("user", "item"):
-        if field not in named and len(rest) == 2 - ("user" in named) - ("item" in named):
-            named[field] = rest.pop(0).name
+        if field not in named and len(likely_ids) == needed:
+            named[field] = likely_ids[field == "item" and needed == 2].name
 
 
 def item_roles(columns: Sequence[Column], named: dict[str, str], words: Collection[str], log: Collection[str]) -> None:
@@ -220,10 +228,11 @@ def item_roles(columns: Sequence[Column], named: dict[str, str], words: Collecti
     free = [one for one in columns if one.name not in taken and one.filled]
     if "id" not in named:
         unique = [one for one in free if one.unique]
-        covering = [(len(one.distinct.intersection(log)), one) for one in unique]
+        wanted = {number_in(one) or one for one in log}
+        covering = [(len(one.keys & wanted), one) for one in unique]
         best = max(covering, key=lambda pair: pair[0], default=(0, None))
         by_name = _by_name(unique, (*_with_id(words)[1::2], *NAMES_OF_ITEMS["id"]))
-        found = best[1] if 2 * best[0] > len(set(log)) > 0 else by_name
+        found = best[1] if 2 * best[0] > len(wanted) > 0 else by_name
         if found is not None:
             named["id"] = found.name
     free = [one for one in free if one.name != named.get("id")]
@@ -260,7 +269,9 @@ def _fits(column: Column, field: str) -> bool:
         return kind in (("whole", "number") if field == "public_rating" else ("whole",))
     if field in ("categories", "creators"):
         return kind in ("names", "text") and column.lists is not None
-    return kind in ("text", "names") if field != "title" else bool(kind)
+    if field == "title":
+        return 2 * len(column.distinct) > len(column.cells)
+    return kind in ("text", "names")
 
 
 def _with_id(words: Collection[str]) -> list[str]:

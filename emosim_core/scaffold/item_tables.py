@@ -84,6 +84,7 @@ class ItemTable:
         creators: name of the added field with the creators; empty where there is none.
         creators_word: what the table calls them.
         dates: whether the column of the year has dates.
+        left_out: columns of the table that become nothing.
         shown: for each column of the table its name, what becomes of it, and a few of its cells.
         notes: what was mended or left out.
     """
@@ -97,6 +98,7 @@ class ItemTable:
     creators: str = ""
     creators_word: str = ""
     dates: bool = False
+    left_out: list[str] = field(default_factory=list)
     shown: list[tuple[str, str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -342,6 +344,7 @@ def _describe(made: ItemTable, columns: Sequence[Column], roles: Mapping[str, st
                 about += " of a date"
         else:
             about = "left out" if column.name in kinds else "left out: no cell is filled"
+            made.left_out.append(column.name)
         made.shown.append((column.name, about, column.example()))
 
 

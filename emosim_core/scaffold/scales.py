@@ -41,7 +41,7 @@ def find_scale(
     if step is None and exact and round((high - low) / exact) < MAX_LEVELS:
         step = exact
         if ends is None and step == 1 and high in (5, 10) and 1 < low <= high / 2:
-            return _scale(1.0, high, step), f"{seen}; nobody gave those from 1 on, and they are levels too"
+            return _scale(1.0, high, step), f"{seen}; 1 is taken as the worst, though nobody gave it"
         return _scale(low, high, step), seen
     if step is None:
         step = _nice(low, high, ends is not None)

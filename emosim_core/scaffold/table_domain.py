@@ -34,6 +34,9 @@ _PRIOR = 5
 _LIKED = 7.0
 """Rating of 10 from which on a user liked an item."""
 
+_SHARE = 0.2
+"""Share of a user's liked items that are of a category which the user likes."""
+
 _MOST_CATEGORIES = 60
 """Categories that get a profile of their own, those of the most items."""
 
@@ -97,8 +100,8 @@ class DomainPlan:
     def facts(self) -> list[str]:
         """What the domain will be, in a few lines."""
         words, scale = self.words, self.scale
-        levels = f"{scale.low:g} to {scale.high:g} in steps of {scale.step:g}, {len(scale.levels)} levels ({self.scale_note})"
-        lines = [f"Scale: {levels}."]
+        levels = f"{scale.low:g} to {scale.high:g} in steps of {scale.step:g}, {len(scale.levels)} levels"
+        lines = [f"Scale: {levels} ({self.scale_note})."]
         lines.append(
             f"Words: one {words.item}, several {words.items}; to {words.consume}, {words.consumed}, "
             f"{words.consumption}; who does it is a {words.user}."
@@ -127,7 +130,7 @@ class DomainPlan:
             "scale": f"{{ low = {scale.low!r}, high = {scale.high!r}, step = {scale.step!r} }}",
             "rated": f"{scale.low:g} to {scale.high:g}",
             "scale_name": str(scale),
-            "real_ratings": self._real_ratings(),
+            "real_ratings": self._left_out() + self._real_ratings(),
             "columns": self._columns(),
             "creators": self._creators_word(),
             "categories": _profiles(item, self.log, scale, words),
@@ -161,6 +164,11 @@ class DomainPlan:
         lines = ["# Shares of the levels of the scale in the log, the worst rating first."]
         lines += ["real_ratings = [", *(f"  {share:.6f}," for share in self.real_ratings), "]"]
         return "\n".join([*lines, f"real_ratings_source = {toml_text(source)}", ""])
+
+    def _left_out(self) -> str:
+        """The columns of the table that are not read, as ``domain.toml`` has them."""
+        columns = self.items.left_out
+        return f"left_out_columns = [{', '.join(map(toml_text, columns))}]\n" if columns else ""
 
     def _columns(self) -> str:
         """The columns that are not called as their fields are, as ``domain.toml`` has them."""
@@ -274,6 +282,7 @@ def plan_domain(
         notes += log.notes
     _fill_public(made, log, scale)
     real = [] if log is None or log.values is None else shares(Counter(log.values.tolist()), scale)
+    named = {one: named.get(one, "") for one in ("user", "item", "rating", "time")} if named else {}
     return DomainPlan(
         name, given, scale, scale_note, made, log, real, shown, sources, named, link_ratings, [*made.notes, *notes]
     )
@@ -439,31 +448,30 @@ def _log_rows(log: LoadedRatings, ids: Sequence[str]) -> list[list[str]]:
 
 
 def _profiles(made: ItemTable, log: LoadedRatings | None, scale: RatingScale, words: Words) -> str:
-    """The categories as ``users.toml`` has them, with the share of users who liked an item of each."""
-    counts = Counter(name for names in made.categories for name in set(names) if name.strip())
+    """The categories as ``users.toml`` has them, each with the share of users who like it in the log."""
+    counts = Counter(name for names in made.categories for name in set(names))
+    if not counts:
+        return "# The items have no categories.\n[categories]\n"
     lines = ["# Popularity is the share of users who like a category; nobody knows it here."]
-    users, liked = np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
     if log is not None:
-        lines = ["# Popularity is the share of users who liked an item of the category in the log."]
-        taken = np.ones(len(log.items), dtype=bool) if log.values is None else log.values >= scale.carry(_LIKED)
-        users, liked = np.unique(log.user_ids, return_inverse=True)[1][taken], log.items[taken]
-    total = len(set(log.user_ids)) if log is not None else 0
+        lines = ["# Popularity is the share of users of the log of whose liked items a fifth are of the category."]
+        liked = np.ones(len(log.items), dtype=bool) if log.values is None else log.values >= scale.carry(_LIKED)
+        users = np.unique(log.user_ids, return_inverse=True)[1][liked]
+        liked_items, totals = log.items[liked], np.bincount(users)
     for name, _ in counts.most_common(_MOST_CATEGORIES):
         text = re.sub(r"[\[\]{}|]", "", name).strip()
         if not text:
             continue
         popularity = 0.5
-        if total:
+        if log is not None:
             of_it = np.array([name in names for names in made.categories])
-            share = len(np.unique(users[of_it[liked]])) / total
-            popularity = round(min(max(share, 0.05), 0.95), 3)
-        plural = (
-            f"{text} {words.items}" if re.fullmatch(r"[^\W\d_][\w '-]*", text) else f"{words.items} filed under {text}"
-        )
+            mine = np.bincount(users, of_it[liked_items], len(totals))
+            popularity = round(min(max(float((mine[totals > 0] >= _SHARE * totals[totals > 0]).mean()), 0.05), 0.95), 3)
+        plural = f"{text} {words.items}" if WORD.fullmatch(text) else f"{words.items} filed under {text}"
+        if text.endswith(words.items):
+            plural = text
         lines += [f"[categories.{toml_text(name)}]", f"popularity = {popularity}", f"plural = {toml_text(plural)}", ""]
-    if not counts:
-        lines = ["# The items have no categories.", "[categories]"]
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join(lines)
 
 
 def _in_markdown(text: str) -> str:
