@@ -143,13 +143,14 @@ def _agreed(name: str, tables: dict[str, Any], words: dict[str, str], yes: bool)
 
 
 def _changed(given: dict[str, Any], answer: str) -> dict[str, Any]:
-    """Options with one of them changed as the answer ``FIELD=COLUMN`` says; it takes the place of what contradicts."""
-    field, equals, column = (part.strip() for part in answer.partition("="))
-    if field == "step" and equals:
-        return {**given, "step": float(column)}
-    of_log = ("user", "item", "rating", "time", "scale")
-    option = "columns" if field in of_log else "item_columns"
-    return {**given, option: ",".join(filter(None, [given.get(option, ""), answer]))}
+    """Options with one of them changed as ``FIELD=COLUMN`` says; what contradicts it goes."""
+    field, _, column = (part.strip() for part in answer.partition("="))
+    if field == "step":
+        return {**given, "step": column}
+    option = "columns" if field in ("user", "item", "rating", "time", "scale") else "item_columns"
+    parts = [part.partition("=") for part in given.get(option, "").split(",") if part]
+    kept = [f"{one}={of}" for one, _, of in parts if one.strip() != field and of.strip() != column]
+    return {**given, option: ",".join([*kept, answer])}
 
 
 def _show(plan: DomainPlan) -> None:

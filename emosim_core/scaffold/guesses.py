@@ -149,9 +149,9 @@ class Column:
 
     @property
     def has_years(self) -> bool:
-        """Whether nearly all filled cells are years or dates."""
+        """Whether most filled cells are years or dates."""
         years = sum(year_in(cell) is not None for cell in self.filled)
-        return bool(self.filled) and 10 * years >= 9 * len(self.filled) and self.length <= _LONG / 2
+        return bool(self.filled) and 2 * years > len(self.filled) and self.length <= _LONG / 2
 
     @property
     def has_times(self) -> bool:

@@ -48,6 +48,8 @@ def find_scale(
         seen += f"; simulated users answer in steps of {step:g}, the ratings of the log stay as they are"
     if ends is None:
         low, high = math.floor(round(low / step, 9)) * step, math.ceil(round(high / step, 9)) * step
+        low -= step if low > values[0] else 0.0
+        high += step if high < values[-1] else 0.0
     return _scale(low, high, step), seen
 
 
@@ -60,8 +62,7 @@ def shares(counts: Mapping[float, int], scale: RatingScale) -> list[float]:
 
 def _spacing(values: list[float]) -> float | None:
     """The greatest step that all values are multiples of from the first on; None where it is too small to be one."""
-    exact = [Decimal(repr(round(value, 9))) for value in values]
-    whole = [value.scaleb(_DIGITS) for value in exact]
+    whole = [Decimal(repr(value)).scaleb(_DIGITS) for value in values]
     if any(value != value.to_integral_value() for value in whole):
         return None
     least = min(whole)
@@ -81,7 +82,7 @@ def _nice(low: float, high: float, fixed: bool) -> float:
 
 
 def _scale(low: float, high: float, step: float) -> RatingScale:
-    low, high, step = (float(round(value, 9)) for value in (low, high, step))
+    low, high, step = (float(round(value, 9)) + 0.0 for value in (low, high, step))
     if abs((high - low) / step - round((high - low) / step)) > 1e-9:
         raise ConfigurationError(f"{low:g} to {high:g} is no whole number of steps of {step:g}; choose another --step")
     return RatingScale(low=low, high=high, step=step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
 from collections import Counter
@@ -215,7 +216,7 @@ def plan_domain(
     columns: str = "",
     item_columns: str = "",
     words: Mapping[str, str] | None = None,
-    step: float | None = None,
+    step: float | str | None = None,
     link_ratings: bool = False,
 ) -> DomainPlan:
     """Look at tables and say what a domain of them will be; :meth:`DomainPlan.write` writes it.
@@ -243,6 +244,7 @@ def plan_domain(
         raise ConfigurationError("name a table of items, a log of ratings, or both")
     if ratings is None and link_ratings:
         raise ConfigurationError("there are no ratings to leave where they are")
+    step = _step(step)
     chosen, chosen_items = LogColumns.of(columns), ItemColumns.of(item_columns)
     if ratings is None and chosen.named:
         raise ConfigurationError("columns of a log are named, and no log is: give the ratings too")
@@ -286,6 +288,16 @@ def plan_domain(
     return DomainPlan(
         name, given, scale, scale_note, made, log, real, shown, sources, named, link_ratings, [*made.notes, *notes]
     )
+
+
+def _step(step: float | str | None) -> float | None:
+    try:
+        value = None if step is None else float(step)
+    except ValueError:
+        value = 0.0
+    if value is not None and not 0 < value < math.inf:
+        raise ConfigurationError(f"the step of a scale is a number above 0, not {step!r}")
+    return value
 
 
 def _source(place: str | Path | None) -> str:

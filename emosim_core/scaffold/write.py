@@ -116,7 +116,7 @@ def write_files(
             place_of(path).write_text(text, encoding="utf-8")
         for path, rows in (tables or {}).items():
             with place_of(path).open("w", encoding="utf-8", newline="") as stream:
-                csv.writer(stream, lineterminator="\n").writerows(rows)
+                csv.writer(stream).writerows(rows)
         if target.exists():  # an empty folder would be replaced
             raise _exists(target)
         partial.rename(target)
