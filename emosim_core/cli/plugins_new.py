@@ -116,8 +116,11 @@ def _agreed(name: str, tables: dict[str, Any], words: dict[str, str], yes: bool)
         except UnclearColumnError as error:
             if not asks:
                 raise
-            print_line(f"Which column of {given['ratings']} holds the {error.needed}? It has: {', '.join(error.names)}")
-            answer = click.prompt(error.needed, prompt_suffix=": ").strip()
+            print_line(
+                f"Which column of {given['ratings']} holds the {error.needed}? It has: {', '.join(error.names)}",
+                err=True,
+            )
+            answer = click.prompt(error.needed, prompt_suffix=": ", err=True).strip()
             given = _changed(given, f"{error.needed}={answer}")
             continue
         except EmoSimError as error:
@@ -132,8 +135,9 @@ def _agreed(name: str, tables: dict[str, Any], words: dict[str, str], yes: bool)
                 "nobody is there to say whether this is right; add --yes to write it, and --columns or --item-columns "
                 "where it is not"
             )
-        print_line("Enter writes it. A change is FIELD=COLUMN, such as title=name, rating= or scale=1-10; no stops.")
-        answer = click.prompt("Write it?", default="yes", prompt_suffix=" ").strip()
+        how = "Enter writes it; FIELD=COLUMN changes it, such as title=name, rating= or scale=1-10; no ends this."
+        print_line(how, err=True)
+        answer = click.prompt("Write it?", default="yes", prompt_suffix=" ", err=True).strip()
         if answer.lower() in ("y", "yes"):
             return plan
         if answer.lower() in ("n", "no", "q", "quit"):
@@ -156,7 +160,7 @@ def _changed(given: dict[str, Any], answer: str) -> dict[str, Any]:
 def _show(plan: DomainPlan) -> None:
     from emosim_core.cli.output import Table, console, show_table
 
-    screen = console()
+    screen = console(stderr=True)
     for source, shown in zip(plan.sources, (plan.items.shown, plan.shown), strict=True):
         if source:
             rows = [(name, about, cells) for name, about, cells in shown]
