@@ -126,9 +126,16 @@ def _not_finite(value: Any, place: str = "") -> str | None:
 def _assignments(component: Component, text: str, model: type[BaseModel] | None, where: str) -> dict[str, str]:
     fields = () if model is None else tuple(model.model_fields)
     match = _ASSIGNMENT.match(text)
-    if component.value and not (match and match["key"] in fields):
-        return {component.value: text}
     values: dict[str, str] = {}
+    if component.value and not (match and match["key"] in fields):
+        # The value, and options of the component after it, as in fitted:people/,count=1000.
+        parts = text.split(",")
+        end = len(parts)
+        while end > 1 and (last := _ASSIGNMENT.fullmatch(parts[end - 1])) and last["key"] in fields:
+            end -= 1
+        values[component.value], text = ",".join(parts[:end]), ",".join(parts[end:])
+        if not text:
+            return values
     for part in text.split(","):
         match = _ASSIGNMENT.match(part)
         if match is None:
