@@ -44,6 +44,7 @@ _TABLES = ("items", "ratings", "columns", "item_columns", "step", "link_ratings"
 )
 @click.option("--step", type=click.FloatRange(min=0, min_open=True), help="Distance of two ratings.  [from --ratings]")
 @click.option("--link-ratings", is_flag=True, help="Leave the log where it is, instead of copying it into the plugin.")
+@click.option("--fit/--no-fit", default=None, help="Learn users from the log.  [where the extra 'fit' is installed]")
 @click.option("--words", "--item", "item", help=_WORDS["item"])
 @click.option("--consume", help=_WORDS["consume"])
 @click.option("--consumed", help=_WORDS["consumed"])
@@ -63,13 +64,16 @@ def new(obj: dict[str, Any], /, name: str, kind: str, out: Path | None, yes: boo
     emosim plugins new music --words song --consume "listen to" --user listener
     emosim plugins new highlights --kind strategy
     """
+    from emosim_core.cli.output import loading
     from emosim_core.hooks import Registry
     from emosim_core.scaffold.words import filled_words
     from emosim_core.scaffold.write import check_absent, check_free, check_name, write_plugin
 
+    fit = given.pop("fit")
     tables = {option: given.pop(option) for option in _TABLES}
     words = {word: text for word, text in given.items() if text is not None}
     spelled = [f"--{option.replace('_', '-')}" for option in _TABLES if tables[option]]
+    spelled += [] if fit is None else ["--fit"]
     if kind != "domain" and (words or spelled):
         option = spelled[0] if spelled else f"--{'words' if 'item' in words else next(iter(words))}"
         what = "about tables" if spelled else "a word of a domain"
@@ -82,7 +86,8 @@ def new(obj: dict[str, Any], /, name: str, kind: str, out: Path | None, yes: boo
     if tables["items"] or tables["ratings"]:
         check_absent(folder)
         plan = _agreed(name, tables, words, yes)
-        plan.write(folder)
+        with loading("what the users of the log choose and rate"):
+            plan.write(folder, fit)
     elif spelled:
         raise ConfigurationError(f"{spelled[0]} is about tables: name --items, --ratings or both")
     else:
@@ -96,6 +101,9 @@ def new(obj: dict[str, Any], /, name: str, kind: str, out: Path | None, yes: boo
     place = str(folder) if "/" in str(folder) else f"./{folder}"
     print_line(f"  pip install -e {shlex.quote(f'{place}[test]')}")
     print_line(f"  emosim run --plugin {name}" if kind == "domain" else f"  emosim plugins check {name}")
+    people = folder / f"emosim_{name.replace('-', '_')}" / "data" / "people"
+    if people.is_dir():
+        print_line(f"  emosim run --plugin {name} --users {shlex.quote(f'fitted:{people}')}")
     if plan is not None and plan.log is not None and plan.log.values is not None:
         print_line(f"  emosim validate --plugin {name} --ratings sample")
     print_line(f"  pytest {shown}")

@@ -22,12 +22,31 @@ from emosim_core.model import Item, LoadedRatings, RatingScale, Words
 from emosim_core.scaffold.guesses import Column, item_roles, log_roles
 from emosim_core.scaffold.item_code import item_code
 from emosim_core.scaffold.item_tables import ItemColumns, ItemTable, items_of_ids, make_items, read_columns
+from emosim_core.scaffold.people import can_fit, fit_users
 from emosim_core.scaffold.scales import find_scale, shares
 from emosim_core.scaffold.words import filled_words, guessed_words
 from emosim_core.scaffold.write import WORD, check_name, class_name, write_files
 
 _LOOKED_AT = 20_000
 """Rows of a log that its columns are guessed by."""
+
+_PEOPLE = """`--users fitted:DIR` simulates the users of the log, who are in `${package}/data/people`; it needs
+`pip install "emosim-core[fit]"`:
+
+```
+emosim run --plugin ${name} --users fitted:${package}/data/people
+```
+
+`users.csv` there has the ids of the users of the log. To learn them anew, remove that folder and write
+`emosim fit --plugin ${name} --ratings sample --out ${package}/data/people`."""
+_NO_PEOPLE = """`--users fitted:DIR` simulates the users of the log, once they are learned from it (it needs
+`pip install "emosim-core[fit]"`):
+
+```
+emosim fit --plugin ${name} --ratings sample --out people
+emosim run --plugin ${name} --users fitted:people
+```"""
+"""What the README says of users who are learned from the log."""
 
 _PRIOR = 5
 """How many ratings of the mean of all are added to those of an item, for its public rating."""
@@ -118,13 +137,20 @@ class DomainPlan:
             )
         return [*lines, *(f"Note: {note}" for note in self.notes)]
 
-    def write(self, target: str | Path | None = None) -> Path:
+    def write(self, target: str | Path | None = None, fit: bool | None = None) -> Path:
         """Write the plugin to a folder that is not there yet, ``emosim-NAME`` by default; returns the folder.
 
+        Args:
+            fit: whether users are learned from the log too, as ``emosim fit`` does, in a process of its own that uses
+                the new plugin; None where there is a log and the libraries of the extra ``fit`` are installed.
+
         Raises:
-            ConfigurationError: the folder exists, or a word cannot be used.
+            ConfigurationError: the folder exists, a word cannot be used, or users cannot be learned.
             DataError: it cannot be written; nothing is left behind.
         """
+        fit = self.log is not None and can_fit() if fit is None else fit
+        if fit and self.log is None:
+            raise ConfigurationError("there is no log to learn users from: name the ratings")
         folder = Path(f"emosim-{self.name}") if target is None else Path(target)
         item, words, scale = self.items, self.words, self.scale
         more = {
@@ -140,6 +166,7 @@ class DomainPlan:
             "columns_table": self._columns_table(),
             "log_place": "where `data/ratings.toml` says" if self.link else "in `data/ratings.csv`",
             "log_columns": self._log_columns(),
+            "people": _PEOPLE if fit else _NO_PEOPLE,
         }
         class_ = f"{class_name(self.name)}Item"
         code = item_code(class_, words.item, item.fields, scale, item.creators, item.dates)
@@ -155,6 +182,11 @@ class DomainPlan:
                 texts["__package__/data/ratings.toml"] = self._link()
             else:
                 tables["__package__/data/ratings.csv"] = _log_rows(self.log, item.ids)
+        if fit:
+            templates.append("domain_people")
+            return write_files(
+                templates, self.name, folder, words, more, texts, tables, lambda made: fit_users(made, self.name)
+            )
         return write_files(templates, self.name, folder, words, more, texts, tables)
 
     def _real_ratings(self) -> str:

@@ -8,7 +8,7 @@ import keyword
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
@@ -80,6 +80,7 @@ def write_files(
     more: Mapping[str, str] | None = None,
     texts: Mapping[str, str] | None = None,
     tables: Mapping[str, Iterable[Sequence[str]]] | None = None,
+    finish: Callable[[Path], None] = lambda folder: None,
 ) -> Path:
     """Write a distribution, all of its files or none, and return its folder ``target``.
 
@@ -88,13 +89,15 @@ def write_files(
         more: fields of the templates beside those of every plugin.
         texts: by path, files that are written as they are; ``__package__`` in a path is the package.
         tables: by path, rows of CSV files, the header first.
+        finish: puts more into the folder, which is not in its place yet.
 
     Raises:
         ConfigurationError: a name or a word that cannot be used, or a target that exists.
         DataError: it cannot be written; nothing is left behind.
     """
     check_name(name)
-    fields = {**_fields(name, words), **(more or {})}
+    fields = _fields(name, words)
+    fields |= {field: Template(text).safe_substitute(fields) for field, text in (more or {}).items()}
     sources: dict[str, Traversable | str] = {}
     for folder in templates:
         for template, path in _templates(files("emosim_core.scaffold") / "templates" / folder):
@@ -117,6 +120,7 @@ def write_files(
         for path, rows in (tables or {}).items():
             with place_of(path).open("w", encoding="utf-8", newline="") as stream:
                 csv.writer(stream).writerows(rows)
+        finish(partial)
         if target.exists():  # an empty folder would be replaced
             raise _exists(target)
         partial.rename(target)

@@ -89,9 +89,10 @@ GAMES = ("plugins", "new", "games", "--items", "games.csv", "--ratings", "rating
 @pytest.mark.slow
 def test_a_domain_of_awkward_tables_installs_runs_validates_and_passes_its_tests(emosim: Emosim, tables: Path) -> None:
     lines = emosim(*GAMES, "--yes").out.splitlines()
-    assert [line.strip() for line in lines[-4:]] == [
+    assert [line.strip() for line in lines[-5:]] == [
         "pip install -e './emosim-games[test]'",
         "emosim run --plugin games",
+        "emosim run --plugin games --users fitted:emosim-games/emosim_games/data/people",
         "emosim validate --plugin games --ratings sample",
         "pytest emosim-games",
     ]
@@ -102,6 +103,9 @@ def test_a_domain_of_awkward_tables_installs_runs_validates_and_passes_its_tests
     assert (summary["complete"], summary["scale"]) == (True, "1-10")
     again = emosim("run", "--plugin", "games", "--items", "csv:games.csv", "--episodes", "1", "--json").json
     assert again["complete"]
+    people = folder / "emosim_games" / "data" / "people"
+    fitted = emosim("run", "--plugin", "games", "--users", f"fitted:{people}", "--episodes", "3", "--json").json
+    assert (fitted["complete"], fitted["answered_by"]) == (True, "fitted")
     few = ("--max-users", "12", "--out", "validation", "--json")
     measured = emosim("validate", "--plugin", "games", "--ratings", "sample", *few, timeout=180).json
     assert measured["users"] > 0
@@ -119,8 +123,11 @@ def test_a_domain_of_awkward_tables_installs_runs_validates_and_passes_its_tests
     assert done.returncode == 0, done.stdout
 
 
-def test_what_is_written_is_well_kept(quick: Any, tables: Path) -> None:
-    quick(*GAMES, "--yes", "--out", "made")
+@pytest.mark.parametrize("fit", ["--fit", "--no-fit"])
+def test_what_is_written_is_well_kept(quick: Any, tables: Path, fit: str) -> None:
+    quick(*GAMES, "--yes", "--out", "made", fit)
+    assert (tables / "made" / "emosim_games" / "data" / "people" / "card.json").is_file() == (fit == "--fit")
+    assert (tables / "made" / "tests" / "test_people.py").is_file() == (fit == "--fit")
     for command in (["check", "--extend-select", "E,I,B,UP,SIM,RUF,C4,PIE,PT,TID"], ["format", "--check"]):
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *command, "."],
@@ -257,6 +264,17 @@ def test_a_write_that_fails_leaves_nothing(
     assert sorted(path.name for path in tables.iterdir()) == ["games.csv", "ratings.csv"]
 
 
+def test_users_that_cannot_be_learned_end_it_with_what_to_do(
+    quick: Any, tables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emosim_core.scaffold.people._FIT", "import sys; sys.exit('Error: the log is too small')")
+    message = quick(*GAMES, "--yes", "--fit", status=2).err.splitlines()[-1]
+    assert message == "Error: users cannot be learned from the log: the log is too small; --no-fit leaves them out"
+    assert sorted(path.name for path in tables.iterdir()) == ["games.csv", "ratings.csv"]
+    alone = quick("plugins", "new", "games", "--items", "games.csv", "--yes", "--fit", status=2).err
+    assert "there is no log to learn users from" in alone
+
+
 def test_what_is_there_already_stays_as_it_is(quick: Any, tables: Path) -> None:
     (tables / "emosim-games").mkdir()
     assert "emosim-games exists already" in quick(*GAMES, "--yes", status=2).err
@@ -286,7 +304,7 @@ def test_bad_input_is_one_message_and_nothing_is_written(
 
 
 def test_one_and_several_are_words_of_one_option(quick: Any, tables: Path) -> None:
-    output = quick(*GAMES, "--yes", "--words", "story,stories", "--consume", "bake").err
+    output = quick(*GAMES, "--yes", "--words", "story,stories", "--consume", "bake", "--no-fit").err
     assert "one story, several stories; to bake, baked, baking" in output
     domain = (tables / "emosim-games" / "emosim_games" / "data" / "domain.toml").read_text(encoding="utf-8")
     assert 'item = "story"\nitems = "stories"\nconsume = "bake"' in domain
