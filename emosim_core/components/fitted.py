@@ -113,7 +113,7 @@ class Fitted(Rater):
                 models = read_models(path, card, catalog, setting.scale)
                 self._interest, self._ratings = models.interest, models.ratings
             if population is not self._population:
-                self._read_states(path, card, population)
+                self._find_users(path, card, population)
         self._set(catalog, population, setting.scale)
 
     def learn(self, log: Interactions, catalog: Catalog, scale: RatingScale) -> None:
@@ -146,37 +146,53 @@ class Fitted(Rater):
 
     # -------------------------------------------------------------------------------------------- users
 
-    def _read_states(self, path: Path, card: Card, population: Population) -> None:
-        """The states of all users; of strangers, that of a user without a past."""
-        assert self._interest is not None
-        count, ids = len(population), [user.id for user in population.users]
-        interest = np.empty((count, card.widths[1]), dtype=np.float32)
-        ratings = np.empty((count, card.widths[2]), dtype=np.float32)
-        nobody = Past(np.empty(0, dtype=np.intp), np.empty(0) if card.explicit else None)
-        interest[:] = self._interest.state(nobody)
-        if self._ratings is not None:
-            ratings[:] = self._ratings.state(nobody)
+    def _find_users(self, path: Path, card: Card, population: Population) -> None:
+        """Where each user stands in the directory, or with which seed and number they are drawn; -1 where nowhere."""
+        ids = [user.id for user in population.users]
         place = {name: number for number, name in enumerate(read_ids(path, card))}
-        places = np.array([place.get(name, -1) for name in ids], dtype=np.intp)
-        known = np.flatnonzero(places >= 0)
-        if len(known):
-            of_interest, of_ratings = read_states(path, card)
-            interest[known], ratings[known] = of_interest[places[known]], of_ratings[places[known]]
-        drawn: dict[int, list[tuple[int, int]]] = {}
-        for row in np.flatnonzero(places < 0).tolist():
-            if (one := read_drawn_id(ids[row])) is not None:
-                drawn.setdefault(one[0], []).append((row, one[1]))
-        if not len(known) and not drawn:
+        self._places = np.array([place.get(name, -1) for name in ids], dtype=np.intp)
+        drawn = [read_drawn_id(name) or (-1, -1) for name in ids]
+        self._drawn = np.array(drawn, dtype=np.int64).reshape(-1, 2)
+        if not ((self._places >= 0) | (self._drawn[:, 0] >= 0)).any():
             raise ConfigurationError(
-                f"none of the {count:,} users is of {path}; name its users with --users fitted:{path}, or another rater"
+                f"none of the {len(ids):,} users is of {path}; name its users with --users fitted:{path}, or another "
+                "rater"
             )
-        distribution = read_distribution(path, card) if drawn else None
-        for seed, pairs in drawn.items():
-            assert distribution is not None
-            rows, numbers = np.array(pairs, dtype=np.intp).T
-            made = drawn_numbers(distribution, seed, numbers, card.widths, card.explicit)
-            interest[rows], ratings[rows] = made.interest, made.ratings
-        self._states = interest, ratings
+        self._card = card
+        self._there = read_states(path, card) if (self._places >= 0).any() else None
+        self._distribution = read_distribution(path, card) if (self._places < 0).any() else None
+        self._met = np.zeros(len(ids), dtype=np.bool_)
+        # Rows are written when their user is met, and take no memory before.
+        self._states = [np.empty((len(ids), width), dtype=np.float32) for width in card.widths[1:]]
+
+    def _states_of(self, users: Ints) -> list[Floats]:
+        """The states of users in both models; of a stranger, that of a user without a past."""
+        new = np.unique(users[~self._met[users]])
+        if len(new):
+            self._meet(new)
+        return [states[users].astype(np.float64) for states in self._states]
+
+    def _meet(self, users: Ints) -> None:
+        assert self._interest is not None
+        places, drawn = self._places[users], self._drawn[users]
+        known = places >= 0
+        if self._there is not None:
+            for states, there in zip(self._states, self._there, strict=True):
+                states[users[known]] = there[places[known]]
+        for seed in np.unique(drawn[~known, 0]).tolist():
+            mine = ~known & (drawn[:, 0] == seed)
+            if seed < 0:
+                nobody = Past(np.empty(0, dtype=np.intp), np.empty(0) if self._card.explicit else None)
+                self._states[0][users[mine]] = self._interest.state(nobody)
+                if self._ratings is not None:
+                    self._states[1][users[mine]] = self._ratings.state(nobody)
+                continue
+            assert self._distribution is not None
+            made = drawn_numbers(
+                self._distribution, seed, drawn[mine, 1], self._card.widths, explicit=self._card.explicit
+            )
+            self._states[0][users[mine]], self._states[1][users[mine]] = made.interest, made.ratings
+        self._met[users] = True
 
     def _situation(self, request: RatingRequest) -> _Situation:
         if request.catalog is not self._catalog or request.population is not self._population:
@@ -189,18 +205,18 @@ class Fitted(Rater):
             )
         history = request.history
         if self.options.path is not None:
-            interest, ratings = (states[request.users].astype(np.float64) for states in self._states)
-            return _Situation(interest, ratings, history)
+            of_interest, of_ratings = self._states_of(request.users)
+            return _Situation(of_interest, of_ratings, history)
         items, ratings = history.items, history.ratings
         pasts = []
         for row, length in enumerate(history.lengths.tolist()):
             values = None if self._ratings is None else ratings[row, :length]
             pasts.append(Past(items[row, :length], values))
         nothing = Memory(len(pasts), len(request.catalog), capacity=1).history()
-        interest = np.array([self._interest.state(past) for past in pasts])
+        of_interest = np.array([self._interest.state(past) for past in pasts])
         model = self._ratings
         of_ratings = np.zeros((len(pasts), 0)) if model is None else np.array([model.state(past) for past in pasts])
-        return _Situation(interest, of_ratings, nothing)
+        return _Situation(of_interest, of_ratings, nothing)
 
     # ------------------------------------------------------------------------------------------ ratings
 

@@ -16,11 +16,8 @@ _KNOTS = np.linspace(-2.6, 2.6, 53)
 _FACTORS = 48
 """Most factors of the correlations; what these leave of a column is drawn by itself."""
 
-_TOGETHER = 4096
-"""Users who are drawn from one stream, so that any of them can be drawn again without all others."""
-
-_SPAN = 512
-"""Columns whose noise is drawn from one stream."""
+_AT_ONCE = 1024
+"""Users who are drawn at once."""
 
 
 class Distribution:
@@ -47,9 +44,11 @@ class Distribution:
         np.put_along_axis(z, np.argsort(table, axis=0, kind="stable"), scores[:, None], axis=0)
         z[:, np.ptp(table, axis=0) == 0] = 0.0
         z /= max(float(scores.std()), 1e-9)
-        _, sizes, right = np.linalg.svd(z / np.sqrt(count), full_matrices=False)
-        some = min(_FACTORS, len(sizes))
-        loadings = np.round(sizes[:some, None] * right[:some], 6)
+        sizes, vectors = np.linalg.eigh(z.T @ z / count)
+        some = np.argsort(-sizes, kind="stable")[: min(_FACTORS, count - 1, len(sizes))]
+        loadings = np.sqrt(np.maximum(sizes[some], 0.0))[:, None] * vectors[:, some].T
+        loadings *= np.sign(loadings[np.arange(len(some)), np.abs(loadings).argmax(axis=1)])[:, None]
+        loadings = np.round(loadings, 5)
         shares = [normal.cdf(knot) for knot in _KNOTS.tolist()]
         return cls(np.quantile(table, shares, axis=0), loadings)
 
@@ -60,19 +59,19 @@ class Distribution:
         """
         first, end, _ = columns.indices(self.loadings.shape[1])
         made = np.empty((len(numbers), end - first), dtype=np.float32)
-        blocks, rows = np.divmod(numbers, _TOGETHER)
-        for block in np.unique(blocks).tolist():
-            mine = np.flatnonzero(blocks == block)
-            factors = np.random.default_rng([seed, block, 0]).standard_normal((_TOGETHER, len(self.loadings)))
-            factors = factors[rows[mine]]
-            for span in range(first // _SPAN, (end - 1) // _SPAN + 1):
-                low, high = max(first, span * _SPAN), min(end, (span + 1) * _SPAN)
-                own = np.random.default_rng([seed, block, 1 + span]).standard_normal((_SPAN, _TOGETHER), np.float32)
-                z = np.round(self.loadings[:, low:high].T @ factors.T, 9)
-                for column in range(low, high):
-                    noise = own[column - span * _SPAN, rows[mine]] * self._residual[column]
-                    values = np.interp(z[column - low] + noise, _KNOTS, self.quantiles[:, column])
-                    made[mine, column - first] = values
+        factors = len(self.loadings)
+        for at in range(0, len(numbers), _AT_ONCE):
+            some = numbers[at : at + _AT_ONCE].tolist()
+            drawn = np.array([np.random.default_rng([seed, one]).standard_normal(factors + end) for one in some])
+            # A sum in one order for any number of users, and of whatever threads.
+            z = drawn[:, factors + first :] * self._residual[first:end]
+            for factor in range(factors):
+                z += np.multiply.outer(drawn[:, factor], self.loadings[factor, first:end])
+            place = np.clip((z - _KNOTS[0]) / (_KNOTS[1] - _KNOTS[0]), 0.0, len(_KNOTS) - 1.0)
+            below = np.minimum(place.astype(np.intp), len(_KNOTS) - 2)
+            column = np.arange(first, end)
+            low, high = self.quantiles[below, column], self.quantiles[below + 1, column]
+            made[at : at + _AT_ONCE] = low + (place - below) * (high - low)
         return made
 
     def arrays(self) -> dict[str, NDArray]:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emosim_core.data.interactions import Interactions
 from emosim_core.errors import ConfigurationError
@@ -37,8 +38,8 @@ class Numbers:
     """
 
     rows: Floats
-    interest: Floats
-    ratings: Floats
+    interest: NDArray[np.floating]
+    ratings: NDArray[np.floating]
 
     @property
     def widths(self) -> list[int]:
@@ -181,7 +182,7 @@ def drawn_numbers(
 ) -> Numbers:
     """All that is known of users who are drawn; ``widths`` as of :class:`Numbers`."""
     first, second = widths[0], widths[0] + widths[1]
-    states = distribution.sample(seed, numbers, slice(first, None)).astype(np.float64)
+    states = distribution.sample(seed, numbers, slice(first, None))
     rows = drawn_rows(distribution, seed, numbers, first, explicit)
     return Numbers(rows, states[:, : second - first], states[:, second - first :])
 

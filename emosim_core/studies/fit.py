@@ -69,9 +69,7 @@ class Fitting:
     def validation(self) -> Validation:
         """The validation of people who are fitted as these are, to other users' log up to each year."""
         config = self.config
-        values = {
-            name: getattr(config, name) for name in ("ratings", "items", "columns", "folds", "seed", "embeddings")
-        }
+        values = config.model_dump(include={"plugin", "ratings", "items", "columns", "folds", "seed", "embeddings"})
         rater = {"name": "fitted", "seed": config.seed}
         own = ValidationConfig.read({**values, "rater": rater}, "fit")
         return Validation(own, self._registry)
