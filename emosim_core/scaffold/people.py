@@ -11,7 +11,7 @@ from pathlib import Path
 
 from emosim_core.errors import ConfigurationError
 
-_LIBRARIES = ("safetensors", "scipy")
+_LIBRARIES = ("lightgbm", "safetensors", "scipy", "threadpoolctl")
 
 _FIT = """
 import sys

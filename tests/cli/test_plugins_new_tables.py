@@ -105,7 +105,8 @@ def test_a_domain_of_awkward_tables_installs_runs_validates_and_passes_its_tests
     assert again["complete"]
     people = folder / "emosim_games" / "data" / "people"
     fitted = emosim("run", "--plugin", "games", "--users", f"fitted:{people}", "--episodes", "3", "--json").json
-    assert (fitted["complete"], fitted["answered_by"]) == (True, "fitted")
+    assert fitted["complete"]
+    assert fitted["answered_by"].startswith("fitted")
     few = ("--max-users", "12", "--out", "validation", "--json")
     measured = emosim("validate", "--plugin", "games", "--ratings", "sample", *few, timeout=180).json
     assert measured["users"] > 0
