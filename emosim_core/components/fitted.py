@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -57,16 +58,19 @@ class FittedOptions(Frozen):
 
 @dataclass(frozen=True)
 class _Situation:
-    """Who is asked: states of both models, and what happened since, which is in no state."""
+    """Who is asked: how to get the states of interest, those of ratings, and what happened since, in no state."""
 
-    interest: Floats
+    interest: Callable[[], Floats]
     ratings: Floats
     since: History
 
 
 @dataclass(frozen=True)
 class _Terms:
-    """What users rate on average, by what it is made of, in points of the domain's scale; shapes ``(R, S)``."""
+    """What users rate on average, by what it is made of, in points of the domain's scale.
+
+    Of the shape ``(R, S)``; ``mood`` of ``(R, 1)``.
+    """
 
     expected: Floats
     mood: Floats
@@ -165,14 +169,12 @@ class Fitted(Rater):
         # Rows are written when their user is met, and take no memory before.
         self._states = [np.empty((len(ids), width), dtype=np.float32) for width in card.widths[1:]]
 
-    def _states_of(self, users: Ints) -> list[Floats]:
-        """The states of users in both models; of a stranger, that of a user without a past."""
-        new = np.unique(users[~self._met[users]])
-        if len(new):
-            self._meet(new)
-        return [states[users].astype(np.float64) for states in self._states]
+    def _states_of(self, which: int, users: Ints) -> Floats:
+        """The states of users who were met, in the model of interest, 0, or of ratings, 1."""
+        return self._states[which][users].astype(np.float64)
 
     def _meet(self, users: Ints) -> None:
+        """Get the states of users: from the directory, drawn, or of a stranger that of a user without a past."""
         assert self._interest is not None
         places, drawn = self._places[users], self._drawn[users]
         known = places >= 0
@@ -205,18 +207,20 @@ class Fitted(Rater):
             )
         history = request.history
         if self.options.path is not None:
-            of_interest, of_ratings = self._states_of(request.users)
-            return _Situation(of_interest, of_ratings, history)
+            users = request.users
+            met = self._met[users]
+            if not met.all():
+                self._meet(np.unique(users[~met]))
+            return _Situation(partial(self._states_of, 0, users), self._states_of(1, users), history)
         items, ratings = history.items, history.ratings
         pasts = []
         for row, length in enumerate(history.lengths.tolist()):
             values = None if self._ratings is None else ratings[row, :length]
             pasts.append(Past(items[row, :length], values))
         nothing = Memory(len(pasts), len(request.catalog), capacity=1).history()
-        of_interest = np.array([self._interest.state(past) for past in pasts])
-        model = self._ratings
+        interest, model = self._interest, self._ratings
         of_ratings = np.zeros((len(pasts), 0)) if model is None else np.array([model.state(past) for past in pasts])
-        return _Situation(of_interest, of_ratings, nothing)
+        return _Situation(lambda: np.array([interest.state(past) for past in pasts]), of_ratings, nothing)
 
     # ------------------------------------------------------------------------------------------ ratings
 
@@ -226,7 +230,7 @@ class Fitted(Rater):
             return self._ratings.expected(items, who.ratings, who.since)
         assert self._interest is not None
         beside = np.broadcast_to(self._yardstick, (len(items), len(self._yardstick)))
-        scores = self._interest.scores(np.column_stack([items, beside]), who.interest, who.since)
+        scores = self._interest.scores(np.column_stack([items, beside]), who.interest(), who.since)
         mine, others = scores[:, : items.shape[1]], scores[:, items.shape[1] :]
         spread = np.maximum(others.std(axis=1, keepdims=True), 1e-9)
         scale = self._scale
@@ -243,25 +247,30 @@ class Fitted(Rater):
             usual = expected[:, shape[1] :].reshape(request.retrieved_items.shape)
             memory = self._memory(request, usual)
             expected = expected[:, : shape[1]]
-        mood = np.broadcast_to(((request.moods[:, 0] - self._rest[request.users]) * self._mood)[:, None], shape)
+        mood = ((request.moods[:, 0] - self._rest.take(request.users)) * self._mood)[:, None]
         return _Terms(expected, mood, self._boredom.take(request.times, mode="clip"), memory)
 
     def _memory(self, request: RatingRequest, usual: Floats) -> Floats:
-        """What retrieved memories suggest: sum(w * surprise) / (sum(w) + (1 - m) / m), w the closeness of the item."""
-        surprise = request.retrieved_ratings - usual
-        weight = self._closeness(request)
-        weight[np.isnan(surprise)] = 0.0
-        pulled = (weight * np.nan_to_num(surprise)).cumsum(axis=2)[:, :, -1]
-        return pulled / (weight.cumsum(axis=2)[:, :, -1] + self._doubt)
+        """What retrieved memories suggest: sum(w * surprise) / (sum(w) + (1 - m) / m), w the closeness of the item.
 
-    def _closeness(self, request: RatingRequest) -> Floats:
-        """How close each retrieved item is, 0 to 1: 1 within a series, else by its cosine; shape ``(R, S, K)``."""
-        now, then = request.items[:, :, None], request.retrieved_items
-        same = (self._series[now] == self._series[then]).astype(np.float64)
-        if not self._cosine_factor:
-            return same
-        high = np.maximum(request.catalog.similarity(now, then) - self._cosine_low, 0.0) * self._cosine_factor
-        return np.maximum(high * high, same)
+        The closeness is 1 within a series, else the square of how high the cosine is, from 0 to 1.
+        """
+        now, then, rated = request.items, request.retrieved_items, request.retrieved_ratings
+        kernels = request.history.memory.kernels
+        if kernels is not None:
+            return kernels.recalled(
+                now, then, rated, usual, self._series, self._cosine_low, self._cosine_factor,
+                *request.catalog.cosine_arrays, self._doubt,
+            )  # fmt: skip
+        weight = (self._series[now][:, :, None] == self._series[then]).astype(np.float64)
+        if self._cosine_factor:
+            high = np.maximum(request.catalog.similarity(now[:, :, None], then) - self._cosine_low, 0.0)
+            high *= self._cosine_factor
+            weight = np.maximum(high * high, weight)
+        nothing = np.isnan(rated)
+        surprise = np.where(nothing, 0.0, rated - usual)
+        weight[nothing] = 0.0
+        return (weight * surprise).cumsum(axis=2)[:, :, -1] / (weight.cumsum(axis=2)[:, :, -1] + self._doubt)
 
     def _draw(self, latent: Floats, who: _Situation, normal: Floats) -> Floats:
         if self._ratings is not None:
@@ -287,7 +296,7 @@ class Fitted(Rater):
         """How likely each user is to choose each item, by the model of interest."""
         who = self._situation(request)
         assert self._interest is not None
-        return self._interest.scores(request.items, who.interest, who.since)
+        return self._interest.scores(request.items, who.interest(), who.since)
 
     def _reason(
         self, request: RatingRequest, terms: _Terms, latent: Floats, values: Floats, row: int, place: int
@@ -295,7 +304,7 @@ class Fitted(Rater):
         """What a rating is made of, in words and points."""
         scale, item = request.scale, int(request.items[row, place])
         times = int(request.times[row, place])
-        mood = float(terms.mood[row, place])
+        mood = float(terms.mood[row, 0])
         named = [
             ("in a better mood than usual" if mood > 0 else "in a worse mood than usual", mood),
             (f"seen {times} time{'s' if times > 1 else ''} before", float(terms.boredom[row, place])),

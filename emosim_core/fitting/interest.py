@@ -31,6 +31,9 @@ _FEW = 30
 _MOST_USERS = 2_000
 """Users from whose choices the trees are learned, at most."""
 
+_SPLITS = (0.5,)
+"""After which share of a log it is split."""
+
 _CHOSEN = 20
 """Choices of each of them, at most."""
 
@@ -198,10 +201,11 @@ def _examples(log: Interactions, rng: np.random.Generator) -> list[_Example]:
     examples = []
     for user in some.tolist():
         start, end = starts[user], starts[user + 1]
-        middle = start + (end - start) // 2
-        later = middle + rng.permutation(end - middle)[:_CHOSEN]
-        moment = 0.0 if log.times is None else _month_start(float(log.times[middle]))
-        examples.append(_Example(user, slice(start, middle), later, moment))
+        for share in _SPLITS:
+            middle = start + int((end - start) * share)
+            later = middle + rng.permutation(end - middle)[:_CHOSEN]
+            moment = 0.0 if log.times is None else _month_start(float(log.times[middle]))
+            examples.append(_Example(user, slice(start, middle), later, moment))
     return sorted(examples, key=lambda one: one.moment)
 
 

@@ -16,8 +16,11 @@ from emosim_core.errors import MissingDependencyError
 from emosim_core.model import Catalog
 from emosim_core.model.arrays import Floats, Ints
 
-RANK = 256
-"""Directions in which a user's choices are kept, at most."""
+RANK = 512
+"""Directions in which all choices of a user are kept, at most."""
+
+SHORT_RANK = 128
+"""Directions in which other sums over a past are kept, at most."""
 
 _TEXT, _CATEGORIES, _PEOPLE = 64, 32, 128
 """Numbers that say what an item is: of its text, its categories, and who made it, at most."""
@@ -75,28 +78,39 @@ class ItemColumns:
         return cls(strengths, latent, content.columns, content.widths, facts, np.array([middle, float(present)]))
 
     @property
-    def _width(self) -> int:
-        return len(self.strengths) + int(self.widths.sum()) + 2
+    def _short(self) -> int:
+        return min(len(self.strengths), SHORT_RANK)
+
+    @property
+    def _split(self) -> list[int]:
+        """Where the parts of a state end: of the whole past, of the other sums, of all sums' content and facts."""
+        rank = len(self.strengths)
+        return np.cumsum([rank, (_SUMS - 1) * self._short, _SUMS * (int(self.widths.sum()) + 2)]).tolist()
 
     @property
     def state_width(self) -> int:
         """D, the length of a state."""
-        return _SUMS * self._width + _TAIL
+        return self._split[-1] + _TAIL
 
     @cached_property
     def _vectors(self) -> NDArray[np.float32]:
-        """What a past sums, shape ``(N, w)``: latent, content, year, popularity."""
-        return np.column_stack([self.latent, self.content, self.facts[:, :2]]).astype(np.float32)
+        """What a past sums beside the latent, shape ``(N, c + 2)``: content, year, popularity."""
+        return np.column_stack([self.content, self.facts[:, :2]]).astype(np.float32)
 
     @cached_property
     def _filters(self) -> list[Floats]:
-        return [np.stack([self.strengths / (self.strengths + ridge) for ridge in some]) for some in _RIDGES]
+        """By what the directions of each sum are multiplied, shape ``(ridges, r)`` or ``(ridges, short)``."""
+        ranks = [len(self.strengths), *[self._short] * (_SUMS - 1)]
+        return [
+            np.stack([self.strengths[:rank] / (self.strengths[:rank] + ridge) for ridge in some])
+            for rank, some in zip(ranks, _RIDGES, strict=True)
+        ]
 
     @cached_property
-    def _apart(self) -> list[Floats]:
-        """What EASE divides by, for each sum, shape ``(N, ridges)``."""
+    def _apart(self) -> Floats:
+        """What EASE divides by, for each sum and ridge, shape ``(N, ridges of all sums)``."""
         squared = self.latent.astype(np.float64) ** 2
-        return [1.0 - squared @ some.T for some in self._filters]
+        return np.concatenate([1.0 - squared[:, : some.shape[1]] @ some.T for some in self._filters], axis=1)
 
     def state(self, items: Ints, values: Floats | None) -> Floats:
         """The sums over one past, oldest first, shape ``(D,)``; values None where nothing was rated."""
@@ -104,52 +118,55 @@ class ItemColumns:
 
     def follow(self, state: Floats, items: Ints, values: Floats | None) -> Floats:
         """The state after more was taken, oldest first."""
-        count, width = len(items), self._width
+        count = len(items)
         if not count:
             return state
         age = np.arange(count)[::-1]
-        state = state.copy()
-        sums = state[:-_TAIL].reshape(_SUMS, width)
-        vectors = self._vectors[items].astype(np.float64)
         weights = np.stack([np.exp2(-age / half) if half else np.ones(count) for half in HALF_LIVES])
-        sums[: len(HALF_LIVES)] *= np.array([0.5 ** (count / half) if half else 1.0 for half in HALF_LIVES])[:, None]
-        sums[: len(HALF_LIVES)] += weights @ vectors
-        state[-_TAIL] += count
-        if values is not None:
-            apart = np.nan_to_num(values - self.middle[0])
-            sums[-1] += apart @ vectors
-            state[-_TAIL + 1 :] += np.array([np.isfinite(values).sum(), apart.sum(), (apart**2).sum()])
-        return state
+        kept = np.array([*(0.5 ** (count / half) if half else 1.0 for half in HALF_LIVES), 1.0])[:, None]
+        apart = np.zeros(count) if values is None else np.nan_to_num(values - self.middle[0])
+        weights = np.concatenate([weights, apart[None]])
+        latent, vectors = self.latent[items].astype(np.float64), self._vectors[items].astype(np.float64)
+        first, others, sums, tail = np.split(state, self._split)
+        first = first + latent.sum(axis=0)
+        others = others.reshape(_SUMS - 1, -1) * kept[1:] + weights[1:] @ latent[:, : self._short]
+        sums = sums.reshape(_SUMS, -1) * kept + weights @ vectors
+        rated = 0 if values is None else np.isfinite(values).sum()
+        tail = tail + np.array([count, rated, apart.sum(), (apart**2).sum()])
+        return np.concatenate([first, others.ravel(), sums.ravel(), tail])
 
     def features(self, items: Ints, states: Floats) -> NDArray[np.float32]:
         """Features of R users, states of shape ``(R, D)``, with items of shape ``(R, S)``; shape ``(R, S, F)``."""
-        rank, width = len(self.strengths), self._width
-        sums = states[:, :-_TAIL].reshape(len(states), _SUMS, width).copy()
-        count, rated, total, squares = states[:, -_TAIL:].T
+        users, short = len(states), self._short
+        first, others, sums, tail = np.split(states, self._split, axis=1)
+        others, sums = others.reshape(users, _SUMS - 1, short).copy(), sums.reshape(users, _SUMS, -1).copy()
+        count, rated, total, squares = tail.T
         mean = np.divide(total, rated, out=np.zeros_like(total), where=rated > 0)
-        sums[:, -1] -= mean[:, None] * sums[:, 0] * (rated > 0)[:, None]
+        others[:, -1] -= mean[:, None] * first[:, :short]
+        sums[:, -1] -= mean[:, None] * sums[:, 0]
         spread = np.maximum(squares - rated * mean**2, 0.0)
         weights, lengths = [], []
         for half in HALF_LIVES:
             fall = 0.5 ** (1.0 / half) if half else 1.0
             weights.append((1 - fall**count) / (1 - fall) if half else count)
             lengths.append((1 - fall ** (2 * count)) / (1 - fall**2) if half else count)
-        lengths.append(spread)
-        norms = np.sqrt(np.stack(lengths, axis=1) + 1.0)
+        norms = np.sqrt(np.stack([*lengths, spread], axis=1) + 1.0)
         flat = items.ravel()
-        latent = self.latent[flat].reshape(*items.shape, rank).astype(np.float64)
-        wanted = np.concatenate(
-            [some[None] * sums[:, number, None, :rank] for number, some in enumerate(self._filters)], axis=1
+        latent = self.latent[flat].reshape(*items.shape, -1).astype(np.float64)
+        whole = self._filters[0] * first[:, None]
+        ends = np.concatenate([some * others[:, number, None] for number, some in enumerate(self._filters[1:])], axis=1)
+        products = (
+            np.matmul(latent, whole.transpose(0, 2, 1)),
+            np.matmul(latent[:, :, :short], ends.transpose(0, 2, 1)),
         )
-        scores = np.matmul(latent, wanted.transpose(0, 2, 1))
-        scores /= np.concatenate([one[flat] for one in self._apart], axis=1).reshape(*items.shape, -1)
+        scores = np.concatenate(products, axis=2) / self._apart[flat].reshape(*items.shape, -1)
         scores /= np.repeat(norms, [len(some) for some in _RIDGES], axis=1)[:, None]
         columns = [scores]
         divisors = np.stack([*(np.maximum(one, 1e-9) for one in weights), norms[:, -1]], axis=1)
         content = self.content[flat].reshape(*items.shape, -1).astype(np.float64)
         start = 0
         for part in self.widths.tolist():
-            those = sums[:, :, rank + start : rank + start + part] / divisors[:, :, None]
+            those = sums[:, :, start : start + part] / divisors[:, :, None]
             columns.append(np.matmul(content[:, :, start : start + part], those.transpose(0, 2, 1)))
             start += part
         facts = self.facts[flat].reshape(*items.shape, -1)

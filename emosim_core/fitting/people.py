@@ -200,31 +200,31 @@ def _apart(distribution: Distribution, real: Numbers, seed: int) -> tuple[Ints, 
     weight[real.widths[1] :] /= np.sqrt(max(real.widths[2], 1))
     theirs = states * weight
     between, _ = _nearest(theirs, theirs, own=True)
-    chosen: list[int] = []
-    found: list[float] = []
-    wanted = len(states)
+    wanted, usual = len(states), float(np.median(between))
+    pool, apart, times = np.empty(0, dtype=np.intp), np.empty(0), np.empty(0)
     for attempt in range(_TRIES):
         numbers = np.arange(attempt * wanted, (attempt + 1) * wanted)
         mine = drawn_numbers(distribution, seed, numbers, real.widths, True)
         far, who = _nearest(np.column_stack([mine.interest, mine.ratings]) * weight, theirs)
         good = far >= between[who]
-        chosen += numbers[good].tolist()
-        found += far[good].tolist()
-        if len(chosen) >= wanted:
-            break
-    else:
-        raise ConfigurationError(
-            f"only {len(chosen):,} users could be drawn who are not nearer to one of the {wanted:,} users of the log "
-            "than these are to each other; give a log of more users"
-        )
-    distances = {
-        "drawn_to_real_least": min(found[:wanted]),
-        "drawn_to_real_median": float(np.median(found[:wanted])),
-        "real_to_real_least": float(between.min()),
-        "real_to_real_median": float(np.median(between)),
-        "share_taken": len(chosen) / ((attempt + 1) * wanted),
-    }
-    return np.array(chosen[:wanted], dtype=np.intp), {name: round(value, 4) for name, value in distances.items()}
+        pool, apart = np.append(pool, numbers[good]), np.append(apart, far[good])
+        times = np.append(times, far[good] / np.maximum(between[who[good]], 1e-12))
+        # The first that were drawn, or, where these are too near on the whole, those that are relatively the farthest.
+        for order in (np.arange(len(pool)), np.argsort(-times, kind="stable")):
+            some = order[:wanted]
+            if len(some) == wanted and np.median(apart[some]) >= usual:
+                distances = {
+                    "drawn_to_real_least": float(apart[some].min()),
+                    "drawn_to_real_median": float(np.median(apart[some])),
+                    "real_to_real_least": float(between.min()),
+                    "real_to_real_median": usual,
+                    "share_taken": wanted / ((attempt + 1) * wanted),
+                }
+                return np.sort(pool[some]), {name: round(value, 4) for name, value in distances.items()}
+    raise ConfigurationError(
+        f"only {len(pool):,} users could be drawn who are not nearer to one of the {wanted:,} users of the log than "
+        "these are to each other; give a log of more users"
+    )
 
 
 def _nearest(left: Floats, right: Floats, own: bool = False) -> tuple[Floats, Ints]:

@@ -122,14 +122,14 @@ class RatingModel:
         self._popularity = np.array([*_standard(widely, (counts > 0).astype(np.float64)), *_standard(widely, counts)])
         mean = (values.sum() + _DOUBT["mean"] * scale.carry(_MIDDLE)) / (len(values) + _DOUBT["mean"])
         kinds = self._kinds(self._flags, self._year, self._dated, counts, self._embeddings)
-        self._kind = np.zeros(kinds.shape[1])
+        self._kind: Floats = np.zeros(kinds.shape[1])
         users, own = np.bincount(log.users, minlength=len(log.user_ids)), np.zeros(len(values))
         believed = counts / (counts + _DOUBT["item"])
         base: Floats = np.full(log.item_count, mean)
         for _ in range(_ROUNDS):
             of_item = np.bincount(log.items, values - mean - own, log.item_count) / np.maximum(counts, 1.0)
             gram = (kinds * believed[:, None]).T @ kinds + _DOUBT["kind"] * np.eye(kinds.shape[1])
-            self._kind = np.linalg.solve(gram, kinds.T @ (believed * of_item))
+            self._kind = np.asarray(np.linalg.solve(gram, kinds.T @ (believed * of_item)), dtype=np.float64)
             kind = kinds @ self._kind
             base = np.asarray(mean + kind + believed * (of_item - kind), dtype=np.float64)
             shrink = (_NOISE / _SPREADS["level"]) ** 2
