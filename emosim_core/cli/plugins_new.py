@@ -86,8 +86,11 @@ def new(obj: dict[str, Any], /, name: str, kind: str, out: Path | None, yes: boo
     if tables["items"] or tables["ratings"]:
         check_absent(folder)
         plan = _agreed(name, tables, words, yes)
+        known = len(plan.notes)
         with loading("what the users of the log choose and rate"):
             plan.write(folder, fit)
+        for note in plan.notes[known:]:
+            print_line(f"Note: {note}", err=True)
     elif spelled:
         raise ConfigurationError(f"{spelled[0]} is about tables: name --items, --ratings or both")
     else:

@@ -18,13 +18,20 @@ import sys
 from pathlib import Path
 from emosim_core import EmoSimError
 from emosim_core.hooks import Registry
+from emosim_core.fitting.directory import read_card, read_states
 from emosim_core.studies.fit import FitConfig, Fitting
+people = Path(sys.argv[2])
 try:
-    Fitting(FitConfig(plugin=sys.argv[1], ratings="sample"), Registry()).write(Path(sys.argv[2]))
+    Fitting(FitConfig(plugin=sys.argv[1], ratings="sample"), Registry()).write(people)
+    read_states(people, read_card(people))
 except EmoSimError as error:
     sys.exit(f"Error: {error}")
 """
-"""Learns users from the log that comes with the items of a domain."""
+"""Learns users from the log that comes with the items of a domain, and sees that they can be read."""
+
+
+class NoUsersError(ConfigurationError):
+    """Users cannot be learned from a log."""
 
 
 def can_fit() -> bool:
@@ -36,7 +43,7 @@ def fit_users(folder: Path, name: str) -> None:
     """Learn users from the log of a plugin that is in a folder and installed nowhere, into its ``data/people``.
 
     Raises:
-        ConfigurationError: the log is too small, or a library is missing; says what the process said.
+        NoUsersError: the log is too small, or a library is missing; says what the process said.
     """
     package = f"emosim_{name.replace('-', '_')}"
     with tempfile.TemporaryDirectory() as site:
@@ -56,4 +63,4 @@ def fit_users(folder: Path, name: str) -> None:
     if done.returncode:
         said = done.stderr.strip().splitlines()
         reason = said[-1].removeprefix("Error: ") if said else f"the process ended with {done.returncode}"
-        raise ConfigurationError(f"users cannot be learned from the log: {reason}; --no-fit leaves them out")
+        raise NoUsersError(f"users cannot be learned from the log: {reason}")

@@ -22,7 +22,7 @@ from emosim_core.model import Item, LoadedRatings, RatingScale, Words
 from emosim_core.scaffold.guesses import Column, item_roles, log_roles
 from emosim_core.scaffold.item_code import item_code
 from emosim_core.scaffold.item_tables import ItemColumns, ItemTable, items_of_ids, make_items, read_columns
-from emosim_core.scaffold.people import can_fit, fit_users
+from emosim_core.scaffold.people import NoUsersError, can_fit, fit_users
 from emosim_core.scaffold.scales import find_scale, shares
 from emosim_core.scaffold.words import filled_words, guessed_words
 from emosim_core.scaffold.write import WORD, check_name, class_name, write_files
@@ -142,16 +142,27 @@ class DomainPlan:
 
         Args:
             fit: whether users are learned from the log too, as ``emosim fit`` does, in a process of its own that uses
-                the new plugin; None where there is a log and the libraries of the extra ``fit`` are installed.
+                the new plugin. None for where that can be done; where it cannot, :attr:`notes` say why.
 
         Raises:
             ConfigurationError: the folder exists, a word cannot be used, or users cannot be learned.
             DataError: it cannot be written; nothing is left behind.
         """
-        fit = self.log is not None and can_fit() if fit is None else fit
+        folder = Path(f"emosim-{self.name}") if target is None else Path(target)
         if fit and self.log is None:
             raise ConfigurationError("there is no log to learn users from: name the ratings")
-        folder = Path(f"emosim-{self.name}") if target is None else Path(target)
+        if fit is not None or self.log is None:
+            return self._write(folder, bool(fit))
+        if can_fit():
+            try:
+                return self._write(folder, True)
+            except NoUsersError as error:
+                self.notes.append(f"{error}; so the plugin comes without them.")
+        else:
+            self.notes.append('Users are not learned from the log: that needs pip install "emosim-core[fit]".')
+        return self._write(folder, False)
+
+    def _write(self, folder: Path, fit: bool) -> Path:
         item, words, scale = self.items, self.words, self.scale
         more = {
             "scale": f"{{ low = {scale.low!r}, high = {scale.high!r}, step = {scale.step!r} }}",

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -55,18 +56,12 @@ AWKWARD = [
 
 def log_rows(users: int = 40) -> list[list[object]]:
     rows: list[list[object]] = [["gamer", "app", "hours", "verdict", "when"]]
+    random = Random(1)
     for user in range(users):
         for place in range(20):
             game = (user * 7 + place * 3) % 63 + 1
-            rows.append(
-                [
-                    f"g{user}",
-                    game,
-                    game * place,
-                    (user + game * 3) % 9 + 2,
-                    1_500_000_000 + 86_400 * (20 * user + place),
-                ]
-            )
+            rating = min(10, max(2, round(random.gauss(6 + user % 3 - game % 4, 1.5))))
+            rows.append([f"g{user}", game, game * place, rating, 1_500_000_000 + 86_400 * (20 * user + place)])
     return rows
 
 
@@ -88,7 +83,7 @@ GAMES = ("plugins", "new", "games", "--items", "games.csv", "--ratings", "rating
 
 @pytest.mark.slow
 def test_a_domain_of_awkward_tables_installs_runs_validates_and_passes_its_tests(emosim: Emosim, tables: Path) -> None:
-    lines = emosim(*GAMES, "--yes").out.splitlines()
+    lines = emosim(*GAMES, "--yes", timeout=300).out.splitlines()
     assert [line.strip() for line in lines[-5:]] == [
         "pip install -e './emosim-games[test]'",
         "emosim run --plugin games",
@@ -125,9 +120,9 @@ def test_a_domain_of_awkward_tables_installs_runs_validates_and_passes_its_tests
 
 
 @pytest.mark.parametrize("fit", ["--fit", "--no-fit"])
-def test_what_is_written_is_well_kept(quick: Any, tables: Path, fit: str) -> None:
+def test_what_is_written_is_well_kept(quick: Any, tables: Path, monkeypatch: pytest.MonkeyPatch, fit: str) -> None:
+    monkeypatch.setattr("emosim_core.scaffold.people._FIT", "")
     quick(*GAMES, "--yes", "--out", "made", fit)
-    assert (tables / "made" / "emosim_games" / "data" / "people" / "card.json").is_file() == (fit == "--fit")
     assert (tables / "made" / "tests" / "test_people.py").is_file() == (fit == "--fit")
     for command in (["check", "--extend-select", "E,I,B,UP,SIM,RUF,C4,PIE,PT,TID"], ["format", "--check"]):
         done = subprocess.run(
@@ -201,7 +196,7 @@ class Terminal:
 
 @pytest.mark.slow
 def test_a_terminal_may_correct_what_was_guessed(emosim: Emosim, tables: Path) -> None:
-    terminal = Terminal(emosim, *GAMES, "--columns", "rating=hours")
+    terminal = Terminal(emosim, *GAMES, "--no-fit", "--columns", "rating=hours")
     first = terminal.answer("Write it?", "rating=verdict\n")
     assert re.search(r"hours +rating", first)
     second = terminal.answer("Write it?", "nonsense\n")
@@ -265,14 +260,20 @@ def test_a_write_that_fails_leaves_nothing(
     assert sorted(path.name for path in tables.iterdir()) == ["games.csv", "ratings.csv"]
 
 
-def test_users_that_cannot_be_learned_end_it_with_what_to_do(
+def test_users_that_cannot_be_learned_are_left_out_and_said_unless_they_are_asked_for(
     quick: Any, tables: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("emosim_core.scaffold.people._FIT", "import sys; sys.exit('Error: the log is too small')")
     message = quick(*GAMES, "--yes", "--fit", status=2).err.splitlines()[-1]
-    assert message == "Error: users cannot be learned from the log: the log is too small; --no-fit leaves them out"
+    assert message == "Error: users cannot be learned from the log: the log is too small"
     assert sorted(path.name for path in tables.iterdir()) == ["games.csv", "ratings.csv"]
-    alone = quick("plugins", "new", "games", "--items", "games.csv", "--yes", "--fit", status=2).err
+    note = quick(*GAMES, "--yes").err.splitlines()[-1]
+    assert note == f"Note: {message.removeprefix('Error: ')}; so the plugin comes without them."
+    assert not (tables / "emosim-games" / "emosim_games" / "data" / "people").exists()
+    monkeypatch.setattr("emosim_core.scaffold.people._LIBRARIES", ("no_such_library",))
+    note = quick(*GAMES, "--yes", "--out", "again").err.splitlines()[-1]
+    assert note == 'Note: Users are not learned from the log: that needs pip install "emosim-core[fit]".'
+    alone = quick("plugins", "new", "games", "--items", "games.csv", "--yes", "--fit", "--out", "x", status=2).err
     assert "there is no log to learn users from" in alone
 
 
