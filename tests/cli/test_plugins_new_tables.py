@@ -94,15 +94,18 @@ def test_a_domain_of_awkward_tables_installs_runs_validates_and_passes_its_tests
     folder = emosim.folder / "emosim-games"
     install = ["uv", "pip", "install", "--quiet", "--no-deps", "--target", str(emosim.site), str(folder)]
     subprocess.run([sys.executable, "-m", *install], check=True, timeout=120)
-    summary = emosim("run", "--plugin", "games", "--episodes", "3", "--json").json
+    quickly = ("--embeddings", "lexical", "--json")
+    summary = emosim("run", "--plugin", "games", "--episodes", "3", *quickly, timeout=180).json
     assert (summary["complete"], summary["scale"]) == (True, "1-10")
-    again = emosim("run", "--plugin", "games", "--items", "csv:games.csv", "--episodes", "1", "--json").json
+    newer = ("--items", "csv:games.csv", "--episodes", "1", *quickly)
+    again = emosim("run", "--plugin", "games", *newer, timeout=180).json
     assert again["complete"]
     people = folder / "emosim_games" / "data" / "people"
-    fitted = emosim("run", "--plugin", "games", "--users", f"fitted:{people}", "--episodes", "3", "--json").json
+    learned = ("--users", f"fitted:{people}", "--episodes", "3", *quickly)
+    fitted = emosim("run", "--plugin", "games", *learned, timeout=180).json
     assert fitted["complete"]
     assert fitted["answered_by"].startswith("fitted")
-    few = ("--max-users", "12", "--out", "validation", "--json")
+    few = ("--max-users", "12", "--out", "validation", *quickly)
     measured = emosim("validate", "--plugin", "games", "--ratings", "sample", *few, timeout=180).json
     assert measured["users"] > 0
     assert emosim("plugins", "check", "games", "--json", timeout=120).json["failed"] == 0
