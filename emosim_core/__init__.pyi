@@ -2,6 +2,7 @@
 
 from emosim_core.api import ablate as ablate
 from emosim_core.api import evaluate as evaluate
+from emosim_core.api import fit as fit
 from emosim_core.api import make as make
 from emosim_core.api import make_vec as make_vec
 from emosim_core.api import recommend as recommend

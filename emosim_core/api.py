@@ -146,6 +146,46 @@ def validate(
         return validation.run(Path(out), resume=resume, executor=executor)
 
 
+def fit(
+    plugin: str,
+    out: str | Path,
+    *,
+    ratings: str,
+    validate: bool = False,
+    executor: str | Mapping[str, Any] = "local",
+    **options: Any,
+) -> dict[str, Any]:
+    """Learn simulated users from a log of real ones, as ``emosim fit`` does, for ``users="fitted:OUT"``.
+
+    Args:
+        plugin: the domain, such as ``"movies"``.
+        out: the directory of the people, which must not be there, or be empty. Where it holds the people of an equal
+            call that was interrupted in its validation, that goes on.
+        ratings: a log of real users, such as ``"movielens:ml-latest-small"``.
+        validate: whether to measure the people beside baselines.
+        executor: where the folds of that are measured, such as ``"processes:2"``.
+        options: ``items``, ``columns``, ``embeddings``, ``anonymous``, ``keep_histories``, ``folds`` and ``seed``.
+
+    Returns:
+        What card.json holds.
+
+    Raises:
+        EmoSimError: an option is wrong, the log cannot be read or is too small, or the directory cannot be used.
+    """
+    from emosim_core.hooks import Registry
+    from emosim_core.reports.make import write_report
+    from emosim_core.simulation.config import read_config
+    from emosim_core.studies.fit import FitConfig, Fitting, card_of
+
+    registry, place = Registry(), Path(out)
+    fitting = Fitting(read_config(FitConfig, {"plugin": plugin, "ratings": ratings, **options}, "fit"), registry)
+    card = card_of(place) if fitting.is_there(place) else fitting.write(place)
+    if validate and card["validation"] is None:
+        card = fitting.validate(place, executor=executor)
+    write_report(place, registry=registry)
+    return card
+
+
 def ablate(
     plugin: str,
     out: str | Path,

@@ -19,6 +19,8 @@ _RECOMMENDERS = "emosim_core.recommenders"
 def emosim_raters() -> Iterable[Component]:
     summary = "Statistical model of a user's ratings; no language model."
     yield in_module(f"{_COMPONENTS}.rule_based", "rule_based", summary, "RuleBased", "RuleBasedOptions")
+    summary = "People learned from a log by emosim fit; their users have it by default."
+    yield in_module(f"{_COMPONENTS}.fitted", "fitted", summary, "Fitted", "FittedOptions", value="path")
     # A configuration takes the options of this one under names of their own, too, such as ``llm_model``.
     yield Component(
         "llm",
@@ -27,6 +29,12 @@ def emosim_raters() -> Iterable[Component]:
         options="emosim_core.llm.options:LLMRaterOptions",
         value="model",
     )
+
+
+@hookimpl
+def emosim_user_loaders() -> Iterable[Component]:
+    summary, own = "People learned from a log by emosim fit; count=N draws new ones.", f"{_COMPONENTS}.fitted_users"
+    yield in_module(own, "fitted", summary, "FittedUsers", "FittedUsersOptions", value="path")
 
 
 @hookimpl

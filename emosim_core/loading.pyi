@@ -1,6 +1,7 @@
 """The public names of `emosim_core.loading` and where each lives."""
 
 from emosim_core.data.bundled import BundledItems as BundledItems
+from emosim_core.data.bundled import BundledLog as BundledLog
 from emosim_core.data.cells import counted_notes as counted_notes
 from emosim_core.data.cells import is_number as is_number
 from emosim_core.data.cells import known_rating as known_rating

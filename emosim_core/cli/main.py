@@ -18,6 +18,7 @@ from emosim_core.terminal import Stream, standard_streams
 
 _GROUPS = {
     "Simulate": {
+        "fit": "Learn simulated users from a log of real ones.",
         "run": "Simulate episodes of a recommender with simulated users.",
         "log": "Simulate a log of interactions to learn from.",
     },

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.components.answers import number, whole_numbers, wrong
+from emosim_core.data.interactions import Interactions
 from emosim_core.errors import WrongAnswerError
 from emosim_core.hooks.faults import named
 from emosim_core.model import Catalog, History, Interaction, Item, Population, RatingScale, User
@@ -329,12 +330,26 @@ class Rater:
         answered_by: who answers, in words, such as ``"m (language model; prompt strategy s)"``; empty for the name of
             the component.
         batch_size: number of episodes that a run simulates as one batch, where ``num_envs`` does not say.
+        data_sha256: a digest of the files that its answers come from; a run records it, and is resumed with the same
+            files alone. Empty where there are none.
     """
 
     uses_llm: ClassVar[bool] = False
     language_model: str = ""
     answered_by: str = ""
     batch_size: int = 16
+    data_sha256: str = ""
+
+    def learn(self, log: Interactions, catalog: Catalog, scale: RatingScale) -> None:
+        """Learn from what real users did, and forget what was learned before; optional.
+
+        ``emosim validate`` alone calls it, for each part and year, with what the training users did before that year:
+        what a rater learns here is not of the users whom it then answers for.
+
+        Args:
+            log: by user and time; items are indices in ``catalog``, ratings on ``scale``.
+            catalog: the items, with what these users made known of them.
+        """
 
     def prepare(self, setting: WorldSetting) -> None:
         """Called once before the first rating, and again for other items or users; a place for tables."""

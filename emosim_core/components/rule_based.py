@@ -260,8 +260,8 @@ class RuleBased(Rater):
         self._learner = Learner(catalog, self._quality, self._unit, self._levels, self._cuts) if o.learn else None
         self._interest: Interest | None = None
         self._remembers = o.memory > 0
-        self._series = _series(catalog)
-        self._cosine_low, telling = _telling_cosines(catalog)
+        self._series = series_of(catalog)
+        self._cosine_low, telling = telling_cosines(catalog)
         self._cosine_weight = o.similarity * telling
         self._cosine_factor = self._cosine_weight**0.5 / (1.0 - self._cosine_low)  # 0 where no cosine counts
         self._closeness = None
@@ -679,14 +679,14 @@ def _carried(on_ten: Floats, scale: RatingScale) -> Floats:
     return scale.low + (on_ten - 1.0) / 9.0 * scale.span
 
 
-def _series(catalog: Catalog) -> Ints:
+def series_of(catalog: Catalog) -> Ints:
     """A number for each item that it shares with the other parts of its collection alone; shape ``(N,)``."""
     first: dict[str, int] = {}
     names = (item.collection for item in catalog.items)
     return np.array([i if name is None else first.setdefault(name, i) for i, name in enumerate(names)], dtype=np.intp)
 
 
-def _telling_cosines(catalog: Catalog) -> tuple[float, float]:
+def telling_cosines(catalog: Catalog) -> tuple[float, float]:
     """From which cosine on items are similar, and how much the highest cosine then tells, 0 to 1.
 
     Embeddings differ in how high the cosine of unrelated items is, so both follow from cosines of

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from pydantic import Field
+
 from emosim_core.data.embeddings import (
     SENTENCE_METHOD,
     EmbeddingOptions,
@@ -14,9 +16,12 @@ from emosim_core.data.embeddings import (
     save_bundled_embeddings,
 )
 from emosim_core.data.items_csv import DomainItems, read_items_csv
+from emosim_core.data.logs import LogColumns, read_log
+from emosim_core.data.toml_files import read_toml
 from emosim_core.errors import ConfigurationError, DataError
+from emosim_core.model.frozen import Frozen
 from emosim_core.model.item import Item
-from emosim_core.model.loader import CatalogSetting, LoadedItems
+from emosim_core.model.loader import CatalogSetting, LoadedItems, LoadedRatings
 
 
 class BundledItems(DomainItems):
@@ -76,3 +81,27 @@ class BundledItems(DomainItems):
     @property
     def _distribution(self) -> str:
         return self.domain.package.replace("_", "-")
+
+
+class BundledLog(BundledItems):
+    """The bundled items, and a log of the real users who rated or took them.
+
+    The log is ``data/ratings.csv`` of the domain's package, with the columns user and item, and perhaps rating (on the
+    domain's scale) and time; or ``data/ratings.toml`` says where it is and what its columns are called.
+    """
+
+    def load_ratings(self, items: Sequence[Item]) -> LoadedRatings:
+        """Read the log; a DataError where it is missing or malformed."""
+        scale, link = self.domain.scale, self._folder / "ratings.toml"
+        if link.is_file():
+            elsewhere = read_toml(link, f"{self.domain.package}/data/ratings.toml", _Elsewhere)
+            return read_log(elsewhere.source, items, scale, LogColumns(elsewhere.columns))
+        with as_file(self._folder / "ratings.csv") as path:
+            return read_log(f"csv:{path}", items, scale)
+
+
+class _Elsewhere(Frozen):
+    """Where a log lies that is not in the package, and by field the name of its column, empty to leave it out."""
+
+    source: str
+    columns: dict[str, str] = Field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
@@ -64,7 +64,9 @@ class CsvItems(DomainItems):
     def load(self) -> LoadedItems:
         """Read the items; a DataError names file, row and column of what is missing or malformed."""
         domain = self.domain
-        items = read_items_csv(self.options.path, domain.item_type, domain.columns, domain.words.items)
+        items = read_items_csv(
+            self.options.path, domain.item_type, domain.columns, domain.words.items, domain.left_out_columns
+        )
         where = self.options.embeddings
         if where is None:
             return LoadedItems(items, source=str(self.options.path))
@@ -80,8 +82,8 @@ class CsvItems(DomainItems):
 def csv_formats(domain: Domain) -> tuple[Format, ...]:
     """The format that :class:`CsvItems` reads in a domain."""
     columns = _columns(domain.item_type, domain.columns)
-    required = (columns["id"], columns["title"])
-    return (Format(f"a CSV file of {domain.words.items}", columns=required, known=tuple(columns.values())),)
+    required, known = (columns["id"], columns["title"]), (*columns.values(), *domain.left_out_columns)
+    return (Format(f"a CSV file of {domain.words.items}", columns=required, known=known),)
 
 
 def read_items_csv(
@@ -89,6 +91,7 @@ def read_items_csv(
     item_type: type[AnyItem],
     columns: Mapping[str, str] | None = None,
     items_word: str = "items",
+    left_out: Collection[str] = (),
 ) -> list[AnyItem]:
     """The items of a table with a header line. Every field has a column; ``id`` and ``title`` must be there.
 
@@ -99,6 +102,7 @@ def read_items_csv(
     Args:
         columns: by field, the column that holds it, where the two names differ.
         items_word: the domain's word for items, for messages.
+        left_out: columns that are not read.
 
     Returns:
         The items in the order of the file; at least one.
@@ -116,7 +120,7 @@ def read_items_csv(
     if not rows:
         raise DataError(path, f"has no {items_word}, only a header line")
     for column in rows[0][1]:
-        if column not in fields:
+        if column not in fields and column not in left_out:
             near = difflib.get_close_matches(column.lower(), fields, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise DataError(path, f"unknown column; {hint}Known: {', '.join(fields)}", row=1, field=column)
@@ -126,7 +130,7 @@ def read_items_csv(
     items: list[AnyItem] = []
     ids = UniqueIds(path, named["id"], "id")
     exact = {named[field] for field, about in item_type.model_fields.items() if about.is_required()}
-    texts = [(column, fields[column], column in exact) for column in rows[0][1] if column not in separators]
+    texts = [(column, fields[column], column in exact) for column in rows[0][1] if column in fields.keys() - lists]
     for row, cells in rows:
         values: dict[str, Any] = {
             fields[column]: list_of_names(cells[column], path, row, column, separator)

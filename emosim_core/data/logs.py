@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -110,31 +110,29 @@ def read_log(
     """
     kind, _, path = source.partition(":")
     columns = columns or LogColumns({})
-    index, numbers = _places(items)
+    place_of = item_lookup(items)
     users: list[str] = []
     places, values, times = array("q"), array("d"), array("d")
     unknown: Counter[str] = Counter()
     first_unknown: tuple[int, str] | None = None
     found: dict[str, str] = {}
     unit = ""
-    with closing(_rows(kind, path, columns)) as rows:
+    with closing(log_rows(kind, path, columns)) as rows:
         for row, cells in rows:
             found = found or columns.found(list(cells), path)
-            user, item = (_text(cells[found[field]]) for field in ("user", "item"))
+            user, item = (cell_text(cells[found[field]]) for field in ("user", "item"))
             for field, text in (("user", user), ("item", item)):
                 if not text:
                     raise DataError(path, "is empty", row=row, field=found[field])
             rating = _rating(cells, found, columns, scale, path, row) if "rating" in found else 0.0
             time = 0.0
             if "time" in found:
-                time, of_row = _time(_text(cells[found["time"]]), path, row, found["time"])
+                time, of_row = parsed_time(cell_text(cells[found["time"]]), path, row, found["time"])
                 unit = unit or of_row
                 if of_row != unit:
                     problem = f"is in {of_row} where earlier rows are in {unit}; write all in one of these"
                     raise DataError(path, problem, row=row, field=found["time"])
-            place = index.get(item)
-            if place is None:
-                place = numbers.get(_number(item), -1)
+            place = place_of(item)
             if place < 0:
                 unknown[item] += 1
                 first_unknown = first_unknown or (row, item)
@@ -184,11 +182,16 @@ def _last_only(log: LoadedRatings, path: str) -> LoadedRatings:
     return LoadedRatings(users, log.items[keep], values, times, log.user_written_fields, [*log.notes, note])
 
 
-def _rows(kind: str, path: str, columns: LogColumns) -> Generator[tuple[int, dict[str, Any]], None, None]:
+def log_rows(
+    kind: str, path: str, columns: LogColumns, every: bool = False
+) -> Generator[tuple[int, dict[str, Any]], None, None]:
+    """The rows of a log as (row, values by column); of a Parquet file the columns that are needed, or ``every`` one."""
     if kind == "parquet":
         place = existing_file(Path(path).expanduser(), "a Parquet file of ratings")
 
         def chosen(names: list[str]) -> list[str]:
+            if every:
+                return names
             return list(dict.fromkeys(columns.found(names, path).values()))
 
         yield from parquet_rows(place, path, chosen)
@@ -205,7 +208,7 @@ def _rows(kind: str, path: str, columns: LogColumns) -> Generator[tuple[int, dic
         yield from rows
 
 
-def _text(value: Any) -> str:
+def cell_text(value: Any) -> str:
     """A value of any column as text; empty where nothing is known."""
     return "" if value is None or value != value else known_text(str(value).strip())
 
@@ -215,14 +218,14 @@ def _rating(
 ) -> float:
     field = found["rating"]
     low, high = columns.scale or (scale.low, scale.high)
-    value = number(_text(cells[field]), path, row, field)
+    value = number(cell_text(cells[field]), path, row, field)
     if not low <= value <= high:
         better = "correct it" if columns.scale else "name the scale of the file, as in --columns scale=0-100"
         raise DataError(path, f"{value:g} is no rating of {low:g} to {high:g}; {better}", row=row, field=field)
     return scale.low + (value - low) * scale.span / (high - low)
 
 
-def _time(text: str, path: str, row: int, field: str) -> tuple[float, str]:
+def parsed_time(text: str, path: str, row: int, field: str) -> tuple[float, str]:
     """Seconds since 1970, and in what the time is written."""
     try:
         value = float(text)
@@ -240,27 +243,29 @@ def _time(text: str, path: str, row: int, field: str) -> tuple[float, str]:
     raise DataError(path, problem, row=row, field=field)
 
 
-def _number(text: str) -> str:
+def number_in(text: str) -> str:
     """The number in an identifier; empty where it is more than a word and a number."""
     match = _NUMBERED.fullmatch(text)
     return match[1] if match else ""
 
 
-def _places(items: Sequence[Item]) -> tuple[dict[str, int], dict[str, int]]:
-    """The place of each item by its id, and by the number in it where no other item has that number."""
-    counts = Counter(_number(item.id) for item in items)
-    numbers = {_number(item.id): place for place, item in enumerate(items)}
-    return (
-        {item.id: place for place, item in enumerate(items)},
-        {text: place for text, place in numbers.items() if text and counts[text] == 1},
-    )
+def item_lookup(items: Sequence[Item]) -> Callable[[str], int]:
+    """What finds an item by its id, or by the number in it where no other item has that number; -1 where none is it."""
+    counts = Counter(number_in(item.id) for item in items)
+    numbers = {text: place for place, item in enumerate(items) if counts[text := number_in(item.id)] == 1 and text}
+    index = {item.id: place for place, item in enumerate(items)}
+
+    def place_of(text: str) -> int:
+        place = index.get(text)
+        return numbers.get(number_in(text), -1) if place is None else place
+
+    return place_of
 
 
 def joined(log: LoadedRatings, own: Sequence[Item], items: Sequence[Item], source: str) -> LoadedRatings:
     """A log of the items ``own``, of those of ``items`` that are the same; a DataError where most are not."""
-    index, numbers = _places(items)
-    place_of = np.array([index.get(one.id, numbers.get(_number(one.id), -1)) for one in own], dtype=np.intp)
-    places = place_of[log.items]
+    place_of = item_lookup(items)
+    places = np.array([place_of(one.id) for one in own], dtype=np.intp)[log.items]
     known = np.flatnonzero(places >= 0)
     if 2 * len(known) <= len(places):
         problem = f"{len(places) - len(known):,} of {len(places):,} ratings are of unknown items"

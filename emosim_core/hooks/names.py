@@ -129,16 +129,17 @@ def _assignments(component: Component, text: str, model: type[BaseModel] | None,
     any_key = model is not None and model.model_config.get("extra") == "allow"
 
     def assigns(part: str) -> bool:
-        match = _ASSIGNMENT.match(part)
+        match = _ASSIGNMENT.fullmatch(part)
         return match is not None and (any_key or match["key"] in fields)
 
     parts = text.split(",")
-    if component.value and not assigns(parts[0]):
-        # A value may have commas; where all that follows the first sets options, the value ends there.
-        if not all(map(assigns, parts[1:])):
-            return {component.value: text}
-        parts[0] = f"{component.value}={parts[0]}"
     values: dict[str, str] = {}
+    if component.value and not assigns(parts[0]):
+        # The value, which may have commas, and options of the component after it, as in fitted:people,count=1000.
+        end = len(parts)
+        while end > 1 and assigns(parts[end - 1]):
+            end -= 1
+        values[component.value], parts = ",".join(parts[:end]), parts[end:]
     for part in parts:
         match = _ASSIGNMENT.match(part)
         if match is None:

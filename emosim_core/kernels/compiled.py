@@ -193,6 +193,28 @@ def rate(
 
 
 @_compiled
+def recalled(items, retrieved, rated, usual, series, low, factor, table, vectors, norms, doubt):
+    """``Fitted._memory``: what retrieved memories suggest, shape ``(R, S)``."""
+    count, slate, k = retrieved.shape
+    pulls = np.empty((count, slate))
+    for r in range(count):
+        for s in range(slate):
+            item, pull, weight = items[r, s], 0.0, 0.0
+            for j in range(k):
+                if not np.isnan(rated[r, s, j]):
+                    past, close = retrieved[r, s, j], 0.0
+                    if factor:
+                        close = max(_cosine(table, vectors, norms, item, past) - low, 0.0) * factor
+                        close *= close
+                    if series[item] == series[past]:
+                        close = max(close, 1.0)
+                    pull += close * (rated[r, s, j] - usual[r, s, j])
+                    weight += close
+            pulls[r, s] = pull / (weight + doubt)
+    return pulls
+
+
+@_compiled
 def utilities(ratings, temperature, outside):
     """``MultinomialLogit``: utilities of the items and of taking nothing, less the largest, shape ``(R, S + 1)``."""
     slate = ratings.shape[1]
@@ -372,6 +394,7 @@ class Kernels:
     rate = staticmethod(rate)
     recall = staticmethod(recall)
     recall_decayed = staticmethod(recall_decayed)
+    recalled = staticmethod(recalled)
     recent = staticmethod(recent)
     remember = staticmethod(remember)
     take = staticmethod(take)

@@ -85,6 +85,7 @@ class Domain:
         examples: worked examples for prompts; without them, a language model can be asked without examples only.
         study_users: written users for studies; None where there are none.
         columns: by field of the item, the column of a CSV file that holds it, where the two names differ.
+        left_out_columns: columns of a CSV file of items that are not read; another unknown one is an error.
         category_aliases: by name of a category in CSV files of users, in lower case, the domain's name of it.
         population: what users are generated from; None where the domain brings its own user loaders.
         package: the package whose folder ``data`` has the bundled items; empty where there are none.
@@ -106,6 +107,7 @@ class Domain:
     examples: Sequence[Example] = ()
     study_users: StudyUsers | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    left_out_columns: Sequence[str] = ()
     category_aliases: Mapping[str, str] = field(default_factory=dict)
     population: PopulationProfile | None = None
     package: str = ""

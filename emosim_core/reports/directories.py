@@ -14,6 +14,7 @@ from emosim_core.data.files import runs
 from emosim_core.errors import RunError
 from emosim_core.evaluation.experiment import evaluation_verdict
 from emosim_core.evaluation.results import RESULTS as EVALUATION_RESULTS
+from emosim_core.fitting.directory import CARD
 from emosim_core.reports import ablation_report, sweep_report, validation_report
 from emosim_core.runs.job import WRITER
 from emosim_core.runs.reading import check_format, damaged
@@ -29,7 +30,7 @@ RUNS = Path("runs")
 """Where commands write unless they are told otherwise."""
 
 RUN, TRAINING, EVALUATION, WRITTEN = "run", "training", "evaluation", "page"
-ABLATION, VALIDATION, SWEEP = "ablation", "validation", "sweep"
+ABLATION, VALIDATION, SWEEP, PEOPLE = "ablation", "validation", "sweep", "people"
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class JobInfo:
     """What a directory holds, in short.
 
     Attributes:
-        kind: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``, ``sweep``, or ``page`` for one with a
-            ``page.json``.
+        kind: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``, ``sweep``, ``people``, or ``page``
+            for one with a ``page.json``.
         created: when it was begun, in UTC as ISO 8601; empty where its files do not say.
         state: ``complete``, ``running``, ``not complete`` or ``unreadable``.
         headline: what came out, or what is wrong with it.
@@ -55,7 +56,7 @@ def kind_of(directory: Path) -> str | None:
     """What a directory holds, None if nothing that EmoSim writes; a RunError where that cannot be read."""
     if not directory.is_dir():
         raise RunError(f"{directory} is no directory; list what there is with: {typed('runs')}")
-    for name, kind in ((PAGE, WRITTEN), (EVALUATION_RESULTS, EVALUATION), (PROGRESS, TRAINING)):
+    for name, kind in ((PAGE, WRITTEN), (EVALUATION_RESULTS, EVALUATION), (PROGRESS, TRAINING), (CARD, PEOPLE)):
         if (directory / name).exists():
             return kind
     if (directory / MANIFEST).exists():
@@ -80,7 +81,7 @@ def job_info(directory: Path) -> JobInfo | None:
         about = read_json(directory / _ABOUT.get(kind, MANIFEST))
         begun = about.get("created")
         created = begun if isinstance(begun, str) else ""
-        if kind != WRITTEN:
+        if kind not in (WRITTEN, PEOPLE):
             check_format(directory / MANIFEST, {"format": 1, **about} if kind == VALIDATION else about, FORMAT)
         with damaged(directory):
             complete, headline = _HEADLINES[kind](directory, about)
@@ -188,7 +189,7 @@ def _of_sweep(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     return (directory / sweep_report.RESULTS).exists(), f"{about.get('jobs_in_all', len(about['jobs'])):,} {what}"
 
 
-_ABOUT = {EVALUATION: EVALUATION_RESULTS, WRITTEN: PAGE}
+_ABOUT = {EVALUATION: EVALUATION_RESULTS, WRITTEN: PAGE, PEOPLE: CARD}
 """The file that says what a directory is, where that is no manifest."""
 
 _HEADLINES: dict[str, Callable[[Path, Mapping[str, Any]], tuple[bool, str]]] = {
@@ -198,5 +199,6 @@ _HEADLINES: dict[str, Callable[[Path, Mapping[str, Any]], tuple[bool, str]]] = {
     ABLATION: _of_ablation,
     VALIDATION: _of_validation,
     SWEEP: _of_sweep,
+    PEOPLE: lambda directory, about: (True, f"{about['people']:,} people of {about['domain']}"),
     WRITTEN: lambda directory, about: (True, str(about["title"])),
 }

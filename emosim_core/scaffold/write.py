@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import keyword
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
@@ -21,6 +22,7 @@ from emosim_core.hooks.component import KIND_TITLES
 from emosim_core.hooks.names import split_number
 from emosim_core.hooks.spec import HOOK_VERSION
 from emosim_core.model import Words
+from emosim_core.scaffold.words import GENERIC
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -39,11 +41,20 @@ _MOST = 40
 KINDS: tuple[str, ...] = tuple(PROVIDES)
 """Kinds of plugins that can be written: each is a folder of templates."""
 
-GENERIC = Words(item="item", items="items", consume="try", consumed="tried", consumption="time", user="user")
-"""Words that suit any domain."""
-
 _SUFFIX = ".tmpl"
-_WORD = re.compile(r"[^\W\d_][\w' -]{0,29}")
+WORD = re.compile(r"[^\W\d_][\w' -]{0,29}")
+"""What a word of a domain is: templates write it into sentences."""
+
+_DOMAIN = {
+    "scale": "{ low = 1, high = 5, step = 1 }",
+    "rated": "1 to 5",
+    "scale_name": "1-5",
+    "real_ratings": "",
+    "columns": "",
+    "creators": "makers",
+    "about": "a few made-up ${items}, users, and loaders for CSV files",
+}
+"""Fields of the templates of a domain that is made up; its categories are a template of their own."""
 
 
 def write_plugin(kind: str, name: str, target: Path, words: Words = GENERIC) -> Path:
@@ -58,19 +69,58 @@ def write_plugin(kind: str, name: str, target: Path, words: Words = GENERIC) -> 
     """
     if kind not in KINDS:
         raise ConfigurationError(f"unknown kind of plugin {kind!r}; known: {', '.join(KINDS)}")
+    return write_files([kind], name, target, words)
+
+
+def write_files(
+    templates: Sequence[str],
+    name: str,
+    target: Path,
+    words: Words,
+    more: Mapping[str, str] | None = None,
+    texts: Mapping[str, str] | None = None,
+    tables: Mapping[str, Iterable[Sequence[str]]] | None = None,
+    finish: Callable[[Path], None] = lambda folder: None,
+) -> Path:
+    """Write a distribution, all of its files or none, and return its folder ``target``.
+
+    Args:
+        templates: folders of templates; a file of a later one takes the place of one of an earlier.
+        more: fields of the templates beside those of every plugin.
+        texts: by path, files that are written as they are; ``__package__`` in a path is the package.
+        tables: by path, rows of CSV files, the header first.
+        finish: puts more into the folder, which is not in its place yet.
+
+    Raises:
+        ConfigurationError: a name or a word that cannot be used, or a target that exists.
+        DataError: it cannot be written; nothing is left behind.
+    """
     check_name(name)
     fields = _fields(name, words)
-    if os.path.lexists(target):
-        raise _exists(target)
+    fields |= {field: Template(text).safe_substitute(fields) for field, text in (more or {}).items()}
+    sources: dict[str, Traversable | str] = {}
+    for folder in templates:
+        for template, path in _templates(files("emosim_core.scaffold") / "templates" / folder):
+            sources[path.removesuffix(_SUFFIX)] = template
+    sources |= texts or {}
+    check_absent(target)
     partial = partial_path(target)
+
+    def place_of(path: str) -> Path:
+        place = partial / path.replace("__package__", fields["package"]).replace("__name__", fields["module"])
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return place
+
     try:
         remove_partials(target.parent, target.name)
         partial.mkdir()
-        for template, path in _templates(files("emosim_core.scaffold") / "templates" / kind):
-            name_here = path.removesuffix(_SUFFIX).replace("__package__", fields["package"])
-            place = partial / name_here.replace("__name__", fields["module"])
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(Template(template.read_text(encoding="utf-8")).substitute(fields), encoding="utf-8")
+        for path, source in sources.items():
+            text = source if isinstance(source, str) else _filled(source, fields)
+            place_of(path).write_text(text, encoding="utf-8")
+        for path, rows in (tables or {}).items():
+            with place_of(path).open("w", encoding="utf-8", newline="") as stream:
+                csv.writer(stream).writerows(rows)
+        finish(partial)
         if target.exists():  # an empty folder would be replaced
             raise _exists(target)
         partial.rename(target)
@@ -81,6 +131,16 @@ def write_plugin(kind: str, name: str, target: Path, words: Words = GENERIC) -> 
     finally:
         remove_partial(partial)
     return target
+
+
+def _filled(template: Traversable, fields: Mapping[str, str]) -> str:
+    return Template(template.read_text(encoding="utf-8")).substitute(fields)
+
+
+def check_absent(target: Path) -> None:
+    """Refuse a folder that is there already, with a ConfigurationError."""
+    if os.path.lexists(target):
+        raise _exists(target)
 
 
 def _exists(target: Path) -> ConfigurationError:
@@ -102,23 +162,31 @@ def _fields(name: str, words: Words) -> dict[str, str]:
     module = name.replace("-", "_")
     chosen = {field: getattr(words, field) for field in ("item", "items", "consume", "consumed", "consumption", "user")}
     for field, word in chosen.items():
-        if not _WORD.fullmatch(word):
+        if not WORD.fullmatch(word):
             raise ConfigurationError(
                 f"{word!r} cannot be the word for {field!r}: expected at most 30 letters, digits, blanks, hyphens and "
                 "apostrophes, a letter first"
             )
+    made_up = files("emosim_core.scaffold") / "templates" / "made_up_categories.toml.tmpl"
     return {
+        **{field: Template(text).safe_substitute(chosen) for field, text in _DOMAIN.items()},
         **chosen,
+        "categories": _filled(made_up, chosen),
         "name": name,
         "module": module,
         "package": f"emosim_{module}",
         "distribution": f"emosim-{name.replace('_', '-')}",
         "title": re.sub("[-_]", " ", name).capitalize(),
-        "class": "".join(part.capitalize() for part in re.split("[-_]", name)),
+        "class": class_name(name),
         "environment": f"EmoSim/{name.title().replace('_', '')}-v0",
         "core": _compatible(metadata.version("emosim-core")),
         "hook_version": str(HOOK_VERSION),
     }
+
+
+def class_name(name: str) -> str:
+    """What the classes of a plugin begin with."""
+    return "".join(part.capitalize() for part in re.split("[-_]", name))
 
 
 def _compatible(version: str) -> str:

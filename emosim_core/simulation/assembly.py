@@ -297,6 +297,8 @@ def assemble(
         if kind == "rater":
             if made[kind].language_model:
                 parts[kind]["language_model"] = made[kind].language_model
+            if made[kind].data_sha256:
+                parts[kind]["data_sha256"] = made[kind].data_sha256
             with named(resolved.label):
                 announcements.extend(made[kind].announcements())
     items_part = part("item_loader", config.items or domain.default_items)

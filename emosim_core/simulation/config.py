@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from emosim_core.data.places import read_document
 from emosim_core.errors import ConfigurationError
+from emosim_core.hooks.component import core_component
 from emosim_core.hooks.fields import by_field, with_components
-from emosim_core.hooks.names import checked_options
+from emosim_core.hooks.names import Request, checked_options, written_options
 from emosim_core.model import EmotionThresholds, MoodOptions
 from emosim_core.model.frozen import Frozen, option
 
@@ -25,6 +26,10 @@ ComponentChoice = str | dict[str, Any]
 
 _HARMLESS: dict[str, Any] = {"harmless": True}
 _SPREAD_LLM: dict[str, Any] = {"spread": ("rater", "llm")}
+
+
+FITTED = "fitted"
+"""The users, and their rater, that ``emosim fit`` learned from a log."""
 
 
 class EnvironmentConfig(Frozen):
@@ -45,7 +50,10 @@ class EnvironmentConfig(Frozen):
         None, "Item loader: sample, csv:PATH, or one of the domain's, such as movielens:PATH.", unset="the domain's"
     )
     user_dataset: ComponentChoice | None = option(
-        None, "Simulated users: sampled, basic, detailed or csv:PATH.", unset="the domain's", aliases=["users"]
+        None,
+        "Simulated users: sampled, basic, detailed, csv:PATH or fitted:DIR.",
+        unset="the domain's",
+        aliases=["users"],
     )
     embeddings: str = option(
         "auto",
@@ -115,7 +123,19 @@ class EnvironmentConfig(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _under_their_names(cls, values: Any) -> Any:
-        return with_components(cls, by_field(cls, values)) if isinstance(values, dict) else values
+        return _with_own_rater(with_components(cls, by_field(cls, values))) if isinstance(values, dict) else values
+
+
+def _with_own_rater(values: dict[str, Any]) -> dict[str, Any]:
+    """Values where the users ``fitted`` have the rater of their directory, unless another is named."""
+    users = values.get("user_dataset")
+    if values.get("rater") is not None or not isinstance(users, str | dict):
+        return values
+    request = Request.read(users)
+    if request.name != FITTED:
+        return values
+    path = written_options(core_component("user_loader", FITTED), request).get("path")
+    return values if path is None else {**values, "rater": {"name": FITTED, "path": str(path)}}
 
 
 class RunConfig(EnvironmentConfig):

@@ -23,6 +23,7 @@ from .domain import DomainConformance as DomainConformance
 from .domain import ItemLoaderConformance as ItemLoaderConformance
 from .domain import UserLoaderConformance as UserLoaderConformance
 from .domain import load_items as load_items
+from .domain import load_ratings as load_ratings
 from .domain import load_users as load_users
 from .executor import ExecutorConformance as ExecutorConformance
 from .fakes import ScriptedBackend as ScriptedBackend

@@ -19,6 +19,7 @@ from emosim_core.model import (
     Example,
     ItemLoader,
     LoadedItems,
+    LoadedRatings,
     PopulationSetting,
     RatingScale,
     StudyUsers,
@@ -57,6 +58,16 @@ def load_items(domain: str, source: str | Mapping[str, Any]) -> LoadedItems:
     ``source`` is as a user writes it, such as ``"csv:songs.csv"``, or a table with ``name`` and options.
     """
     return loader_of(registry().resolve("item_loader", source, domain), domain_named(domain)).load()
+
+
+def load_ratings(domain: str, source: str | Mapping[str, Any]) -> LoadedRatings:
+    """The log of real users that comes with the items of a loader; ``source`` is as of :func:`load_items`.
+
+    A ConfigurationError where none comes with them.
+    """
+    loader = loader_of(registry().resolve("item_loader", source, domain), domain_named(domain))
+    ratings: LoadedRatings = loader.load_ratings(loader.load().items)
+    return ratings
 
 
 def load_users(domain: str, source: str | Mapping[str, Any], categories: Sequence[str] = ()) -> list[User]:

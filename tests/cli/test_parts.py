@@ -11,7 +11,6 @@ import pytest
 
 from emosim_core.cli.options import cost_line
 from emosim_core.cli.places import NEWEST, resumed_job
-from emosim_core.cli.plugins_new import _past, _words
 from emosim_core.cli.printing import print_csv, print_short
 from emosim_core.cli.prompt import _index, _read_history, _read_mood
 from emosim_core.cli.runs import _local
@@ -20,6 +19,7 @@ from emosim_core.cli.train import _in_words, _over
 from emosim_core.errors import ConfigurationError
 from emosim_core.llm.backend import Price
 from emosim_core.model import RatingScale
+from emosim_core.scaffold.words import _past, filled_words
 from emosim_core.studies.cost import Estimate
 from emosim_core.training.curves import TrainingProgress
 
@@ -33,9 +33,9 @@ def test_the_past_of_a_verb_is_the_regular_one(verb: str, past: str) -> None:
 
 
 def test_words_of_a_domain_follow_from_others_unless_they_are_given() -> None:
-    words = _words({"item": " song ", "consume": "listen  to"})
+    words = filled_words({"item": " song ", "consume": "listen  to"})
     assert (words.item, words.items, words.consumed, words.user) == ("song", "songs", "listened to", "user")
-    assert _words({"item": "story", "items": "stories"}).items == "stories"
+    assert filled_words({"item": "story", "items": "stories"}).items == "stories"
 
 
 def progress(**values: Any) -> TrainingProgress:

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from emosim_core.cli.plugins_new import _words
 from emosim_core.errors import ConfigurationError
 from emosim_core.scaffold import write
+from emosim_core.scaffold.words import filled_words
 from emosim_core.scaffold.write import KINDS, write_plugin
 
 ROOT = Path(__file__).parents[2]
@@ -304,7 +304,7 @@ def test_a_name_that_only_another_kind_has_is_free(quick: Any, kind: str, name: 
     assert quick("--no-plugins", "plugins", "new", name, "--kind", kind, "--out", "again").out
 
 
-@pytest.mark.parametrize("word", ["", " ", '"', "a|b", "{who}", "a, b", "$item", "1st", "two\nlines\\", "x" * 31])
+@pytest.mark.parametrize("word", ["", " ", '"', "a|b", "{who}", "a; b", "$item", "1st", "two\nlines\\", "x" * 31])
 def test_a_word_that_would_break_a_text_is_refused(tmp_path: Path, quick: Any, word: str) -> None:
     message = quick("plugins", "new", "music", "--item", word, status=2).err
     assert "cannot be the word for 'item'" in message
@@ -338,8 +338,8 @@ def test_help_is_there_without_anything_heavy(emosim: Any) -> None:
 
 
 def test_words_follow_from_others_where_they_are_not_given() -> None:
-    words = _words({"item": "track", "consume": "listen to"})
+    words = filled_words({"item": "track", "consume": "listen to"})
     assert (words.items, words.consumed, words.consumption) == ("tracks", "listened to", "listening")
     for verb, gerund in (("use", "using"), ("try out", "trying"), ("see", "seeing"), ("lie down", "lying")):
-        assert _words({"consume": verb}).consumption == gerund
-    assert _words({"consume": "listen to", "consumption": "play"}).consumption == "play"
+        assert filled_words({"consume": verb}).consumption == gerund
+    assert filled_words({"consume": "listen to", "consumption": "play"}).consumption == "play"

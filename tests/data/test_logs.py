@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emosim_core import ConfigurationError
-from emosim_core.data.logs import LogColumns, _time, joined, read_log
+from emosim_core.data.logs import LogColumns, joined, parsed_time, read_log
 from emosim_core.model import Item, LoadedRatings, RatingScale
 from emosim_core.testing import fails
 
@@ -125,7 +125,7 @@ def test_a_moment_is_the_same_in_every_form(moment: datetime) -> None:
     seconds = moment.replace(tzinfo=timezone.utc).timestamp()
     forms = [f"{seconds:.0f}", f"{seconds * 1000:.0f}", moment.isoformat(), f"{moment}", f"{moment.isoformat()}Z"]
     forms.append(f"{moment.isoformat()}+00:00")
-    assert {_time(text, "log.csv", 2, "time")[0] for text in forms} == {seconds}
+    assert {parsed_time(text, "log.csv", 2, "time")[0] for text in forms} == {seconds}
 
 
 def test_a_log_of_items_of_another_source_is_joined_by_id() -> None:

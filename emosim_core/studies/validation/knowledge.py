@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from emosim_core.components.base import Rater
 from emosim_core.data.interactions import Interactions
 from emosim_core.estimators import ChoiceEstimator, RatingEstimator, choice_estimators, rating_estimators
+from emosim_core.fitting.people import known_by
 from emosim_core.hooks import Registry
 from emosim_core.model import Catalog
 from emosim_core.model.arrays import Flags
@@ -87,12 +88,7 @@ class Known:
 
     def __init__(self, log: Interactions, catalog: Catalog) -> None:
         self.log, self.enough = log, len(np.unique(log.users)) >= LEAST_KNOWN
-        counts: NDArray[np.int64] = np.bincount(log.items, minlength=len(catalog))
-        means = None
-        if log.values is not None:
-            sums = np.bincount(log.items, log.values, len(catalog))
-            means = np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0)
-        self.catalog = catalog.with_public(counts, means)
+        self.catalog = known_by(log, catalog)
 
 
 class Knowledge:
@@ -107,6 +103,7 @@ class Knowledge:
         self._known: tuple[int | None, Known] | None = None
         self._year: tuple[int | None, Known] | None = None
         self._fitted: dict[str, tuple[int | None, Any]] = {}
+        self._learned: tuple[int | None] | None = None
 
     def known(self, month: int | None) -> Known:
         """What is known when a month begins."""
@@ -123,6 +120,21 @@ class Knowledge:
         """All estimators of choices, as they are when a month begins."""
         return self._estimators(month, choice_estimators, lambda one, known: one.fit(known.log, known.catalog))
 
+    def learn(self, month: int | None, rater: Rater) -> None:
+        """Have a rater learn what was known when the year of a month began, unless it did so for the last one."""
+        when = None if month is None else month - month % 12
+        if self._learned != (when,):
+            known = self._by(when, month)
+            rater.learn(known.log, known.catalog, self._log.domain.scale)
+            self._learned = (when,)
+
+    def _by(self, when: int | None, month: int | None) -> Known:
+        """What is known at ``when``: the month that is asked about, or the start of its year."""
+        if when == month:
+            return self.known(month)
+        self._year = self._at(when, self._year)
+        return self._year[1]
+
     def ratings(self, month: int | None) -> Sequence[RatingEstimator]:
         """All estimators of ratings, as they are when a month begins."""
         scale = self._log.domain.scale
@@ -136,11 +148,7 @@ class Knowledge:
             key = f"{make.__name__} {one.name}"
             when = month if month is None or one.monthly else month - month % 12
             if key not in self._fitted or self._fitted[key][0] != when:
-                known = self.known(month)
-                if when != month:
-                    self._year = self._at(when, self._year)
-                    known = self._year[1]
-                fit(one, known)
+                fit(one, self._by(when, month))
                 self._fitted[key] = when, one
             fitted.append(self._fitted[key][1])
         return fitted

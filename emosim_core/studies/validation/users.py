@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 
@@ -15,9 +14,7 @@ from numpy.typing import NDArray
 from emosim_core.data.interactions import Interactions
 from emosim_core.errors import ConfigurationError, DataError
 from emosim_core.estimators import Past
-from emosim_core.model import Catalog, RatingScale, User
 from emosim_core.model.arrays import Flags, Floats, Ints
-from emosim_core.model.domain import Words
 
 TRAIN, CALIBRATION, VALIDATION, TEST = "train", "calibration", "validation", "test"
 """The fixed groups of users."""
@@ -30,15 +27,6 @@ LEAST = 10
 
 LEAST_KNOWN = 10
 """Training users of whom something must be known at the moment at which a measured user is split."""
-
-_TASTES = 4
-"""Categories that a user is said to like or dislike, at most (EmoSim-RL)."""
-
-_CLEAR = 0.25
-"""Points of 10 that a category must stand out by, in a user's shrunken mean, to be called liked or disliked."""
-
-_TRAIT_SHARES = ((0.3, 0.8), (0.25, 0.75), (0.25, 0.75))
-"""Where the levels of activity, conformity and diversity are cut among users (EmoSim-RL)."""
 
 
 def place(real_user: str) -> float:
@@ -217,80 +205,6 @@ def read_user_ids(path: Path, known: Sequence[str]) -> set[str]:
     if not rows:
         raise DataError(path, "names no user; write one id a line")
     return {name for _, name in rows}
-
-
-class Profiles:
-    """What is read off what users remember, beside what training users did.
-
-    Args:
-        log: interactions of training users; the levels of traits are cut among them.
-        catalog: items with what those make known of them.
-    """
-
-    def __init__(self, log: Interactions, catalog: Catalog, scale: RatingScale, words: Words) -> None:
-        self._log, self._catalog, self._scale, self._words = log, catalog, scale, words
-
-    @cached_property
-    def _cuts(self) -> list[Floats]:
-        log = self._log
-        metrics = self.metrics(log.items, log.values, log.users)
-        return [np.quantile(column, shares) for column, shares in zip(metrics.T, _TRAIT_SHARES, strict=True)]
-
-    @cached_property
-    def _flags(self) -> Floats:
-        flags = self._catalog.categories.astype(np.float64)
-        return flags / np.maximum(flags.sum(axis=1, keepdims=True), 1.0)
-
-    def metrics(self, items: Ints, values: Floats | None, users: Ints) -> Floats:
-        """What the levels of traits are read off, for each of the users who occur, shape ``(V, 3)``.
-
-        Activity is how many items they took; conformity their mean distance from the public rating, 0 where there are
-        no ratings; diversity the entropy of the categories that they chose, in nats.
-        """
-        catalog, starts = self._catalog, np.unique(users, return_index=True)[1]
-        counts = np.diff([*starts, len(users)]).astype(np.float64)
-        apart = np.zeros(len(counts))
-        if values is not None:
-            known = catalog.has_public_rating[items]
-            off = np.where(known, np.abs(values - catalog.public_ratings[items]), 0.0)
-            apart = np.add.reduceat(off, starts) / np.maximum(np.add.reduceat(known.astype(np.float64), starts), 1.0)
-        shares = np.add.reduceat(self._flags[items], starts, axis=0)
-        shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-9)
-        entropy = -(shares * np.log(np.where(shares > 0, shares, 1.0))).sum(axis=1)
-        return np.column_stack([counts, apart, entropy])
-
-    def tastes(self, past: Past) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Up to four liked and four disliked categories, clearest first; none without ratings.
-
-        A category's weight is the mean of how far the user rated its items above their own mean and the public
-        rating's, shrunk as by five more items without any difference.
-        """
-        if past.values is None:
-            return (), ()
-        flags = self._flags[past.items]
-        apart = past.values - self._catalog.public_ratings[past.items]
-        lean = flags.T @ (apart - apart.mean()) / (flags.sum(axis=0) + 5.0) * 9.0 / self._scale.span
-        order = np.argsort(-lean, kind="stable")
-        names = self._catalog.category_names
-        liked = tuple(names[c] for c in order if lean[c] > _CLEAR)[:_TASTES]
-        disliked = tuple(names[c] for c in order[::-1] if lean[c] < -_CLEAR)[:_TASTES]
-        return liked, disliked
-
-    def user(self, real_user: RealUser) -> tuple[User, dict[str, float]]:
-        """The profile of a real user, and the values that the levels of its traits are read off."""
-        past, words = real_user.past, self._words
-        row = self.metrics(past.items, past.values, np.zeros(len(past.items), dtype=np.intp))[0]
-        metrics = dict(zip(("activity", "conformity", "diversity"), row.tolist(), strict=True))
-        levels = {
-            trait: 1 + int((value > cuts).sum())
-            for (trait, value), cuts in zip(metrics.items(), self._cuts, strict=True)
-        }
-        liked, disliked = self.tastes(past)
-        count, mean = real_user.past_count, "" if past.values is None else f", {past.values.mean():.1f} on average"
-        text = f"This {words.user} has {'chosen' if past.values is None else 'rated'} {count:,} {words.items}{mean}."
-        name = f"{words.user.capitalize()} {real_user.id}"
-        user = User(id=real_user.id, name=name, description=text, liked=liked, disliked=disliked, **levels)
-        return user, metrics
 
 
 def drawn(rng: np.random.Generator, count: int, most: int | None) -> NDArray[np.intp]:

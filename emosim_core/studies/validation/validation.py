@@ -20,6 +20,7 @@ from emosim_core.components.base import Rater
 from emosim_core.components.rule_based import RECORDED_USERS
 from emosim_core.data import json_text
 from emosim_core.errors import ConfigurationError, UnknownNameError
+from emosim_core.fitting.profiles import Profiles
 from emosim_core.hooks import Component, Registry
 from emosim_core.hooks.component import load_object
 from emosim_core.hooks.fields import by_field
@@ -28,6 +29,7 @@ from emosim_core.model import Domain, User
 from emosim_core.model.arrays import Floats
 from emosim_core.model.frozen import option
 from emosim_core.model.loader import ItemLoader
+from emosim_core.model.user import TRAITS
 from emosim_core.runs.cells import Cell, OnProgress, Worlds, check_data, executor_of
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
 from emosim_core.runs.manifest import begin_job, check_same, digest, now, versions_of
@@ -246,8 +248,8 @@ class Validation:
         part, log = self.data.parts[0], self.data.log
         some = part.users[-_WRITTEN:]
         known = Known(log.before(part.training, some[0].moment), log.catalog)
-        profiles = real.Profiles(known.log, known.catalog, log.domain.scale, log.domain.words)
-        users = [profiles.user(one)[0] for one in some]
+        profiles = Profiles(known.log, known.catalog, log.domain.scale, log.domain.words)
+        users = [profiles.user(one.id, profiles.row(one.past)) for one in some]
         world = replace(self.world, catalog=known.catalog)
         memory = UserSimulator(world, some, users, self.config.seed).memories
         trials = [Trial(row, int(one.later[0]), memory=memory[row]) for row, one in enumerate(some)]
@@ -397,15 +399,18 @@ def _measured(
         for one in real_users:
             yield "users", [{"id": one.id, "moment": when, "left_out": "too few training users before the moment"}]
         return
-    profiles = real.Profiles(known.log, known.catalog, world.domain.scale, world.domain.words)
-    users, metrics = zip(*map(profiles.user, real_users), strict=True)
+    with world.blaming("rater"):
+        knowledge.learn(month, world.rater)
+    profiles = Profiles(known.log, known.catalog, world.domain.scale, world.domain.words)
+    rows = [profiles.row(one.past) for one in real_users]
+    users = [profiles.user(one.id, row) for one, row in zip(real_users, rows, strict=True)]
     simulator = UserSimulator(replace(world, catalog=known.catalog), real_users, users, config.seed)
     for row, one in enumerate(real_users):
         if CHOICES in config.only:
             yield "choices", _choices(config, simulator, row, knowledge, existing, known)
         if RATINGS in config.only and one.values is not None:
             yield "ratings", [_ratings(config, simulator, row, knowledge)]
-        yield "users", [_user_record(one, users[row], metrics[row], when, world)]
+        yield "users", [_user_record(one, users[row], dict(zip(TRAITS, rows[row].tolist(), strict=False)), when, world)]
 
 
 def _user_record(

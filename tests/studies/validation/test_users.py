@@ -9,7 +9,9 @@ import pytest
 
 from emosim_core.data.interactions import Interactions
 from emosim_core.errors import ConfigurationError, DataError
+from emosim_core.fitting.profiles import Profiles
 from emosim_core.model import Catalog, Item, LoadedRatings, RatingScale, Words
+from emosim_core.model.user import TRAITS
 from emosim_core.studies.validation import users as real
 
 TEN = RatingScale()
@@ -104,13 +106,13 @@ def test_tastes_and_traits_are_read_off_the_memory_alone() -> None:
     names, values = [f"u{n}" for n in range(30) for _ in range(40)], [9.0, 3.0] * 20
     ratings = LoadedRatings(names, np.tile(np.arange(40), 30), np.tile(values, 30), np.tile(np.arange(40.0), 30))
     log = Interactions.of(ratings, 40, 1)
-    profiles = real.Profiles(log, catalog, TEN, Words())
+    profiles = Profiles(log, catalog, TEN, Words())
     one = real.real_users_of(log)[0]
     assert one.values is not None
-    before = profiles.user(one)
+    row = profiles.row(one.past)
     one.values[one.past_count :] = 1.0
-    assert profiles.user(one) == before
-    user, metrics = before
+    assert profiles.row(one.past).tolist() == row.tolist()
+    user, metrics = profiles.user(one.id, row), dict(zip(TRAITS, row.tolist(), strict=False))
     assert user.liked == ("comedy",)
     assert user.disliked == ("horror",)
     assert metrics == {"activity": 20.0, "conformity": 3.0, "diversity": pytest.approx(np.log(2))}

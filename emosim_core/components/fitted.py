@@ -1,0 +1,326 @@
+"""The rater ``fitted``: people learned from a log rate, with their moods and memories on top."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings, WorldSetting
+from emosim_core.components.rule_based import series_of, telling_cosines
+from emosim_core.data.interactions import Interactions
+from emosim_core.errors import ConfigurationError
+from emosim_core.estimators import Past
+from emosim_core.fitting.directory import (
+    CARD,
+    Card,
+    digest_of,
+    read_card,
+    read_distribution,
+    read_ids,
+    read_models,
+    read_states,
+)
+from emosim_core.fitting.interest import InterestModel
+from emosim_core.fitting.people import drawn_numbers, fit_models, read_drawn_id
+from emosim_core.fitting.ratings import RatingModel
+from emosim_core.model import Catalog, History, Population, RatingScale
+from emosim_core.model.arrays import Floats, Ints
+from emosim_core.model.frozen import Frozen, option
+from emosim_core.model.memory import Memory
+
+_BOREDOM_CAP = 63
+"""Repetitions from which boredom grows no more."""
+
+_YARDSTICK = 256
+"""Items that one is compared with where the log had no ratings."""
+
+
+class FittedOptions(Frozen):
+    """Options of ``fitted``. A point is a point of a scale from 1 to 10; other scales by relative position."""
+
+    path: Path | None = option(
+        None, "Directory that emosim fit wrote.", unset="that of the users; emosim validate fits to its log"
+    )
+    memory: float = option(
+        0.1, "Share of the surprise at retrieved items that carries over to similar ones; 0 for none.", ge=0, lt=1
+    )
+    mood: float = option(0.5, "Points per unit of valence that the mood is above where it rests.")
+    boredom: float = option(
+        1.5, "Points off for the second time; n earlier times take off this times log2(1 + n).", ge=0
+    )
+    noise: float = option(1.0, "Factor on the noise of each user's own answers; 0 for none.", ge=0)
+    seed: int = option(42, "Decides what models start from that are fitted in a validation.", ge=0)
+
+
+@dataclass(frozen=True)
+class _Situation:
+    """Who is asked: how to get the states of interest, those of ratings, and what happened since, in no state."""
+
+    interest: Callable[[], Floats]
+    ratings: Floats
+    since: History
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """What users rate on average, by what it is made of, in points of the domain's scale.
+
+    Of the shape ``(R, S)``; ``mood`` of ``(R, 1)``.
+    """
+
+    expected: Floats
+    mood: Floats
+    boredom: Floats
+    memory: Floats
+
+
+class Fitted(Rater):
+    """Rates by models that were learned from a log.
+
+    ::
+
+        expected (bias of item and user, taste, what happened in the episode; of the rating model)
+          + mood + boredom + memory                                          (by situation)
+
+    is what a user rates on average; a single answer is drawn around it by the rating model, with the user's own noise
+    and use of the scale. One standard normal draw is used per item of the slate.
+
+    Users of the directory, and those drawn from it, are known by their ids; a user of another id is new to the models:
+    they know only what happens in the episode. Without a directory the models are those of :meth:`learn`, and what a
+    user remembers is their past.
+
+    Where the log had no ratings, a user rates an item by how likely they are to choose it beside other items: at the
+    middle of the scale what is as likely as others, and a quarter of the scale higher for each standard deviation.
+    """
+
+    def __init__(self, options: FittedOptions | None = None) -> None:
+        self.options = options or FittedOptions()
+        self._interest: InterestModel | None = None
+        self._ratings: RatingModel | None = None
+        self._catalog: Catalog | None = None
+        self._population: Population | None = None
+        path = self.options.path
+        if path is not None:
+            read_card(path)
+            self.data_sha256 = digest_of(path.expanduser() / CARD)
+
+    def prepare(self, setting: WorldSetting) -> None:
+        """Read the models for the items, and the states of the users."""
+        catalog, population, path = setting.catalog, setting.population, self.options.path
+        if path is not None:
+            card = read_card(path, setting.domain or None)
+            if catalog is not self._catalog:
+                models = read_models(path, card, catalog, setting.scale)
+                self._interest, self._ratings = models.interest, models.ratings
+            if population is not self._population:
+                self._find_users(path, card, population)
+        self._set(catalog, population, setting.scale)
+
+    def learn(self, log: Interactions, catalog: Catalog, scale: RatingScale) -> None:
+        """Fit the models to a log; a rater with a directory has learned already.
+
+        Raises:
+            ConfigurationError: there is a directory, whose log may hold what is measured.
+        """
+        if self.options.path is not None:
+            raise ConfigurationError(
+                f"{self.options.path} may be fitted to the users who are measured; give --rater fitted without a "
+                "directory, and it is fitted to other users"
+            )
+        self._interest, self._ratings = fit_models(log, catalog, scale, self.options.seed)
+        self._catalog = None
+
+    def _set(self, catalog: Catalog, population: Population, scale: RatingScale) -> None:
+        unit = scale.span / 9.0
+        if catalog is not self._catalog:
+            self._series = series_of(catalog)
+            self._cosine_low, telling = telling_cosines(catalog)
+            self._cosine_factor = telling**0.5 / (1.0 - self._cosine_low)
+            self._yardstick = np.random.default_rng(0).permutation(len(catalog))[:_YARDSTICK]
+        self._catalog, self._population, self._scale = catalog, population, scale
+        memory = self.options.memory
+        self._doubt = (1.0 - memory) / memory if memory else 0.0
+        self._boredom = -self.options.boredom * unit * np.log2(1.0 + np.arange(_BOREDOM_CAP + 1))
+        self._mood = self.options.mood * unit
+        self._rest = np.ascontiguousarray(population.baselines[:, 0])
+
+    # -------------------------------------------------------------------------------------------- users
+
+    def _find_users(self, path: Path, card: Card, population: Population) -> None:
+        """Where each user stands in the directory, or with which seed and number they are drawn; -1 where nowhere."""
+        ids = [user.id for user in population.users]
+        place = {name: number for number, name in enumerate(read_ids(path, card))}
+        self._places = np.array([place.get(name, -1) for name in ids], dtype=np.intp)
+        drawn = [read_drawn_id(name) or (-1, -1) for name in ids]
+        self._drawn = np.array(drawn, dtype=np.int64).reshape(-1, 2)
+        if not ((self._places >= 0) | (self._drawn[:, 0] >= 0)).any():
+            raise ConfigurationError(
+                f"none of the {len(ids):,} users is of {path}; name its users with --users fitted:{path}, or another "
+                "rater"
+            )
+        self._card = card
+        self._there = read_states(path, card) if (self._places >= 0).any() else None
+        self._distribution = read_distribution(path, card) if (self._places < 0).any() else None
+        self._met = np.zeros(len(ids), dtype=np.bool_)
+        # Rows are written when their user is met, and take no memory before.
+        self._states = [np.empty((len(ids), width), dtype=np.float32) for width in card.widths[1:]]
+
+    def _states_of(self, which: int, users: Ints) -> Floats:
+        """The states of users who were met, in the model of interest, 0, or of ratings, 1."""
+        return self._states[which][users].astype(np.float64)
+
+    def _meet(self, users: Ints) -> None:
+        """Get the states of users: from the directory, drawn, or of a stranger that of a user without a past."""
+        assert self._interest is not None
+        places, drawn = self._places[users], self._drawn[users]
+        known = places >= 0
+        if self._there is not None:
+            for states, there in zip(self._states, self._there, strict=True):
+                states[users[known]] = there[places[known]]
+        for seed in np.unique(drawn[~known, 0]).tolist():
+            mine = ~known & (drawn[:, 0] == seed)
+            if seed < 0:
+                nobody = Past(np.empty(0, dtype=np.intp), np.empty(0) if self._card.explicit else None)
+                self._states[0][users[mine]] = self._interest.state(nobody)
+                if self._ratings is not None:
+                    self._states[1][users[mine]] = self._ratings.state(nobody)
+                continue
+            assert self._distribution is not None
+            made = drawn_numbers(
+                self._distribution, seed, drawn[mine, 1], self._card.widths, explicit=self._card.explicit
+            )
+            self._states[0][users[mine]], self._states[1][users[mine]] = made.interest, made.ratings
+        self._met[users] = True
+
+    def _situation(self, request: RatingRequest) -> _Situation:
+        if request.catalog is not self._catalog or request.population is not self._population:
+            setting = WorldSetting(catalog=request.catalog, population=request.population, scale=request.scale)
+            self.prepare(setting)
+        if self._interest is None:
+            raise ConfigurationError(
+                "the rater 'fitted' has learned nothing: name a directory that emosim fit wrote, --rater fitted:DIR "
+                "(--users fitted:DIR does too), or measure it with emosim validate"
+            )
+        history = request.history
+        if self.options.path is not None:
+            users = request.users
+            met = self._met[users]
+            if not met.all():
+                self._meet(np.unique(users[~met]))
+            return _Situation(partial(self._states_of, 0, users), self._states_of(1, users), history)
+        items, ratings = history.items, history.ratings
+        pasts = []
+        for row, length in enumerate(history.lengths.tolist()):
+            values = None if self._ratings is None else ratings[row, :length]
+            pasts.append(Past(items[row, :length], values))
+        nothing = Memory(len(pasts), len(request.catalog), capacity=1).history()
+        interest, model = self._interest, self._ratings
+        of_ratings = np.zeros((len(pasts), 0)) if model is None else np.array([model.state(past) for past in pasts])
+        return _Situation(lambda: np.array([interest.state(past) for past in pasts]), of_ratings, nothing)
+
+    # ------------------------------------------------------------------------------------------ ratings
+
+    def _expected(self, items: Ints, who: _Situation) -> Floats:
+        """What users rate on average but for moods and memories, shape ``(R, S)``."""
+        if self._ratings is not None:
+            return self._ratings.expected(items, who.ratings, who.since)
+        assert self._interest is not None
+        beside = np.broadcast_to(self._yardstick, (len(items), len(self._yardstick)))
+        scores = self._interest.scores(np.column_stack([items, beside]), who.interest(), who.since)
+        mine, others = scores[:, : items.shape[1]], scores[:, items.shape[1] :]
+        spread = np.maximum(others.std(axis=1, keepdims=True), 1e-9)
+        scale = self._scale
+        above = (mine - others.mean(axis=1, keepdims=True)) / spread * scale.span / 4.0
+        return np.clip(np.round((scale.low + scale.high) / 2.0 + above, 9), scale.low, scale.high)
+
+    def _terms(self, request: RatingRequest, who: _Situation) -> _Terms:
+        items, shape = request.items, request.items.shape
+        kept = request.retrieved_items.shape[2] if self.options.memory else 0
+        asked = np.concatenate([items, request.retrieved_items.reshape(len(items), -1)], axis=1) if kept else items
+        expected = self._expected(asked, who)
+        memory = np.zeros(shape)
+        if kept:
+            usual = expected[:, shape[1] :].reshape(request.retrieved_items.shape)
+            memory = self._memory(request, usual)
+            expected = expected[:, : shape[1]]
+        mood = ((request.moods[:, 0] - self._rest.take(request.users)) * self._mood)[:, None]
+        return _Terms(expected, mood, self._boredom.take(request.times, mode="clip"), memory)
+
+    def _memory(self, request: RatingRequest, usual: Floats) -> Floats:
+        """What retrieved memories suggest: sum(w * surprise) / (sum(w) + (1 - m) / m), w the closeness of the item.
+
+        The closeness is 1 within a series, else the square of how high the cosine is, from 0 to 1.
+        """
+        now, then, rated = request.items, request.retrieved_items, request.retrieved_ratings
+        kernels = request.history.memory.kernels
+        if kernels is not None:
+            return kernels.recalled(
+                now, then, rated, usual, self._series, self._cosine_low, self._cosine_factor,
+                *request.catalog.cosine_arrays, self._doubt,
+            )  # fmt: skip
+        weight = (self._series[now][:, :, None] == self._series[then]).astype(np.float64)
+        if self._cosine_factor:
+            high = np.maximum(request.catalog.similarity(now[:, :, None], then) - self._cosine_low, 0.0)
+            high *= self._cosine_factor
+            weight = np.maximum(high * high, weight)
+        nothing = np.isnan(rated)
+        surprise = np.where(nothing, 0.0, rated - usual)
+        weight[nothing] = 0.0
+        return (weight * surprise).cumsum(axis=2)[:, :, -1] / (weight.cumsum(axis=2)[:, :, -1] + self._doubt)
+
+    def _draw(self, latent: Floats, who: _Situation, normal: Floats) -> Floats:
+        if self._ratings is not None:
+            return self._ratings.draw(latent, who.ratings, who.since, normal)
+        return self._scale.round(latent + normal * self._scale.span / 6.0)
+
+    def rate_batch(self, request: RatingRequest, draws: Draws) -> Ratings:
+        """All ratings, with reasons that read arrays of the request: nobody may write to these meanwhile."""
+        who = self._situation(request)
+        terms = self._terms(request, who)
+        latent = terms.expected + terms.mood + terms.boredom + terms.memory
+        normal = draws.normal(request.items.shape[1]) * self.options.noise
+        values = self._draw(latent, who, normal)
+        return Ratings(values, partial(self._reason, request, terms, latent, values))
+
+    def expected_batch(self, request: RatingRequest) -> Floats:
+        """What each user rates each item on average in this situation, within the scale."""
+        terms = self._terms(request, self._situation(request))
+        latent = terms.expected + terms.mood + terms.boredom + terms.memory
+        return np.clip(latent, request.scale.low, request.scale.high)
+
+    def interest_batch(self, request: RatingRequest) -> Floats:
+        """How likely each user is to choose each item, by the model of interest."""
+        who = self._situation(request)
+        assert self._interest is not None
+        return self._interest.scores(request.items, who.interest(), who.since)
+
+    def _reason(
+        self, request: RatingRequest, terms: _Terms, latent: Floats, values: Floats, row: int, place: int
+    ) -> str:
+        """What a rating is made of, in words and points."""
+        scale, item = request.scale, int(request.items[row, place])
+        times = int(request.times[row, place])
+        mood = float(terms.mood[row, 0])
+        named = [
+            ("in a better mood than usual" if mood > 0 else "in a worse mood than usual", mood),
+            (f"seen {times} time{'s' if times > 1 else ''} before", float(terms.boredom[row, place])),
+            (self._recalled(request, row, place), float(terms.memory[row, place])),
+        ]
+        parts = [f"{text} {points:+.2f}" for text, points in named if round(points, 2)]
+        usual, made = float(terms.expected[row, place]), float(latent[row, place])
+        title, given = request.catalog.titles[item], float(values[row, place])
+        summed = f"; {'; '.join(parts)}; makes {made:.2f}" if parts else ""
+        noisy = f"this time {scale.format(given)}, by the noise of own answers"
+        return f"Rates {title} {usual:.2f} on average{summed}; {noisy}"
+
+    @staticmethod
+    def _recalled(request: RatingRequest, row: int, place: int) -> str:
+        """The memories that matter, in words."""
+        pairs = zip(request.retrieved_items[row, place], request.retrieved_ratings[row, place], strict=True)
+        known = [(int(item), float(value)) for item, value in pairs if not np.isnan(value)]
+        titles = [f"{request.catalog.titles[item]}, rated {request.scale.format(value)}" for item, value in known]
+        return f"like {' and '.join(titles)}"

@@ -1,0 +1,333 @@
+"""What is said of a user and an item together: features, from sums over the user's past and columns of items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.data.interactions import Interactions
+from emosim_core.errors import MissingDependencyError
+from emosim_core.model import Catalog
+from emosim_core.model.arrays import Floats, Ints
+
+RANK = 512
+"""Directions in which all choices of a user are kept, at most."""
+
+SHORT_RANK = 128
+"""Directions in which other sums over a past are kept, at most."""
+
+_TEXT, _CATEGORIES, _PEOPLE = 64, 32, 128
+"""Numbers that say what an item is: of its text, its categories, and who made it, at most."""
+
+HALF_LIVES = (0.0, 30.0, 8.0)
+"""Over how many later choices one counts half as much, for each sum over a past; 0 is never."""
+
+_RIDGES = ((200.0, 30.0, 1000.0), (200.0,), (200.0, 30.0), (200.0,))
+"""Regularizations of EASE, in users, for each sum of :data:`HALF_LIVES` and for the one weighted by ratings."""
+
+_SUMS = len(_RIDGES)
+
+_TAIL = 4
+"""Numbers at the end of a state: choices, ratings, their sum, their sum of squares."""
+
+_DAY = 86_400.0
+_YEAR = 365.25
+_RECENT = (30.0, 180.0, 730.0)
+"""Days that count as recent."""
+
+_NEIGHBORS = 10
+"""Known items whose columns a new item has on average."""
+
+_DENSE = 1_200
+"""Up to so many users or items, all directions of a log are computed at once."""
+
+
+@dataclass(frozen=True)
+class ItemColumns:
+    """N items as users of a log took them.
+
+    Attributes:
+        strengths: squared singular values of users by items, falling, shape ``(r,)``.
+        latent: right singular vectors, shape ``(N, r)``.
+        content: what items are, shape ``(N, c)``; parts of length 1 each, see ``widths``.
+        widths: numbers of ``content`` that are of text, categories and people, shape ``(3,)``.
+        facts: of each item alone, shape ``(N, F)``: the first two are its year and the logarithm of 1 + its users.
+        middle: mean rating of the log; users of the log; both 0 where there are none; shape ``(2,)``.
+    """
+
+    strengths: Floats
+    latent: NDArray[np.float32]
+    content: NDArray[np.float32]
+    widths: Ints
+    facts: Floats
+    middle: Floats
+
+    @classmethod
+    def of(cls, log: Interactions, catalog: Catalog, content: Content, now: float | None, seed: int) -> ItemColumns:
+        """The columns by what a log says until ``now``, in seconds since 1970; None without times."""
+        strengths, latent = _directions(log, seed)
+        present = len(np.unique(log.users))
+        middle = 0.0 if log.values is None or not len(log) else float(log.values.mean())
+        facts = _facts(log, content.years, middle, now)
+        return cls(strengths, latent, content.columns, content.widths, facts, np.array([middle, float(present)]))
+
+    @property
+    def _short(self) -> int:
+        return min(len(self.strengths), SHORT_RANK)
+
+    @property
+    def _split(self) -> list[int]:
+        """Where the parts of a state end: of the whole past, of the other sums, of all sums' content and facts."""
+        rank = len(self.strengths)
+        return np.cumsum([rank, (_SUMS - 1) * self._short, _SUMS * (int(self.widths.sum()) + 2)]).tolist()
+
+    @property
+    def state_width(self) -> int:
+        """D, the length of a state."""
+        return self._split[-1] + _TAIL
+
+    @cached_property
+    def _vectors(self) -> NDArray[np.float32]:
+        """What a past sums beside the latent, shape ``(N, c + 2)``: content, year, popularity."""
+        return np.column_stack([self.content, self.facts[:, :2]]).astype(np.float32)
+
+    @cached_property
+    def _filters(self) -> list[Floats]:
+        """By what the directions of each sum are multiplied, shape ``(ridges, r)`` or ``(ridges, short)``."""
+        ranks = [len(self.strengths), *[self._short] * (_SUMS - 1)]
+        return [
+            np.stack([self.strengths[:rank] / (self.strengths[:rank] + ridge) for ridge in some])
+            for rank, some in zip(ranks, _RIDGES, strict=True)
+        ]
+
+    @cached_property
+    def _apart(self) -> Floats:
+        """What EASE divides by, for each sum and ridge, shape ``(N, ridges of all sums)``."""
+        squared = self.latent.astype(np.float64) ** 2
+        return np.concatenate([1.0 - squared[:, : some.shape[1]] @ some.T for some in self._filters], axis=1)
+
+    def state(self, items: Ints, values: Floats | None) -> Floats:
+        """The sums over one past, oldest first, shape ``(D,)``; values None where nothing was rated."""
+        return self.follow(np.zeros(self.state_width), items, values)
+
+    def follow(self, state: Floats, items: Ints, values: Floats | None) -> Floats:
+        """The state after more was taken, oldest first."""
+        count = len(items)
+        if not count:
+            return state
+        age = np.arange(count)[::-1]
+        weights = np.stack([np.exp2(-age / half) if half else np.ones(count) for half in HALF_LIVES])
+        kept = np.array([*(0.5 ** (count / half) if half else 1.0 for half in HALF_LIVES), 1.0])[:, None]
+        apart = np.zeros(count) if values is None else np.nan_to_num(values - self.middle[0])
+        weights = np.concatenate([weights, apart[None]])
+        latent, vectors = self.latent[items].astype(np.float64), self._vectors[items].astype(np.float64)
+        first, others, sums, tail = np.split(state, self._split)
+        first = first + latent.sum(axis=0)
+        others = others.reshape(_SUMS - 1, -1) * kept[1:] + weights[1:] @ latent[:, : self._short]
+        sums = sums.reshape(_SUMS, -1) * kept + weights @ vectors
+        rated = 0 if values is None else np.isfinite(values).sum()
+        tail = tail + np.array([count, rated, apart.sum(), (apart**2).sum()])
+        return np.concatenate([first, others.ravel(), sums.ravel(), tail])
+
+    def features(self, items: Ints, states: Floats) -> NDArray[np.float32]:
+        """Features of R users, states of shape ``(R, D)``, with items of shape ``(R, S)``; shape ``(R, S, F)``."""
+        users, short = len(states), self._short
+        first, others, sums, tail = np.split(states, self._split, axis=1)
+        others, sums = others.reshape(users, _SUMS - 1, short).copy(), sums.reshape(users, _SUMS, -1).copy()
+        count, rated, total, squares = tail.T
+        mean = np.divide(total, rated, out=np.zeros_like(total), where=rated > 0)
+        others[:, -1] -= mean[:, None] * first[:, :short]
+        sums[:, -1] -= mean[:, None] * sums[:, 0]
+        spread = np.maximum(squares - rated * mean**2, 0.0)
+        weights, lengths = [], []
+        for half in HALF_LIVES:
+            fall = 0.5 ** (1.0 / half) if half else 1.0
+            weights.append((1 - fall**count) / (1 - fall) if half else count)
+            lengths.append((1 - fall ** (2 * count)) / (1 - fall**2) if half else count)
+        norms = np.sqrt(np.stack([*lengths, spread], axis=1) + 1.0)
+        flat = items.ravel()
+        latent = self.latent[flat].reshape(*items.shape, -1).astype(np.float64)
+        whole = self._filters[0] * first[:, None]
+        ends = np.concatenate([some * others[:, number, None] for number, some in enumerate(self._filters[1:])], axis=1)
+        products = (
+            np.matmul(latent, whole.transpose(0, 2, 1)),
+            np.matmul(latent[:, :, :short], ends.transpose(0, 2, 1)),
+        )
+        scores = np.concatenate(products, axis=2) / self._apart[flat].reshape(*items.shape, -1)
+        scores /= np.repeat(norms, [len(some) for some in _RIDGES], axis=1)[:, None]
+        columns = [scores]
+        divisors = np.stack([*(np.maximum(one, 1e-9) for one in weights), norms[:, -1]], axis=1)
+        content = self.content[flat].reshape(*items.shape, -1).astype(np.float64)
+        start = 0
+        for part in self.widths.tolist():
+            those = sums[:, :, start : start + part] / divisors[:, :, None]
+            columns.append(np.matmul(content[:, :, start : start + part], those.transpose(0, 2, 1)))
+            start += part
+        facts = self.facts[flat].reshape(*items.shape, -1)
+        columns.append(facts)
+        means = sums[:, : len(HALF_LIVES), -2:] / divisors[:, : len(HALF_LIVES), None]
+        columns += [facts[:, :, None, number] - means[:, None, :, number] for number in (0, 1)]
+        user = np.column_stack([np.log1p(count), means[:, 0], np.full(len(states), np.log1p(self.middle[1]))])
+        columns.append(np.broadcast_to(user[:, None], (*items.shape, user.shape[1])))
+        return np.round(np.concatenate(columns, axis=2), 6).astype(np.float32)
+
+    def placed(self, known: Ints, catalog: Catalog) -> ItemColumns:
+        """The same columns for the items of a catalog; what is new there has what the nearest known ones have."""
+        count = len(catalog)
+        here = np.flatnonzero(known >= 0)
+        places = known[here]
+        new = np.setdiff1d(np.arange(count), places)
+        moved = {}
+        for name in ("latent", "content", "facts"):
+            column = getattr(self, name)
+            moved[name] = np.zeros((count, column.shape[1]), dtype=column.dtype)
+            moved[name][places] = column[here]
+        if len(new):
+            near, share = _nearest(catalog, places, new)
+            for column in moved.values():
+                column[new] = np.einsum("nk,nkd->nd", share, column[places[near]]) if len(places) else 0.0
+            years = np.array([np.nan if catalog.items[one].year is None else catalog.items[one].year for one in new])
+            facts = moved["facts"][new]
+            facts[:, 0] = np.where(np.isnan(years), facts[:, 0], years)
+            facts[:, 1:] = self._unseen(facts)[:, 1:]
+            moved["facts"][new] = facts
+        return replace(self, **moved)
+
+    def _unseen(self, facts: Floats) -> Floats:
+        """Facts of items that nobody took yet, by those of such as are like them."""
+        unseen = facts.copy()
+        unseen[:, 1] = 0.0
+        return unseen
+
+    def arrays(self) -> dict[str, NDArray]:
+        """What :meth:`load` takes."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def load(cls, arrays: Mapping[str, NDArray]) -> ItemColumns:
+        """The columns whose :meth:`arrays` these are."""
+        return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the items of a catalog are, whoever took them: see :class:`ItemColumns`; ``years`` has NaN where unknown."""
+
+    columns: NDArray[np.float32]
+    widths: Ints
+    years: Floats
+
+    @classmethod
+    def of(cls, catalog: Catalog) -> Content:
+        """Read it off a catalog."""
+        parts = [_text(catalog), _categories(catalog), _people(catalog)]
+        years = np.array([np.nan if item.year is None else float(item.year) for item in catalog.items])
+        return cls(np.column_stack(parts).astype(np.float32), np.array([one.shape[1] for one in parts]), years)
+
+
+def _text(catalog: Catalog) -> Floats:
+    vectors = catalog.embeddings.astype(np.float64)
+    if vectors.shape[1] > _TEXT:
+        directions = np.linalg.eigh(vectors.T @ vectors)[1][:, : -_TEXT - 1 : -1]
+        vectors = vectors @ directions
+    return np.round(vectors, 6)
+
+
+def _categories(catalog: Catalog) -> Floats:
+    flags = catalog.categories.astype(np.float64)
+    often = np.sort(np.argsort(-flags.sum(axis=0), kind="stable")[:_CATEGORIES])
+    flags = flags[:, often]
+    return flags / np.maximum(np.linalg.norm(flags, axis=1, keepdims=True), 1.0)
+
+
+def _people(catalog: Catalog) -> Floats:
+    """Creators and series, each as a random direction that its name alone decides."""
+    names = [
+        (*(f"by {one}" for one in item.creators[:3]), *([item.collection] if item.collection else ()))
+        for item in catalog.items
+    ]
+    if not any(names):
+        return np.zeros((len(catalog), 0))
+    known: dict[str, Floats] = {}
+    table = np.zeros((len(catalog), _PEOPLE))
+    for row, some in enumerate(names):
+        for name in some:
+            if name not in known:
+                bits = np.frombuffer(blake2b(name.encode(), digest_size=_PEOPLE // 8).digest(), dtype=np.uint8)
+                known[name] = (np.unpackbits(bits) * 2.0 - 1.0) / np.sqrt(_PEOPLE)
+            table[row] += known[name]
+    return table / np.maximum(np.sqrt([len(some) for some in names]), 1.0)[:, None]
+
+
+def _facts(log: Interactions, years: Floats, middle: float, now: float | None) -> Floats:
+    """Year, popularity, mean rating, place in users' logs, age, recent popularity; shape ``(N, F)``."""
+    count = log.item_count
+    counts = np.bincount(log.items, minlength=count).astype(np.float64)
+    known = ~np.isnan(years)
+    year = np.where(known, years, years[known].mean() if known.any() else 0.0)
+    columns = [year, np.log1p(counts)]
+    ratings = np.zeros(count) if log.values is None else np.bincount(log.items, log.values - middle, count)
+    columns.append(ratings / (counts + 5.0))
+    starts = log.starts
+    length = np.diff(starts)
+    place = (np.arange(len(log)) - starts[log.users] + 0.5) / np.maximum(length, 1)[log.users]
+    columns.append((np.bincount(log.items, place, count) + 1.0) / (counts + 2.0))
+    if log.times is not None and now is not None:
+        columns.append(1970.0 + now / _DAY / _YEAR - year)
+        since = np.maximum(now - log.times, 0.0) / _DAY
+        first = np.zeros(count)
+        np.maximum.at(first, log.items, since)
+        columns.append(first / _YEAR)
+        columns += [np.log((np.bincount(log.items, since <= days, count) + 0.5) / (counts + 2.0)) for days in _RECENT]
+        columns.append(np.log((np.bincount(log.items, np.exp2(-since / _RECENT[-1]), count) + 0.2) / (counts + 0.5)))
+    return np.column_stack(columns)
+
+
+def _directions(log: Interactions, seed: int) -> tuple[Floats, NDArray[np.float32]]:
+    """Squared singular values of users by items, and right singular vectors: the largest of them."""
+    try:
+        from scipy import sparse
+    except ImportError as error:
+        raise MissingDependencyError("learning what users choose", "scipy", 'pip install "emosim-core[fit]"') from error
+    present, users = np.unique(log.users, return_inverse=True)
+    entries = np.ones(len(log))
+    taken: Any = sparse.csr_array((entries, (users, log.items)), shape=(len(present), log.item_count))
+    if len(present) <= min(_DENSE, log.item_count):
+        values, vectors = np.linalg.eigh((taken @ taken.T).toarray())
+        vectors = taken.T @ vectors[:, : -RANK - 1 : -1]
+        values = values[: -RANK - 1 : -1]
+    else:
+        # Subspace iteration (Halko, Martinsson & Tropp, 2011, algorithm 4.4).
+        wide = min(RANK + 32, len(present), log.item_count)
+        basis = np.random.default_rng(seed).standard_normal((log.item_count, wide))
+        for _ in range(4):
+            basis = np.linalg.qr(taken.T @ (taken @ basis))[0]
+        image = taken @ basis
+        values, turned = np.linalg.eigh(image.T @ image)
+        values, vectors = values[: -RANK - 1 : -1], basis @ turned[:, : -RANK - 1 : -1]
+        vectors = vectors * np.sqrt(np.maximum(values, 0.0))
+    enough = values > 1e-6 * max(1.0, float(values.max(initial=0.0)))
+    values, vectors = values[enough], vectors[:, enough] / np.sqrt(values[enough])
+    return np.round(values, 6), np.round(vectors, 7).astype(np.float32)
+
+
+def _nearest(catalog: Catalog, places: Ints, new: Ints) -> tuple[Ints, Floats]:
+    """For each new item, known ones most like it, as indices of ``places``, and what share each has; ``(n, k)``."""
+    flags = catalog.categories.astype(np.float64)
+    flags /= np.maximum(np.linalg.norm(flags, axis=1, keepdims=True), 1.0)
+    vectors = np.column_stack([catalog.embeddings, flags])
+    count = min(_NEIGHBORS, len(places))
+    near = np.zeros((len(new), count), dtype=np.intp)
+    share = np.zeros((len(new), count))
+    for at in range(0, len(new), 512):
+        alike = np.round(vectors[new[at : at + 512]] @ vectors[places].T, 6)
+        best = np.argsort(-alike, axis=1, kind="stable")[:, :count]
+        weight = np.maximum(np.take_along_axis(alike, best, axis=1), 0.0) ** 2 + 1e-6
+        near[at : at + 512], share[at : at + 512] = best, weight / weight.sum(axis=1, keepdims=True)
+    return near, share

@@ -1,0 +1,77 @@
+"""The report of fitted people: what log, how many, what they can and cannot do, and how close they are to real ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from emosim_core.fitting.directory import read_card, read_people
+from emosim_core.model.user import TRAIT_NAMES, TRAITS
+from emosim_core.reports.chart import Chart, Series, Table
+from emosim_core.reports.report import Fact, Report, Section, flat
+from emosim_core.reports.validation_report import comparison
+
+_TASTES = 15
+"""Categories in the chart of tastes, at most."""
+
+
+def report_of_people(directory: Path) -> Report:
+    """The report of a directory of fitted people; a DataError where it is damaged."""
+    card = read_card(directory)
+    users, log = read_people(directory, card), card.log
+    kind = "ratings" if card.explicit else "choices"
+    whose = "people drawn from the distribution of" if card.anonymous else "people fitted to"
+    headline = f"{card.people:,} {whose} {log['users']:,} users of {log['source']}, by {log['interactions']:,} {kind}."
+    report = Report("people", f"People of the domain {card.domain}", headline, notes=list(log.get("notes", [])))
+    report.facts += [
+        Fact("people", f"{card.people:,}", "new ones: fitted:DIR,count=N"),
+        Fact("items", f"{card.items:,}", f"{log['items_taken']:,} of them are in the log"),
+        Fact(kind, f"{log['interactions']:,}", "with times" if log["times"] else "without times"),
+        Fact("validation", "by folds, below" if card.validation else "not done", "emosim fit --validate"),
+    ]
+    limits = [
+        Table("What they can do", ("they can",), [(one,) for one in card.can]),
+        Table("What they cannot do", ("they cannot",), [(one,) for one in card.cannot]),
+    ]
+    report.sections.append(Section("limits", "What they can and cannot do", tables=limits))
+    if card.validation:
+        caption = (
+            "People who were fitted in the same way to other users, on the choices and ratings of users who were in "
+            "nothing. All tables of it: emosim report DIR/validation."
+        )
+        report.sections.append(
+            Section("validation", "Beside real users and simple models", caption, tables=[comparison(card.validation)])
+        )
+    levels = [
+        (f"{trait}, {TRAIT_NAMES[trait][level - 1]}", f"{sum(getattr(one, trait) == level for one in users):,}")
+        for trait in TRAITS
+        for level in (1, 2, 3)
+    ]
+    liked, disliked = (Counter(name for one in users for name in getattr(one, key)) for key in ("liked", "disliked"))
+    names = [name for name, _ in (liked + disliked).most_common(_TASTES)]
+    charts = []
+    if names:
+        series = [
+            Series("like it", [liked[name] / len(users) for name in names]),
+            Series("dislike it", [disliked[name] / len(users) for name in names]),
+        ]
+        about = "Share of people who rate a category clearly above or below their own mean."
+        charts.append(Chart("tastes", "rows", "Tastes", about, "share of people", "", series, names, form="share"))
+    report.sections.append(
+        Section("people", "Who they are", charts=charts, tables=[Table("Traits", ("trait", "people"), levels)])
+    )
+    if card.episodes:
+        low, middle, high = card.episodes["quartiles"]
+        caption = (
+            f"{card.episodes['episodes']:,} episodes, each ended by a pause of {card.episodes['pause_seconds']:g} "
+            f"seconds: half of them have {low:g} to {high:g} interactions, {middle:g} in the middle. When a simulated "
+            "user leaves is what --reward-shaping, --max-steps and --p-interrupt say; these lengths are what to set "
+            "them by."
+        )
+        report.sections.append(Section("episodes", "When people leave", caption))
+    tables = [Table("The log", ("what", "value"), flat(log)), Table("The fit", ("option", "value"), flat(card.fit))]
+    if card.distances:
+        tables.append(Table("Distances of drawn people to users of the log", ("what", "value"), flat(card.distances)))
+    tables.append(Table("Versions", ("package", "version"), flat(card.versions)))
+    report.sections.append(Section("setup", "What was fitted", f"Made {card.created}.", tables=tables))
+    return report

@@ -1,0 +1,102 @@
+"""A directory of people: what is in it, what is not, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import emosim_core
+from emosim_core import DataError, RunError
+
+RUN = {"items": None, "embeddings": "lexical", "max_steps": 5}
+
+
+def made(people: Path, movielens: Path, **options: object) -> emosim_core.EmoSimEnv:
+    return emosim_core.make(
+        "movies", items=f"movielens:{movielens}", users=f"fitted:{people}", embeddings="lexical", **options
+    )
+
+
+def test_a_directory_holds_tables_and_arrays_and_no_history(people: Path, movielens: Path) -> None:
+    names = {one.name for one in people.iterdir()}
+    assert names == {
+        *("card.json", "users.csv", "items.csv", "report.html", "interest.safetensors", "ratings.safetensors"),
+        *("states.safetensors", "distribution.safetensors"),
+    }
+    card = json.loads((people / "card.json").read_text())
+    assert card["log"]["users"] == card["people"] == 60
+    assert card["log"]["interactions"] == 60 * 24
+    assert card["can"]
+    assert card["cannot"]
+
+
+def test_histories_are_kept_where_that_is_wanted_and_not_of_anonymous_people(movielens: Path, tmp_path: Path) -> None:
+    log = f"movielens:{movielens}"
+    emosim_core.fit("movies", tmp_path / "kept", ratings=log, keep_histories=True)
+    assert len((tmp_path / "kept" / "histories.csv").read_text().splitlines()) == 1 + 60 * 24
+    with pytest.raises(RunError, match="anonymous people have no histories"):
+        emosim_core.fit("movies", tmp_path / "both", ratings=log, keep_histories=True, anonymous=True)
+
+
+def test_the_same_log_and_seed_give_the_same_files(people: Path, movielens: Path, tmp_path: Path) -> None:
+    emosim_core.fit("movies", tmp_path / "again", ratings=f"movielens:{movielens}")
+    one, other = (json.loads((place / "card.json").read_text())["files"] for place in (people, tmp_path / "again"))
+    assert one == other
+
+
+def changed(**fields: object) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        card = json.loads((folder / "card.json").read_text())
+        (folder / "card.json").write_text(json.dumps({**card, **fields}))
+
+    return change
+
+
+def cut(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-9])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (changed(format=2), "is of version 2; this release reads up to 1: install a newer one"),
+        (changed(domain="books"), "holds people of the domain 'books', not 'movies'; use them with --plugin books"),
+        (changed(scale={"low": 1, "high": 5, "step": 1}), "holds people who rate on 1-5, not on 1-10"),
+        (changed(people="many"), r"is damaged \(people\); fit it again"),
+        (changed(people=3), "has 60 users, and card.json says 3"),
+        (cut("users.csv"), "users.csv: is damaged, or was changed after the fit"),
+        (cut("states.safetensors"), "states.safetensors: is damaged, or was changed after the fit"),
+        (cut("interest.safetensors"), "interest.safetensors: is damaged"),
+        (cut("card.json"), "card.json: is damaged"),
+        (lambda folder: (folder / "card.json").unlink(), "is no directory of fitted people: it has no card.json"),
+        (lambda folder: (folder / "ratings.safetensors").unlink(), "ratings.safetensors: cannot be read"),
+    ],
+)
+def test_what_is_wrong_with_a_directory_is_said(
+    people: Path, movielens: Path, tmp_path: Path, change: Callable[[Path], None], words: str
+) -> None:
+    folder = tmp_path / "people"
+    shutil.copytree(people, folder)
+    change(folder)
+    with pytest.raises(DataError, match=words):
+        made(folder, movielens)
+
+
+def test_items_that_are_all_strange_are_refused_and_new_ones_are_rated_by_what_they_are(
+    people: Path, movielens: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=r"know 90 items .*, none of which is among the .* name the items"):
+        emosim_core.make("movies", users=f"fitted:{people}")
+    more = tmp_path / "more"
+    shutil.copytree(movielens, more)
+    with (more / "movies.csv").open("a") as stream:
+        stream.write("999,A new western (2012),Western\n")
+    env = made(people, more)
+    env.reset(seed=1)
+    new = env.unwrapped.world.catalog.index["ml-999"]
+    _, reward, *_ = env.step(new)
+    assert 1 <= reward <= 10

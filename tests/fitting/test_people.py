@@ -1,0 +1,92 @@
+"""People of a log: who they are, when they leave, and that anonymous ones are near to nobody."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emosim_core.data.interactions import Interactions
+from emosim_core.errors import ConfigurationError
+from emosim_core.fitting.people import People, drawn_id, episodes_of, fit_people, read_drawn_id
+from emosim_core.hooks import Registry
+from emosim_core.studies.validation.knowledge import RealLog
+
+
+@pytest.fixture(scope="module")
+def log(movielens: Path) -> RealLog:
+    return RealLog(Registry(), "movies", (f"movielens:{movielens}", None, ""), "lexical", 1)
+
+
+def fitted(log: RealLog, interactions: Interactions | None = None, **options: bool) -> People:
+    return fit_people(log.interactions if interactions is None else interactions, log.catalog, log.domain, 1, **options)
+
+
+def test_everybody_of_the_log_is_there_with_the_level_of_their_own_ratings(log: RealLog) -> None:
+    people, real = fitted(log), log.interactions
+    assert [one.id for one in people.users] == list(real.user_ids)
+    assert people.ratings is not None
+    assert real.values is not None
+    items = np.broadcast_to(np.arange(len(log.catalog)), (len(people.users), len(log.catalog)))
+    from emosim_core.model.memory import Memory
+
+    nothing = Memory(len(people.users), len(log.catalog)).history()
+    expected = people.ratings.expected(items, people.numbers.ratings, nothing).mean(axis=1)
+    own = np.bincount(real.users, real.values) / np.bincount(real.users)
+    assert np.corrcoef(expected, own)[0, 1] > 0.8
+    with_tastes = sum(bool(one.liked) for one in people.users)
+    assert with_tastes > len(people.users) / 2
+
+
+def test_an_episode_ends_with_a_pause_of_half_an_hour_and_days_are_episodes_where_times_are_days(log: RealLog) -> None:
+    real = log.interactions
+    assert real.times is not None
+    minutes = replace(real, times=np.arange(len(real)) * 60.0 + 1.0)
+    assert episodes_of(minutes)["quartiles"] == [24.0, 24.0, 24.0]  # type: ignore[index]
+    days = episodes_of(real)
+    assert days is not None
+    assert days["pause_seconds"] == 0.0
+    assert days["quartiles"] == [1.0, 1.0, 1.0]
+    assert episodes_of(replace(real, times=None)) is None
+
+
+def test_no_anonymous_person_is_nearer_to_a_real_user_than_another_real_user_is(log: RealLog) -> None:
+    real, people = fitted(log), fitted(log, anonymous=True)
+    assert not {one.id for one in people.users} & set(log.interactions.user_ids)
+    states = [np.column_stack([one.numbers.interest, one.numbers.ratings]) for one in (real, people)]
+    spread = np.where(states[0].std(axis=0) > 0, states[0].std(axis=0), np.inf)
+    width = real.numbers.widths[1]
+    weight = np.r_[np.full(width, width**-0.5), np.full(len(spread) - width, (len(spread) - width) ** -0.5)] / spread
+    theirs, mine = (one * weight for one in states)
+    between = np.linalg.norm(theirs[:, None] - theirs, axis=2)
+    np.fill_diagonal(between, np.inf)
+    apart = np.linalg.norm(mine[:, None] - theirs, axis=2)
+    nearest = apart.argmin(axis=1)
+    assert (apart.min(axis=1) >= between.min(axis=1)[nearest] - 1e-5).all()
+    assert apart.min() >= between.min() - 1e-5
+    distances = people.about["distances"]
+    assert distances["drawn_to_real_least"] == pytest.approx(apart.min(), abs=1e-3)
+    assert distances["drawn_to_real_least"] >= distances["real_to_real_least"]
+    assert distances["drawn_to_real_median"] >= distances["real_to_real_median"]
+
+
+def test_a_log_of_choices_alone_and_one_without_times_have_people_too(log: RealLog) -> None:
+    people = fitted(log, replace(log.interactions, values=None, times=None))
+    assert people.ratings is None
+    assert "chosen" in people.users[0].description
+    assert people.about["episodes"] is None
+
+
+def test_one_user_is_too_few(log: RealLog) -> None:
+    real = log.interactions
+    mine = real.users == 0
+    alone = replace(real.only(mine), user_ids=real.user_ids[:1])
+    with pytest.raises(ConfigurationError, match="a log of 1 users is too small"):
+        fitted(log, alone)
+
+
+def test_the_id_of_a_drawn_user_says_which_it_is() -> None:
+    assert read_drawn_id(drawn_id(7, 12)) == (7, 12)
+    assert read_drawn_id("12") is None
