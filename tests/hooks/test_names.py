@@ -67,13 +67,13 @@ def test_what_follows_the_colon_is_a_path_whatever_it_holds(registry: Registry, 
         ("replay:a.csv,file=b.csv", None),
         ("user_knn:runs/a,k=5,damping=1", {"logs": ("runs/a",), "k": 5, "damping": 1.0}),
         ("user_knn:runs/a,kk=5", {"logs": ("runs/a,kk=5",), "k": 150}),
-        ("user_knn:runs/a,b,k=5", {"logs": ("runs/a,b,k=5",), "k": 150}),
+        ("user_knn:runs/a,b,k=5", {"logs": ("runs/a,b",), "k": 5}),
         ("cornac:BPR", {"algorithm": "BPR"}),
         ("cornac:BPR,k=5,logs=a", {"algorithm": "BPR", "k": "5", "logs": ("a",)}),
         ("cornac:algorithm=BPR,k=5,logs=a", {"algorithm": "BPR", "k": "5", "logs": ("a",)}),
     ],
 )
-def test_options_may_follow_the_value_where_nothing_else_does(
+def test_options_may_follow_the_value_which_may_have_commas(
     registry: Registry, spec: str, options_of_it: dict[str, Any] | None
 ) -> None:
     given = spec if "logs" in spec or not spec.startswith("cornac") else {"name": spec, "logs": "a"}
