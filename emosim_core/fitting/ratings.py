@@ -330,6 +330,12 @@ class RatingModel:
 
     def _means(self, items: Ints, states: Floats, history: History) -> Floats:
         known, width = self._items, self._items.features.shape[1]
+        kernels = history.memory.kernels
+        if kernels is not None:
+            latest = history.recent(min(_LATEST, history.width))
+            noise_at = states.shape[1] - 1 - len(self._levels)
+            means = kernels.fitted_means(items, states, known.base, known.features, known.folded, *latest, noise_at)
+            return np.round(means, DECIMALS)
         means = known.base.take(items)
         means += np.einsum("rsd,rd->rs", known.features.take(items, axis=0), states[:, :width])
         if history.width:
@@ -373,6 +379,9 @@ class RatingModel:
             history: takes no part: an episode does not change how a user uses the levels.
             normal: standard normal draws, shape ``(R, S)``: of which quantile of :meth:`distribution` the answer is.
         """
+        kernels = history.memory.kernels
+        if kernels is not None:
+            return kernels.fitted_levels(expected, states, _normal_share(normal), self._levels)
         up_to = np.cumsum(self.distribution(expected, states), axis=2)
         return self._levels.take((_normal_share(normal)[:, :, None] >= up_to[:, :, :-1]).sum(axis=2))
 
