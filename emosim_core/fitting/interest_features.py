@@ -28,8 +28,11 @@ _TEXT, _CATEGORIES, _PEOPLE = 64, 32, 128
 HALF_LIVES = (0.0, 30.0, 8.0)
 """Over how many later choices one counts half as much, for each sum over a past; 0 is never."""
 
-_RIDGES = ((200.0, 30.0, 1000.0), (200.0,), (200.0, 30.0), (200.0,))
+_RIDGES = ((200.0, 30.0, 1000.0, 10_000.0), (200.0,), (200.0, 30.0), (200.0,))
 """Regularizations of EASE, in users, for each sum of :data:`HALF_LIVES` and for the one weighted by ratings."""
+
+ENDS = len(_RIDGES[0])
+"""The column of features that has the first of those of EASE for the end of a past; column 0 is of all of it."""
 
 _SUMS = len(_RIDGES)
 
@@ -57,7 +60,7 @@ class ItemColumns:
         latent: right singular vectors, shape ``(N, r)``.
         content: what items are, shape ``(N, c)``; parts of length 1 each, see ``widths``.
         widths: numbers of ``content`` that are of text, categories and people, shape ``(3,)``.
-        facts: of each item alone, shape ``(N, F)``: the first two are its year and the logarithm of 1 + its users.
+        facts: of each item alone, shape ``(N, F)``: the first two are its year and the logarithm of the share of users who took it.
         middle: mean rating of the log; users of the log; both 0 where there are none; shape ``(2,)``.
     """
 
@@ -202,7 +205,7 @@ class ItemColumns:
     def _unseen(self, facts: Floats) -> Floats:
         """Facts of items that nobody took yet, by those of such as are like them."""
         unseen = facts.copy()
-        unseen[:, 1] = 0.0
+        unseen[:, 1] = np.log(0.5 / (self.middle[1] + 1.0))
         return unseen
 
     def arrays(self) -> dict[str, NDArray]:
@@ -271,7 +274,8 @@ def _facts(log: Interactions, years: Floats, middle: float, now: float | None) -
     counts = np.bincount(log.items, minlength=count).astype(np.float64)
     known = ~np.isnan(years)
     year = np.where(known, years, years[known].mean() if known.any() else 0.0)
-    columns = [year, np.log1p(counts)]
+    users = len(np.unique(log.users))
+    columns = [year, np.log((counts + 0.5) / (users + 1.0))]
     ratings = np.zeros(count) if log.values is None else np.bincount(log.items, log.values - middle, count)
     columns.append(ratings / (counts + 5.0))
     starts = log.starts
