@@ -112,11 +112,8 @@ class InterestModel:
             Shape ``(R, S)``.
         """
         if history.width:
-            states = states.copy()
-            taken, rated, lengths = history.items, history.ratings, history.lengths.tolist()
-            for row, length in enumerate(lengths):
-                values = rated[row, :length] if self._explicit else None
-                states[row] = self._columns.follow(states[row], taken[row, :length], values)
+            values = history.ratings if self._explicit else None
+            states = self._columns.follow(states, history.items, values, history.lengths)
         return _scores(self._columns, self._trees, items, states)
 
     def arrays(self) -> dict[str, NDArray]:
