@@ -354,8 +354,7 @@ class RatingModel:
             means = kernels.fitted_means(items, states, known.base, known.features, known.folded, *latest, noise_at)
             return np.round(means, DECIMALS)
         means = known.base.take(items)
-        weights = states[:, :width].astype(np.float32)
-        means += np.einsum("rsd,rd->rs", known.features.take(items, axis=0), weights)
+        means += np.einsum("rsd,rd->rs", known.features.take(items, axis=0), states[:, :width])
         if history.width:
             means += np.einsum("rsf,rf->rs", known.folded.take(items, axis=0), self._moved(states, history))
         return np.round(means, DECIMALS)
