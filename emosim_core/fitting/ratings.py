@@ -52,8 +52,8 @@ _ROUNDS = 4
 _SPREAD_ROUNDS, _SPREAD_USERS, _SPREAD_RATINGS = 12, 250, 60
 """Rounds, users and latest ratings of each from which the spreads among users are learned."""
 
-_LEVEL_USERS = 500
-"""Users from whom is learned how often everybody uses each level."""
+_LEVEL_USERS, _LEVEL_RATINGS = 250, 100
+"""Users, and latest ratings of each, from which is learned how often everybody uses each level."""
 
 _FOLDED = 5
 """Directions in which ratings of an episode move a user: the level, and those in which users differ most."""
@@ -230,7 +230,7 @@ class RatingModel:
         places, means, sizes = [], [], []
         chosen = np.flatnonzero(np.diff(starts) > 0)
         for user in _spread_over(chosen, _LEVEL_USERS).tolist():
-            rows = slice(int(starts[user]), int(starts[user + 1]))
+            rows = slice(max(int(starts[user]), int(starts[user + 1]) - _LEVEL_RATINGS), int(starts[user + 1]))
             known = self._posterior(log.items[rows], values[rows])
             places.append(self._places(values[rows]))
             means.append(known.without)
