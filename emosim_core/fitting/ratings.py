@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -74,6 +74,11 @@ class _Items:
     features: NDArray[np.float32]
     folded: Floats
 
+    @classmethod
+    def of(cls, base: Floats, features: Floats, directions: Floats) -> _Items:
+        """From features as they were learned, and the directions of the fold-in, shape ``(D, F)``."""
+        return cls(base, features.astype(np.float32), np.einsum("nd,df->nf", features, directions))
+
 
 class RatingModel:
     """A Bayesian linear model of users over what is known of items, with each user's own noise and use of levels.
@@ -133,7 +138,7 @@ class RatingModel:
         self._spreads, self._noise = self._learn_spreads(log, values - without, blocks)
         features = self._scaled(blocks)
         self._directions = _directions(features, counts)
-        self._items = _Items(base, features.astype(np.float32), features @ self._directions)
+        self._items = _Items.of(base, features, self._directions)
         self._multipliers = np.ones(len(self._levels))
         self._multipliers = self._learn_multipliers(log, values)
         return self
@@ -284,9 +289,10 @@ class RatingModel:
 
         Raises:
             ConfigurationError: the past has no ratings.
+            MissingDependencyError: threadpoolctl is not installed, and the past is not empty.
         """
         values = rated(past.values)
-        with one_thread():
+        with one_thread() if len(values) else nullcontext():
             return self._state(past.items, values)
 
     def _state(self, items: Ints, values: Floats) -> Floats:
@@ -465,12 +471,11 @@ class RatingModel:
         self._flags[where] = arrays["categories"][there].astype(np.bool_)
         self._embeddings[where] = arrays["embeddings"][there]
         self._counts[where] = arrays["counts"][there]
-        with one_thread():
-            about = (self._flags, self._year, self._dated, self._counts, self._embeddings)
-            self._base = np.round(self._mean + self._kinds(*about) @ self._kind, DECIMALS)
-            self._base[where] = arrays["base"][there]
-            features = self._scaled(self._blocks(*about, self._base))
-            self._items = _Items(self._base, features.astype(np.float32), features @ self._directions)
+        about = (self._flags, self._year, self._dated, self._counts, self._embeddings)
+        # Not by linear algebra, whose last digits depend on the number of threads.
+        self._base = np.round(self._mean + np.einsum("nk,k->n", self._kinds(*about), self._kind), DECIMALS)
+        self._base[where] = arrays["base"][there]
+        self._items = _Items.of(self._base, self._scaled(self._blocks(*about, self._base)), self._directions)
         return self
 
 
@@ -504,7 +509,7 @@ def _threads() -> Any:
         from threadpoolctl import ThreadpoolController
     except ImportError as error:
         raise MissingDependencyError(
-            "learning from a log", "threadpoolctl", 'pip install "emosim-core[validate]"'
+            "learning from a log", "threadpoolctl", 'pip install "emosim-core[fit]"'
         ) from error
     return ThreadpoolController()
 
