@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emosim_core.data.interactions import Interactions
 from emosim_core.errors import MissingDependencyError
 from emosim_core.estimators import Past
-from emosim_core.fitting.interest_features import Content, ItemColumns
+from emosim_core.fitting.interest_features import ENDS, Content, ItemColumns
 from emosim_core.fitting.trees import Trees
 from emosim_core.model import Catalog
 from emosim_core.model.arrays import Flags, Floats, Ints
@@ -30,9 +30,6 @@ _FEW = 30
 
 _MOST_USERS = 2_000
 """Users from whose choices the trees are learned, at most."""
-
-_SPLITS = (0.5,)
-"""After which share of a log it is split."""
 
 _CHOSEN = 20
 """Choices of each of them, at most."""
@@ -112,11 +109,8 @@ class InterestModel:
             Shape ``(R, S)``.
         """
         if history.width:
-            states = states.copy()
-            taken, rated, lengths = history.items, history.ratings, history.lengths.tolist()
-            for row, length in enumerate(lengths):
-                values = rated[row, :length] if self._explicit else None
-                states[row] = self._columns.follow(states[row], taken[row, :length], values)
+            values = history.ratings if self._explicit else None
+            states = self._columns.follow(states, history.items, values, history.lengths)
         return _scores(self._columns, self._trees, items, states)
 
     def arrays(self) -> dict[str, NDArray]:
@@ -144,7 +138,7 @@ def _scores(columns: ItemColumns, trees: Trees, items: Ints, states: Floats) -> 
 
 def _start(features: NDArray[np.float32]) -> Floats:
     """Log odds that trees begin from: of EASE alone, over all of the past and its end."""
-    return 0.5 * (features[:, 0].astype(np.float64) * 2 + features[:, 3]) * 4
+    return 4.0 * features[:, 0].astype(np.float64) + 2.0 * features[:, ENDS]
 
 
 @dataclass(frozen=True)
@@ -153,12 +147,14 @@ class _Example:
 
     Attributes:
         user: index.
-        past: rows of the log, a range.
-        later: rows of the log that are asked about.
+        rows: all the user's rows of the log.
+        past: those before the split.
+        later: those that are asked about.
         moment: seconds since 1970 from which on nothing is known; 0 without times.
     """
 
     user: int
+    rows: slice
     past: slice
     later: Ints
     moment: float
@@ -170,6 +166,7 @@ def _learned(log: Interactions, catalog: Catalog, content: Content, seed: int) -
     examples = _examples(log, rng)
     if len(examples) < _FEW:
         return Trees.none()
+    first = _first(log)
     features, chosen, weights = [], [], []
     for block, rows, now in _blocks(log, examples):
         known = log.only(rows)
@@ -177,7 +174,6 @@ def _learned(log: Interactions, catalog: Catalog, content: Content, seed: int) -
             continue
         columns = ItemColumns.of(known, catalog, content, now, seed)
         counts: NDArray[np.int64] = np.bincount(known.items, minlength=log.item_count)
-        first = _first(log)
         for one in block:
             items, truth = _asked(log, one, counts, content.years, first, rng)
             if not len(items):
@@ -201,11 +197,10 @@ def _examples(log: Interactions, rng: np.random.Generator) -> list[_Example]:
     examples = []
     for user in some.tolist():
         start, end = starts[user], starts[user + 1]
-        for share in _SPLITS:
-            middle = start + int((end - start) * share)
-            later = middle + rng.permutation(end - middle)[:_CHOSEN]
-            moment = 0.0 if log.times is None else _month_start(float(log.times[middle]))
-            examples.append(_Example(user, slice(start, middle), later, moment))
+        middle = start + (end - start) // 2
+        later = middle + rng.permutation(end - middle)[:_CHOSEN]
+        moment = 0.0 if log.times is None else _month_start(float(log.times[middle]))
+        examples.append(_Example(user, slice(start, end), slice(start, middle), later, moment))
     return sorted(examples, key=lambda one: one.moment)
 
 
@@ -216,8 +211,7 @@ def _month_start(time: float) -> float:
 
 def _blocks(log: Interactions, examples: list[_Example]) -> Iterator[tuple[list[_Example], Flags, float | None]]:
     """Examples that are asked of one model, which rows of the log it is made of, and until when it knows."""
-    most = 24 if log.times is not None else 3
-    count = int(np.clip(_WORK / max(len(log), 1), 3, most))
+    count = int(np.clip(_WORK / max(len(log), 1), 3, 24))
     if log.times is None:
         for number in range(count):
             block = examples[number::count]
@@ -243,7 +237,7 @@ def _asked(
 ) -> tuple[Ints, Floats]:
     """Items that a user is asked about, and which of them were chosen."""
     mine = np.zeros(log.item_count, dtype=np.bool_)
-    mine[log.items[log.users == one.user]] = True
+    mine[log.items[one.rows]] = True
     asked: list[Ints] = []
     truth: list[Floats] = []
     for row in one.later.tolist():

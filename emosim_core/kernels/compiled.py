@@ -215,6 +215,79 @@ def recalled(items, retrieved, rated, usual, series, low, factor, table, vectors
 
 
 @_compiled
+def fitted_means(items, states, base, features, folded, recent, rated, present, noise_at):
+    """``RatingModel._means`` before they are rounded, shape ``(R, S)``; ``recent`` are the last items of each user."""
+    count, slate = items.shape
+    width, directions = features.shape[1], folded.shape[1]
+    means = np.empty((count, slate))
+    moved, squares = np.empty(directions), np.empty(directions)
+    for r in range(count):
+        moved[:] = squares[:] = 0.0
+        length = 0
+        while length < recent.shape[1] and present[r, length]:
+            length += 1
+        off = np.empty(length)
+        for w in range(length):
+            item = recent[r, w]
+            off[w] = rated[r, w] - base[item]
+            for f in range(directions):
+                off[w] -= folded[item, f] * states[r, width + f]
+                squares[f] += folded[item, f] * folded[item, f]
+            moved[0] += folded[item, 0] * off[w]
+        noise = 2.0 * states[r, noise_at]
+        moved[0] /= squares[0] + np.exp(noise - states[r, width + directions])
+        for w in range(length):
+            item = recent[r, w]
+            left = off[w] - folded[item, 0] * moved[0]
+            for f in range(1, directions):
+                moved[f] += folded[item, f] * left
+        for f in range(1, directions):
+            moved[f] /= squares[f] + np.exp(noise - states[r, width + directions + f])
+        for s in range(slate):
+            item = items[r, s]
+            mean = one = two = three = 0.0  # four sums side by side: each waits for itself alone
+            for d in range(0, width - 3, 4):
+                mean += features[item, d] * states[r, d]
+                one += features[item, d + 1] * states[r, d + 1]
+                two += features[item, d + 2] * states[r, d + 2]
+                three += features[item, d + 3] * states[r, d + 3]
+            for d in range(width - width % 4, width):
+                mean += features[item, d] * states[r, d]
+            mean += one + two + three
+            for f in range(directions):
+                mean += folded[item, f] * moved[f]
+            means[r, s] = base[item] + mean
+    return means
+
+
+@_compiled
+def fitted_levels(expected, states, shares, levels):
+    """``RatingModel.draw``: the level at each share of the distribution of a user's answers, shape ``(R, S)``."""
+    count, slate = expected.shape
+    last = len(levels) - 1
+    given = np.empty((count, slate))
+    weights = np.empty(len(levels))
+    for r in range(count):
+        steep = np.pi / np.sqrt(3.0) / np.exp(states[r, states.shape[1] - len(levels) - 1])
+        for s in range(slate):
+            below, total = 1.0, 0.0
+            for at in range(last + 1):
+                above = 0.0
+                if at < last:
+                    score = (expected[r, s] - (levels[at] + levels[at + 1]) / 2.0) * steep
+                    above = 1.0 / (1.0 + np.exp(-min(max(score, -30.0), 30.0)))
+                weights[at] = (below - above) * np.exp(states[r, states.shape[1] - len(levels) + at])
+                total += weights[at]
+                below = above
+            level, up_to = 0, weights[0] / total
+            while level < last and shares[r, s] >= up_to:
+                level += 1
+                up_to += weights[level] / total
+            given[r, s] = levels[level]
+    return given
+
+
+@_compiled
 def utilities(ratings, temperature, outside):
     """``MultinomialLogit``: utilities of the items and of taking nothing, less the largest, shape ``(R, S + 1)``."""
     slate = ratings.shape[1]
@@ -391,6 +464,8 @@ class Kernels:
     decayed = staticmethod(decayed)
     disappoint = staticmethod(disappoint)
     outside = staticmethod(outside)
+    fitted_levels = staticmethod(fitted_levels)
+    fitted_means = staticmethod(fitted_means)
     rate = staticmethod(rate)
     recall = staticmethod(recall)
     recall_decayed = staticmethod(recall_decayed)

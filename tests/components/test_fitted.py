@@ -102,3 +102,14 @@ def test_without_a_directory_there_is_nothing_to_answer_from(movielens: Path) ->
     one = world(movielens, rater="fitted", users="sampled")
     with pytest.raises(ConfigurationError, match="the rater 'fitted' has learned nothing: name a directory"):
         one.rater.expected_batch(request(one))
+
+
+def test_kernels_change_nothing(people: Path, movielens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba")
+    about = {"items": f"movielens:{movielens}", "users": f"fitted:{people}", "embeddings": "lexical", "episodes": 8}
+    runs = []
+    for kernels in ("0", "1"):
+        monkeypatch.setenv("EMOSIM_KERNELS", kernels)
+        emosim_core.run("movies", tmp_path / kernels, records="jsonl", max_steps=20, slate=2, **about)
+        runs.append((tmp_path / kernels / "interactions.jsonl").read_bytes())
+    assert runs[0] == runs[1]
