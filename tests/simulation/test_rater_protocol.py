@@ -148,10 +148,9 @@ def test_what_was_spent_before_counts_towards_the_limit_of_a_language_model() ->
     world = assemble(config, spent=0.5)
     rater: Any = world.rater
     try:
-        assert rater.gateway._current()._options.max_cost == 1.5
+        assert rater.gateway.usage.spent == 0.5
         rater.prepare(replace(world.setting(), spent=5.0))
-        rater.close()
-        assert rater.gateway._current()._options.max_cost == 0.0
+        assert rater.gateway.usage.spent == 5.0
     finally:
         rater.close()
     with pytest.raises(ConfigurationError):
