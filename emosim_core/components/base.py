@@ -340,15 +340,17 @@ class Rater:
     batch_size: int = 16
     data_sha256: str = ""
 
-    def learn(self, log: Interactions, catalog: Catalog, scale: RatingScale) -> None:
+    def learn(self, log: Interactions, catalog: Catalog, scale: RatingScale, more: bool = False) -> None:
         """Learn from what real users did, and forget what was learned before; optional.
 
-        ``emosim validate`` alone calls it, for each part and year, with what the training users did before that year:
+        ``emosim validate`` alone calls it, for each part and month, with what the training users did before that month:
         what a rater learns here is not of the users whom it then answers for.
 
         Args:
             log: by user and time; items are indices in ``catalog``, ratings on ``scale``.
             catalog: the items, with what these users made known of them.
+            more: whether this is the log of the last call and some months of the same year more, so that what takes
+                long to learn may be kept.
         """
 
     def prepare(self, setting: WorldSetting) -> None:

@@ -120,8 +120,10 @@ class Fitted(Rater):
                 self._find_users(path, card, population)
         self._set(catalog, population, setting.scale)
 
-    def learn(self, log: Interactions, catalog: Catalog, scale: RatingScale) -> None:
+    def learn(self, log: Interactions, catalog: Catalog, scale: RatingScale, more: bool = False) -> None:
         """Fit the models to a log; a rater with a directory has learned already.
+
+        Of ``more`` of a log, the model of ratings and how the features of interest are weighed are kept.
 
         Raises:
             ConfigurationError: there is a directory, whose log may hold what is measured.
@@ -131,7 +133,10 @@ class Fitted(Rater):
                 f"{self.options.path} may be fitted to the users who are measured; give --rater fitted without a "
                 "directory, and it is fitted to other users"
             )
-        self._interest, self._ratings = fit_models(log, catalog, scale, self.options.seed)
+        if more and self._interest is not None:
+            self._interest = InterestModel.fit(log, catalog, self.options.seed, trees_of=self._interest)
+        else:
+            self._interest, self._ratings = fit_models(log, catalog, scale, self.options.seed)
         self._catalog = None
 
     def _set(self, catalog: Catalog, population: Population, scale: RatingScale) -> None:

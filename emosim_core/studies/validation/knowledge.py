@@ -103,7 +103,7 @@ class Knowledge:
         self._known: tuple[int | None, Known] | None = None
         self._year: tuple[int | None, Known] | None = None
         self._fitted: dict[str, tuple[int | None, Any]] = {}
-        self._learned: tuple[int | None] | None = None
+        self._learned: tuple[int | None, int | None] | None = None
 
     def known(self, month: int | None) -> Known:
         """What is known when a month begins."""
@@ -121,12 +121,16 @@ class Knowledge:
         return self._estimators(month, choice_estimators, lambda one, known: one.fit(known.log, known.catalog))
 
     def learn(self, month: int | None, rater: Rater) -> None:
-        """Have a rater learn what was known when the year of a month began, unless it did so for the last one."""
-        when = None if month is None else month - month % 12
-        if self._learned != (when,):
-            known = self._by(when, month)
-            rater.learn(known.log, known.catalog, self._log.domain.scale)
-            self._learned = (when,)
+        """Have a rater learn what was known when the year of a month began, and then what was when the month did."""
+        year, scale = None if month is None else month - month % 12, self._log.domain.scale
+        if self._learned is None or self._learned[0] != year:
+            known = self._by(year, month)
+            rater.learn(known.log, known.catalog, scale)
+            self._learned = year, year
+        if self._learned[1] != month:
+            known = self.known(month)
+            rater.learn(known.log, known.catalog, scale, more=True)
+            self._learned = year, month
 
     def _by(self, when: int | None, month: int | None) -> Known:
         """What is known at ``when``: the month that is asked about, or the start of its year."""
