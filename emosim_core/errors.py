@@ -53,6 +53,20 @@ class ConfigurationError(EmoSimError):
     """An option, a configuration file or a combination of options is wrong."""
 
 
+class OptionError(ConfigurationError):
+    """The value of an option is wrong.
+
+    Args:
+        where: what the option is of, such as a command, a component or a file.
+        option: path of the option, such as ``"gateway.max_cost"``.
+        problem: what is wrong with its value.
+    """
+
+    def __init__(self, where: str, option: str, problem: str) -> None:
+        super().__init__(f"{where}: option {option!r}: {problem}")
+        self.where, self.option, self.problem = where, option, problem
+
+
 class UnknownNameError(ConfigurationError):
     """Nothing provides a component of this name.
 

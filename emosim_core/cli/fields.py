@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import click
 
+from emosim_core.errors import OptionError
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _DESCRIPTIONS = Path(__file__).with_name("fields.json")
@@ -129,6 +131,21 @@ class SectionedCommand(click.Command):
         """The parameters of the command, with ``--help-all`` before ``--help``."""
         *params, last = super().get_params(ctx)
         return [*params, _HELP_ALL, last]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error of an option that was typed names it as it is typed."""
+        try:
+            return super().invoke(ctx)
+        except OptionError as error:
+            for param in self.params:
+                paths = (error.option, f"{error.where}.{error.option}")
+                if (
+                    isinstance(param, FieldOption)
+                    and param.name in paths
+                    and ctx.params.get(str(param.name)) is not None
+                ):
+                    error.args = (f"{param.spelling}: {error.problem}",)
+            raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, section by section."""

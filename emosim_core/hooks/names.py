@@ -16,7 +16,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from emosim_core.errors import ConfigurationError, EmoSimError
+from emosim_core.errors import ConfigurationError, EmoSimError, OptionError
 from emosim_core.hooks.component import Component
 
 _NUMBERED = re.compile(r"(?P<name>.+)_(?P<number>\d+(?P<decimals>\.\d+)?)")
@@ -109,7 +109,7 @@ def checked_options(model: type[M], values: Mapping[str, Any], where: str = "con
     try:
         made = model(**values)
     except ValidationError as error:
-        raise ConfigurationError(explain(error, model, where)) from error
+        raise _wrong(error, model, where) from error
     if (strange := _not_finite(made.model_dump())) is not None:
         raise ConfigurationError(f"{where}: option {strange!r}: expected a finite number")
     return made
@@ -152,6 +152,10 @@ def _assignments(component: Component, text: str, model: type[BaseModel] | None,
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     """What a pydantic error means, for users: the first problem, with the nearest field for a typo."""
+    return str(_wrong(error, model, where))
+
+
+def _wrong(error: ValidationError, model: type[BaseModel], where: str) -> ConfigurationError:
     errors = error.errors()
     # Of a value of one of several types, one error for each is told; one that is of the type and wrong says most.
     same = [one for one in errors if one["loc"][:-1] == errors[0]["loc"][:-1]]
@@ -159,12 +163,15 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     holder, place = _place(first["loc"], model)
     field = ".".join(place)
     if first["type"] == "extra_forbidden":
-        return unknown_option(where, field, holder)
+        return ConfigurationError(unknown_option(where, field, holder))
     if first["type"] == "missing":
         known = holder.model_fields.get(place[-1])
-        return f"{where}: the option {field!r} is needed" + (f" ({known.description})" if known else "")
+        needed = f"{where}: the option {field!r} is needed" + (f" ({known.description})" if known else "")
+        return ConfigurationError(needed)
     message = first["msg"].removeprefix("Value error, ")
-    return f"{where}: option {field!r}: {message} (got {first.get('input')!r})" if field else f"{where}: {message}"
+    if not field:
+        return ConfigurationError(f"{where}: {message}")
+    return OptionError(where, field, f"{message} (got {first.get('input')!r})")
 
 
 def unknown_option(where: str, path: str, holder: type[BaseModel]) -> str:

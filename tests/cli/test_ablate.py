@@ -209,7 +209,7 @@ def test_a_domain_with_material_for_nothing_is_an_error_that_says_why(quick: Any
         (["--study", "sampling:paris=9"], "Did you mean 'pairs'"),
         (["--items-retrieval", "last_3,most_similer_3"], "Did you mean 'most_similar_3' or"),
         (["--rater", "rule_base"], "Did you mean 'rule_based'?"),
-        (["--num-seeds", "0"], "option 'num_seeds'"),
+        (["--num-seeds", "0"], "--num-seeds: "),
         (["--llm-rater", "0Shot_system_our"], "give --llm-model too"),
         (["--max-cost", "1"], "--max-cost needs a language model"),
         (["--slate", "2"], "No such option"),
