@@ -154,5 +154,10 @@ def _limits(explicit: bool, timed: bool, config: FitConfig, items: str) -> dict[
     if not timed:
         cannot.append("follow the times: the log has none, so nothing is known of recency and of when people leave")
     if config.anonymous:
-        cannot.append("be traced to users of the log: they are drawn; the models hold sums over all users")
+        cannot.append(
+            "be traced to users of the log: they are drawn, and the models are made of items that several users took; "
+            "differential privacy is not promised"
+        )
+    else:
+        cannot.append("be shared where the log cannot: states and models tell what each user took")
     return {"can": tuple(can), "cannot": tuple(cannot)}
