@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emosim_core.data.interactions import Interactions
 from emosim_core.errors import MissingDependencyError
 from emosim_core.estimators import Past
-from emosim_core.fitting.interest_features import RANK, Content, ItemColumns
+from emosim_core.fitting.interest_features import ENDS, RANK, Content, ItemColumns
 from emosim_core.fitting.saved import array_of
 from emosim_core.fitting.trees import Trees
 from emosim_core.model import Catalog
@@ -119,11 +119,8 @@ class InterestModel:
             Shape ``(R, S)``.
         """
         if history.width:
-            states = states.copy()
-            taken, rated, lengths = history.items, history.ratings, history.lengths.tolist()
-            for row, length in enumerate(lengths):
-                values = rated[row, :length] if self._explicit else None
-                states[row] = self._columns.follow(states[row], taken[row, :length], values)
+            values = history.ratings if self._explicit else None
+            states = self._columns.follow(states, history.items, values, history.lengths)
         return _scores(self._columns, self._trees, items, states)
 
     def arrays(self) -> dict[str, NDArray]:
@@ -161,7 +158,7 @@ def _scores(columns: ItemColumns, trees: Trees, items: Ints, states: Floats) -> 
 
 def _start(features: NDArray[np.float32]) -> Floats:
     """Log odds that trees begin from: of EASE alone, over all of the past and its end."""
-    return 0.5 * (features[:, 0].astype(np.float64) * 2 + features[:, 3]) * 4
+    return 4.0 * features[:, 0].astype(np.float64) + 2.0 * features[:, ENDS]
 
 
 @dataclass(frozen=True)
@@ -233,8 +230,7 @@ def _month_start(time: float) -> float:
 
 def _blocks(log: Interactions, examples: list[_Example]) -> Iterator[tuple[list[_Example], Flags, float | None]]:
     """Examples that are asked of one model, which rows of the log it is made of, and until when it knows."""
-    most = 24 if log.times is not None else 3
-    count = int(np.clip(_WORK / max(len(log), 1), 3, most))
+    count = int(np.clip(_WORK / max(len(log), 1), 3, 24))
     if log.times is None:
         for number in range(count):
             block = examples[number::count]

@@ -29,8 +29,11 @@ _TEXT, _CATEGORIES, _PEOPLE = 64, 32, 128
 HALF_LIVES = (0.0, 30.0, 8.0)
 """Over how many later choices one counts half as much, for each sum over a past; 0 is never."""
 
-_RIDGES = ((200.0, 30.0, 1000.0), (200.0,), (200.0, 30.0), (200.0,))
+_RIDGES = ((200.0, 30.0, 1000.0, 10_000.0), (200.0,), (200.0, 30.0), (200.0,))
 """Regularizations of EASE, in users, for each sum of :data:`HALF_LIVES` and for the one weighted by ratings."""
+
+ENDS = len(_RIDGES[0])
+"""The column of features that has the first of those of EASE for the end of a past; column 0 is of all of it."""
 
 _SUMS = len(_RIDGES)
 
@@ -61,7 +64,8 @@ class ItemColumns:
         latent: right singular vectors, shape ``(N, r)``.
         content: what items are, shape ``(N, c)``; parts of length 1 each, see ``widths``.
         widths: numbers of ``content`` that are of text, categories and people, shape ``(3,)``.
-        facts: of each item alone, shape ``(N, F)``: the first two are its year and the logarithm of 1 + its users.
+        facts: of each item alone, shape ``(N, F)``: the first two are its year, and the logarithm of the share of
+            users who took it.
         middle: mean rating of the log; users of the log; both 0 where there are none; shape ``(2,)``.
     """
 
@@ -120,26 +124,34 @@ class ItemColumns:
 
     def state(self, items: Ints, values: Floats | None) -> Floats:
         """The sums over one past, oldest first, shape ``(D,)``; values None where nothing was rated."""
-        return self.follow(np.zeros(self.state_width), items, values)
+        rated = None if values is None else values[None]
+        return self.follow(np.zeros((1, self.state_width)), items[None], rated, np.array([len(items)]))[0]
 
-    def follow(self, state: Floats, items: Ints, values: Floats | None) -> Floats:
-        """The state after more was taken, oldest first."""
-        count = len(items)
-        if not count:
-            return state
-        age = np.arange(count)[::-1]
-        weights = np.stack([np.exp2(-age / half) if half else np.ones(count) for half in HALF_LIVES])
-        kept = np.array([*(0.5 ** (count / half) if half else 1.0 for half in HALF_LIVES), 1.0])[:, None]
-        apart = np.zeros(count) if values is None else np.nan_to_num(values - self.middle[0])
-        weights = np.concatenate([weights, apart[None]])
+    def follow(self, states: Floats, items: Ints, values: Floats | None, lengths: Ints) -> Floats:
+        """The states of R users, shape ``(R, D)``, after they took more.
+
+        Args:
+            items: what they took, oldest first, shape ``(R, W)``.
+            values: how they rated it, same shape, NaN where they did not; None where nothing was rated.
+            lengths: how many of each row count, from its start, shape ``(R,)``.
+        """
+        users, width = items.shape
+        age = lengths[:, None] - 1 - np.arange(width)
+        counts = (age >= 0).astype(np.float64)
+        apart = np.zeros(items.shape) if values is None else np.where(age >= 0, values - self.middle[0], np.nan)
+        rated = np.isfinite(apart) & (values is not None)
+        apart = np.where(rated, apart, 0.0)
+        falls = [np.exp2(-np.maximum(age, 0) / half) * counts if half else counts for half in HALF_LIVES]
+        weights = np.stack([*falls, apart], axis=1)
+        kept = np.stack([0.5 ** (lengths / half) if half else np.ones(users) for half in (*HALF_LIVES, 0.0)], axis=1)
         latent, vectors = self.latent[items].astype(np.float64), self._vectors[items].astype(np.float64)
-        first, others, sums, tail = np.split(state, self._split)
-        first = first + latent.sum(axis=0)
-        others = others.reshape(_SUMS - 1, -1) * kept[1:] + weights[1:] @ latent[:, : self._short]
-        sums = sums.reshape(_SUMS, -1) * kept + weights @ vectors
-        rated = 0 if values is None else np.isfinite(values).sum()
-        tail = tail + np.array([count, rated, apart.sum(), (apart**2).sum()])
-        return np.concatenate([first, others.ravel(), sums.ravel(), tail])
+        first, others, sums, tail = np.split(states, self._split, axis=1)
+        first = first + np.matmul(weights[:, :1], latent)[:, 0]
+        others = others.reshape(users, _SUMS - 1, self._short) * kept[:, 1:, None]
+        others += np.matmul(weights[:, 1:], latent[:, :, : self._short])
+        sums = sums.reshape(users, _SUMS, vectors.shape[2]) * kept[:, :, None] + np.matmul(weights, vectors)
+        tail = tail + np.stack([lengths, rated.sum(axis=1), apart.sum(axis=1), (apart**2).sum(axis=1)], axis=1)
+        return np.concatenate([first, others.reshape(users, -1), sums.reshape(users, -1), tail], axis=1)
 
     def features(self, items: Ints, states: Floats) -> NDArray[np.float32]:
         """Features of R users, states of shape ``(R, D)``, with items of shape ``(R, S)``; shape ``(R, S, F)``."""
@@ -208,7 +220,7 @@ class ItemColumns:
     def _unseen(self, facts: Floats) -> Floats:
         """Facts of items that nobody took yet, by those of such as are like them."""
         unseen = facts.copy()
-        unseen[:, 1] = 0.0
+        unseen[:, 1] = np.log(0.5 / (self.middle[1] + 1.0))
         return unseen
 
     def arrays(self) -> dict[str, NDArray]:
@@ -291,7 +303,8 @@ def _facts(log: Interactions, years: Floats, middle: float, now: float | None) -
     counts = np.bincount(log.items, minlength=count).astype(np.float64)
     known = ~np.isnan(years)
     year = np.where(known, years, years[known].mean() if known.any() else 0.0)
-    columns = [year, np.log1p(counts)]
+    users = len(np.unique(log.users))
+    columns = [year, np.log((counts + 0.5) / (users + 1.0))]
     ratings = np.zeros(count) if log.values is None else np.bincount(log.items, log.values - middle, count)
     columns.append(ratings / (counts + 5.0))
     starts = log.starts

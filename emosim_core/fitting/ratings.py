@@ -44,6 +44,9 @@ _HALF_LIFE = {"lately": 30.0, "level": 100.0}
 _FARTHEST = 3.0
 """Standard deviations from the usual popularity that are told apart."""
 
+_ITEM_DOUBTS = (2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 25.0)
+"""Ratings of an item that must be outweighed, of which the log chooses: the best to foretell each by the others."""
+
 _ROUNDS = 4
 """Rounds in which the items' and the users' parts are told apart."""
 
@@ -53,7 +56,7 @@ _SPREAD_ROUNDS, _SPREAD_USERS, _SPREAD_RATINGS = 12, 250, 60
 _LEVEL_USERS = 500
 """Users from whom is learned how often everybody uses each level."""
 
-_FOLDED = 8
+_FOLDED = 5
 """Directions in which ratings of an episode move a user: the level, and those in which users differ most."""
 
 _MOST = 1e9
@@ -84,10 +87,11 @@ class RatingModel:
         expected = base_i + x_i . w_u        base_i = kind_i + n / (n + k) * (mean of what users add - kind_i)
 
     ``base_i`` is an item's mean less what its raters add to any item, believed as far as n users rated it; its kind is
-    a ridge regression on categories, year, popularity and embedding. ``x_i`` holds 1, the categories, the era, the
-    popularity, the base and the embedding, each in units of its standard deviation among users, which is learned by
-    maximum likelihood (the multiplicative steps of Zhou et al., 2019, doi 10.1080/10618600.2018.1529601). ``w_u`` is
-    the posterior mean of the user's past, its first weight moved by what was off lately.
+    a ridge regression on categories, year, popularity and embedding; k is chosen by how well ratings are foretold by
+    the item's others. ``x_i`` holds 1, the categories, the era, the popularity, the base and the embedding, each in
+    units of its standard deviation among users, which is learned by maximum likelihood (fixed-point steps; MacKay,
+    1992, doi 10.1162/neco.1992.4.3.415). ``w_u`` is the posterior mean of the user's past, its first weight moved by
+    what was off lately.
 
     A single answer is the level l with probability ``p_l ~ m_ul * (logistic cell of l around the expected rating)``:
     the width of the logistic distribution is the user's, and m_ul is how much more often than that says they use l.
@@ -125,25 +129,12 @@ class RatingModel:
         widely = np.log1p(counts)
         self._popularity = np.array([*_standard(widely, (counts > 0).astype(np.float64)), *_standard(widely, counts)])
         mean = (values.sum() + _DOUBT["mean"] * scale.carry(_MIDDLE)) / (len(values) + _DOUBT["mean"])
-        kinds = self._kinds(self._flags, self._year, self._dated, counts, self._embeddings)
-        self._kind: Floats = np.zeros(kinds.shape[1])
-        users, own = np.bincount(log.users, minlength=len(log.user_ids)), np.zeros(len(values))
-        believed = counts / (counts + _DOUBT["item"])
-        base: Floats = np.full(log.item_count, mean)
-        for _ in range(_ROUNDS):
-            of_item = np.bincount(log.items, values - mean - own, log.item_count) / np.maximum(counts, 1.0)
-            gram = (kinds * believed[:, None]).T @ kinds + _DOUBT["kind"] * np.eye(kinds.shape[1])
-            self._kind = np.asarray(np.linalg.solve(gram, kinds.T @ (believed * of_item)), dtype=np.float64)
-            kind = kinds @ self._kind
-            base = np.asarray(mean + kind + believed * (of_item - kind), dtype=np.float64)
-            shrink = (_NOISE / _SPREADS["level"]) ** 2
-            off = np.bincount(log.users, values - base[log.items], len(users)) / (users + shrink)
-            own = off[log.users]
-        self._mean, self._base = mean, base
+        self._mean = float(mean)
+        base, without = self._learn_items(log, values)
+        self._base = base
         self._quality = np.array(_standard(base, counts))
         blocks = self._blocks(self._flags, self._year, self._dated, counts, self._embeddings, base)
-        self._spreads, self._noise = self._learn_spreads(log, values - base[log.items], blocks)
-        self._directions = np.zeros((0, 0))
+        self._spreads, self._noise = self._learn_spreads(log, values - without, blocks)
         features = self._scaled(blocks)
         self._directions = _directions(features, counts)
         self._items = _Items(base, features.astype(np.float32), features @ self._directions)
@@ -184,6 +175,32 @@ class RatingModel:
 
     # What is learned of all users together.
 
+    def _learn_items(self, log: Interactions, values: Floats) -> tuple[Floats, Floats]:
+        """What everybody adds to each item, shape ``(N,)``, and the same without each rating, shape ``(R,)``."""
+        counts, mean = self._counts, self._mean
+        kinds = self._kinds(self._flags, self._year, self._dated, counts, self._embeddings)
+        self._kind: Floats = np.zeros(kinds.shape[1])
+        users, own = np.bincount(log.users, minlength=len(log.user_ids)), np.zeros(len(values))
+        doubt = _DOUBT["item"]
+        base: Floats = np.full(log.item_count, mean)
+        without = base[log.items]
+        for _ in range(_ROUNDS):
+            left: Floats = np.asarray(values - mean - own, dtype=np.float64)
+            sums: Floats = np.bincount(log.items, left, log.item_count).astype(np.float64)
+            believed = counts / (counts + doubt)
+            gram = (kinds * believed[:, None]).T @ kinds + _DOUBT["kind"] * np.eye(kinds.shape[1])
+            target = kinds.T @ (believed * sums / np.maximum(counts, 1.0))
+            self._kind = np.asarray(np.linalg.solve(gram, target), dtype=np.float64)
+            kind = np.asarray(kinds @ self._kind, dtype=np.float64)
+            others = (counts - 1.0)[log.items], sums[log.items] - left, kind[log.items]
+            if len(log):
+                doubt = min(_ITEM_DOUBTS, key=lambda one: float(np.sum((left - _believed(*others, one)) ** 2)))
+            base, without = mean + _believed(counts, sums, kind, doubt), mean + _believed(*others, doubt)
+            shrink = (_NOISE / _SPREADS["level"]) ** 2
+            off = np.bincount(log.users, values - without, len(users)) / (users + shrink)
+            own = off[log.users]
+        return base, without
+
     def _learn_spreads(self, log: Interactions, off: Floats, blocks: Mapping[str, Floats]) -> tuple[Floats, float]:
         """Standard deviations among users of what each group adds, and of the noise, in points of the scale."""
         unit, starts = self._unit, log.starts
@@ -207,7 +224,7 @@ class RatingModel:
                 weight = inverse @ target
                 up += np.einsum("gnm,n,m->g", kernel, weight, weight)
                 down += np.einsum("gnm,nm->g", kernel, inverse)
-            learned = variances * np.sqrt(np.divide(up, down, out=np.ones_like(up), where=down > 0))
+            learned = variances * np.divide(up, down, out=np.ones_like(up), where=down > 0)
             variances = (len(targets) * learned + doubt * usual) / (len(targets) + doubt)
         return np.sqrt(variances[:-1]), float(np.sqrt(variances[-1]))
 
@@ -341,7 +358,8 @@ class RatingModel:
             means = kernels.fitted_means(items, states, known.base, known.features, known.folded, *latest, noise_at)
             return np.round(means, DECIMALS)
         means = known.base.take(items)
-        means += np.einsum("rsd,rd->rs", known.features.take(items, axis=0), states[:, :width])
+        weights = states[:, :width].astype(np.float32)
+        means += np.einsum("rsd,rd->rs", known.features.take(items, axis=0), weights)
         if history.width:
             means += np.einsum("rsf,rf->rs", known.folded.take(items, axis=0), self._moved(states, history))
         return np.round(means, DECIMALS)
@@ -540,6 +558,11 @@ def _standard(values: Floats, weights: Floats) -> tuple[float, float]:
     middle = float(weights @ values) / total
     spread = float(np.sqrt(weights @ (values - middle) ** 2 / total))
     return middle, spread if spread > 1e-9 else 1.0
+
+
+def _believed(counts: Floats, sums: Floats, kind: Floats, doubt: float) -> Floats:
+    """Means of ``counts`` ratings with these sums, as if ``doubt`` more of them were as the kind."""
+    return np.asarray((sums + doubt * kind) / (counts + doubt), dtype=np.float64)
 
 
 def _spread_over(values: Ints, most: int) -> Ints:
