@@ -16,6 +16,9 @@ KNOTS = np.linspace(-2.6, 2.6, 53)
 _FACTORS = 48
 """Most factors of the correlations; what these leave of a column is drawn by itself."""
 
+_MOST_USERS = 20_000
+"""Users whose values and correlations are learned, at most."""
+
 _AT_ONCE = 1024
 """Users who are drawn at once."""
 
@@ -37,7 +40,8 @@ class Distribution:
 
     @classmethod
     def of(cls, table: Floats) -> Distribution:
-        """The distribution of the rows of a table, shape ``(U, D)``."""
+        """The distribution of the rows of a table, shape ``(U, D)``; of many, those of 20,000, evenly spread."""
+        table = table[np.unique(np.linspace(0, len(table) - 1, min(len(table), _MOST_USERS)).astype(np.intp))]
         count, normal = len(table), NormalDist()
         scores = np.array([normal.inv_cdf((place + 0.5) / count) for place in range(count)])
         z = np.empty(table.shape)

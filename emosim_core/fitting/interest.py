@@ -167,12 +167,14 @@ class _Example:
 
     Attributes:
         user: index.
+        rows: all of the user's in the log, a range.
         past: rows of the log, a range.
         later: rows of the log that are asked about.
         moment: seconds since 1970 from which on nothing is known; 0 without times.
     """
 
     user: int
+    rows: slice
     past: slice
     later: Ints
     moment: float
@@ -219,7 +221,7 @@ def _examples(log: Interactions, rng: np.random.Generator) -> list[_Example]:
             middle = start + int((end - start) * share)
             later = middle + rng.permutation(end - middle)[:_CHOSEN]
             moment = 0.0 if log.times is None else _month_start(float(log.times[middle]))
-            examples.append(_Example(user, slice(start, middle), later, moment))
+            examples.append(_Example(user, slice(start, end), slice(start, middle), later, moment))
     return sorted(examples, key=lambda one: one.moment)
 
 
@@ -256,7 +258,7 @@ def _asked(
 ) -> tuple[Ints, Floats]:
     """Items that a user is asked about, and which of them were chosen."""
     mine = np.zeros(log.item_count, dtype=np.bool_)
-    mine[log.items[log.users == one.user]] = True
+    mine[log.items[one.rows]] = True
     asked: list[Ints] = []
     truth: list[Floats] = []
     for row in one.later.tolist():
