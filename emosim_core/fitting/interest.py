@@ -32,9 +32,6 @@ _FEW = 30
 _MOST_USERS = 2_000
 """Users from whose choices the trees are learned, at most."""
 
-_SPLITS = (0.5,)
-"""After which share of a log it is split."""
-
 _CHOSEN = 20
 """Choices of each of them, at most."""
 
@@ -167,9 +164,9 @@ class _Example:
 
     Attributes:
         user: index.
-        rows: all of the user's in the log, a range.
-        past: rows of the log, a range.
-        later: rows of the log that are asked about.
+        rows: all the user's rows of the log.
+        past: those before the split.
+        later: those that are asked about.
         moment: seconds since 1970 from which on nothing is known; 0 without times.
     """
 
@@ -186,6 +183,7 @@ def _learned(log: Interactions, catalog: Catalog, content: Content, seed: int, r
     examples = _examples(log, rng)
     if len(examples) < _FEW:
         return Trees.none()
+    first = _first(log)
     features, chosen, weights = [], [], []
     for block, rows, now in _blocks(log, examples):
         known = log.only(rows)
@@ -193,7 +191,6 @@ def _learned(log: Interactions, catalog: Catalog, content: Content, seed: int, r
             continue
         columns = ItemColumns.of(known, catalog, content, now, seed, rank)
         counts: NDArray[np.int64] = np.bincount(known.items, minlength=log.item_count)
-        first = _first(log)
         for one in block:
             items, truth = _asked(log, one, counts, content.years, first, rng)
             if not len(items):
@@ -217,11 +214,10 @@ def _examples(log: Interactions, rng: np.random.Generator) -> list[_Example]:
     examples = []
     for user in some.tolist():
         start, end = starts[user], starts[user + 1]
-        for share in _SPLITS:
-            middle = start + int((end - start) * share)
-            later = middle + rng.permutation(end - middle)[:_CHOSEN]
-            moment = 0.0 if log.times is None else _month_start(float(log.times[middle]))
-            examples.append(_Example(user, slice(start, end), slice(start, middle), later, moment))
+        middle = start + (end - start) // 2
+        later = middle + rng.permutation(end - middle)[:_CHOSEN]
+        moment = 0.0 if log.times is None else _month_start(float(log.times[middle]))
+        examples.append(_Example(user, slice(start, end), slice(start, middle), later, moment))
     return sorted(examples, key=lambda one: one.moment)
 
 

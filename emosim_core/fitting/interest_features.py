@@ -48,6 +48,9 @@ _RECENT = (30.0, 180.0, 730.0)
 _MOST = 1e9
 """What no number of a model is beyond."""
 
+_TIMED = 4
+"""The first fact that needs times: years since release; the next is years since somebody took the item first."""
+
 _NEIGHBORS = 10
 """Known items whose columns a new item has on average."""
 
@@ -212,16 +215,14 @@ class ItemColumns:
                 column[new] = np.einsum("nk,nkd->nd", share, column[places[near]]) if len(places) else 0.0
             years = np.array([np.nan if catalog.items[one].year is None else catalog.items[one].year for one in new])
             facts = moved["facts"][new]
-            facts[:, 0] = np.where(np.isnan(years), facts[:, 0], years)
-            facts[:, 1:] = self._unseen(facts)[:, 1:]
+            newer = np.where(np.isnan(years), 0.0, years - facts[:, 0])
+            facts[:, 0] += newer
+            facts[:, 1] = np.log(0.5 / (self.middle[1] + 1.0))
+            if facts.shape[1] > _TIMED:
+                facts[:, _TIMED] -= newer
+                facts[:, _TIMED + 1] = 0.0
             moved["facts"][new] = facts
         return replace(self, **moved)
-
-    def _unseen(self, facts: Floats) -> Floats:
-        """Facts of items that nobody took yet, by those of such as are like them."""
-        unseen = facts.copy()
-        unseen[:, 1] = np.log(0.5 / (self.middle[1] + 1.0))
-        return unseen
 
     def arrays(self) -> dict[str, NDArray]:
         """What :meth:`load` takes."""

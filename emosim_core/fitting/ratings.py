@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -53,8 +53,8 @@ _ROUNDS = 4
 _SPREAD_ROUNDS, _SPREAD_USERS, _SPREAD_RATINGS = 12, 250, 60
 """Rounds, users and latest ratings of each from which the spreads among users are learned."""
 
-_LEVEL_USERS = 500
-"""Users from whom is learned how often everybody uses each level."""
+_LEVEL_USERS, _LEVEL_RATINGS = 250, 100
+"""Users, and latest ratings of each, from which is learned how often everybody uses each level."""
 
 _FOLDED = 5
 """Directions in which ratings of an episode move a user: the level, and those in which users differ most."""
@@ -77,6 +77,11 @@ class _Items:
     base: Floats
     features: NDArray[np.float32]
     folded: Floats
+
+    @classmethod
+    def of(cls, base: Floats, features: Floats, directions: Floats) -> _Items:
+        """From features as they were learned, and the directions of the fold-in, shape ``(D, F)``."""
+        return cls(base, features.astype(np.float32), np.einsum("nd,df->nf", features, directions))
 
 
 class RatingModel:
@@ -137,7 +142,7 @@ class RatingModel:
         self._spreads, self._noise = self._learn_spreads(log, values - without, blocks)
         features = self._scaled(blocks)
         self._directions = _directions(features, counts)
-        self._items = _Items(base, features.astype(np.float32), features @ self._directions)
+        self._items = _Items.of(base, features, self._directions)
         self._multipliers = np.ones(len(self._levels))
         self._multipliers = self._learn_multipliers(log, values)
         return self
@@ -234,7 +239,7 @@ class RatingModel:
         places, means, sizes = [], [], []
         chosen = np.flatnonzero(np.diff(starts) > 0)
         for user in _spread_over(chosen, _LEVEL_USERS).tolist():
-            rows = slice(int(starts[user]), int(starts[user + 1]))
+            rows = slice(max(int(starts[user]), int(starts[user + 1]) - _LEVEL_RATINGS), int(starts[user + 1]))
             known = self._posterior(log.items[rows], values[rows])
             places.append(self._places(values[rows]))
             means.append(known.without)
@@ -288,9 +293,10 @@ class RatingModel:
 
         Raises:
             ConfigurationError: the past has no ratings.
+            MissingDependencyError: threadpoolctl is not installed, and the past is not empty.
         """
         values = rated(past.values)
-        with one_thread():
+        with one_thread() if len(values) else nullcontext():
             return self._state(past.items, values)
 
     def _state(self, items: Ints, values: Floats) -> Floats:
@@ -358,8 +364,7 @@ class RatingModel:
             means = kernels.fitted_means(items, states, known.base, known.features, known.folded, *latest, noise_at)
             return np.round(means, DECIMALS)
         means = known.base.take(items)
-        weights = states[:, :width].astype(np.float32)
-        means += np.einsum("rsd,rd->rs", known.features.take(items, axis=0), weights)
+        means += np.einsum("rsd,rd->rs", known.features.take(items, axis=0), states[:, :width])
         if history.width:
             means += np.einsum("rsf,rf->rs", known.folded.take(items, axis=0), self._moved(states, history))
         return np.round(means, DECIMALS)
@@ -499,12 +504,11 @@ class RatingModel:
         self._flags[where] = flags[there].astype(np.bool_)
         self._embeddings[where] = embeddings[there]
         self._counts[where] = counts[there]
-        with one_thread():
-            about = (self._flags, self._year, self._dated, self._counts, self._embeddings)
-            self._base = np.round(self._mean + self._kinds(*about) @ self._kind, DECIMALS)
-            self._base[where] = bases[there]
-            features = self._scaled(self._blocks(*about, self._base))
-            self._items = _Items(self._base, features.astype(np.float32), features @ self._directions)
+        about = (self._flags, self._year, self._dated, self._counts, self._embeddings)
+        # Not by linear algebra, whose last digits depend on the number of threads.
+        self._base = np.round(self._mean + np.einsum("nk,k->n", self._kinds(*about), self._kind), DECIMALS)
+        self._base[where] = bases[there]
+        self._items = _Items.of(self._base, self._scaled(self._blocks(*about, self._base)), self._directions)
         return self
 
 
@@ -538,7 +542,7 @@ def _threads() -> Any:
         from threadpoolctl import ThreadpoolController
     except ImportError as error:
         raise MissingDependencyError(
-            "learning from a log", "threadpoolctl", 'pip install "emosim-core[validate]"'
+            "learning from a log", "threadpoolctl", 'pip install "emosim-core[fit]"'
         ) from error
     return ThreadpoolController()
 

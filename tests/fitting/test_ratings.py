@@ -13,9 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from emosim_core.data.interactions import Interactions
-from emosim_core.errors import ConfigurationError
+from emosim_core.errors import ConfigurationError, MissingDependencyError
 from emosim_core.estimators import ItemMeanAndUserBias, Past
-from emosim_core.fitting.ratings import RatingModel
+from emosim_core.fitting.ratings import RatingModel, _threads
 from emosim_core.model import Catalog, History, Item, RatingScale
 from emosim_core.model.memory import Memory
 
@@ -251,6 +251,22 @@ def test_a_log_without_ratings_is_refused(log: Interactions, model: RatingModel)
         RatingModel.fit(bare, catalog(), SCALE, 0)
     with pytest.raises(ConfigurationError, match="needs ratings"):
         model.states(bare)
+
+
+def test_a_saved_model_answers_without_what_fitting_needs(
+    log: Interactions, model: RatingModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved, states = model.arrays(), model.states(log)[:2]
+    happened = history([[(1, 5.0)], [(2, 1.0)]])
+    items = np.arange(10).reshape(2, 5)
+    ours = model.expected(items, states, happened)
+    _threads.cache_clear()
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    loaded = RatingModel.load(saved, np.arange(ITEMS), catalog())
+    assert np.array_equal(loaded.expected(items, states, happened), ours)
+    assert np.array_equal(loaded.state(NOBODY), model.state(NOBODY))
+    with pytest.raises(MissingDependencyError, match="fit"):
+        loaded.state(halves(log, 3)[0])
 
 
 _DIGEST = """
