@@ -471,13 +471,13 @@ class RatingModel:
         self._names = tuple(bytes(names).decode().split("\n")) if len(names) else ()
         self._embedding = bytes(array_of(arrays, "embedding_name", (-1,), 0, 255)).decode()
         self._text_mean = array_of(arrays, "text_mean", (-1,), -_MOST, _MOST)
-        count, categories, text = len(known), len(self._names), len(self._text_mean)
+        count, categories, long = len(known), len(self._names), len(self._text_mean)
         self._popularity = array_of(arrays, "popularity", (4,), -_MOST, _MOST)
         self._quality = array_of(arrays, "quality", (2,), -_MOST, _MOST)
         self._spreads = array_of(arrays, "spreads", (len(_SPREADS),), 0, _MOST)
-        self._kind = array_of(arrays, "kind", (5 + categories + text,), -_MOST, _MOST)
+        self._kind = array_of(arrays, "kind", (5 + categories + long,), -_MOST, _MOST)
         self._multipliers = array_of(arrays, "multipliers", (len(self._levels),), 0, _MOST)
-        wide = len(_DECADES) + 3 + categories + text
+        wide = len(_DECADES) + 3 + categories + long
         self._directions = array_of(arrays, "directions", (wide, -1), -_MOST, _MOST)
         sizes = (self._noise, self._text_size, self._spreads[0], *self._popularity[1::2], self._quality[1])
         if min(sizes) <= 0 or not 0 < self._directions.shape[1] <= wide:
@@ -486,7 +486,7 @@ class RatingModel:
         counts = array_of(arrays, "counts", (count,), 0, _MOST)
         known_years = array_of(arrays, "years", (count,), -_MOST, _MOST, unknown=True)
         flags = array_of(arrays, "categories", (count, categories), 0, 1)
-        embeddings = array_of(arrays, "embeddings", (count, text), -_MOST, _MOST)
+        embeddings = array_of(arrays, "embeddings", (count, long), -_MOST, _MOST)
         there = known >= 0
         where = known[there]
         self._year, self._dated = _years(catalog)

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -162,3 +163,15 @@ def test_a_card_that_contradicts_the_files_is_refused(
     changed(widths=widths)(folder)
     with pytest.raises(DataError):
         made(folder, movielens)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"log": {}}, {"log": {"users": "many"}}, {"episodes": {"quartiles": 3}}, {"validation": {"choices": 1}}]
+)
+def test_a_report_of_a_card_that_no_fit_writes_is_refused(people: Path, tmp_path: Path, fields: dict[str, Any]) -> None:
+    from emosim_core.reports.people_report import report_of_people
+
+    folder = Path(shutil.copytree(people, tmp_path / "people"))
+    changed(**fields)(folder)
+    with pytest.raises(DataError, match=r"card\.json: is damaged"):
+        report_of_people(folder)
