@@ -48,8 +48,9 @@ def _report(card: Card, users: Sequence[User]) -> Report:
     if card.validation:
         caption = (
             "People who were fitted in the same way to other users, on the choices and ratings of users who were in "
-            "nothing. All tables of it: emosim report DIR/validation."
+            "nothing."
         )
+        caption += " All tables of it: emosim report DIR/validation." if card.histories else ""
         report.sections.append(
             Section("validation", "Beside real users and simple models", caption, tables=[comparison(card.validation)])
         )

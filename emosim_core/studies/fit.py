@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
@@ -122,13 +123,15 @@ class Fitting:
     def validate(self, out: Path, on_user: OnProgress = lambda count: None, executor: Any = "local") -> dict[str, Any]:
         """Measure the people of a directory beside the baselines, by folds, and write that on their card.
 
-        What was measured before this was interrupted is not measured again.
+        What was measured before this was interrupted is not measured again. The records stay where histories are kept.
         """
         place = out / VALIDATION
         with closing(self.validation.world):
             results = self.validation.run(place, on_user, resume=(place / MANIFEST).exists(), executor=executor)
         card = {**card_of(out), "validation": results}
         write_card(out, card)
+        if not self.config.keep_histories:
+            shutil.rmtree(place)  # its records are what real users chose and rated, by their ids
         return card
 
 
