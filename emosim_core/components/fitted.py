@@ -245,37 +245,40 @@ class Fitted(Rater):
     def _terms(self, request: RatingRequest, who: _Situation) -> _Terms:
         items, shape = request.items, request.items.shape
         kept = request.retrieved_items.shape[2] if self.options.memory else 0
-        asked = np.concatenate([items, request.retrieved_items.reshape(len(items), -1)], axis=1) if kept else items
-        expected = self._expected(asked, who)
         memory = np.zeros(shape)
-        if kept:
-            usual = expected[:, shape[1] :].reshape(request.retrieved_items.shape)
-            memory = self._memory(request, usual)
+        if not kept:
+            expected = self._expected(items, who)
+        else:
+            closeness = self._closeness(request)
+            alike = np.where(closeness > 0.0, request.retrieved_items, -1)  # of the others nothing is asked
+            expected = self._expected(np.concatenate([items, alike.reshape(len(items), -1)], axis=1), who)
+            usual = expected[:, shape[1] :].reshape(alike.shape)
+            surprise = np.where(alike < 0, 0.0, request.retrieved_ratings - usual)
+            # sum(w * surprise) / (sum(w) + (1 - m) / m), w the closeness; running sums add as a loop does.
+            memory = (closeness * surprise).cumsum(axis=2)[:, :, -1]
+            memory /= closeness.cumsum(axis=2)[:, :, -1] + self._doubt
             expected = expected[:, : shape[1]]
         mood = ((request.moods[:, 0] - self._rest.take(request.users)) * self._mood)[:, None]
         return _Terms(expected, mood, self._boredom.take(request.times, mode="clip"), memory)
 
-    def _memory(self, request: RatingRequest, usual: Floats) -> Floats:
-        """What retrieved memories suggest: sum(w * surprise) / (sum(w) + (1 - m) / m), w the closeness of the item.
+    def _closeness(self, request: RatingRequest) -> Floats:
+        """How close retrieved items are to those at hand, shape ``(R, S, K)``; 0 where nothing was retrieved.
 
-        The closeness is 1 within a series, else the square of how high the cosine is, from 0 to 1.
+        1 within a series, else the square of how high the cosine is, from 0 to 1.
         """
         now, then, rated = request.items, request.retrieved_items, request.retrieved_ratings
         kernels = request.history.memory.kernels
         if kernels is not None:
-            return kernels.recalled(
-                now, then, rated, usual, self._series, self._cosine_low, self._cosine_factor,
-                *request.catalog.cosine_arrays, self._doubt,
-            )  # fmt: skip
+            return kernels.closeness(
+                now, then, rated, self._series, self._cosine_low, self._cosine_factor, *request.catalog.cosine_arrays
+            )
         weight = (self._series[now][:, :, None] == self._series[then]).astype(np.float64)
         if self._cosine_factor:
             high = np.maximum(request.catalog.similarity(now[:, :, None], then) - self._cosine_low, 0.0)
             high *= self._cosine_factor
             weight = np.maximum(high * high, weight)
-        nothing = np.isnan(rated)
-        surprise = np.where(nothing, 0.0, rated - usual)
-        weight[nothing] = 0.0
-        return (weight * surprise).cumsum(axis=2)[:, :, -1] / (weight.cumsum(axis=2)[:, :, -1] + self._doubt)
+        weight[np.isnan(rated)] = 0.0
+        return weight
 
     def _draw(self, latent: Floats, who: _Situation, normal: Floats) -> Floats:
         if self._ratings is not None:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,10 @@ from emosim_core.data.interactions import Interactions
 from emosim_core.data.places import read_document
 from emosim_core.data.tables import read_csv, write_csv
 from emosim_core.errors import DataError, MissingDependencyError
-from emosim_core.fitting.distribution import Distribution
+from emosim_core.fitting.distribution import KNOTS, Distribution
 from emosim_core.fitting.interest import InterestModel
 from emosim_core.fitting.people import People
+from emosim_core.fitting.profiles import METRICS
 from emosim_core.fitting.ratings import RatingModel
 from emosim_core.model import Catalog, RatingScale, User
 from emosim_core.model.arrays import Ints
@@ -36,6 +37,9 @@ INTEREST, RATINGS, STATES, PEOPLE = (
 )
 
 _AGAIN = "fit it again with emosim fit"
+
+
+Size = Annotated[int, Field(ge=0)]
 
 
 class Card(BaseModel):
@@ -63,7 +67,7 @@ class Card(BaseModel):
     items: int = Field(ge=1)
     categories: tuple[str, ...]
     cuts: tuple[tuple[float, float], ...] = Field(min_length=3, max_length=3)
-    widths: tuple[int, int, int]
+    widths: tuple[Size, Size, Size]
     log: dict[str, Any]
     episodes: dict[str, Any] | None
     distances: dict[str, float] | None = None
@@ -187,6 +191,8 @@ def read_card(folder: Path, domain: str | None = None) -> Card:
         raise DataError(
             folder, f"holds people of the domain {card.domain!r}, not {domain!r}; use them with --plugin {card.domain}"
         )
+    if card.widths[0] != METRICS + len(card.categories) or (card.widths[2] > 0) != card.explicit:
+        raise DataError(path, f"is damaged (widths); {_AGAIN}")
     return card
 
 
@@ -222,14 +228,24 @@ def read_people(folder: Path, card: Card) -> Sequence[User]:
 
 def read_ids(folder: Path, card: Card) -> list[str]:
     """The ids of the users, in their order; a DataError where their file is damaged."""
-    path = _checked(folder, card, USERS)
-    return [cells["id"] for _, cells in read_csv(path, "the users of fitted people")]
+    ids = _ids(folder, card, USERS, "the users of fitted people")
+    if len(ids) != card.people:
+        raise DataError(folder / USERS, f"has {len(ids):,} users, and {CARD} says {card.people:,}; {_AGAIN}")
+    return ids
+
+
+def _ids(folder: Path, card: Card, name: str, content: str) -> list[str]:
+    path = _checked(folder, card, name)
+    ids = [cells.get("id", "") for _, cells in read_csv(path, content)]
+    if not all(ids):
+        raise DataError(path, f"is damaged: a row has no id; {_AGAIN}")
+    return ids
 
 
 def read_distribution(folder: Path, card: Card) -> Distribution:
     """What new users are drawn from; a DataError where it is damaged."""
     made = Distribution.load(_shaped(folder, PEOPLE, _read(folder, card, PEOPLE), {"quantiles": 2, "loadings": 2}))
-    if made.loadings.shape[1] != sum(card.widths) or made.quantiles.shape[1] != sum(card.widths):
+    if made.loadings.shape[1] != sum(card.widths) or made.quantiles.shape != (len(KNOTS), sum(card.widths)):
         raise DataError(folder / PEOPLE, f"is not of the columns of {CARD}; {_AGAIN}")
     return made
 
@@ -261,18 +277,21 @@ def read_models(folder: Path, card: Card, catalog: Catalog, scale: RatingScale) 
     known = known_items(folder, card, catalog)
     interest, ratings = _read(folder, card, INTEREST), _read(folder, card, RATINGS) if card.explicit else None
     try:
-        return Models(
+        models = Models(
             InterestModel.load(interest, known, catalog),
-            None if ratings is None else RatingModel.load(ratings, known, catalog),
+            None if ratings is None else RatingModel.load(ratings, known, catalog, scale),
         )
+        sizes = (models.interest.size, 0 if models.ratings is None else models.ratings.size)
+        if sizes != card.widths[1:]:
+            raise ValueError(f"their states have {sizes} numbers, and {CARD} says {card.widths[1:]}")
+        return models
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise DataError(folder, f"the models are damaged ({type(error).__name__}: {error}); {_AGAIN}") from error
 
 
 def known_items(folder: Path, card: Card, catalog: Catalog) -> Ints:
     """By item of the models its index in a catalog, -1 where that lacks it; a DataError where it has none of them."""
-    path = _checked(folder, card, ITEMS)
-    ids = [cells["id"] for _, cells in read_csv(path, "the items of fitted people")]
+    ids = _ids(folder, card, ITEMS, "the items of fitted people")
     known = np.array([catalog.index.get(one, -1) for one in ids], dtype=np.intp)
     if not (known >= 0).any():
         theirs, ours = ", ".join(map(repr, ids[:3])), ", ".join(map(repr, catalog.ids[:3]))

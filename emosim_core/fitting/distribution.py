@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from emosim_core.model.arrays import Floats, Ints
 
-_KNOTS = np.linspace(-2.6, 2.6, 53)
+KNOTS = np.linspace(-2.6, 2.6, 53)
 """Normal scores at which the quantiles of each column are kept; what lies beyond is cut to the outermost."""
 
 _FACTORS = 48
 """Most factors of the correlations; what these leave of a column is drawn by itself."""
+
+_MOST_USERS = 20_000
+"""Users whose values and correlations are learned, at most."""
 
 _AT_ONCE = 1024
 """Users who are drawn at once."""
@@ -27,7 +30,7 @@ class Distribution:
     the first principal components. A drawn value is the quantile of the column at the drawn z.
 
     Args:
-        quantiles: of each column at :data:`_KNOTS`, shape ``(knots, D)``.
+        quantiles: of each column at :data:`KNOTS`, shape ``(knots, D)``.
         loadings: shape ``(K, D)``.
     """
 
@@ -37,7 +40,8 @@ class Distribution:
 
     @classmethod
     def of(cls, table: Floats) -> Distribution:
-        """The distribution of the rows of a table, shape ``(U, D)``."""
+        """The distribution of the rows of a table, shape ``(U, D)``; of many, those of 20,000, evenly spread."""
+        table = table[np.unique(np.linspace(0, len(table) - 1, min(len(table), _MOST_USERS)).astype(np.intp))]
         count, normal = len(table), NormalDist()
         scores = np.array([normal.inv_cdf((place + 0.5) / count) for place in range(count)])
         z = np.empty(table.shape)
@@ -49,7 +53,7 @@ class Distribution:
         loadings = np.sqrt(np.maximum(sizes[some], 0.0))[:, None] * vectors[:, some].T
         loadings *= np.sign(loadings[np.arange(len(some)), np.abs(loadings).argmax(axis=1)])[:, None]
         loadings = np.round(loadings, 5)
-        shares = [normal.cdf(knot) for knot in _KNOTS.tolist()]
+        shares = [normal.cdf(knot) for knot in KNOTS.tolist()]
         return cls(np.quantile(table, shares, axis=0), loadings)
 
     def sample(self, seed: int, numbers: Ints, columns: slice = slice(None)) -> NDArray[np.float32]:
@@ -67,8 +71,8 @@ class Distribution:
             z = drawn[:, factors + first :] * self._residual[first:end]
             for factor in range(factors):
                 z += np.multiply.outer(drawn[:, factor], self.loadings[factor, first:end])
-            place = np.clip((z - _KNOTS[0]) / (_KNOTS[1] - _KNOTS[0]), 0.0, len(_KNOTS) - 1.0)
-            below = np.minimum(place.astype(np.intp), len(_KNOTS) - 2)
+            place = np.clip((z - KNOTS[0]) / (KNOTS[1] - KNOTS[0]), 0.0, len(KNOTS) - 1.0)
+            below = np.minimum(place.astype(np.intp), len(KNOTS) - 2)
             column = np.arange(first, end)
             low, high = self.quantiles[below, column], self.quantiles[below + 1, column]
             made[at : at + _AT_ONCE] = low + (place - below) * (high - low)

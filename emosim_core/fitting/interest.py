@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from emosim_core.data.interactions import Interactions
 from emosim_core.errors import MissingDependencyError
 from emosim_core.estimators import Past
-from emosim_core.fitting.interest_features import ENDS, Content, ItemColumns
+from emosim_core.fitting.interest_features import ENDS, RANK, Content, ItemColumns
+from emosim_core.fitting.saved import array_of
 from emosim_core.fitting.trees import Trees
 from emosim_core.model import Catalog
 from emosim_core.model.arrays import Flags, Floats, Ints
@@ -65,7 +66,12 @@ class InterestModel:
 
     @classmethod
     def fit(
-        cls, log: Interactions, catalog: Catalog, seed: int, trees_of: InterestModel | None = None
+        cls,
+        log: Interactions,
+        catalog: Catalog,
+        seed: int,
+        trees_of: InterestModel | None = None,
+        rank: int = RANK,
     ) -> InterestModel:
         """Learn from a log.
 
@@ -74,15 +80,16 @@ class InterestModel:
             catalog: its items.
             seed: decides what is drawn.
             trees_of: a model whose trees are taken over, fitted to an earlier part of the log; None to learn them.
+            rank: directions in which choices are kept, at most: the fewer, the less is told of single users.
 
         Raises:
             MissingDependencyError: a library of the extra ``fit`` is not installed.
         """
         with _one_thread():
             content = Content.of(catalog)
-            trees = _learned(log, catalog, content, seed) if trees_of is None else trees_of._trees
+            trees = _learned(log, catalog, content, seed, rank) if trees_of is None else trees_of._trees
             now = None if log.times is None or not len(log) else float(log.times.max())
-            return cls(ItemColumns.of(log, catalog, content, now, seed), trees, log.values is not None)
+            return cls(ItemColumns.of(log, catalog, content, now, seed, rank), trees, log.values is not None)
 
     def states(self, log: Interactions) -> Floats:
         """What each user's past says, one row for each of ``log.user_ids``, shape ``(U, D)``."""
@@ -125,9 +132,19 @@ class InterestModel:
             known: for each item that the model was fitted with its index in ``catalog``, -1 where it has none.
             catalog: may have items besides; they are as the known ones that are most like them in text and
                 categories, and nobody took them yet.
+
+        Raises:
+            ValueError: the arrays are damaged, or are not of so many items.
         """
-        columns = ItemColumns.load(arrays).placed(known, catalog)
-        return cls(columns, Trees.load(arrays), bool(arrays["explicit"][0]))
+        columns = ItemColumns.load(arrays, len(known)).placed(known, catalog)
+        explicit = bool(array_of(arrays, "explicit", (1,), 0, 1)[0])
+        width = columns.features(np.zeros((1, 1), dtype=np.intp), np.zeros((1, columns.state_width))).shape[2]
+        return cls(columns, Trees.load(arrays, width), explicit)
+
+    @property
+    def size(self) -> int:
+        """D, how many numbers a state has."""
+        return self._columns.state_width
 
 
 def _scores(columns: ItemColumns, trees: Trees, items: Ints, states: Floats) -> Floats:
@@ -160,7 +177,7 @@ class _Example:
     moment: float
 
 
-def _learned(log: Interactions, catalog: Catalog, content: Content, seed: int) -> Trees:
+def _learned(log: Interactions, catalog: Catalog, content: Content, seed: int, rank: int) -> Trees:
     """Trees, learned from users' own choices; none where too few have enough."""
     rng = np.random.default_rng([seed, 11])
     examples = _examples(log, rng)
@@ -172,7 +189,7 @@ def _learned(log: Interactions, catalog: Catalog, content: Content, seed: int) -
         known = log.only(rows)
         if len(np.unique(known.users)) < _LEAST:
             continue
-        columns = ItemColumns.of(known, catalog, content, now, seed)
+        columns = ItemColumns.of(known, catalog, content, now, seed, rank)
         counts: NDArray[np.int64] = np.bincount(known.items, minlength=log.item_count)
         for one in block:
             items, truth = _asked(log, one, counts, content.years, first, rng)

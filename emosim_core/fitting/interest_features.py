@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from emosim_core.data.interactions import Interactions
 from emosim_core.errors import MissingDependencyError
+from emosim_core.fitting.saved import array_of
 from emosim_core.model import Catalog
 from emosim_core.model.arrays import Floats, Ints
 
@@ -43,6 +44,9 @@ _DAY = 86_400.0
 _YEAR = 365.25
 _RECENT = (30.0, 180.0, 730.0)
 """Days that count as recent."""
+
+_MOST = 1e9
+"""What no number of a model is beyond."""
 
 _TIMED = 4
 """The first fact that needs times: years since release; the next is years since somebody took the item first."""
@@ -76,9 +80,11 @@ class ItemColumns:
     middle: Floats
 
     @classmethod
-    def of(cls, log: Interactions, catalog: Catalog, content: Content, now: float | None, seed: int) -> ItemColumns:
+    def of(
+        cls, log: Interactions, catalog: Catalog, content: Content, now: float | None, seed: int, rank: int = RANK
+    ) -> ItemColumns:
         """The columns by what a log says until ``now``, in seconds since 1970; None without times."""
-        strengths, latent = _directions(log, seed)
+        strengths, latent = _directions(log, seed, rank)
         present = len(np.unique(log.users))
         middle = 0.0 if log.values is None or not len(log) else float(log.values.mean())
         facts = _facts(log, content.years, middle, now)
@@ -223,9 +229,23 @@ class ItemColumns:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
-    def load(cls, arrays: Mapping[str, NDArray]) -> ItemColumns:
-        """The columns whose :meth:`arrays` these are."""
-        return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+    def load(cls, arrays: Mapping[str, NDArray], count: int) -> ItemColumns:
+        """The columns whose :meth:`arrays` these are, of so many items.
+
+        Raises:
+            ValueError: the arrays are damaged.
+        """
+        strengths = array_of(arrays, "strengths", (-1,), 0, _MOST)
+        latent = array_of(arrays, "latent", (count, len(strengths)), -1.001, 1.001)
+        content = array_of(arrays, "content", (count, -1), -_MOST, _MOST)
+        widths = array_of(arrays, "widths", (3,), 0, content.shape[1])
+        if widths.sum() != content.shape[1]:
+            raise ValueError("'widths' are not those of 'content'")
+        facts = array_of(arrays, "facts", (count, -1), -_MOST, _MOST)
+        if facts.shape[1] < 2:
+            raise ValueError("'facts' has no years and no popularity")
+        middle = array_of(arrays, "middle", (2,), -_MOST, _MOST)
+        return cls(strengths, latent, content, widths.astype(np.intp), facts, middle)
 
 
 @dataclass(frozen=True)
@@ -303,8 +323,8 @@ def _facts(log: Interactions, years: Floats, middle: float, now: float | None) -
     return np.column_stack(columns)
 
 
-def _directions(log: Interactions, seed: int) -> tuple[Floats, NDArray[np.float32]]:
-    """Squared singular values of users by items, and right singular vectors: the largest of them."""
+def _directions(log: Interactions, seed: int, rank: int) -> tuple[Floats, NDArray[np.float32]]:
+    """Squared singular values of users by items, and right singular vectors: the ``rank`` largest."""
     try:
         from scipy import sparse
     except ImportError as error:
@@ -314,17 +334,17 @@ def _directions(log: Interactions, seed: int) -> tuple[Floats, NDArray[np.float3
     taken: Any = sparse.csr_array((entries, (users, log.items)), shape=(len(present), log.item_count))
     if len(present) <= min(_DENSE, log.item_count):
         values, vectors = np.linalg.eigh((taken @ taken.T).toarray())
-        vectors = taken.T @ vectors[:, : -RANK - 1 : -1]
-        values = values[: -RANK - 1 : -1]
+        vectors = taken.T @ vectors[:, : -rank - 1 : -1]
+        values = values[: -rank - 1 : -1]
     else:
         # Subspace iteration (Halko, Martinsson & Tropp, 2011, algorithm 4.4).
-        wide = min(RANK + 32, len(present), log.item_count)
+        wide = min(rank + 32, len(present), log.item_count)
         basis = np.random.default_rng(seed).standard_normal((log.item_count, wide))
         for _ in range(4):
             basis = np.linalg.qr(taken.T @ (taken @ basis))[0]
         image = taken @ basis
         values, turned = np.linalg.eigh(image.T @ image)
-        values, vectors = values[: -RANK - 1 : -1], basis @ turned[:, : -RANK - 1 : -1]
+        values, vectors = values[: -rank - 1 : -1], basis @ turned[:, : -rank - 1 : -1]
         vectors = vectors * np.sqrt(np.maximum(values, 0.0))
     enough = values > 1e-6 * max(1.0, float(values.max(initial=0.0)))
     values, vectors = values[enough], vectors[:, enough] / np.sqrt(values[enough])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -16,13 +16,20 @@ from emosim_core.errors import ConfigurationError
 from emosim_core.estimators import Past
 from emosim_core.fitting.distribution import Distribution
 from emosim_core.fitting.interest import InterestModel
+from emosim_core.fitting.interest_features import RANK
 from emosim_core.fitting.profiles import Profiles, described
-from emosim_core.fitting.ratings import RatingModel
+from emosim_core.fitting.ratings import RatingModel, one_thread
 from emosim_core.model import Catalog, Domain, RatingScale, User
 from emosim_core.model.arrays import Floats, Ints
 
 PAUSE = 1800.0
 """Seconds without an interaction after which the next one begins an episode."""
+
+_SHARED = 5
+"""Users who took an item, at least, for it to take part in what anonymous people are learned from."""
+
+_USERS_A_DIRECTION = 8
+"""Users of the log to each direction of interest that is kept of them in a model of anonymous people, at least."""
 
 _DAY = 86_400.0
 _DRAWN_ID = re.compile(r"s(\d{1,18})-(\d{1,9})")
@@ -84,11 +91,22 @@ def known_by(log: Interactions, catalog: Catalog) -> Catalog:
 
 
 def fit_models(
-    log: Interactions, catalog: Catalog, scale: RatingScale, seed: int
+    log: Interactions, catalog: Catalog, scale: RatingScale, seed: int, rank: int = RANK
 ) -> tuple[InterestModel, RatingModel | None]:
-    """Both models; of a log without ratings, there is no model of these."""
+    """Both models, that of interest with at most ``rank`` directions; a log without ratings has no model of these."""
     ratings = None if log.values is None else RatingModel.fit(log, catalog, scale, seed)
-    return InterestModel.fit(log, catalog, seed), ratings
+    return InterestModel.fit(log, catalog, seed, rank=rank), ratings
+
+
+def shared(log: Interactions) -> Interactions:
+    """What of a log the models of anonymous people are learned from: items that several users took, and whole days.
+
+    Who else took an item stands in a model of interest; of an item of one user that is this user's history, and when
+    it was first taken is a moment of theirs.
+    """
+    counts = np.bincount(log.items, minlength=log.item_count)
+    often = log.only(counts[log.items] >= _SHARED)
+    return often if often.times is None else replace(often, times=np.floor(often.times / _DAY) * _DAY)
 
 
 def fit_people(log: Interactions, catalog: Catalog, domain: Domain, seed: int, anonymous: bool = False) -> People:
@@ -104,22 +122,31 @@ def fit_people(log: Interactions, catalog: Catalog, domain: Domain, seed: int, a
     """
     if len(log.user_ids) < 2:
         raise ConfigurationError(f"a log of {len(log.user_ids)} users is too small; give a log of several users")
-    catalog = known_by(log, catalog)
-    interest, ratings = fit_models(log, catalog, domain.scale, seed)
-    profiles = Profiles(log, catalog, domain.scale, domain.words)
-    numbers = Numbers(
-        np.array([profiles.row(past) for past in _pasts(log)]),
-        interest.states(log),
-        np.zeros((len(log.user_ids), 0)) if ratings is None else ratings.states(log),
-    )
-    distribution = Distribution.of(numbers.table())
+    learned, rank = log, RANK
+    if anonymous:
+        learned, rank = shared(log), max(1, min(RANK, len(log.user_ids) // _USERS_A_DIRECTION))
+        if not len(learned):
+            raise ConfigurationError(
+                f"no item was taken by {_SHARED} users or more, so nothing can be learned that is nobody's; give a "
+                "larger log, or leave out --anonymous"
+            )
+    profiles = Profiles(log, known_by(log, catalog), domain.scale, domain.words)
+    catalog = known_by(learned, catalog)
     about: dict[str, Any] = {"episodes": episodes_of(log)}
     names: Sequence[str] = log.user_ids
-    if anonymous:
-        chosen, about["distances"] = _apart(distribution, numbers, seed)
-        numbers = drawn_numbers(distribution, seed, chosen, numbers.widths, log.values is not None)
-        names = [f"a{number + 1:06d}" for number in range(len(chosen))]
+    with one_thread():
+        interest, ratings = fit_models(learned, catalog, domain.scale, seed, rank)
+        numbers = Numbers(
+            np.array([profiles.row(past) for past in _pasts(log)]),
+            interest.states(log),
+            np.zeros((len(log.user_ids), 0)) if ratings is None else ratings.states(log),
+        )
         distribution = Distribution.of(numbers.table())
+        if anonymous:
+            chosen, about["distances"] = _apart(distribution, numbers, seed)
+            numbers = drawn_numbers(distribution, seed, chosen, numbers.widths, log.values is not None)
+            names = [f"a{number + 1:06d}" for number in range(len(chosen))]
+            distribution = Distribution.of(numbers.table())
     users = [
         described(name, row, profiles.cuts, catalog.category_names, domain.words)
         for name, row in zip(names, numbers.rows, strict=True)

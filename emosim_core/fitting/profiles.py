@@ -23,7 +23,7 @@ _CLEAR = 0.25
 _TRAIT_SHARES = ((0.3, 0.8), (0.25, 0.75), (0.25, 0.75))
 """Where the levels of activity, conformity and diversity are cut among users (EmoSim-RL)."""
 
-_METRICS = 4
+METRICS = 4
 """Values of a row before the leanings: activity, conformity, diversity, mean rating."""
 
 
@@ -104,7 +104,7 @@ def described(name: str, row: Floats, cuts: Sequence[Floats], categories: Sequen
         row: as :meth:`Profiles.row` makes it, of ``categories``.
         cuts: where the levels of each trait are cut.
     """
-    values, lean = row[:_METRICS].tolist(), row[_METRICS:]
+    values, lean = row[:METRICS].tolist(), row[METRICS:]
     count, mean = values[0], values[-1]
     levels = {trait: 1 + int((value > cut).sum()) for trait, value, cut in zip(TRAITS, values[:-1], cuts, strict=True)}
     order = np.argsort(-lean, kind="stable").tolist()

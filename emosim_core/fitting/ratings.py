@@ -16,6 +16,7 @@ from emosim_core.data.interactions import Interactions
 from emosim_core.errors import MissingDependencyError
 from emosim_core.estimators import Past
 from emosim_core.estimators.interface import DECIMALS, rated
+from emosim_core.fitting.saved import array_of
 from emosim_core.model import Catalog, History, RatingScale
 from emosim_core.model.arrays import Flags, Floats, Ints
 
@@ -57,6 +58,9 @@ _LEVEL_USERS, _LEVEL_RATINGS = 250, 100
 
 _FOLDED = 5
 """Directions in which ratings of an episode move a user: the level, and those in which users differ most."""
+
+_MOST = 1e9
+"""What no number of a model is beyond."""
 
 _LATEST = 32
 """Ratings of an episode that move a user; earlier ones are forgotten."""
@@ -345,7 +349,7 @@ class RatingModel:
         """What users rate on average, shape ``(R, S)``, on the scale and clipped to it.
 
         Args:
-            items: shape ``(R, S)``.
+            items: shape ``(R, S)``; what is expected of -1 means nothing.
             states: shape ``(R, E)``.
             history: what each rated since, in the episode; its last 32 ratings count.
         """
@@ -443,25 +447,46 @@ class RatingModel:
         }
 
     @classmethod
-    def load(cls, arrays: Mapping[str, NDArray], known: Ints, catalog: Catalog) -> RatingModel:
+    def load(
+        cls, arrays: Mapping[str, NDArray], known: Ints, catalog: Catalog, scale: RatingScale | None = None
+    ) -> RatingModel:
         """A saved model for the items of a catalog; those that it does not know are rated by what they are.
 
         Args:
             arrays: those of :meth:`arrays`.
             known: for each item of the saved model its index in ``catalog``, -1 where the catalog lacks it.
+            scale: what the model must rate on; None for any.
+
+        Raises:
+            ValueError: the arrays are damaged, are not of so many items, or rate on another scale.
         """
         self = cls()
-        low, high, step = arrays["scale"].tolist()
+        low, high, step = array_of(arrays, "scale", (3,), -_MOST, _MOST).tolist()
         self._scale = RatingScale(low=low, high=high, step=step)
+        if scale is not None and self._scale != scale:
+            raise ValueError(f"the scale is {self._scale}")
         self._unit, self._levels = self._scale.span / 9.0, self._scale.levels
-        self._mean, self._noise, self._text_size = arrays["numbers"].tolist()
-        self._names = (
-            tuple(bytes(arrays["category_names"]).decode().split("\n")) if len(arrays["category_names"]) else ()
-        )
-        self._embedding = bytes(arrays["embedding_name"]).decode()
-        self._popularity, self._quality, self._spreads = arrays["popularity"], arrays["quality"], arrays["spreads"]
-        self._kind, self._multipliers = arrays["kind"], arrays["multipliers"]
-        self._directions, self._text_mean = arrays["directions"], arrays["text_mean"]
+        self._mean, self._noise, self._text_size = array_of(arrays, "numbers", (3,), -_MOST, _MOST).tolist()
+        names = array_of(arrays, "category_names", (-1,), 0, 255)
+        self._names = tuple(bytes(names).decode().split("\n")) if len(names) else ()
+        self._embedding = bytes(array_of(arrays, "embedding_name", (-1,), 0, 255)).decode()
+        self._text_mean = array_of(arrays, "text_mean", (-1,), -_MOST, _MOST)
+        count, categories, long = len(known), len(self._names), len(self._text_mean)
+        self._popularity = array_of(arrays, "popularity", (4,), -_MOST, _MOST)
+        self._quality = array_of(arrays, "quality", (2,), -_MOST, _MOST)
+        self._spreads = array_of(arrays, "spreads", (len(_SPREADS),), 0, _MOST)
+        self._kind = array_of(arrays, "kind", (5 + categories + long,), -_MOST, _MOST)
+        self._multipliers = array_of(arrays, "multipliers", (len(self._levels),), 0, _MOST)
+        wide = len(_DECADES) + 3 + categories + long
+        self._directions = array_of(arrays, "directions", (wide, -1), -_MOST, _MOST)
+        sizes = (self._noise, self._text_size, self._spreads[0], *self._popularity[1::2], self._quality[1])
+        if min(sizes) <= 0 or not 0 < self._directions.shape[1] <= wide:
+            raise ValueError("a size that is above 0 in any model is not")
+        bases = array_of(arrays, "base", (count,), -_MOST, _MOST)
+        counts = array_of(arrays, "counts", (count,), 0, _MOST)
+        known_years = array_of(arrays, "years", (count,), -_MOST, _MOST, unknown=True)
+        flags = array_of(arrays, "categories", (count, categories), 0, 1)
+        embeddings = array_of(arrays, "embeddings", (count, long), -_MOST, _MOST)
         there = known >= 0
         where = known[there]
         self._year, self._dated = _years(catalog)
@@ -474,15 +499,15 @@ class RatingModel:
         text = catalog.embeddings if same else np.tile(self._text_mean, (len(catalog), 1))
         self._embeddings = text.astype(np.float32)
         self._counts = np.zeros(len(catalog))
-        years = arrays["years"][there]
+        years = known_years[there]
         self._year[where], self._dated[where] = np.where(np.isnan(years), _DECADES[0], years), ~np.isnan(years)
-        self._flags[where] = arrays["categories"][there].astype(np.bool_)
-        self._embeddings[where] = arrays["embeddings"][there]
-        self._counts[where] = arrays["counts"][there]
+        self._flags[where] = flags[there].astype(np.bool_)
+        self._embeddings[where] = embeddings[there]
+        self._counts[where] = counts[there]
         about = (self._flags, self._year, self._dated, self._counts, self._embeddings)
         # Not by linear algebra, whose last digits depend on the number of threads.
         self._base = np.round(self._mean + np.einsum("nk,k->n", self._kinds(*about), self._kind), DECIMALS)
-        self._base[where] = arrays["base"][there]
+        self._base[where] = bases[there]
         self._items = _Items.of(self._base, self._scaled(self._blocks(*about, self._base)), self._directions)
         return self
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.errors import MissingDependencyError
+from emosim_core.fitting.saved import array_of
 from emosim_core.model.arrays import Floats
 
 DEPTH = 4
@@ -113,9 +114,17 @@ class Trees:
         return {"tree_columns": self.columns, "tree_cuts": self.cuts, "tree_leaves": self.leaves}
 
     @classmethod
-    def load(cls, arrays: Mapping[str, NDArray]) -> Trees:
-        """The trees whose :meth:`arrays` these are."""
-        return cls(arrays["tree_columns"], arrays["tree_cuts"], arrays["tree_leaves"])
+    def load(cls, arrays: Mapping[str, NDArray], width: int) -> Trees:
+        """The trees whose :meth:`arrays` these are, of so many features.
+
+        Raises:
+            ValueError: the arrays are damaged.
+        """
+        inner = 2**DEPTH - 1
+        columns = array_of(arrays, "tree_columns", (-1, inner), 0, width - 1)
+        cuts = array_of(arrays, "tree_cuts", columns.shape)
+        leaves = array_of(arrays, "tree_leaves", (len(columns), inner + 1), -1e6, 1e6)
+        return cls(columns.astype(np.int16), cuts.astype(np.float32), leaves.astype(np.float64))
 
 
 def _fill(node: Mapping[str, Any], columns: NDArray, cuts: NDArray, leaves: Floats, at: int) -> None:

@@ -193,25 +193,22 @@ def rate(
 
 
 @_compiled
-def recalled(items, retrieved, rated, usual, series, low, factor, table, vectors, norms, doubt):
-    """``Fitted._memory``: what retrieved memories suggest, shape ``(R, S)``."""
+def closeness(items, retrieved, rated, series, low, factor, table, vectors, norms):
+    """``Fitted._closeness``: how close the retrieved items are, shape ``(R, S, K)``."""
     count, slate, k = retrieved.shape
-    pulls = np.empty((count, slate))
+    close = np.zeros((count, slate, k))
     for r in range(count):
         for s in range(slate):
-            item, pull, weight = items[r, s], 0.0, 0.0
+            item = items[r, s]
             for j in range(k):
                 if not np.isnan(rated[r, s, j]):
-                    past, close = retrieved[r, s, j], 0.0
+                    past = retrieved[r, s, j]
                     if factor:
-                        close = max(_cosine(table, vectors, norms, item, past) - low, 0.0) * factor
-                        close *= close
+                        high = max(_cosine(table, vectors, norms, item, past) - low, 0.0) * factor
+                        close[r, s, j] = high * high
                     if series[item] == series[past]:
-                        close = max(close, 1.0)
-                    pull += close * (rated[r, s, j] - usual[r, s, j])
-                    weight += close
-            pulls[r, s] = pull / (weight + doubt)
-    return pulls
+                        close[r, s, j] = max(close[r, s, j], 1.0)
+    return close
 
 
 @_compiled
@@ -245,6 +242,9 @@ def fitted_means(items, states, base, features, folded, recent, rated, present, 
             moved[f] /= squares[f] + np.exp(noise - states[r, width + directions + f])
         for s in range(slate):
             item = items[r, s]
+            if item < 0:
+                means[r, s] = 0.0
+                continue
             mean = one = two = three = 0.0  # four sums side by side: each waits for itself alone
             for d in range(0, width - 3, 4):
                 mean += features[item, d] * states[r, d]
@@ -460,6 +460,7 @@ class Kernels:
     """The kernels by name; a pickled one is loaded anew where it is read, which may be a machine without numba."""
 
     choose = staticmethod(choose)
+    closeness = staticmethod(closeness)
     conclude = staticmethod(conclude)
     decayed = staticmethod(decayed)
     disappoint = staticmethod(disappoint)
@@ -469,7 +470,6 @@ class Kernels:
     rate = staticmethod(rate)
     recall = staticmethod(recall)
     recall_decayed = staticmethod(recall_decayed)
-    recalled = staticmethod(recalled)
     recent = staticmethod(recent)
     remember = staticmethod(remember)
     take = staticmethod(take)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-from emosim_core.fitting.directory import read_card, read_people
+from emosim_core.errors import DataError
+from emosim_core.fitting.directory import CARD, Card, read_card, read_people
+from emosim_core.model import User
 from emosim_core.model.user import TRAIT_NAMES, TRAITS
 from emosim_core.reports.chart import Chart, Series, Table
 from emosim_core.reports.report import Fact, Report, Section, flat
@@ -18,7 +21,15 @@ _TASTES = 15
 def report_of_people(directory: Path) -> Report:
     """The report of a directory of fitted people; a DataError where it is damaged."""
     card = read_card(directory)
-    users, log = read_people(directory, card), card.log
+    users = read_people(directory, card)
+    try:
+        return _report(card, users)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(directory / CARD, f"is damaged ({type(error).__name__}: {error}); fit it again") from error
+
+
+def _report(card: Card, users: Sequence[User]) -> Report:
+    log = card.log
     kind = "ratings" if card.explicit else "choices"
     whose = "people drawn from the distribution of" if card.anonymous else "people fitted to"
     headline = f"{card.people:,} {whose} {log['users']:,} users of {log['source']}, by {log['interactions']:,} {kind}."
@@ -37,8 +48,9 @@ def report_of_people(directory: Path) -> Report:
     if card.validation:
         caption = (
             "People who were fitted in the same way to other users, on the choices and ratings of users who were in "
-            "nothing. All tables of it: emosim report DIR/validation."
+            "nothing."
         )
+        caption += " All tables of it: emosim report DIR/validation." if card.histories else ""
         report.sections.append(
             Section("validation", "Beside real users and simple models", caption, tables=[comparison(card.validation)])
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
@@ -122,13 +123,15 @@ class Fitting:
     def validate(self, out: Path, on_user: OnProgress = lambda count: None, executor: Any = "local") -> dict[str, Any]:
         """Measure the people of a directory beside the baselines, by folds, and write that on their card.
 
-        What was measured before this was interrupted is not measured again.
+        What was measured before this was interrupted is not measured again. The records stay where histories are kept.
         """
         place = out / VALIDATION
         with closing(self.validation.world):
             results = self.validation.run(place, on_user, resume=(place / MANIFEST).exists(), executor=executor)
         card = {**card_of(out), "validation": results}
         write_card(out, card)
+        if not self.config.keep_histories:
+            shutil.rmtree(place)  # its records are what real users chose and rated, by their ids
         return card
 
 
@@ -154,5 +157,10 @@ def _limits(explicit: bool, timed: bool, config: FitConfig, items: str) -> dict[
     if not timed:
         cannot.append("follow the times: the log has none, so nothing is known of recency and of when people leave")
     if config.anonymous:
-        cannot.append("be traced to users of the log: they are drawn; the models hold sums over all users")
+        cannot.append(
+            "be traced to users of the log: they are drawn, and the models are made of items that several users took; "
+            "differential privacy is not promised"
+        )
+    else:
+        cannot.append("be shared where the log cannot: states and models tell what each user took")
     return {"can": tuple(can), "cannot": tuple(cannot)}

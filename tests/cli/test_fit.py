@@ -82,6 +82,7 @@ def test_validation_is_written_on_the_card_and_the_page(quick: Emosim, movielens
     fit(quick, f"movielens:{movielens}", "--out", "people", "--validate", "--folds", "2")
     card = json.loads((tmp_path / "people" / "card.json").read_text())
     assert card["validation"]["ratings"]["simulated users"]["rmse"]["estimate"] > 0
+    assert not (tmp_path / "people" / "validation").exists()  # it is of real users
     assert "Beside real users and simple models" in (tmp_path / "people" / "report.html").read_text()
     quick("run", "--plugin", "movies", "--items", f"movielens:{movielens}", "--users", "fitted:people",
           "--embeddings", "lexical", "--episodes", "2", "--quiet")  # fmt: skip

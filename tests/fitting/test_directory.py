@@ -6,7 +6,9 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import emosim_core
@@ -100,3 +102,76 @@ def test_items_that_are_all_strange_are_refused_and_new_ones_are_rated_by_what_t
     new = env.unwrapped.world.catalog.index["ml-999"]
     _, reward, *_ = env.step(new)
     assert 1 <= reward <= 10
+
+
+def rewritten(folder: Path, name: str, change: Callable[[dict[str, np.ndarray]], object]) -> None:
+    """Change arrays of a file, and the digest on the card too, as somebody would who wants it to be read."""
+    from safetensors.numpy import load, save
+
+    from emosim_core.fitting.directory import digest_of
+
+    arrays = {key: array.copy() for key, array in load((folder / name).read_bytes()).items()}
+    change(arrays)
+    (folder / name).write_bytes(save(arrays))
+    card = json.loads((folder / "card.json").read_text())
+    card["files"][name] = digest_of(folder / name)
+    (folder / "card.json").write_text(json.dumps(card))
+
+
+def test_arrays_that_no_fit_writes_are_refused_with_their_name(people: Path, movielens: Path, tmp_path: Path) -> None:
+    """Whoever changes a file can change its digest on the card as well; no answer is made of what does not fit."""
+    interest, ratings = "interest.safetensors", "ratings.safetensors"
+
+    def put(key: str, value: object) -> Callable[[dict[str, np.ndarray]], object]:
+        return lambda arrays: arrays[key].__setitem__(Ellipsis, value)
+
+    hostile: list[tuple[str, Callable[[dict[str, np.ndarray]], object], str]] = [
+        (interest, put("latent", np.nan), "'latent' has values"),
+        (interest, put("facts", np.inf), "'facts' has values"),
+        (interest, put("tree_columns", -1), "'tree_columns' has values"),
+        (interest, put("tree_columns", 9_999), "'tree_columns' has values"),
+        (interest, put("tree_cuts", np.nan), "'tree_cuts' has values"),
+        (interest, lambda arrays: arrays.pop("strengths"), "'strengths' is missing"),
+        (interest, lambda arrays: arrays.update(content=arrays["content"][:-1].copy()), "'content' is of the shape"),
+        (interest, lambda arrays: arrays.update(strengths=arrays["strengths"][:-1].copy()), "'latent' is of the shape"),
+        (interest, put("widths", 1), "'widths' are not those"),
+        (ratings, put("base", np.nan), "'base' has values"),
+        (ratings, lambda arrays: arrays.update(base=arrays["base"][1:].copy()), "'base' is of the shape"),
+        (ratings, put("scale", [0, 1e9, 1]), "the scale is"),
+        (ratings, put("scale", [0, 0, 0]), "models are damaged"),
+        (ratings, put("category_names", 255), "models are damaged"),
+        (ratings, put("numbers", 0), "is above 0"),
+        ("states.safetensors", put("ratings", np.nan), "is damaged: 'ratings'"),
+        ("states.safetensors", lambda arrays: arrays.update(interest=arrays["interest"][:, 1:].copy()), "has not the"),
+    ]
+    for number, (name, change, words) in enumerate(hostile):
+        folder = Path(shutil.copytree(people, tmp_path / str(number)))
+        rewritten(folder, name, change)
+        with pytest.raises(DataError, match=words):
+            made(folder, movielens)
+    folder = Path(shutil.copytree(people, tmp_path / "drawn"))
+    rewritten(folder, "distribution.safetensors", lambda one: one.update(quantiles=one["quantiles"][:9].copy()))
+    with pytest.raises(DataError, match="is not of the columns of card"):
+        emosim_core.make("movies", items=f"movielens:{movielens}", users=f"fitted:{folder},count=3")
+
+
+@pytest.mark.parametrize("widths", [[-1, 2, 3], [4, 2, 3], [10, 1, 1]])
+def test_a_card_that_contradicts_the_files_is_refused(
+    people: Path, movielens: Path, tmp_path: Path, widths: list[int]
+) -> None:
+    folder = Path(shutil.copytree(people, tmp_path / "people"))
+    changed(widths=widths)(folder)
+    with pytest.raises(DataError):
+        made(folder, movielens)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"log": {}}, {"log": {"users": "many"}}, {"episodes": {"quartiles": 3}}, {"validation": {"choices": 1}}]
+)
+def test_a_report_of_a_card_that_no_fit_writes_is_refused(people: Path, tmp_path: Path, fields: dict[str, Any]) -> None:
+    from emosim_core.reports.people_report import report_of_people
+
+    folder = Path(shutil.copytree(people, tmp_path / "people"))
+    changed(**fields)(folder)
+    with pytest.raises(DataError, match=r"card\.json: is damaged"):
+        report_of_people(folder)

@@ -43,3 +43,9 @@ def test_a_distribution_is_the_same_after_it_was_saved() -> None:
     one = Distribution.of(table())
     other = Distribution.load(one.arrays())
     assert (one.sample(1, np.arange(50)) == other.sample(1, np.arange(50))).all()
+
+
+def test_of_many_users_as_many_count_as_memory_has_room_for() -> None:
+    few = table(users=20_000, columns=3)
+    apart = Distribution.of(np.repeat(few, 2, axis=0)).quantiles - Distribution.of(few).quantiles
+    assert np.abs(apart[2:-2]).max() < 0.05

@@ -10,7 +10,7 @@ import pytest
 
 from emosim_core.data.interactions import Interactions
 from emosim_core.errors import ConfigurationError
-from emosim_core.fitting.people import People, drawn_id, episodes_of, fit_people, read_drawn_id
+from emosim_core.fitting.people import People, drawn_id, episodes_of, fit_people, read_drawn_id, shared
 from emosim_core.hooks import Registry
 from emosim_core.studies.validation.knowledge import RealLog
 
@@ -53,11 +53,13 @@ def test_an_episode_ends_with_a_pause_of_half_an_hour_and_days_are_episodes_wher
 
 
 def test_no_anonymous_person_is_nearer_to_a_real_user_than_another_real_user_is(log: RealLog) -> None:
-    real, people = fitted(log), fitted(log, anonymous=True)
-    assert not {one.id for one in people.users} & set(log.interactions.user_ids)
-    states = [np.column_stack([one.numbers.interest, one.numbers.ratings]) for one in (real, people)]
+    people, real = fitted(log, anonymous=True), log.interactions
+    assert not {one.id for one in people.users} & set(real.user_ids)
+    assert people.ratings is not None
+    theirs = np.column_stack([people.interest.states(real), people.ratings.states(real)])
+    states = [theirs, np.column_stack([people.numbers.interest, people.numbers.ratings])]
     spread = np.where(states[0].std(axis=0) > 0, states[0].std(axis=0), np.inf)
-    width = real.numbers.widths[1]
+    width = people.numbers.widths[1]
     weight = np.r_[np.full(width, width**-0.5), np.full(len(spread) - width, (len(spread) - width) ** -0.5)] / spread
     theirs, mine = (one * weight for one in states)
     between = np.linalg.norm(theirs[:, None] - theirs, axis=2)
@@ -90,3 +92,43 @@ def test_one_user_is_too_few(log: RealLog) -> None:
 def test_the_id_of_a_drawn_user_says_which_it_is() -> None:
     assert read_drawn_id(drawn_id(7, 12)) == (7, 12)
     assert read_drawn_id("12") is None
+
+
+def given_back(people: People, log: Interactions) -> np.ndarray:
+    """Of each user, how much of what they took one row of the co-occurrences in the model gives back, at best."""
+    taken = np.zeros((len(log.user_ids), log.item_count), dtype=np.bool_)
+    taken[log.users, log.items] = True
+    arrays = people.interest.arrays()
+    latent = arrays["latent"].astype(np.float64)
+    best = np.zeros(len(taken))
+    for item, together in enumerate(latent * arrays["strengths"] @ latent.T):
+        for user in np.flatnonzero(taken[:, item]):
+            mine = taken[user]
+            best[user] = max(best[user], mine[np.argsort(-together, kind="stable")[: mine.sum()]].mean())
+    return best
+
+
+def test_the_models_of_anonymous_people_give_no_history_back(tmp_path: Path) -> None:
+    """Of an item that one user took, who else took what is that user's history: the models of real people tell it."""
+    from made_up_ratings import write_movielens
+
+    folder = write_movielens(tmp_path / "rare", films=400)
+    rare = RealLog(Registry(), "movies", (f"movielens:{folder}", None, ""), "lexical", 1)
+    people = fitted(rare, anonymous=True)
+    real, nobody = (given_back(one, rare.interactions) for one in (fitted(rare), people))
+    assert (real == 1.0).mean() > 0.5
+    counts = np.bincount(rare.interactions.items, minlength=len(rare.catalog))
+    often = np.argsort(-counts, kind="stable")[:24]
+    guessed = np.bincount(rare.interactions.users, np.isin(rare.interactions.items, often)) / 24
+    assert nobody.max() < 0.9
+    assert nobody.mean() < guessed.mean() + 0.25
+    assert (people.catalog.public_counts == np.where(counts < 5, 0, counts)).all()
+    assert not people.interest.arrays()["latent"][counts < 5].any()
+    assert (shared(rare.interactions).times % 86_400.0 == 0).all()  # type: ignore[operator]
+
+
+def test_a_log_without_an_item_of_several_users_has_no_anonymous_people(log: RealLog) -> None:
+    real = log.interactions
+    few = replace(real.only(real.users < 3), user_ids=real.user_ids[:3])
+    with pytest.raises(ConfigurationError, match="no item was taken by 5 users or more"):
+        fitted(log, few, anonymous=True)
