@@ -213,49 +213,57 @@ def closeness(items, retrieved, rated, series, low, factor, table, vectors, norm
 
 @_compiled
 def fitted_means(items, states, base, features, folded, recent, rated, present, noise_at):
-    """``RatingModel._means`` before they are rounded, shape ``(R, S)``; ``recent`` are the last items of each user."""
+    """``RatingModel._means`` before they are rounded, shape ``(R, S)``; ``recent`` are the last items of each user.
+
+    Products are added in eight sums side by side, each of which waits for itself alone.
+    """
     count, slate = items.shape
     width, directions = features.shape[1], folded.shape[1]
     means = np.empty((count, slate))
     moved, squares = np.empty(directions), np.empty(directions)
+    off, sums = np.empty(recent.shape[1]), np.empty(8)
     for r in range(count):
         moved[:] = squares[:] = 0.0
+        state = states[r]
         length = 0
         while length < recent.shape[1] and present[r, length]:
             length += 1
-        off = np.empty(length)
         for w in range(length):
-            item = recent[r, w]
-            off[w] = rated[r, w] - base[item]
+            along = folded[recent[r, w]]
+            left = rated[r, w] - base[recent[r, w]]
             for f in range(directions):
-                off[w] -= folded[item, f] * states[r, width + f]
-                squares[f] += folded[item, f] * folded[item, f]
-            moved[0] += folded[item, 0] * off[w]
-        noise = 2.0 * states[r, noise_at]
-        moved[0] /= squares[0] + np.exp(noise - states[r, width + directions])
-        for w in range(length):
-            item = recent[r, w]
-            left = off[w] - folded[item, 0] * moved[0]
+                left -= along[f] * state[width + f]
+                squares[f] += along[f] * along[f]
+            off[w] = left
+            moved[0] += along[0] * left
+        noise = 2.0 * state[noise_at]
+        if length:
+            moved[0] /= squares[0] + np.exp(noise - state[width + directions])
+            for w in range(length):
+                along = folded[recent[r, w]]
+                left = off[w] - along[0] * moved[0]
+                for f in range(1, directions):
+                    moved[f] += along[f] * left
             for f in range(1, directions):
-                moved[f] += folded[item, f] * left
-        for f in range(1, directions):
-            moved[f] /= squares[f] + np.exp(noise - states[r, width + directions + f])
+                moved[f] /= squares[f] + np.exp(noise - state[width + directions + f])
         for s in range(slate):
             item = items[r, s]
             if item < 0:
                 means[r, s] = 0.0
                 continue
-            mean = one = two = three = 0.0  # four sums side by side: each waits for itself alone
-            for d in range(0, width - 3, 4):
-                mean += features[item, d] * states[r, d]
-                one += features[item, d + 1] * states[r, d + 1]
-                two += features[item, d + 2] * states[r, d + 2]
-                three += features[item, d + 3] * states[r, d + 3]
-            for d in range(width - width % 4, width):
-                mean += features[item, d] * states[r, d]
-            mean += one + two + three
+            row = features[item]
+            sums[:] = 0.0
+            for b in range(width // 8):
+                for j in range(8):
+                    sums[j] += np.float64(row[8 * b + j]) * state[8 * b + j]
+            mean = 0.0
+            for j in range(8):
+                mean += sums[j]
+            for d in range(width - width % 8, width):
+                mean += np.float64(row[d]) * state[d]
+            along = folded[item]
             for f in range(directions):
-                mean += folded[item, f] * moved[f]
+                mean += along[f] * moved[f]
             means[r, s] = base[item] + mean
     return means
 
