@@ -113,3 +113,88 @@ def test_kernels_change_nothing(people: Path, movielens: Path, tmp_path: Path, m
         emosim_core.run("movies", tmp_path / kernels, records="jsonl", max_steps=20, slate=2, **about)
         runs.append((tmp_path / kernels / "interactions.jsonl").read_bytes())
     assert runs[0] == runs[1]
+
+
+def remembering(world: World, ratings: tuple[float, ...]) -> Any:
+    """A request of one user for each of ``ratings``, who rated the first six items so."""
+    from emosim_core.model.memory import Memory
+
+    who = np.arange(len(ratings))
+    memory = Memory(len(who), len(world.catalog))
+    for item in range(6):
+        memory.append(slice(None), np.full(len(who), item), np.array(ratings), np.full(len(who), 4))
+    items = np.broadcast_to(np.arange(10, 20), (len(who), 10))
+    return world.rating_request(who, items, world.population.baselines[who], memory.history())
+
+
+def test_what_is_learned_from_a_log_answers_for_users_by_what_they_remember(people: Path, movielens: Path) -> None:
+    from emosim_core.data.interactions import Interactions
+    from emosim_core.fitting.people import known_by
+    from emosim_core.plugins import Registry
+    from emosim_core.simulation.logs import load_log
+
+    one = world(movielens, rater="fitted", users="sampled")
+    domain, _, ratings = load_log(Registry(), "movies", f"movielens:{movielens}")
+    log = Interactions.of(ratings, len(one.catalog), 1)
+    half = log.only(np.arange(len(log)) % 2 == 0)
+    one.rater.learn(half, known_by(half, one.catalog), domain.scale)
+    asked = remembering(one, (10.0, 2.0))
+    before = one.rater.expected_batch(asked)
+    assert (before[0] > before[1]).all()
+    scores = one.rater.interest_batch(asked)
+    assert np.isfinite(scores).all()
+    one.rater.learn(log, known_by(log, one.catalog), domain.scale, more=True)
+    # What takes long is kept: the model of ratings.
+    assert (one.rater.expected_batch(asked) == before).all()
+    assert (one.rater.interest_batch(asked) != scores).any()
+    with pytest.raises(ConfigurationError, match="may be fitted to the users who are measured"):
+        world(movielens, users=f"fitted:{people}").rater.learn(log, one.catalog, domain.scale)
+
+
+def test_a_user_whom_a_directory_does_not_know_is_one_without_a_past(
+    people: Path, movielens: Path, tmp_path: Path
+) -> None:
+    head, *rows = (people / "users.csv").read_text(encoding="utf-8").splitlines()
+    strangers = [f"stranger{number}" + row[row.index(",") :] for number, row in enumerate(rows[:2])]
+    (tmp_path / "users.csv").write_text("\n".join([head, *rows[:3], *strangers]) + "\n", encoding="utf-8")
+    one = world(movielens, users=f"csv:{tmp_path / 'users.csv'}", rater=f"fitted:{people}")
+    expected = one.rater.expected_batch(request(one, users=5))
+    assert (expected[3] == expected[4]).all()
+    assert (expected[0] != expected[1]).any()
+    interest = one.rater.interest_batch(request(one, users=5))
+    assert (interest[3] == interest[4]).all()
+
+
+def test_without_memory_what_was_retrieved_does_not_count(people: Path, movielens: Path) -> None:
+    rater = {"name": "fitted", "path": str(people), "memory": 0.0}
+    with_memory, without = (
+        world(movielens, users=f"fitted:{people}", rater=one) for one in (f"fitted:{people}", rater)
+    )
+    asked = remembering(with_memory, (10.0, 2.0))
+    assert (with_memory.rater.expected_batch(asked) != without.rater.expected_batch(asked)).any()
+    bare = without.rating_request(asked.users, asked.items, asked.moods, asked.history)
+    bare.retrieved_ratings[:] = np.nan
+    assert (without.rater.expected_batch(bare) == without.rater.expected_batch(asked)).all()
+
+
+def test_a_log_without_ratings_gives_people_who_rate_by_their_interest(movielens: Path, tmp_path: Path) -> None:
+    out = tmp_path / "implicit"
+    columns = "user=userId,item=movieId,rating=,time=timestamp"
+    plays = tmp_path / "plays.csv"
+    lines = (movielens / "ratings.csv").read_text().splitlines()
+    plays.write_text("\n".join([lines[0], *("{},ml-{},{},{}".format(*line.split(",")) for line in lines[1:])]))
+    emosim_core.fit("movies", out, ratings=f"csv:{plays}", items=f"movielens:{movielens}", columns=columns)
+    one = world(movielens, users=f"fitted:{out}")
+    asked = request(one)
+    expected, interest = one.rater.expected_batch(asked), one.rater.interest_batch(asked)
+    for row in range(len(expected)):
+        order = np.argsort(interest[row])
+        assert (np.diff(expected[row][order]) >= 0).all()
+    emosim_core.run(
+        "movies",
+        tmp_path / "r",
+        items=f"movielens:{movielens}",
+        users=f"fitted:{out}",
+        embeddings="lexical",
+        episodes=3,
+    )
