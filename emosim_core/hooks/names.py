@@ -158,7 +158,8 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
 def _wrong(error: ValidationError, model: type[BaseModel], where: str) -> ConfigurationError:
     errors = error.errors()
     # Of a value of one of several types, one error for each is told; one that is of the type and wrong says most.
-    same = [one for one in errors if one["loc"][:-1] == errors[0]["loc"][:-1]]
+    around = errors[0]["loc"][:-1]
+    same = [one for one in errors if around and one["loc"][: len(around)] == around]
     first = next((one for one in same if not one["type"].endswith("_type")), errors[0])
     holder, place = _place(first["loc"], model)
     field = ".".join(place)

@@ -206,3 +206,12 @@ def test_values_that_choose_a_rater_replace_the_rater_below() -> None:
     assert over(RunConfig, {"max_cost": 1}, {"rater": {"name": "llm", "model": "m", "gateway": {"cache": "a"}}}) == {
         "llm_model": "m", "gateway": {"cache": "a", "max_cost": 1},
     }  # fmt: skip
+
+
+def test_entries_become_a_table_and_each_name_stands_once() -> None:
+    arms = by_field(EvaluationConfig, {"arms": ["control=popular", "new=python:mine.py:best"]})["arms"]
+    assert arms == {"control": "popular", "new": "python:mine.py:best"}
+    with pytest.raises(ConfigurationError, match="expected NAME=VALUE, such as control=popular, got 'popular'"):
+        by_field(EvaluationConfig, {"arms": ["popular"]})
+    with pytest.raises(ConfigurationError, match="the name 'a' is given twice, to 'random' and 'popular'"):
+        by_field(EvaluationConfig, {"arms": ["a=random", "a=popular"]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field, model_validator
 
 from emosim_core import ConfigurationError, RunConfig, UnknownNameError
-from emosim_core.hooks.names import Request, nearest, package_hint, split_number
+from emosim_core.errors import OptionError
+from emosim_core.hooks.names import Request, checked_options, nearest, package_hint, spelled, split_number
 from emosim_core.plugins import Registry
 from emosim_core.simulation.config import read_config, read_toml
 
@@ -311,3 +314,67 @@ def test_a_table_of_a_configuration_file_sets_the_options_of_a_component(quick: 
     }  # fmt: skip
     assert parts["user_loader"]["options"]["n"] == 30
     assert parts["reward_shaping"]["options"]["low_streak"] == 1
+
+
+class Inner(BaseModel):
+    """Options of a part."""
+
+    share: float = Field(0.5, le=1)
+    sizes: dict[str, list[int] | int] = Field(default_factory=dict)
+
+
+class Outer(BaseModel):
+    """Options with a part that may be absent."""
+
+    inner: Inner | None = None
+    table: dict[str, Inner] = Field(default_factory=dict)
+    either: int | Inner = 1
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Outer:
+        if self.either == 7:
+            raise ValueError("no seven")
+        return self
+
+
+@pytest.mark.parametrize(
+    ("values", "path"),
+    [
+        ({"inner": {"share": 2}}, "inner.share"),
+        ({"table": {"a": {"share": 2}}}, "table.a.share"),
+        ({"either": {"share": 2}}, "either.share"),
+        ({"inner": {"sizes": {"x": "many"}}}, "inner.sizes.x"),
+    ],
+)
+def test_a_wrong_value_in_a_nested_table_is_named_with_its_path(values: dict[str, Any], path: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        checked_options(Outer, values, "plan.toml")
+    assert (caught.value.where, caught.value.option) == ("plan.toml", path)
+    assert str(caught.value) == f"plan.toml: option {path!r}: {caught.value.problem}"
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # noqa: S301
+
+
+def test_what_is_wrong_with_all_of_a_table_names_no_option() -> None:
+    with pytest.raises(ConfigurationError, match=r"^plan\.toml: no seven$"):
+        checked_options(Outer, {"either": 7}, "plan.toml")
+    with pytest.raises(ConfigurationError, match="option 'share': expected a finite number"):
+        checked_options(Inner, {"share": float("-inf")}, "inner")
+
+
+@pytest.mark.parametrize(
+    "typed", ["linucb", "epsilon_greedy:epsilon=0.2", "user_knn:runs/a,k=5", "cornac:BPR,k=5,logs=a"]
+)
+def test_a_component_is_spelled_as_it_is_read(registry: Registry, typed: str) -> None:
+    request = Request.read(typed)
+    assert spelled(typed) == typed
+    name, _, rest = typed.partition(",")
+    table = {"name": name, **dict(part.split("=") for part in rest.split(",") if part)}
+    assert spelled(table) == typed
+    assert request.name == typed.partition(":")[0]
+
+
+def test_a_registry_from_another_process_has_the_same_plugins_loaded(registry: Registry) -> None:
+    again = pickle.loads(pickle.dumps(registry))  # noqa: S301
+    loaded = [record.name for record in registry.records if record.status == "ok"]
+    assert [record.name for record in again.records if record.status == "ok"] == loaded
+    assert again.known_domains() == registry.known_domains()
