@@ -76,7 +76,7 @@ def _train(training: Training, silent: bool) -> dict[str, Any]:
     )
     screen.print_line(
         f"{ALGORITHMS[config.algo].title} with the network '{config.policy_net}', {config.num_envs} environments, "
-        f"{config.timesteps} steps, on {training.model.device}."
+        f"{config.timesteps:,} steps, on {training.model.device}."
     )
     print_notes(screen, world.announcements)
     with live_progress(screen, "steps", config.timesteps) as progress:
