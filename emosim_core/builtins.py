@@ -19,7 +19,7 @@ _RECOMMENDERS = "emosim_core.recommenders"
 def emosim_raters() -> Iterable[Component]:
     summary = "Statistical model of a user's ratings; no language model."
     yield in_module(f"{_COMPONENTS}.rule_based", "rule_based", summary, "RuleBased", "RuleBasedOptions")
-    summary = "People learned from a log by emosim fit; their users have it by default."
+    summary = "Ratings learned from a log by emosim fit; the default of users fitted:PATH."
     yield in_module(f"{_COMPONENTS}.fitted", "fitted", summary, "Fitted", "FittedOptions", value="path")
     # A configuration takes the options of this one under names of their own, too, such as ``llm_model``.
     yield Component(

@@ -65,11 +65,12 @@ def _newest_two() -> list[Path]:
 
 def _table(comparison: Comparison) -> Table:
     from emosim_core.cli.output import Table
+    from emosim_core.terminal import counted
 
     headings, rows = [""], []
     for number, run in enumerate(comparison.runs):
         headings += [run.directory, *(["difference, paired" if run.paired else "difference"] if number else [])]
-    values = [f"{run.episodes:,} with {run.users:,} users" for run in comparison.runs]
+    values = [f"{run.episodes:,} with {counted(run.users, 'user')}" for run in comparison.runs]
     rows.append(["episodes", values[0], *(cell for value in values[1:] for cell in (value, ""))])
     for name in comparison.runs[0].metrics:
         metrics = [run.metrics[name] for run in comparison.runs]

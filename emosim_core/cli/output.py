@@ -18,7 +18,7 @@ from rich.text import Text
 from emosim_core.model import RatingScale
 from emosim_core.model.emotion import describe_mood
 from emosim_core.runs.words import END_REASONS as END_REASONS
-from emosim_core.runs.words import counts_in_words, signed
+from emosim_core.runs.words import counts_in_words, on_scale, signed
 from emosim_core.runs.words import usage_rows as usage_rows
 from emosim_core.runs.words import who_answers as who_answers
 from emosim_core.terminal import Piece, clean, counted, one_line, pieces, standard_streams
@@ -276,7 +276,7 @@ def _columns(table: rich.table.Table, places: Sequence[int], widths: Sequence[in
 def episode_line(episode: Episode, scale: RatingScale) -> list[tuple[str, str]]:
     """One episode in one line of at most 80 columns, as texts with their styles."""
     mean, end = episode.mean_rating, episode.end_reason
-    rated = "no rating" if mean is None else f"{mean:.1f} of {scale.format(scale.high)}"
+    rated = "no rating" if mean is None else f"{mean:.1f} {on_scale(str(scale))}"
     steps = f"{episode.steps:>3} {'step ' if episode.steps == 1 else 'steps'}"
     return [
         (f"{episode.number:>5}  ", "dim"),
@@ -293,14 +293,17 @@ def _cut(text: str, width: int) -> str:
 
 def summary_table(summary: dict[str, Any]) -> Table:
     """The table at the end of a run."""
-    top, episodes = summary["scale"].rpartition("-")[2], summary["episodes"]
+    episodes = summary["episodes"]
     who = who_answers(summary["answered_by"]).removeprefix("Rater: ").removesuffix(".")
     rows = [
         ("rater", one_line(who)),
-        ("episodes", f"{episodes}, with {summary['users']} different users; {summary['steps']:,} steps"),
+        (
+            "episodes",
+            f"{episodes:,}, with {counted(summary['users'], 'different user')}; {counted(summary['steps'], 'step')}",
+        ),
     ]
     if summary["mean_rating"] is not None:
-        rows.append(("mean rating", f"{summary['mean_rating']:.2f} of {top}"))
+        rows.append(("mean rating", f"{summary['mean_rating']:.2f} {on_scale(summary['scale'])}"))
         rows.append(("share liked", f"{summary['share_liked']:.1%}"))
     if summary["failed_ratings"]:
         rows.append(("failed ratings", str(summary["failed_ratings"])))

@@ -95,7 +95,7 @@ def _play(simulation: Run, executor: Executor, silent: bool) -> dict[str, Any]:
 
     world, screen = simulation.world, console()
     screen.print_line(
-        f"{world.domain.title}: {len(world.catalog)} {world.domain.words.items}, {len(world.population)} users. "
+        f"{world.domain.title}: {len(world.catalog):,} {world.domain.words.items}, {len(world.population):,} users. "
         + who_answers(world.answered_by)
     )
     notes = [f"This run is done in one process: {simulation.whole}."] if simulation.whole else []

@@ -71,12 +71,12 @@ def _train(training: Training, silent: bool) -> dict[str, Any]:
 
     world, config, screen = training.world, training.config, console()
     screen.print_line(
-        f"{world.domain.title}: {len(world.catalog)} {world.domain.words.items}, {len(world.user_indices)} of "
-        f"{len(world.population)} users to learn from. " + who_answers(world.answered_by)
+        f"{world.domain.title}: {len(world.catalog):,} {world.domain.words.items}, {len(world.user_indices)} of "
+        f"{len(world.population):,} users to learn from. " + who_answers(world.answered_by)
     )
     screen.print_line(
         f"{ALGORITHMS[config.algo].title} with the network '{config.policy_net}', {config.num_envs} environments, "
-        f"{config.timesteps} steps, on {training.model.device}."
+        f"{config.timesteps:,} steps, on {training.model.device}."
     )
     print_notes(screen, world.announcements)
     with live_progress(screen, "steps", config.timesteps) as progress:

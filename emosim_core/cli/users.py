@@ -61,7 +61,7 @@ def generate(obj: dict[str, Any], /, count: int, seed: int, out: Path, force: bo
         users = _written(registry, domain, users, llm_model, values.get("gateway", {}), yes)
     write_users_csv(out, users)
     command = typed("run", "--plugin", plugin, "--users", f"csv:{out}")
-    print_line(f"Wrote {len(users)} users to {out}. Use them with: {command}")
+    print_line(f"Wrote {len(users):,} users to {out}. Use them with: {command}")
 
 
 def _written(
@@ -95,7 +95,7 @@ def _written(
     except KeyboardInterrupt:
         raise print_interrupted("Received answers are cached; give the same command again to go on.") from None
     except EmoSimError as error:
-        message = f"{str(error).removesuffix('.')}. {len(written)} of {len(users)} users were written"
+        message = f"{str(error).removesuffix('.')}. {len(written):,} of {len(users):,} users were written"
         if isinstance(error, LLMCacheError):
             message += ": give the same command again to go on"
         elif not gateway.options.replay:

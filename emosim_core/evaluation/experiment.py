@@ -97,12 +97,12 @@ class Experiment:
         }
         return {"arms": arms, "segments": self._segments(episodes, resamples, seed)}
 
-    def new_and_known(
-        self, new: Mapping[str, Sample], known: Mapping[str, Sample], seed: tuple[int, ...]
+    def test_above_train(
+        self, test: Mapping[str, Sample], train: Mapping[str, Sample], seed: tuple[int, ...]
     ) -> dict[str, Any]:
-        """How far each arm's difference to the control with new users is above that with known ones, for JSON."""
+        """How far each arm's difference to the control with test users is above that with train users, for JSON."""
         names = (self.metric.name,)
-        samples = {name: new[name].only(names) - known[name].only(names) for name in new}
+        samples = {name: test[name].only(names) - train[name].only(names) for name in test}
         return {arm: one.estimates()[self.metric.name] for arm, one in self._above(samples, seed).items()}
 
     def _above(self, samples: Mapping[str, Sample], seed: tuple[int, ...]) -> dict[str, Sample]:

@@ -63,7 +63,8 @@ class Metric:
         """A value as it is shown."""
         if self.signed:
             return signed(value, self.decimals)
-        return f"{value:.{self.decimals}{'%' if self.share else 'f'}}"
+        text = f"{value:.{self.decimals}{'%' if self.share else 'f'}}"
+        return text if any(digit in text for digit in "123456789") else text.removeprefix("-")
 
 
 @dataclass(frozen=True)

@@ -204,7 +204,9 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
         results["experiment"] = experiment.described()
         if {"test", "train"} <= measured.keys():
             seed = (config["seed"], len(measured))
-            results["experiment"]["new_and_known"] = experiment.new_and_known(measured["test"], measured["train"], seed)
+            results["experiment"]["test_above_train"] = experiment.test_above_train(
+                measured["test"], measured["train"], seed
+            )
     write_file(out / TABLE, _table(results))
     write_file(out / RESULTS, results)
     return results

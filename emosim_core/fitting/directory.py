@@ -176,8 +176,10 @@ def read_card(folder: Path, domain: str | None = None) -> Card:
     """
     path = folder.expanduser() / CARD
     if not path.is_file():
-        problem = f"is no directory of fitted people: it has no {CARD}" if folder.exists() else "there is no such file"
-        raise DataError(folder, f"{problem}; make one with: emosim fit --ratings ... --out {folder}")
+        problem = (
+            f"is no directory of fitted people: it has no {CARD}" if folder.exists() else "there is no such directory"
+        )
+        raise DataError(folder, f"{problem}; make one with: emosim fit --plugin DOMAIN --ratings LOG --out {folder}")
     try:
         values = json_text.loads(read_document(path, "a card of fitted people"))
         version = values["format"]

@@ -172,7 +172,8 @@ def _wrong(error: ValidationError, model: type[BaseModel], where: str) -> Config
     message = first["msg"].removeprefix("Value error, ")
     if not field:
         return ConfigurationError(f"{where}: {message}")
-    return OptionError(where, field, f"{message} (got {first.get('input')!r})")
+    got = "" if ", got " in message else f" (got {first.get('input')!r})"
+    return OptionError(where, field, message + got)
 
 
 def unknown_option(where: str, path: str, holder: type[BaseModel]) -> str:

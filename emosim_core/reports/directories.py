@@ -20,7 +20,8 @@ from emosim_core.runs.job import WRITER
 from emosim_core.runs.reading import check_format, damaged
 from emosim_core.runs.records import FORMAT, INTERACTIONS, MANIFEST, SUMMARY, read_json, read_summary
 from emosim_core.runs.typed import typed
-from emosim_core.runs.words import held_out
+from emosim_core.runs.words import held_out, on_scale
+from emosim_core.terminal import counted
 from emosim_core.training.curves import PROGRESS
 
 PAGE = "page.json"
@@ -141,13 +142,13 @@ def _of_run(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     policy = about["parts"].get("policy", {}).get("name") or about["config"]["policy"]
     what = f"{policy} on {about['config']['plugin']}"
     if not (directory / SUMMARY).exists():
-        return False, f"{what}: {about['config']['episodes']:,} episodes wanted"
+        return False, f"{what}: {counted(about['config']['episodes'], 'episode')} wanted"
     summary = read_summary(directory)
-    parts = [f"{summary['episodes']:,} episodes"]
+    parts = [counted(summary["episodes"], "episode")]
     if summary["mean_reward"] is not None:
         parts.append(f"reward {summary['mean_reward']:.1f} per episode")
     if summary["mean_rating"] is not None:
-        parts.append(f"rating {summary['mean_rating']:.2f} of {summary['scale'].rpartition('-')[2]}")
+        parts.append(f"rating {summary['mean_rating']:.2f} {on_scale(summary['scale'])}")
     return summary["complete"], f"{what}: {', '.join(parts)}"
 
 
@@ -181,7 +182,7 @@ def _of_validation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str
     if not (directory / validation_report.RESULTS).exists():
         return False, what
     results = read_json(directory / validation_report.RESULTS)
-    return True, f"{what}: {results['users']:,} users"
+    return True, f"{what}: {counted(results['users'], 'user')}"
 
 
 def _of_sweep(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:

@@ -14,12 +14,13 @@ from emosim_core.evaluation.metrics import METRICS, Metric, metric_named
 from emosim_core.evaluation.results import RESULTS
 from emosim_core.reports.chart import BANDS, Chart, Form, Series, Table, identifier, with_ends, with_intervals
 from emosim_core.reports.drawings import draw_files, need_matplotlib
-from emosim_core.reports.experiment_tables import experiment_charts, experiment_tables, new_and_known
+from emosim_core.reports.experiment_tables import difference, experiment_charts, experiment_tables, test_above_train
 from emosim_core.reports.report import Fact, Report, Section, flat, interval, usage_sections
 from emosim_core.runs.reading import check_format
 from emosim_core.runs.records import FORMAT, read_json
 from emosim_core.runs.typed import continue_with, typed
 from emosim_core.runs.words import END_REASONS, counts_in_words, usage_rows, users_of, who_answers
+from emosim_core.terminal import counted
 
 _INTERVALS = "Thin lines are 95 % bootstrap intervals over users."
 _NO_INTERVAL = "Counted over all episodes together; it has no interval."
@@ -54,11 +55,11 @@ def report_of_evaluation(directory: Path) -> Report:
         report.facts.append(Fact(f"reward of {name}", value, aside))
     report.facts.append(Fact("recommenders", str(len(ranked))))
     for name, one in splits.items():
-        report.facts.append(Fact(users_of(name), f"{one['users']:,}", f"{one['episodes']:,} episodes each"))
+        report.facts.append(Fact(users_of(name), f"{one['users']:,}", f"{counted(one['episodes'], 'episode')} each"))
     if results.get("usage"):
         report.facts.append(Fact("cost", dict(usage_rows(results["usage"]))["cost"]))
     if len(splits) > 1:
-        report.sections.append(_side_by_side(splits, ranked, new_and_known(results)))
+        report.sections.append(_side_by_side(splits, ranked, test_above_train(results)))
     report.sections += [_section(results, name, measured) for name, measured in reversed(list(splits.items()))]
     report.sections += [*usage_sections(results.get("usage")), _setup(directory, results)]
     return report
@@ -158,27 +159,41 @@ def _section(results: Mapping[str, Any], user_split: str, measured: Mapping[str,
         if all(of[name].get("curves", {}).get(curve) for name in order):
             charts[False].append(_curve(curve, user_split, of, order))
     note = "In brackets are 95 % intervals over users, none for coverage and Gini; @10 is an episode's first ten items."
-    tables = [*experiment_tables(results, measured), _metrics("All metrics", of, order, metrics, note)]
+    tables = [*experiment_tables(results, measured), _metrics("All metrics", of, order, metrics, note, _value)]
     for kind, differences in measured.get("differences", {}).items():
         above: Recommenders = differences["recommenders"]
-        title = f"Above {differences['reference']!r}, {_REFERENCES.get(kind, kind)}"
+        title = f"Above {_REFERENCES.get(kind, kind)}, {differences['reference']!r}"
         if shown := [name for name in order if name in above]:
             note = "Differences in the same episodes, of the same resamples of users."
-            tables.append(_metrics(title, above, shown, metrics, note))
-    counted = [(name, counts_in_words(counts)) for name in order if (counts := of[name].get("policy_counts"))]
-    if counted:
-        tables.append(Table("Counted by recommenders themselves", ("recommender", "counts"), counted))
-    note = f"{measured['users']:,} users, {measured['episodes']:,} episodes with each recommender."
+            tables.append(_metrics(title, above, shown, metrics, note, difference))
+    counts_of = [(name, counts_in_words(counts)) for name in order if (counts := of[name].get("policy_counts"))]
+    if counts_of:
+        tables.append(Table("Counted by recommenders themselves", ("recommender", "counts"), counts_of))
+    note = f"{counted(measured['users'], 'user')}, {counted(measured['episodes'], 'episode')} with each recommender."
     note += f" {evaluation_verdict(results, user_split, measured)}"
     id_ = identifier("user_split", user_split)
     return Section(id_, _title(user_split), note, charts[False] + charts[True], tables)
 
 
-def _metrics(title: str, of: Recommenders, order: Sequence[str], metrics: Sequence[Metric], caption: str = "") -> Table:
+_END_REASON = Metric("end_reason", "ended", "share of the episodes with an end reason", unit="%", decimals=1)
+
+
+def _value(metric: Metric, estimate: Mapping[str, Any]) -> str:
+    return with_ends(estimate, metric.written)
+
+
+def _metrics(
+    title: str,
+    of: Recommenders,
+    order: Sequence[str],
+    metrics: Sequence[Metric],
+    caption: str,
+    cell: Callable[[Metric, Mapping[str, Any]], str],
+) -> Table:
     """A row for each metric and each end reason, as there are more of them than recommenders."""
-    rows = [(one.label, *(with_ends(of[name]["metrics"][one.name], one.written) for name in order)) for one in metrics]
+    rows = [(one.label, *(cell(one, of[name]["metrics"][one.name]) for name in order)) for one in metrics]
     for reason in of[order[0]]["end_reasons"]:
-        shares = (with_ends(of[name]["end_reasons"][reason], "{:.1%}".format) for name in order)
+        shares = (cell(_END_REASON, of[name]["end_reasons"][reason]) for name in order)
         rows.append((f"ended: {END_REASONS.get(reason, reason)}", *shares))
     return Table(title, ("metric", *order), rows, caption)
 

@@ -49,23 +49,23 @@ def experiment_charts(results: Mapping[str, Any], user_split: str, measured: Map
     return [Chart(identifier(user_split, title), "rows", title, caption, axis, "users", series, names, form=form)]
 
 
-def new_and_known(results: Mapping[str, Any]) -> list[Table]:
-    """The differences to the control with new users beside those with known ones; none where they were not measured."""
+def test_above_train(results: Mapping[str, Any]) -> list[Table]:
+    """The differences to the control with train users beside those with test users; none without both."""
     about, splits = results.get("experiment") or {}, results["user_splits"]
-    if "new_and_known" not in about:
+    if "test_above_train" not in about:
         return []
     metric = metric_named(about["metric"])
-    columns = [f"{word}: {splits[split]['users']:,} {users_of(split)}" for word, split in _SPLITS]
+    columns = [f"{splits[split]['users']:,} {users_of(split)}" for split in _SPLITS]
     rows = []
-    for arm, apart in about["new_and_known"].items():
-        above = [splits[split]["differences"]["control"]["recommenders"][arm]["metrics"] for _, split in _SPLITS]
+    for arm, apart in about["test_above_train"].items():
+        above = [splits[split]["differences"]["control"]["recommenders"][arm]["metrics"] for split in _SPLITS]
         estimates = [*(one[metric.name] for one in above), apart]
-        rows.append((arm, *(_apart(metric, one) for one in estimates)))
+        rows.append((arm, *(difference(metric, one) for one in estimates)))
     caption = f"{metric.label.capitalize()} above {about['control']!r}. Recommenders learn from the train users alone."
-    return [Table("New and known users", ("arm", *columns, "new above known"), rows, caption)]
+    return [Table("Test users beside train users", ("arm", *columns, "test above train"), rows, caption)]
 
 
-_SPLITS = (("known", "train"), ("new", "test"))
+_SPLITS = ("train", "test")
 
 
 def _arms(about: Mapping[str, Any], metric: Metric, measured: Mapping[str, Any]) -> Table:
@@ -78,7 +78,7 @@ def _arms(about: Mapping[str, Any], metric: Metric, measured: Mapping[str, Any])
             (
                 arm,
                 with_ends(of[arm]["metrics"][metric.name], metric.written),
-                _apart(metric, above[arm]["metrics"][metric.name]),
+                difference(metric, above[arm]["metrics"][metric.name]),
                 "-" if smallest is None else written_difference(metric, smallest).lstrip("+"),
                 _users(test),
             )
@@ -113,7 +113,7 @@ def _guards(control: str, arms: Mapping[str, Mapping[str, Any]]) -> Table:
         for guard in one["guards"]:
             metric = metric_named(guard["metric"])
             margin = written_difference(metric, guard["margin"]).lstrip("+")
-            rows.append((arm, metric.label, _apart(metric, guard["difference"]), margin, guard["verdict"]))
+            rows.append((arm, metric.label, difference(metric, guard["difference"]), margin, guard["verdict"]))
     caption = f"No worse: the 95 % interval leaves out that the arm is worse than {control!r} by more than the margin."
     return Table("Guards", ("arm", "metric", f"above {control!r}", "margin", "verdict"), rows, caption)
 
@@ -124,7 +124,7 @@ def _segments(control: str, metric: Metric, segments: list[Mapping[str, Any]]) -
         (
             _segment_name(one),
             f"{one['users']:,}{' (few)' if one['small'] else ''}",
-            *(_apart(metric, one["differences"][arm]) for arm in arms),
+            *(difference(metric, one["differences"][arm]) for arm in arms),
         )
         for one in segments
     ]
@@ -157,6 +157,7 @@ def _trainings(metric: Metric, of: Mapping[str, Mapping[str, Any]]) -> Table:
     return Table("Several trainings", columns, rows, caption)
 
 
-def _apart(metric: Metric, estimate: Mapping[str, Any]) -> str:
+def difference(metric: Metric, estimate: Mapping[str, Any]) -> str:
+    """A difference with the ends of its interval; of shares in percentage points."""
     text = with_ends(estimate, partial(written_difference, metric))
     return f"{text.replace(' pp', '')} pp" if metric.share and text != "-" else text

@@ -41,8 +41,8 @@ def _report(card: Card, users: Sequence[User]) -> Report:
         Fact("validation", "by folds, below" if card.validation else "not done", "emosim fit --validate"),
     ]
     limits = [
-        Table("What they can do", ("they can",), [(one,) for one in card.can]),
-        Table("What they cannot do", ("they cannot",), [(one,) for one in card.cannot]),
+        Table("What they can do", ("what",), [(one,) for one in card.can]),
+        Table("What they cannot do", ("what",), [(one,) for one in card.cannot]),
     ]
     report.sections.append(Section("limits", "What they can and cannot do", tables=limits))
     if card.validation:

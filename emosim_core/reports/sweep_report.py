@@ -48,7 +48,8 @@ def _found(results: Mapping[str, Any], search: Mapping[str, Any]) -> str:
     best = results["configurations"][search["best"]]
     values = ", ".join(f"{name} {_text(value)}" for name, value in best["values"].items())
     which = "Highest" if search["direction"] == "maximize" else "Lowest"
-    return f"{which} {called}, {_metric(best['metrics'][search['metric']]['mean'])}: {values}."
+    decimals = _decimals(results["configurations"], search["metric"])
+    return f"{which} {called}, {_metric(best['metrics'][search['metric']]['mean'], decimals)}: {values}."
 
 
 def configurations_table(results: Mapping[str, Any]) -> Table:
@@ -60,7 +61,11 @@ def configurations_table(results: Mapping[str, Any]) -> Table:
     caption = "In brackets: the lowest and the highest of the seeds." if several else ""
     if "search" in results:
         caption = f"{caption} The best of many is partly luck: measure it again with other seeds.".strip()
-    cells = [[*_values(row, fields), *(_range(row["metrics"][name], several) for name in metrics)] for row in rows]
+    places = {name: _decimals(rows, name) for name in metrics}
+    cells = [
+        [*_values(row, fields), *(_range(row["metrics"][name], several, places[name]) for name in metrics)]
+        for row in rows
+    ]
     return Table("Configurations", [*fields, *(_CALLED.get(name, name) for name in metrics)], cells, caption)
 
 
@@ -68,8 +73,10 @@ def jobs_table(results: Mapping[str, Any]) -> Table:
     """The metrics of each job."""
     rows = results["jobs"]
     fields, metrics = _fields(rows), _metrics(rows)
+    places = {name: _decimals(rows, name) for name in metrics}
     cells = [
-        [*_values(row, fields), str(row["seed"]), *(_metric(row["metrics"][name]) for name in metrics)] for row in rows
+        [*_values(row, fields), str(row["seed"]), *(_metric(row["metrics"][name], places[name]) for name in metrics)]
+        for row in rows
     ]
     return Table("Jobs", [*fields, "seed", *(_CALLED.get(name, name) for name in metrics)], cells)
 
@@ -91,12 +98,19 @@ def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _range(metric: Mapping[str, float] | None, several: bool) -> str:
+def _decimals(rows: Sequence[Mapping[str, Any]], name: str) -> int:
+    """Decimals of all values of a metric: two, none where all are whole."""
+    metrics = [row["metrics"][name] for row in rows]
+    values = [one for metric in metrics for one in (metric.values() if isinstance(metric, Mapping) else (metric,))]
+    return 0 if all(value is None or value == int(value) for value in values) else 2
+
+
+def _range(metric: Mapping[str, float] | None, several: bool, decimals: int) -> str:
     if metric is None:
         return ""
-    ends = f" [{_metric(metric['lowest'])}, {_metric(metric['highest'])}]" if several else ""
-    return f"{_metric(metric['mean'])}{ends}"
+    ends = f" [{_metric(metric['lowest'], decimals)}, {_metric(metric['highest'], decimals)}]" if several else ""
+    return f"{_metric(metric['mean'], decimals)}{ends}"
 
 
-def _metric(value: float | None) -> str:
-    return "" if value is None else decimal(value, 0 if value == int(value) else 2)
+def _metric(value: float | None, decimals: int) -> str:
+    return "" if value is None else decimal(value, decimals)

@@ -9,6 +9,7 @@ from typing import Any
 from emosim_core.reports.chart import Chart, Series, Table, identifier, with_ends, with_intervals
 from emosim_core.reports.report import Fact, Report, Section, read_results, setup_tables, usage_sections
 from emosim_core.runs.words import who_answers
+from emosim_core.terminal import counted
 
 RESULTS = "validation.json"
 
@@ -84,7 +85,7 @@ def comparison(results: Mapping[str, Any]) -> Table:
 def _split(results: Mapping[str, Any]) -> str:
     """Of whom a table is, and how they are split."""
     how = "split in time" if results["data"]["times"] else "split at random"
-    return f"{results['users']:,} users, {how}"
+    return f"{counted(results['users'], 'user')}, {how}"
 
 
 def _choices(results: Mapping[str, Any]) -> Section:
@@ -99,7 +100,7 @@ def _choices(results: Mapping[str, Any]) -> Section:
                 else:
                     rows.append((name, _cell(values["accuracy"]), *[""] * 4))
             columns = ("variant", "accuracy", "precision", "recall", "F1", "AUC per user")
-            title = f"Candidates {_among(test)}, {number}, {measured['users']:,} users"
+            title = f"Candidates {_among(test)}, {number}, {counted(measured['users'], 'user')}"
             tables.append(Table(title, columns, rows, _split(results)))
         ratio = next(iter(measured["ratios"]))
         rows = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -130,7 +131,8 @@ def counts_in_words(counts: Mapping[str, int]) -> str:
 def user_lines(user: User) -> list[str]:
     """Who a user is: name and circumstances, description where there is one, character, tastes where any, mood."""
     about = [f"{user.age}" if user.age is not None else "", user.job, f"hobby: {user.hobby}" if user.hobby else ""]
-    lines = [f"{user.name} ({', '.join(part for part in about if part)})"]
+    known = ", ".join(part for part in about if part)
+    lines = [f"{user.name} ({known})" if known else user.name]
     if user.description:
         lines.append(user.description)
     lines.append(
@@ -143,6 +145,14 @@ def user_lines(user: User) -> list[str]:
         )
     lines.append(f"Mood at the start: {mood_words(user.baseline_valence, user.baseline_arousal)}")
     return lines
+
+
+def on_scale(scale: str) -> str:
+    """What follows a rating: ``of 10`` on the scale ``1-10``, ``on -10 to 10`` where the scale begins below 0."""
+    ends = re.fullmatch(r"(-?[^-]+)-(.+)", scale)
+    if ends is None or not scale.startswith("-"):
+        return f"of {scale.rpartition('-')[2]}"
+    return f"on {ends[1]} to {ends[2]}"
 
 
 def signed(value: float, decimals: int) -> str:

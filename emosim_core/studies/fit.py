@@ -37,7 +37,11 @@ class FitConfig(Frozen):
     plugin: str = option(..., "Domain of the log, such as movies or books.")
     ratings: str = option(..., "Log of real users: movielens:PATH, csv:FILE or parquet:FILE.")
     items: str | None = option(None, "Item source of the log.", unset="that of the log, or the domain's")
-    columns: str = option("", "Columns of a csv: or parquet: log, such as user=uid,item=id,rating=stars,scale=1-5.")
+    columns: str = option(
+        "",
+        "Columns of a csv: or parquet: log, such as user=uid,item=id,rating=stars,scale=1-5.",
+        unset="the usual names",
+    )
     embeddings: str = option(
         "lexical", "Embeddings of items that come without one: auto, lexical or sentence-transformers:MODEL.", rare=True
     )

@@ -45,7 +45,7 @@ def test_an_evaluation_prints_its_tables_and_leaves_metrics_and_charts(quick: An
     for word in (
         "Rater: rule_based (no language model).",
         "Train users", "Test users", "4 users, 4 episodes with each recommender.", "ended: stayed to the end",
-        "Above 'random', the first", "All files are in e. Charts, as a page: emosim report e",
+        "Above the first, 'random'", "All files are in e. Charts, as a page: emosim report e",
     ):  # fmt: skip
         assert word in done.out, word
     lines = done.out.splitlines()

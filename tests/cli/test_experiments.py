@@ -70,11 +70,12 @@ def test_an_experiment_prints_and_leaves_what_its_users_can_show(emosim: Emosim)
         "Smallest difference: what 4 users like these, who meet every arm, show in 80 % of experiments",
         "an estimate, from how simulated users vary",
         "to show a difference of 3.0 as surely",
-        "New and known users", "known: 6 train users", "new: 4 test users",
-        "Guards", "Segments", "(few)", "Above 'control', the control",
+        "Test users beside train users", "6 train users", "4 test users", "test above train",
+        "Guards", "Segments", "(few)", "Above the control, 'control'",
         "All files are in e.",
     ):  # fmt: skip
         assert words in done.out, words
+    assert {line.endswith(" pp") for line in done.out.splitlines() if line.startswith("coverage  ")} == {False, True}
     results = json.loads((emosim.folder / "e" / "evaluation.json").read_text())
     assert results["experiment"] == {
         "control": "control",
@@ -83,7 +84,7 @@ def test_an_experiment_prints_and_leaves_what_its_users_can_show(emosim: Emosim)
         "level": 0.95,
         "power": 0.8,
         "arms": {"control": ["control"], "new": ["new"]},
-        "new_and_known": results["experiment"]["new_and_known"],
+        "test_above_train": results["experiment"]["test_above_train"],
     }
     assert results["config"]["arms"]["new"] == "epsilon_greedy:epsilon=0.2,prior_weight=5"
     test = results["user_splits"]["train"]["experiment"]["arms"]["new"]["live_test"]

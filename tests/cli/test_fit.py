@@ -110,6 +110,12 @@ def test_a_log_that_is_wrong_is_one_line(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_directory_that_is_not_there_is_named_with_the_command_that_makes_one(quick: Emosim) -> None:
+    for option in ("--users", "--rater"):
+        error = quick("run", "--plugin", "movies", option, "fitted:nix", status=2).err.replace("\n", " ")
+        assert "nix: there is no such directory; make one with: emosim fit --plugin DOMAIN --ratings LOG" in error
+
+
 @pytest.mark.parametrize("form", ["numbers", "texts", "seconds", "milliseconds", "dates", "implicit"])
 def test_logs_in_any_form_are_read(quick: Emosim, movielens: Path, tmp_path: Path, form: str) -> None:
     rows = [line.split(",") for line in (movielens / "ratings.csv").read_text().splitlines()[1:]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,9 @@ def test_a_sweep_prints_one_table_and_leaves_a_directory_for_each_job(quick: Any
     lines = lines[lines.index("Configurations") + 1 :]
     assert lines[0].split() == ["policy", "slate", "reward", "rating", "liked", "steps", "failed"]
     assert [line.split()[:2] for line in lines[1:5]] == [[p, s] for p in ("random", "popular") for s in "12"]
+    assert (
+        len({len(re.findall(r"\.\d\d\b", line)) for line in lines[1:5]}) == 1
+    )  # a metric has its decimals in all rows
     results = json.loads((quick.folder / "s" / "results.json").read_text())
     assert len(results["jobs"]) == 8
     for job in results["jobs"]:

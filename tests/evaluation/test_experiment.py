@@ -160,7 +160,7 @@ def test_segments_are_the_users_of_each_level_of_a_trait_and_add_up(made: tuple[
 
 def test_new_users_are_compared_with_known_ones(made: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     _, results = made
-    for arm, apart in results["experiment"]["new_and_known"].items():
+    for arm, apart in results["experiment"]["test_above_train"].items():
         known, new = (
             results["user_splits"][split]["differences"]["control"]["recommenders"][arm]["metrics"]["mean_reward"]
             for split in ("train", "test")
@@ -169,7 +169,7 @@ def test_new_users_are_compared_with_known_ones(made: tuple[Path, dict[str, Any]
         width = np.hypot(new["high"] - new["low"], known["high"] - known["low"])
         assert apart["high"] - apart["low"] == pytest.approx(width, rel=0.3)
     one = evaluate({**ARMS, "user_splits": ["test"], "episodes": 3}, tmp_path / "e")
-    assert "new_and_known" not in one["experiment"]
+    assert "test_above_train" not in one["experiment"]
 
 
 def test_the_records_alone_give_an_experiment_again(made: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
@@ -377,8 +377,8 @@ def test_trainings_of_one_arm_that_differ_in_more_than_the_seed_or_not_in_it_are
         ({"control": "populr"}, "'populr' is no arm. Did you mean 'popular'"),
         ({"guards": ["mean_ratin"]}, "Did you mean 'mean_rating'"),
         ({"guards": ["coverage"]}, "no metric 'coverage' can be a guard"),
-        ({"guards": ["mean_rating=-1"]}, "margin of the guard 'mean_rating' must be a number above 0"),
-        ({"guards": ["mean_rating=x"]}, "margin of the guard 'mean_rating' must be a number above 0"),
+        ({"guards": ["mean_rating=-1"]}, "margin of the guard 'mean_rating' must be a number above 0, got '-1'$"),
+        ({"guards": ["mean_rating=x"]}, "margin of the guard 'mean_rating' must be a number above 0, got 'x'$"),
         ({"guards": ["valence_at_end"]}, "needs a margin, such as valence_at_end=0.05"),
         ({"guards": ["mean_rating=1", "mean_rating=2"]}, "'mean_rating' is named twice"),
         ({"metric": "coverage", "control": "random"}, "no metric 'coverage' can decide"),

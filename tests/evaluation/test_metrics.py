@@ -407,3 +407,13 @@ def test_personalization_by_sums_is_that_over_all_pairs(users: list[str], seed: 
     ]
     value = estimates(episodes_of(*parts))["personalization"]
     assert value == (pytest.approx(1 - np.mean(cosines), abs=1e-5) if cosines else None)
+
+
+def test_what_is_zero_as_it_is_shown_has_no_minus() -> None:
+    metrics = {metric.name: metric for metric in METRICS}
+    assert [metrics["personalization"].written(value) for value in (-1e-17, -0.0006, 0.25)] == [
+        "0.000",
+        "-0.001",
+        "0.250",
+    ]
+    assert [metrics["share_liked"].written(value) for value in (-0.0001, 0.0125)] == ["0.0%", "1.2%"]

@@ -11,6 +11,7 @@ from emosim_core.runs.words import (
     END_REASONS,
     decimal,
     mood_words,
+    on_scale,
     signed,
     usage_rows,
     user_lines,
@@ -37,6 +38,13 @@ def test_a_number_has_a_sign_and_what_is_shown_as_zero_a_plus(value: float, deci
 def test_a_number_that_is_not_there_is_none() -> None:
     assert (decimal(None, 2), decimal(-1.239, 2), decimal(3.0, 0)) == ("none", "-1.24", "3")
     assert mood_words(0.0, 0.5).endswith("(valence +0.00, arousal 0.50)")
+
+
+@pytest.mark.parametrize(
+    ("scale", "words"), [("1-10", "of 10"), ("0.5-5", "of 5"), ("-10-10", "on -10 to 10"), ("-10--1", "on -10 to -1")]
+)
+def test_a_rating_is_of_the_best_one_or_on_a_scale_that_begins_below_zero(scale: str, words: str) -> None:
+    assert on_scale(scale) == words
 
 
 def test_end_reasons_have_room_in_a_line_of_eighty_columns() -> None:
@@ -90,3 +98,4 @@ def test_a_user_is_described_by_what_is_known() -> None:
     assert described[1] == "Bakes."
     assert described[3] == "Likes nothing in particular; dislikes war."
     assert len(user_lines(User(id="u", name="Ann", age=40, job="baker"))) == 3
+    assert user_lines(User(id="u", name="Viewer 37"))[0] == "Viewer 37"

@@ -68,7 +68,11 @@ class ValidationConfig(StudyConfig):
 
     ratings: str = option(..., "Log of real users: movielens:PATH, csv:FILE or parquet:FILE.")
     items: str | None = option(None, "Item source of the log.", unset="that of the log, or the domain's")
-    columns: str = option("", "Columns of a csv: or parquet: log, such as user=uid,item=id,rating=stars,scale=1-5.")
+    columns: str = option(
+        "",
+        "Columns of a csv: or parquet: log, such as user=uid,item=id,rating=stars,scale=1-5.",
+        unset="the usual names",
+    )
     folds: int = option(5, "Folds of users; each is measured by what the users of the others make known.", ge=2, le=100)
     test_users: Path | None = option(
         None, "File with the ids of exactly those users who are measured, one a line.", unset="users in folds"
