@@ -21,6 +21,7 @@ from emosim_core.fitting.profiles import Profiles, described
 from emosim_core.fitting.ratings import RatingModel, one_thread
 from emosim_core.model import Catalog, Domain, RatingScale, User
 from emosim_core.model.arrays import Floats, Ints
+from emosim_core.terminal import counted
 
 PAUSE = 1800.0
 """Seconds without an interaction after which the next one begins an episode."""
@@ -121,7 +122,9 @@ def fit_people(log: Interactions, catalog: Catalog, domain: Domain, seed: int, a
         MissingDependencyError: a library of the extra ``fit`` is not installed.
     """
     if len(log.user_ids) < 2:
-        raise ConfigurationError(f"a log of {len(log.user_ids)} users is too small; give a log of several users")
+        raise ConfigurationError(
+            f"a log of {counted(len(log.user_ids), 'user')} is too small; give a log of several users"
+        )
     learned, rank = log, RANK
     if anonymous:
         learned, rank = shared(log), max(1, min(RANK, len(log.user_ids) // _USERS_A_DIRECTION))

@@ -85,7 +85,7 @@ def test_one_user_is_too_few(log: RealLog) -> None:
     real = log.interactions
     mine = real.users == 0
     alone = replace(real.only(mine), user_ids=real.user_ids[:1])
-    with pytest.raises(ConfigurationError, match="a log of 1 users is too small"):
+    with pytest.raises(ConfigurationError, match="a log of 1 user is too small"):
         fitted(log, alone)
 
 
