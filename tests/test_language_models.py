@@ -658,8 +658,8 @@ def test_reasons_are_kept_and_shown_where_they_are_asked_for_and_not_otherwise(s
         (["--llm-rater", ""], "unknown prompt strategy ''"),
         (["--concurrency", "0"], "concurrency"),
         (["--concurrency", "2000"], "concurrency"),
-        (["--max-cost", "-1"], "max_cost"),
-        (["--max-cost", "nan"], "max_cost"),
+        (["--max-cost", "-1"], "--max-cost: "),
+        (["--max-cost", "nan"], "--max-cost: "),
         (["--llm-cache", "."], "cannot"),
     ],
 )  # fmt: skip

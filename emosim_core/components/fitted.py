@@ -43,7 +43,10 @@ class FittedOptions(Frozen):
     """Options of ``fitted``. A point is a point of a scale from 1 to 10; other scales by relative position."""
 
     path: Path | None = option(
-        None, "Directory that emosim fit wrote.", unset="that of the users; emosim validate fits to its log"
+        None,
+        "Directory that emosim fit wrote.",
+        unset="that of the users; emosim validate fits to its log",
+        needed_to_answer=True,
     )
     memory: float = option(
         0.1, "Share of the surprise at retrieved items that carries over to similar ones; 0 for none.", ge=0, lt=1

@@ -111,7 +111,7 @@ def checked_options(model: type[M], values: Mapping[str, Any], where: str = "con
     except ValidationError as error:
         raise _wrong(error, model, where) from error
     if (strange := _not_finite(made.model_dump())) is not None:
-        raise ConfigurationError(f"{where}: option {strange!r}: expected a finite number")
+        raise OptionError(where, strange, "expected a finite number")
     return made
 
 

@@ -24,6 +24,7 @@ from emosim_core.errors import EmoSimError, NameConflictError, UnknownNameError,
 from emosim_core.hooks import Component, PluginRecord, Registry
 from emosim_core.hooks.component import KIND_TITLES
 from emosim_core.hooks.faults import worded
+from emosim_core.hooks.fields import extra
 from emosim_core.hooks.names import did_you_mean
 from emosim_core.model import Domain
 from emosim_core.testing.contract import HELD, BrokenRuleError, hold
@@ -171,10 +172,15 @@ def embeddings_of(domain: str) -> str:
 
 
 def _needed(component: Component) -> str:
-    """The first option that the name does not set and that has no default; empty where there is none."""
+    """The first option that the name does not set and without which nothing is answered; empty where there is none.
+
+    It has no default, or ``needed_to_answer`` in its ``json_schema_extra``.
+    """
     model = component.options_model()
-    fields = {} if model is None else model.model_fields
-    return next((name for name, field in fields.items() if field.is_required() and name not in component.preset), "")
+    for name, field in {} if model is None else model.model_fields.items():
+        if name not in component.preset and (field.is_required() or extra(field).get("needed_to_answer")):
+            return name
+    return ""
 
 
 @contextmanager

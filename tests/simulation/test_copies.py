@@ -219,6 +219,7 @@ def _stepped(env: EmoSimEnv) -> dict[str, Any]:
 MADE: dict[str, EmoSimError] = {
     "UnknownNameError": errors.UnknownNameError("retrieval", "lst", ["last"], ["last"], hint="Look."),
     "DataError": errors.DataError("items.csv", "no number", row=3, field="rating"),
+    "OptionError": errors.OptionError("run", "max_steps", "too small"),
     "LLMCacheError": errors.LLMCacheError("llm.sqlite3", "cannot be written"),
     "MissingDependencyError": errors.MissingDependencyError("reading", "pandas", "pip install pandas"),
     "LLMRateLimitError": errors.LLMRateLimitError("slow down", retry_after=2.5),

@@ -79,7 +79,8 @@ def test_every_component_of_the_core_keeps_to_its_contract(
         f"IDS = {ids!r}\n\n\ndef recommend(history, k, exclude):\n"
         "    return [one for one in IDS if one not in exclude][:k]\n"
     )
-    if name == "http_service":  # tests/recommenders/test_outside.py has services for it
+    # tests/recommenders/test_outside.py and tests/components/test_fitted.py have what they need
+    if name in ("http_service", "fitted"):
         assert passed(run_suite(SUITES[kind], component=name))
         return
     files = {

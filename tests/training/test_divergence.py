@@ -100,9 +100,9 @@ def test_json_that_is_written_holds_finite_numbers(value: Any) -> None:
         (["--perturbator", "gaussian:sd=nan"], "perturbator 'gaussian': option 'sd'"),
         (["--rater", "rule_based:temper=inf"], "rater 'rule_based': option 'temper': expected a finite number"),
         (["--rater", "rule_based:noise=nan"], "rater 'rule_based': option 'noise'"),
-        (["--p-interrupt", "nan"], "option 'p_interrupt'"),
-        (["--max-cost", "nan", "--llm-model", "http://127.0.0.1:9#tiny"], "max_cost"),
-        (["--max-cost", "inf", "--llm-model", "http://127.0.0.1:9#tiny"], "max_cost"),
+        (["--p-interrupt", "nan"], "--p-interrupt: "),
+        (["--max-cost", "nan", "--llm-model", "http://127.0.0.1:9#tiny"], "--max-cost: "),
+        (["--max-cost", "inf", "--llm-model", "http://127.0.0.1:9#tiny"], "--max-cost: "),
         (["--config", "c.toml"], "option 'mood.half_life': expected a finite number"),
     ],
 )
