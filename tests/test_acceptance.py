@@ -288,7 +288,7 @@ def test_real_data_runs(tmp_path: Path, quick: Any) -> None:
         "run", "--plugin", "movies", "--items", f"movielens:{data}/movielens-small", "--embeddings", "lexical",
         "--users", f"csv:{data}/personas/movies_600.csv", "--episodes", "3", "--out", "r",
     ).out  # fmt: skip
-    assert "9742 films, 600 users" in output
+    assert "9,742 films, 600 users" in output
     assert "lexical" in output
     tmdb = ("--items", f"tmdb:{data}/tmdb-movies/movies.json", "--episodes", "3")
     assert "159 films" in quick("run", "--plugin", "movies", *tmdb).out
