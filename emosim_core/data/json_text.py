@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-_SHORT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_SHORT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False)
 
 
 def loads(text: str | bytes, **options: Any) -> Any:

@@ -22,7 +22,7 @@ from emosim_core.components.emotion_models import MoodRequest, ValenceArousal
 from emosim_core.components.observations import ObservationRequest, ObservationSetting
 from emosim_core.components.shaping import ChurnSatisfaction
 from emosim_core.errors import ConfigurationError, PluginError, RatingError
-from emosim_core.hooks.faults import named, pass_on
+from emosim_core.hooks.faults import pass_on
 from emosim_core.kernels import load_kernels
 from emosim_core.model import Memory
 from emosim_core.model.arrays import Flags, Floats, Ints
@@ -101,8 +101,10 @@ class Step:
         answered = int(self.answered[row])
         if self.answers is None or answered < 0:
             return ""
-        with named("a reason of the rater"):
+        try:
             reason = self.answers.reason(answered, place)
+        except Exception as error:
+            pass_on("a reason of the rater", error)
         if not isinstance(reason, str):
             raise PluginError(f"a reason of the rater is a {type(reason).__name__}, not text")
         return reason
