@@ -26,7 +26,7 @@ class FittedUsersOptions(Frozen):
         le=999_999_999,
         unset="those fitted",
     )
-    seed: int = option(42, "Decides who is drawn; the first of more users are the same.", ge=0, le=10**18 - 1)
+    seed: int = option(42, "Seed of the drawn users; with a larger count the first stay the same.", ge=0, le=10**18 - 1)
 
 
 class FittedUsers(UserLoader):

@@ -84,5 +84,5 @@ class Distribution:
 
     @classmethod
     def load(cls, arrays: Mapping[str, NDArray]) -> Distribution:
-        """What :meth:`arrays` told."""
+        """The distribution whose :meth:`arrays` these are."""
         return cls(arrays["quantiles"].astype(np.float64), arrays["loadings"].astype(np.float64))

@@ -80,7 +80,7 @@ class InterestModel:
             catalog: its items.
             seed: decides what is drawn.
             trees_of: a model whose trees are taken over, fitted to an earlier part of the log; None to learn them.
-            rank: directions in which choices are kept, at most: the fewer, the less is told of single users.
+            rank: directions in which choices are kept, at most: fewer reveal less of single users.
 
         Raises:
             MissingDependencyError: a library of the extra ``fit`` is not installed.

@@ -72,7 +72,7 @@ class Fitting:
 
     @cached_property
     def validation(self) -> Validation:
-        """The validation of people who are fitted as these are, to other users' log up to each year."""
+        """The validation of people who are fitted as these are, to other users' log up to each month."""
         config = self.config
         values = config.model_dump(include={"plugin", "ratings", "items", "columns", "folds", "seed", "embeddings"})
         rater = {"name": "fitted", "seed": config.seed}

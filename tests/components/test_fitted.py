@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +14,6 @@ from emosim_core.plugins import World, assemble
 
 pytest.importorskip("scipy")
 pytest.importorskip("safetensors")
-sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
-
-
-@pytest.fixture(scope="module")
-def movielens(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from made_up_ratings import write_movielens
-
-    return write_movielens(tmp_path_factory.mktemp("ratings") / "made-up")
-
-
-@pytest.fixture(scope="module")
-def people(movielens: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("people") / "people"
-    emosim_core.fit("movies", out, ratings=f"movielens:{movielens}")
-    return out
 
 
 def world(movielens: Path, **options: Any) -> World:
