@@ -23,7 +23,13 @@ from filelock import FileLock
 from emosim_core.testing.command_line import Emosim, Finished, checked
 from emosim_core.testing.network import block_network
 
-pytest_plugins = ["emosim_core.testing.pytest_plugin", "fixtures.draws", "fixtures.people", "fixtures.small_worlds", "fixtures.stones"]
+pytest_plugins = [
+    "emosim_core.testing.pytest_plugin",
+    "fixtures.draws",
+    "fixtures.people",
+    "fixtures.small_worlds",
+    "fixtures.stones",
+]
 
 _unblock: list[Callable[[], None]] = []
 
