@@ -49,6 +49,18 @@ def emosim_retrievals() -> Iterable[Component]:
 
 
 @hookimpl
+def emosim_choices() -> Iterable[Component]:
+    one = partial(in_module, f"{_COMPONENTS}.choice")
+    yield one("ratings_first", "The whole slate is rated, and the selector chooses by the ratings.", "RatingsFirst")
+    summary = "Places are examined less the further down; each examined item is clicked on its own."
+    yield one("position_based", summary, "PositionBased", "PositionOptions")
+    summary = "Down the slate to the first item that the user wants."
+    yield one("cascade", summary, "Cascade", "CascadeOptions")
+    summary = "One item or none, by a multinomial logit over interest."
+    yield one("multinomial_logit", summary, "InterestLogit", "ChoiceLogitOptions")
+
+
+@hookimpl
 def emosim_selectors() -> Iterable[Component]:
     one = partial(in_module, f"{_COMPONENTS}.selection")
     yield one("greedy", "The best-rated item of the slate; the first of ties.", "Greedy")

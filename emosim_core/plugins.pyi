@@ -29,6 +29,9 @@ from emosim_core.components.base import ShapingSetting as ShapingSetting
 from emosim_core.components.base import ShapingSituation as ShapingSituation
 from emosim_core.components.base import Situation as Situation
 from emosim_core.components.base import WorldSetting as WorldSetting
+from emosim_core.components.choice import Choice as Choice
+from emosim_core.components.choice import ChoiceRequest as ChoiceRequest
+from emosim_core.components.choice import ChoiceSituation as ChoiceSituation
 from emosim_core.components.emotion_models import EmotionModel as EmotionModel
 from emosim_core.components.emotion_models import EmotionSetting as EmotionSetting
 from emosim_core.components.emotion_models import MoodRequest as MoodRequest

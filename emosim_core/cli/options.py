@@ -29,7 +29,7 @@ Base = Callable[[Mapping[str, Any], "Path | None"], "tuple[Path | None, dict[str
 
 EPISODE_FIELDS = frozenset(
     {
-        *("selector", "reward_shaping", "user_order", "max_steps", "slate", "p_interrupt", "keep_memory"),
+        *("choice", "selector", "reward_shaping", "user_order", "max_steps", "slate", "p_interrupt", "keep_memory"),
         *("history_length", "observe_consumed"),
     }
 )

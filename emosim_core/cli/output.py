@@ -291,6 +291,22 @@ def _cut(text: str, width: int) -> str:
     return set_cell_size(text if cell_len(text) <= width else f"{set_cell_size(text, width - 1)}…", width)
 
 
+def _click_rows(clicks: dict[str, Any]) -> list[tuple[str, str]]:
+    """What users clicked, and what of it they clicked by place."""
+    if clicks["click_rate"] is None:
+        return []
+    shares = [place["clicked"] / place["recommended"] for place in clicks["places"]]
+    by_place = ", ".join(f"{share:.0%}" for share in shares[:_PLACES]) + (", ..." if len(shares) > _PLACES else "")
+    overall = (
+        f"{clicks['click_rate']:.1%} of recommended items, in {clicks['with_click'] / clicks['slates']:.1%} of slates"
+    )
+    return [("clicks", overall), ("by place", by_place)]
+
+
+_PLACES = 12
+"""Places of a slate whose clicks are printed."""
+
+
 def summary_table(summary: dict[str, Any]) -> Table:
     """The table at the end of a run."""
     episodes = summary["episodes"]
@@ -305,6 +321,8 @@ def summary_table(summary: dict[str, Any]) -> Table:
     if summary["mean_rating"] is not None:
         rows.append(("mean rating", f"{summary['mean_rating']:.2f} {on_scale(summary['scale'])}"))
         rows.append(("share liked", f"{summary['share_liked']:.1%}"))
+    if clicks := summary.get("clicks"):
+        rows += _click_rows(clicks)
     if summary["failed_ratings"]:
         rows.append(("failed ratings", str(summary["failed_ratings"])))
     if counts := summary.get("policy_counts"):

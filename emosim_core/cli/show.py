@@ -104,6 +104,8 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any], exchanges: Exch
                 lines.append(f"     retrieved   {past}")
             lines += _exchange_lines(exchanges.pop((record["episode"], record["step"], place), ()))
             lines.append(f"     rating      {_answer(item, record['end_reason'])}")
+            if item.get("propensity") is not None:
+                lines.append(f"     propensity  {item['propensity']:.4g}")
             if item["reason"]:
                 lines.append(f"     reason      {legible(item['reason'])}")
             if item["consumed"]:
@@ -139,6 +141,8 @@ def _exchange_lines(exchanges: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 def _answer(item: dict[str, Any], end: str | None) -> str:
     if item["raw_rating"] is None:
+        if item.get("clicked") is False and end != "interrupted":
+            return "none: looked at it and did not click" if item["examined"] else "none: did not look at it"
         return "nothing, something came in between" if end == "interrupted" else "no rating: the rater failed"
     if not item["consumed"]:
         return f"would rate it {item['raw_rating']}, did not take it"

@@ -416,16 +416,23 @@ class Rater:
     def expected_batch(self, request: RatingRequest) -> NDArray[np.float64]:
         """What each user rates each item on average, on the domain's scale, shape ``(R, S)``; optional.
 
-        Of a rater that does not know it, ``emosim validate``, which alone asks, measures the ratings it gives.
+        Of a rater that does not know it, ``emosim validate`` measures the ratings it gives, and choice models take the
+        expectation of ``rule_based``.
         """
         raise NotImplementedError(f"{type(self).__name__} does not tell what users rate on average")
 
     def interest_batch(self, request: RatingRequest) -> NDArray[np.float64]:
         """How likely each user is to choose each item, scores of any size, shape ``(R, S)``; optional.
 
-        Of a rater that does not know it, ``emosim validate``, which alone asks, takes what users rate on average.
+        ``emosim validate`` and the choice models ask. Of a rater that does not know it, they take what users rate on
+        average.
         """
         raise NotImplementedError(f"{type(self).__name__} does not tell what users would choose")
+
+    def tells_interest(self) -> bool:
+        """Whether it knows what users would choose, or rate on average, without asking a language model."""
+        own = (getattr(type(self), name) is not getattr(Rater, name) for name in ("interest_batch", "expected_batch"))
+        return not self.uses_llm and any(own)
 
     def interest_terms(self, request: RatingRequest) -> Mapping[str, NDArray[np.float64]]:
         """What each kind of knowledge adds to :meth:`interest_batch`, shape ``(R, S)`` each; none by default.
@@ -634,8 +641,9 @@ class RecommendationRequest:
 class RecommendationOutcome:
     """What came of the last recommendations, for R episodes that took a step.
 
-    ``rows``, ``rewards`` and ``ended`` have the shape ``(R,)``, ``actions`` and ``ratings`` the shape ``(R, S)``; NaN
-    is a rating of what was not consumed.
+    ``rows``, ``rewards`` and ``ended`` have the shape ``(R,)``, ``actions``, ``ratings`` and ``clicked`` the shape
+    ``(R, S)``; NaN is a rating of what was not consumed. Where the whole slate is rated first, what was consumed counts
+    as clicked.
     """
 
     rows: NDArray[np.intp]
@@ -643,6 +651,11 @@ class RecommendationOutcome:
     ratings: NDArray[np.float64]
     rewards: NDArray[np.float64]
     ended: NDArray[np.bool_]
+    clicked: NDArray[np.bool_] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.clicked is None:
+            self.clicked = ~np.isnan(self.ratings)
 
 
 class Policy:
@@ -655,11 +668,13 @@ class Policy:
         learns_across_episodes: whether what it recommends in an episode may depend on earlier ones; a run with such a
             policy is one block of records, is simulated from its start when it is resumed, and is not cut into cells.
             A class that defines :meth:`learn` has True, unless it says False itself.
+        deterministic: whether what it knows decides what it recommends, without a draw; then every propensity is 1.
     """
 
     history_length: int = 0
     observes: tuple[str, ...] = ()
     learns_across_episodes: bool = False
+    deterministic: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -692,6 +707,14 @@ class Policy:
             if len(answer):
                 actions[r] = answer
         return actions
+
+    def propensities(self) -> NDArray[np.float64] | None:
+        """How probable the last recommendations were: that each item stands in its place, shape ``(R, S)``.
+
+        Given what was recommended in the episode before and learned so far; NaN where it is not known, None where none
+        is. A run records them where its configuration says so.
+        """
+        return None
 
     def learn(self, outcome: RecommendationOutcome) -> None:
         """What came of the last recommendations; nothing by default. See ``learns_across_episodes``."""

@@ -9,7 +9,7 @@ import numpy as np
 from emosim_core.components.rule_based_constants import FITTED as fitted
 from emosim_core.components.rule_based_learning import YEARS, weighted_standard, years
 from emosim_core.model import Catalog, History
-from emosim_core.model.arrays import Floats, Ints
+from emosim_core.model.arrays import Flags, Floats, Ints
 
 _POPULARITY_STEPS = 24
 """Steps of popularity, from the least to the most widely rated item."""
@@ -19,6 +19,9 @@ _USUAL_LENGTH = 50.0
 
 RECENT = 20
 """Interactions that a user remembers best: what they choose now."""
+
+_AT_ONCE = 4_000_000
+"""Numbers that are made at once."""
 
 TERMS = (
     *("exposure", "saturation", "category", "year", "popularity"),
@@ -102,33 +105,45 @@ class Interest:
     def _tables(self, items: Ints, history: History, tastes: Floats) -> Floats:
         """The unweighted terms, shape ``(R, S, 9)``."""
         past = history.items if history.width else np.zeros((len(history), 0), dtype=np.intp)
-        tables = [
-            self.terms(items[row], past[row, :length], tastes[row])
-            for row, length in enumerate(history.lengths.tolist())
-        ]
-        return np.array(tables).reshape(*items.shape, len(TERMS))
+        at_once = max(1, _AT_ONCE // ((items.shape[1] + past.shape[1] + 1) * self._table.shape[1]))
+        parts = []
+        for first in range(0, len(items), at_once):
+            rows = slice(first, first + at_once)
+            parts.append(self.terms(items[rows], past[rows], history.lengths[rows], tastes[rows]))
+        return np.concatenate(parts) if parts else np.zeros((*items.shape, len(TERMS)))
 
-    def terms(self, items: Ints, past: Ints, taste: Floats) -> Floats:
-        """The unweighted terms of one user for S items, shape ``(S, 9)``; ``past``, shape ``(m,)``, is oldest first."""
-        terms = np.zeros((len(items), len(TERMS)))
-        terms[:, :2] = self._of_item[items]
-        terms[:, 2:5] = self._lifts(items, past, taste)
-        terms[:, 5:7] = self._lifts(items, past[-RECENT:], taste)[:, :2]
-        dated = past[self._dated[past]]
-        if len(dated):
-            newer = (self._year[items] > self._year[dated].max()) & self._dated[items]
-            terms[:, 7] = -1.0 * newer
-        terms[:, 8] = np.log((len(past) + 1.0) / _USUAL_LENGTH)
+    def terms(self, items: Ints, past: Ints, lengths: Ints, tastes: Floats) -> Floats:
+        """The unweighted terms of R users for S items each, shape ``(R, S, 9)``.
+
+        Args:
+            items: indices, shape ``(R, S)``.
+            past: items that each user remembers, oldest first, shape ``(R, M)``; of a row, ``lengths`` count.
+            tastes: as in :meth:`scores`.
+        """
+        places = np.arange(past.shape[1])
+        remembered = places < lengths[:, None]
+        recent = remembered & (places >= lengths[:, None] - RECENT)
+        terms = np.zeros((*items.shape, len(TERMS)))
+        terms[..., :2] = self._of_item[items]
+        terms[..., 2:5] = self._lifts(items, past, remembered, tastes)
+        terms[..., 5:7] = self._lifts(items, past, recent, tastes)[..., :2]
+        dated = remembered & self._dated[past]
+        newest = np.where(dated, self._year[past], -np.inf).max(axis=1, initial=-np.inf)
+        newer = (self._year[items] > newest[:, None]) & self._dated[items] & np.isfinite(newest)[:, None]
+        terms[..., 7] = -1.0 * newer
+        terms[..., 8] = np.log((lengths + 1.0) / _USUAL_LENGTH)[:, None]
         return terms
 
-    def _lifts(self, items: Ints, past: Ints, taste: Floats) -> Floats:
-        """Lifts of category, year and popularity, shape ``(S, 3)``."""
-        usual = self._usual.copy()
-        usual[: self._bounds[1]] *= np.exp(fitted.INTEREST_DECLARED * taste)
-        own = (self._table[past].sum(axis=0) + self._doubt * usual) / (len(past) + self._doubt)
+    def _lifts(self, items: Ints, past: Ints, counted: Flags, tastes: Floats) -> Floats:
+        """Lifts of category, year and popularity by the items of ``past`` that count, shape ``(R, S, 3)``."""
+        usual = np.tile(self._usual, (len(items), 1))
+        usual[:, : self._bounds[1]] *= np.exp(fitted.INTEREST_DECLARED * tastes)
+        had = (self._table[past] * counted[:, :, None]).sum(axis=1)  # one after the other: zeros change no digit
+        own = (had + self._doubt * usual) / (counted.sum(axis=1)[:, None] + self._doubt)
         lift = np.log((own + self._floor) / (self._usual + self._floor))
-        shares = self._table[items] * lift
-        return np.column_stack([shares[:, low:high].sum(axis=1) for low, high in pairwise(self._bounds.tolist())])
+        shares = self._table[items] * lift[:, None, :]
+        sums = [shares[..., low:high].sum(axis=-1) for low, high in pairwise(self._bounds.tolist())]
+        return np.stack(sums, axis=-1)
 
 
 def _smoothed(values: Floats, steps: Floats, width: float) -> Floats:

@@ -23,6 +23,7 @@ from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import all_fields, by_field
 from emosim_core.runs.manifest import digest
 from emosim_core.runs.records import MANIFEST
+from emosim_core.runs.steps import CHOICE_SIGNALS
 from emosim_core.runs.trust import CommandHint, confirmed
 from emosim_core.runs.typed import typed
 from emosim_core.simulation.assembly import World, assemble
@@ -224,7 +225,8 @@ class Rebuilt:
         Returns:
             ``observations``, arrays of length T + 1; ``actions``, ``rewards``, ``terminations`` and ``truncations``
             of length T; ``infos`` of length T + 1 as Minari records them, the first of which says nothing:
-            ``ratings`` (NaN where not consumed), ``raw_ratings`` (NaN where none was given) and ``consumed``.
+            ``ratings`` (NaN where not consumed), ``raw_ratings`` (NaN where none was given) and ``consumed``; where
+            users choose before they rate also ``examined`` and ``clicked``.
             Actions and infos have a second axis S where S is more than 1.
 
         Raises:
@@ -237,6 +239,8 @@ class Rebuilt:
         actions = np.zeros((count, slate), dtype=np.int64)
         ratings, raw = np.full((2, count + 1, slate), np.nan)
         consumed = np.zeros((count + 1, slate), dtype=np.bool_)
+        signals = () if self._world.choice.rates_first else CHOICE_SIGNALS
+        chosen = {name: np.zeros((count + 1, slate), dtype=np.bool_) for name in signals}
         engine.begin(self._slot, [self._seed], [episode.number], [user])
         seen = [engine.observe()]
         for number, step in enumerate(episode.steps):
@@ -248,6 +252,8 @@ class Rebuilt:
                     raise self._damaged(episode, f"there is no item {one['item']!r}")
                 actions[number, place] = item
                 raw[number + 1, place] = np.nan if one["raw_rating"] is None else one["raw_rating"]
+                for name, values in chosen.items():
+                    values[number + 1, place] = bool(one.get(name))
                 if one["consumed"]:
                     consumed[number + 1, place] = True
                     ratings[number + 1, place] = one["rating"]
@@ -270,7 +276,7 @@ class Rebuilt:
             "truncations": last & (not episode.left),
             "infos": {
                 name: values[:, 0] if flat else values
-                for name, values in (("ratings", ratings), ("raw_ratings", raw), ("consumed", consumed))
+                for name, values in {"ratings": ratings, "raw_ratings": raw, "consumed": consumed, **chosen}.items()
             },
         }
 

@@ -24,6 +24,12 @@ COLUMNS = {
     "place": ("int64", "Place of the item in the slate, from 0."),
     "consumed": ("bool", "Whether the user consumed the item."),
     "raw_rating": ("double", "The rater's rating before perturbation; none where there is none."),
+    "examined": ("bool", "Whether the user looked at it; none where the whole slate is rated first."),
+    "clicked": ("bool", "Whether the user clicked it; none where the whole slate is rated first."),
+    "propensity": (
+        "double",
+        "Probability that the item stood in its place, given the episode before; none where it is not known.",
+    ),
     "times": ("int64", "How often the user has consumed the item, this time included; none where not consumed."),
     "valence": ("string", "Valence tag of the rating; none where not consumed."),
     "arousal": ("string", "Arousal tag of the rating; none where not consumed."),
@@ -110,6 +116,7 @@ def episode_rows(episode: LoggedEpisode) -> Iterator[tuple[Any, ...]]:
         for place, one in enumerate(step["recommended"]):
             yield (
                 *(step["episode"], step["step"], step["user"], one["item"], one.get("rating"), step["reward"]),
-                *(end_reason is not None, one["title"], place, one["consumed"], one["raw_rating"], one.get("times")),
+                *(end_reason is not None, one["title"], place, one["consumed"], one["raw_rating"]),
+                *(one.get("examined"), one.get("clicked"), one.get("propensity"), one.get("times")),
                 *(one.get("valence"), one.get("arousal"), *step["mood"], end_reason),
             )

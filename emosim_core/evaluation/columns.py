@@ -204,7 +204,7 @@ class RunColumns:
                 ints["slate_episode"].append(number)
                 ints["slate_item"].append(item)
                 floats["slate_rating"].append(np.nan if rating is None else rating)
-                if raw is None and episode.end_reason != "interrupted":
+                if raw is None and slate_item.get("clicked", True) and episode.end_reason != "interrupted":
                     episode.failed += 1
                 if not consumed:
                     continue
@@ -306,7 +306,7 @@ def read_blocks(directory: Path, blocks: RunBlocks, seen: Callable[[Part], None]
         np.add.at(ints["rated"], episode[eaten], 1)
         liked = steps.code[eaten] // 3 == _POSITIVE
         np.add.at(ints["liked"], episode[eaten], liked)
-        failed = np.isnan(steps.raw_rating) & (steps.item >= 0)
+        failed = np.isnan(steps.raw_rating) & (steps.item >= 0) & steps.signals.get("clicked", True)
         failed &= np.array([reason != "interrupted" for reason in reasons])[steps.end]
         np.add.at(ints["failed"], episode[failed], 1)
         np.add.at(floats["reward"], episode[begins], steps.reward[begins])

@@ -23,6 +23,7 @@ KINDS: dict[str, str] = {
     "user_loader": "emosim_user_loaders",
     "rater": "emosim_raters",
     "retrieval": "emosim_retrievals",
+    "choice": "emosim_choices",
     "selector": "emosim_selectors",
     "perturbator": "emosim_perturbators",
     "emotion_model": "emosim_emotion_models",
@@ -39,6 +40,7 @@ KINDS: dict[str, str] = {
 KIND_TITLES: dict[str, str] = {
     **{kind: kind.replace("_", " ") for kind in KINDS},
     "retrieval": "retrieval strategy",
+    "choice": "choice model",
     "llm_backend": "language-model backend",
 }
 """What a kind is called in a message."""

@@ -53,8 +53,13 @@ def emosim_retrievals() -> Iterable[Component]:
 
 
 @hookspec
+def emosim_choices() -> Iterable[Component]:
+    """Choice models: what of a slate is examined and clicked before it is rated. The factory returns a ``Choice``."""
+
+
+@hookspec
 def emosim_selectors() -> Iterable[Component]:
-    """Choice models: which items of a slate are consumed. The factory returns a ``Selector``."""
+    """Selectors: which items of a slate that was rated first are consumed. The factory returns a ``Selector``."""
 
 
 @hookspec

@@ -48,12 +48,20 @@ class MoodOptions(Frozen):
 
     After each interaction the mood first decays towards the user's baseline,
     ``m <- base + (m - base) * 2 ** (-1 / half_life)``, and is then pulled towards the tag of the
-    rating, ``m <- m + gain * (tag - m)``. Both are convex, so the mood never leaves its range.
+    rating, ``m <- m + gain * (tag - m)``. Both are convex, so the mood never leaves its range. A surprise is added
+    last, within the range.
     """
 
     half_life: float = option(5.0, "Half-life of the deviation of a mood from its baseline.", gt=0, unit="items")
     valence_gain: _Gain = option(0.25, "Gain of one valence tag.")
     arousal_gain: _Gain = option(0.25, "Gain of one arousal tag.")
+    surprise: float = option(
+        0.0,
+        "Valence for a rating that is the whole scale above what interest had promised, and off for one as far below; "
+        "0 for none. Only with a choice model that comes before rating.",
+        ge=0,
+        le=2,
+    )
 
 
 class Emotion:

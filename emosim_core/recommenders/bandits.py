@@ -165,6 +165,8 @@ class LinUCB(_LinearBandit):
     features); see :class:`_LinearBandit` for x.
     """
 
+    deterministic = True
+
     options: LinUCBOptions
 
     def estimates(self, rows: Ints, episode_x: Floats, draws: Draws) -> Floats:

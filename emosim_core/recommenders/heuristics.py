@@ -70,12 +70,16 @@ class _Ranked(Policy):
 class Popular(_Ranked):
     """The items that most users rated, most first."""
 
+    deterministic = True
+
     def ranking(self, catalog: Catalog) -> Ints:
         return np.lexsort((-catalog.public_ratings, -catalog.public_counts))
 
 
 class TopRated(_Ranked):
     """The items with the best public ratings, best first."""
+
+    deterministic = True
 
     def ranking(self, catalog: Catalog) -> Ints:
         return np.lexsort((-catalog.public_counts, -catalog.public_ratings))
@@ -92,9 +96,20 @@ class RandomPolicy(_Ranked):
         for r, row in enumerate(request.rows):
             self._order[row] = draws.generator(r).permutation(len(self.catalog))
 
+    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> Ints:
+        left = len(self.catalog) - self._next[request.rows]
+        self._propensities = np.repeat(1.0 / np.maximum(left, 1), self.slate).reshape(-1, self.slate)
+        return super().recommend_batch(request, draws)
+
+    def propensities(self) -> Floats:
+        """Each of the items that are left is as probable."""
+        return self._propensities
+
 
 class Replay(_Ranked):
     """The items of a file, in order; the episode ends where the file does."""
+
+    deterministic = True
 
     def __init__(self, options: ReplayOptions) -> None:
         self._file = options.file
@@ -123,6 +138,12 @@ class ScoredPolicy(Policy):
 
     def pick(self, rows: Ints, scores: Floats) -> Ints:
         """The best of ``scores``, ``(R, N)``, that were not recommended; shape ``(R, S)``, -1 if too few are left."""
+        actions = self._best(rows, scores)
+        remaining = actions[:, 0] >= 0
+        self._recommended[rows[remaining, None], actions[remaining]] = True
+        return actions
+
+    def _best(self, rows: Ints, scores: Floats) -> Ints:
         scores = np.where(self._recommended[rows], -np.inf, scores)
         actions = np.empty((len(rows), self.slate), dtype=np.intp)
         here = np.arange(len(rows))
@@ -131,8 +152,6 @@ class ScoredPolicy(Policy):
             actions[:, place] = np.where(scores[here, best] == -np.inf, -1, best)
             scores[here, best] = -np.inf
         actions[(actions < 0).any(axis=1)] = -1
-        remaining = actions[:, 0] >= 0
-        self._recommended[rows[remaining, None], actions[remaining]] = True
         return actions
 
 
@@ -143,6 +162,7 @@ class SimilarToLiked(ScoredPolicy):
     item's rating above ``liked_from``, negative below it; the public rating decides while nothing is known.
     """
 
+    deterministic = True
     observes = ("history_items", "history_ratings", "history_mask")
 
     def __init__(self, options: SimilarOptions) -> None:
@@ -185,7 +205,17 @@ class EpsilonGreedy(ScoredPolicy):
         explore = draws.uniform(1)[:, 0] < self.options.epsilon
         for r in np.flatnonzero(explore):
             scores[r] = draws.generator(int(r)).random(len(self.catalog))
-        return self.pick(request.rows, scores)
+        left = len(self.catalog) - self._recommended[request.rows].sum(axis=1)
+        greedy = self._best(request.rows, np.tile(means, (len(request.rows), 1)))
+        actions = self.pick(request.rows, scores)
+        # A random slate is as often any other of the items that are left, each in any place.
+        random = self.options.epsilon / np.maximum(left, 1)
+        self._propensities = random[:, None] + (1.0 - self.options.epsilon) * (actions == greedy)
+        return actions
+
+    def propensities(self) -> Floats:
+        """The chance of a random slate, and the rest where the item is the best so far."""
+        return self._propensities
 
     def learn(self, outcome: RecommendationOutcome) -> None:
         known = ~np.isnan(outcome.ratings)

@@ -48,6 +48,8 @@ class MatrixFactorization(ProfilePolicy):
     has b_i = 0 and q_i = 0.
     """
 
+    deterministic = True
+
     options: FactorOptions
 
     def algorithm(self) -> Any:

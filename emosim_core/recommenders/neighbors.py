@@ -39,6 +39,8 @@ class _Baselined(ProfilePolicy):
     ratings had deviated by nothing, a user's b_u the same with ``PRIOR_USER``. An item never logged has b_i = 0.
     """
 
+    deterministic = True
+
     PRIOR_ITEM = 10.0
     PRIOR_USER = 15.0
 

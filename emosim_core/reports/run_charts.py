@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +31,8 @@ def charts_of_run(run: RunColumns, sums: RunSums, behind: Background) -> list[Ch
     if sums.ratings:
         charts += [_ratings(sums, behind), _ratings_over_time(sums, behind), _traits(run, sums, behind)]
         charts += [_heat(run, sums, behind), *_categories(run, sums, behind)]
+    if clicks := (run.summary or {}).get("clicks"):
+        charts.append(_clicks(clicks))
     if run.ended:
         charts += [_end_reasons(run), _lengths(run)]
     if run.ended.steps.any():
@@ -83,6 +86,16 @@ def _ratings(sums: RunSums, behind: Background) -> Chart:
         caption += " Of real users' ratings nothing is known here."
     names = [f"{level:g}" for level in levels]
     return Chart("ratings", "bars", title, caption, "rating", "share of ratings", series, names, form="share")
+
+
+def _clicks(clicks: Mapping[str, Any]) -> Chart:
+    places = clicks["places"]
+    shown = places[0]["recommended"]
+    x = list(range(1, len(places) + 1))
+    series = [_shares(name, [place[name] for place in places], shown, x) for name in ("examined", "clicked")]
+    caption = f"Shares of {shown:,} slates; bands are Wilson's 95 % intervals, as if independent."
+    axes, ends = ("place in the slate", "share of slates"), (0.0, 1.0)
+    return Chart("clicks", "lines", "Looks and clicks by place", caption, *axes, series, form="share", y_range=ends)
 
 
 def _end_reasons(run: RunColumns) -> Chart:

@@ -29,7 +29,7 @@ from emosim_core.runs.words import END_REASONS, counts_in_words, signed, usage_r
 from emosim_core.stats import bootstrap_ratios, divided
 
 _SECTIONS = (
-    ("overview", "At a glance", ("ratings", "end-reasons")),
+    ("overview", "At a glance", ("ratings", "clicks", "end-reasons")),
     ("time", "Over time", ("ratings-over-time", "still-there", "moods", "lengths")),
     ("what", "What was liked, and by whom", ("categories", "categories-liked", "heat", "traits")),
 )

@@ -61,7 +61,7 @@ class Stories:
             name: []
             for name in (
                 *("steps", "places", "reward", "mood", "feels", "item", "raw_rating", "rating", "times", "tags"),
-                *("reason", "retrieved", "past", "pastRating"),
+                *("looked", "reason", "retrieved", "past", "pastRating"),
             )
         }
         block["shares"], block["exchanges"] = {}, {}
@@ -95,6 +95,8 @@ class Stories:
         block["raw_rating"].append(item["raw_rating"])
         block["rating"].append(item["rating"] if eaten else None)
         block["times"].append(item["times"] if eaten else 0)
+        # 0 where the whole slate is rated; else 1 for not examined, 2 for examined, 3 for clicked.
+        block["looked"].append(1 + item["examined"] + item["clicked"] if "clicked" in item else 0)
         tags = 3 * VALENCE_NAMES.index(item["valence"]) + AROUSAL_NAMES.index(item["arousal"]) if eaten else -1
         block["tags"].append(tags)
         block["reason"].append(legible(item["reason"] or ""))

@@ -26,7 +26,7 @@ from emosim_core.model.emotion import AROUSAL_NAMES, VALENCE_NAMES
 from emosim_core.runs.job import cannot_write
 from emosim_core.runs.reading import check_format, first_fault
 from emosim_core.runs.reasons import TERMS, Worder, Wording, item_fields, wording_of
-from emosim_core.runs.steps import Labels, Steps, joined, records_of
+from emosim_core.runs.steps import CHOICE_SIGNALS, PROPENSITY, SIGNALS, Labels, Steps, joined, records_of, signals_of
 from emosim_core.runs.summary import TallyState
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.config import RunConfig
@@ -128,8 +128,8 @@ def block_path(directory: Path, number: int) -> Path:
     return directory / BLOCKS / f"block-{number:06}.parquet"
 
 
-def _schema(terms: bool) -> pa.Schema:
-    """The columns of a block, whose reasons are stored as terms or as texts."""
+def _schema(terms: bool, signals: Sequence[str]) -> pa.Schema:
+    """The columns of a block with these signals, whose reasons are stored as terms or as texts."""
     import pyarrow as pa
 
     text = pa.dictionary(pa.int32(), pa.string())
@@ -142,7 +142,8 @@ def _schema(terms: bool) -> pa.Schema:
         "retrieved_rating": pa.list_(pa.float64()),
     }  # fmt: skip
     reasons = {f"term_{name}": pa.float64() for name in TERMS} if terms else {"reason": text, "probabilities": text}
-    return pa.schema(list((columns | reasons).items()))
+    kinds = {name: pa.float64() if name == PROPENSITY else pa.bool_() for name in signals}
+    return pa.schema(list((columns | kinds | reasons).items()))
 
 
 # --------------------------------------------------------------------------------------------- writing
@@ -158,6 +159,7 @@ class Shared:
         users: the profile of each user.
         wording: what reasons are worded from; None where they are stored as texts.
         embeddings: vectors of the items, shape ``(N, D)``, for the wording.
+        signals: names of the signals of the steps.
     """
 
     labels: Labels
@@ -165,13 +167,14 @@ class Shared:
     users: Sequence[Mapping[str, Any]]
     wording: Wording | None = None
     embeddings: NDArray[np.float32] | None = None
+    signals: Sequence[str] = ()
 
     @classmethod
-    def of(cls, world: World, labels: Labels) -> Shared:
+    def of(cls, world: World, labels: Labels, signals: Sequence[str]) -> Shared:
         """What the blocks of a run in a world share."""
         users = [user.model_dump(mode="json") for user in world.population.users]
         items = [item_fields(item) for item in world.catalog.items]
-        return cls(labels, items, users, wording_of(world), world.catalog.embeddings)
+        return cls(labels, items, users, wording_of(world), world.catalog.embeddings, signals)
 
 
 class BlockFormat:
@@ -191,7 +194,7 @@ class BlockFormat:
         self._items, self._users, self._end_reasons = (
             pa.array(map(writable, names), pa.string()) for names in (labels.items, labels.users, labels.end_reasons)
         )
-        self.schema = _schema(bool(self.terms))
+        self.schema = _schema(bool(self.terms), shared.signals)
 
     def begin(self) -> None:
         """Make the folder and write the items and the users; a RunError where they cannot be written."""
@@ -247,6 +250,8 @@ class BlockFormat:
             ),
             "retrieved_rating": pa.ListArray.from_arrays(lists, pa.array(steps.retrieved_rating, pa.float64())),
         }
+        for name, values in steps.signals.items():
+            arrays[name] = pa.array(values, mask=np.isnan(values) if name == PROPENSITY else None)
         if self.terms:
             for name, values in steps.terms.items():
                 values = values.astype(np.float64, copy=False)
@@ -354,7 +359,8 @@ def block_files(world: World, labels: Labels, config: RunConfig, directory: Path
         return None
     kept = None if name == "parquet" else sampled(config.seed, float(share))
     size = config.episodes if whole else max(_BLOCK, _PER_SLOT * (config.num_envs or 1))
-    return BlockFiles(BlockFormat(Shared.of(world, labels), directory), config.episodes, size, kept)
+    shared = Shared.of(world, labels, signals_of(world, config))
+    return BlockFiles(BlockFormat(shared, directory), config.episodes, size, kept)
 
 
 def sampled(seed: int, share: float) -> Callable[[Ints], Flags]:
@@ -488,8 +494,10 @@ class _Block:
             self._file = parquet.ParquetFile(plain_file(path).absolute())
         try:
             about = _about(path, self._file.metadata.metadata, _ABOUT_BLOCK)
-            self.terms = "reason" not in self._file.schema_arrow.names
-            if self._file.schema_arrow.remove_metadata() != _schema(self.terms):
+            names = self._file.schema_arrow.names
+            self.terms = "reason" not in names
+            self.signals = tuple(name for name in SIGNALS if name in names)
+            if self._file.schema_arrow.remove_metadata() != _schema(self.terms, self.signals):
                 raise RunError(f"{path} is damaged: its columns are not those of records")
         except BaseException:
             self._file.close()
@@ -683,7 +691,7 @@ class RunBlocks:
         for path in self.blocks:
             with _Block(path) as block:
                 ends = block.ends(self.labels)
-                for steps, _ in block.groups(self.labels, _NUMBERS):
+                for steps, _ in block.groups(self.labels, (*_NUMBERS, *block.signals)):
                     yield steps, ends[steps.episode - block.episodes[0]]
 
     def records(self, episodes: Callable[[Ints], Flags] | None = None) -> Iterator[dict[str, Any]]:
@@ -700,7 +708,7 @@ class RunBlocks:
             with _Block(path) as block:
                 if episodes is not None and not episodes(np.arange(*block.episodes)).any():
                     continue
-                names = _schema(block.terms).names
+                names = _schema(block.terms, block.signals).names
                 for steps, table in block.groups(self.labels, names):
                     chosen = None if episodes is None else episodes(steps.episode)
                     yield from self._records(path, steps, table, chosen)
@@ -733,7 +741,7 @@ def _steps_of(table: pa.Table, users: dict[str, int], items: dict[str, int], end
     import pyarrow.compute as pc
 
     columns = {name: table[name].combine_chunks() for name in table.column_names}
-    for name in _NEVER_NULL:
+    for name in (*_NEVER_NULL, *CHOICE_SIGNALS):
         if name in columns and columns[name].null_count:
             raise ValueError(f"{name} has no value in a row")
 
@@ -760,6 +768,8 @@ def _steps_of(table: pa.Table, users: dict[str, int], items: dict[str, int], end
         retrieved_item = _codes(lists.flatten(), items, "retrieved_item")
         retrieved_rating = rated.flatten().to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
     terms = {name.removeprefix("term_"): numbers(name) for name in table.column_names if name.startswith("term_")}
+    signals = {name: columns[name].to_numpy(zero_copy_only=False) for name in CHOICE_SIGNALS if name in columns}
+    signals |= {name: numbers(name) for name in (PROPENSITY,) if name in columns}
     end = _codes(columns["end_reason"], ends, "end_reason")
     steps = Steps(
         episode=numbers("episode", np.int64),
@@ -779,7 +789,10 @@ def _steps_of(table: pa.Table, users: dict[str, int], items: dict[str, int], end
         retrieved_item=retrieved_item,
         retrieved_rating=retrieved_rating,
         terms=terms,
+        signals=signals,
     )
+    if "clicked" in signals and (consumed & ~signals["clicked"] | signals["clicked"] & ~signals["examined"]).any():
+        raise ValueError("an item was consumed and not clicked, or clicked and not examined")
     lost = consumed & (np.isnan(steps.rating) | (steps.times < 1) | (valence < 0) | (arousal < 0) | (steps.item < 0))
     if lost.any():
         raise ValueError("an item was consumed and has no rating, times, valence or arousal")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emosim_core.data import json_text
 from emosim_core.data.files import partial_path, remove_partial
@@ -18,7 +19,7 @@ from emosim_core.runs.blocks import BlockFormat, BlockWriter, Shared, need_pyarr
 from emosim_core.runs.job import cannot_write, write_file
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY, read_records, read_summary, run_manifest
-from emosim_core.runs.steps import Labels, Steps
+from emosim_core.runs.steps import PROPENSITY, SIGNALS, Labels, Steps
 from emosim_core.runs.summary import TallyState
 from emosim_core.runs.transcript import TRANSCRIPT
 from emosim_core.runs.typed import continue_with
@@ -86,6 +87,7 @@ def _write_lines(directory: Path, out: Path, summary: Mapping[str, Any]) -> None
 def _write_block(directory: Path, out: Path, summary: Mapping[str, Any]) -> None:
     """Write all steps of JSON lines as one block: their episodes go on side by side."""
     titles: dict[str, str] = {}
+    signals: set[str] = set()
     profiles: dict[str, Any] = {}
     end_reasons = {"": None}
     for record in read_records(directory):
@@ -93,13 +95,15 @@ def _write_block(directory: Path, out: Path, summary: Mapping[str, Any]) -> None
             profiles[profile["id"]] = profile
         for one in record["recommended"]:
             titles[one["item"]] = one["title"]
+            signals |= one.keys() & set(SIGNALS)
             titles |= {past["item"]: past["title"] for past in one["retrieved"]}
         end_reasons[record["end_reason"] or ""] = None
     labels = Labels(list(titles), list(titles.values()), list(profiles), list(end_reasons))
     items = [{"id": name, "title": title} for name, title in titles.items()]
-    made = BlockFormat(Shared(labels, items, list(profiles.values())), out)
+    shared = Shared(labels, items, list(profiles.values()), signals=[name for name in SIGNALS if name in signals])
+    made = BlockFormat(shared, out)
     made.begin()
-    writer, counts = BlockWriter(made, 0, None), _Counts(labels)
+    writer, counts = BlockWriter(made, 0, None), _Counts(labels, shared.signals)
     try:
         records = read_records(directory)
         while part := list(islice(records, _AT_ONCE)):
@@ -115,7 +119,8 @@ def _write_block(directory: Path, out: Path, summary: Mapping[str, Any]) -> None
 class _Counts:
     """Makes columns of records, and counts what a block says of itself."""
 
-    def __init__(self, labels: Labels) -> None:
+    def __init__(self, labels: Labels, signals: Sequence[str]) -> None:
+        self.signals = signals
         self._items, self._users, self._ends = (
             {name: number for number, name in enumerate(names)}
             for names in (labels.items, labels.users, labels.end_reasons)
@@ -125,7 +130,7 @@ class _Counts:
         self._lengths: dict[int, int] = {}
         self._sums = np.zeros(3)
 
-    def steps_of(self, records: Iterable[Mapping[str, Any]]) -> Steps:
+    def steps_of(self, records: Sequence[Mapping[str, Any]]) -> Steps:
         rows = [row for record in records for row in self._rows(record)]
         memories = [(self._items[past["item"]], past["rating"]) for row in rows for past in row[-1]]
         columns = dict(zip(_COLUMNS, zip(*(row[:-1] for row in rows), strict=True), strict=True))
@@ -135,7 +140,14 @@ class _Counts:
             retrieved=np.array([len(row[-1]) for row in rows], dtype=np.intp),
             retrieved_item=np.array([one for one, _ in memories], dtype=np.intp),
             retrieved_rating=np.array([one for _, one in memories], dtype=np.float64),
+            signals={name: self._signal(records, name) for name in self.signals},
         )
+
+    @staticmethod
+    def _signal(records: Sequence[Mapping[str, Any]], name: str) -> NDArray[Any]:
+        """One signal of each row; an episode that ran out of items has a row without one."""
+        values = [place.get(name) for record in records for place in (record["recommended"] or [{}])]
+        return np.array(values, dtype=np.float64 if name == PROPENSITY else np.bool_)
 
     def _rows(self, record: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         about = (record["episode"], record["step"], self._users[record["user"]])
@@ -166,7 +178,7 @@ class _Counts:
         """The counts of the whole run."""
         rated = [(item, int(count), total) for item, (count, total) in enumerate(self._rated.tolist()) if count]
         reward, valence, arousal = self._sums.tolist()
-        return {
+        state: TallyState = {
             "steps": summary["steps"],
             "failed": summary["failed_ratings"],
             "levels": list(summary["rating_counts"].values()),
@@ -177,3 +189,7 @@ class _Counts:
             "end_reasons": dict(summary["end_reasons"]),
             "policy": summary.get("policy_counts", {}),
         }
+        if clicks := summary.get("clicks"):
+            places = [(place["recommended"], place["examined"], place["clicked"]) for place in clicks["places"]]
+            state["clicks"] = clicks["with_click"], places
+        return state

@@ -39,6 +39,7 @@ _COMPONENTS = {
     "llm_raters": "prompt_strategy",
     "items_retrieval": "retrieval",
     "retrievals": "retrieval",
+    "choice": "choice",
     "selector": "selector",
     "perturbator": "perturbator",
     "perturbators": "perturbator",

@@ -40,12 +40,22 @@ from emosim_core.runs.cells import Cell, Executor, OnProgress, Worlds, check_dat
 from emosim_core.runs.directory import RunDirectory
 from emosim_core.runs.job import MANIFEST, JobDirectory
 from emosim_core.runs.manifest import make_manifest
-from emosim_core.runs.steps import Labels, Steps, four_decimals, joined, out_of_items, records_of, steps_of
+from emosim_core.runs.steps import (
+    PROPENSITY,
+    Labels,
+    Steps,
+    four_decimals,
+    joined,
+    out_of_items,
+    records_of,
+    signals_of,
+    steps_of,
+)
 from emosim_core.runs.summary import Episode, Tally, TallyState
 from emosim_core.runs.transcript import Transcript
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import RunConfig
-from emosim_core.simulation.engine import Engine, Step
+from emosim_core.simulation.engine import INTERRUPTED, Engine, Step
 
 _MOST_PUT_OFF = 1000
 """Episodes that may wait because their user is in another one; beyond, slots stay empty for a while."""
@@ -159,6 +169,7 @@ class Run:
         self._part = self._tally if self._blocks is None else Tally(self.world)
         self._block: BlockWriter | None = None
         self._terms: Sequence[str] = () if self._blocks is None else self._blocks.terms
+        self._signals = signals_of(self.world, config)
         self._transcript = Transcript()
         self._slots = _Slots(self._batch)
         self._begun = self._end = 0
@@ -354,6 +365,7 @@ class Run:
         everyone = bool(slots.going.all())
         rows = self.engine.all_rows if everyone else np.flatnonzero(slots.going)
         actions = self._recommended(rows, everyone)
+        propensities = self._propensities(actions) if PROPENSITY in self._signals else None
         going = (actions >= 0).all(axis=1)
         all_going = bool(going.all())
         gone = rows[:0] if all_going else rows[~going]
@@ -362,7 +374,10 @@ class Run:
             slots.end_code[gone] = end = len(self.engine.end_reasons) - 1
             number = slots.steps[gone] + 1
             parts.append(
-                out_of_items(slots.number[gone], number, slots.user[gone], slots.moods[gone], end, self._terms)
+                out_of_items(
+                    *(slots.number[gone], number, slots.user[gone], slots.moods[gone], end),
+                    *(self._terms, self._signals),
+                )
             )
         step, exchanges = None, list[bytes]()
         if going.any():
@@ -380,13 +395,21 @@ class Run:
             with self.world.blaming("policy"):
                 self.policy.learn(
                     RecommendationOutcome(
-                        rows=step.rows, actions=step.actions, ratings=step.ratings, rewards=step.rewards, ended=over
+                        rows=step.rows,
+                        actions=step.actions,
+                        ratings=step.ratings,
+                        rewards=step.rewards,
+                        ended=over,
+                        clicked=step.consumed if step.clicked is None else step.clicked,
                     )
                 )
             moods = four_decimals(step.moods)
             slots.step(step, moods)
             self._count(step)
-            parts.append(steps_of(step, slots.number[step.rows], slots.steps[step.rows], moods, self._terms))
+            if propensities is not None and not all_going:
+                propensities = propensities[going]
+            number = slots.steps[step.rows]
+            parts.append(steps_of(step, slots.number[step.rows], number, moods, self._terms, propensities))
             gone = np.sort(np.concatenate([gone, step.rows[over]]))
         self._write(joined(parts), len(parts[0]) if step is None or len(parts) > 1 else 0, step, exchanges)
         self.engine.end(gone)
@@ -407,6 +430,22 @@ class Run:
             raise PluginError(f"{self.world.label('policy')} recommended {strange}")
         return actions
 
+    def _propensities(self, actions: Ints) -> Floats:
+        """How probable what the policy recommends was, shape ``(R, S)``; NaN where it does not say."""
+        if self.policy.deterministic:
+            return np.ones(actions.shape)
+        with self.world.blaming("policy"):
+            given = self.policy.propensities()
+        if given is None:
+            return np.full(actions.shape, np.nan)
+        given = np.asarray(given, dtype=np.float64)
+        if given.shape != actions.shape or not ((given >= 0) & (given <= 1) | np.isnan(given)).all():
+            raise PluginError(
+                f"{self.world.label('policy')} has propensities of the shape {given.shape}; expected probabilities of "
+                f"the shape {actions.shape}"
+            )
+        return given
+
     def _exchanges(self, rows: Ints, actions: Ints) -> list[bytes]:
         """Lines of the transcript: what the rater requested of a language model in the step under way."""
         rated = self.engine.rated_rows
@@ -416,6 +455,8 @@ class Run:
             slates = dict(zip(rows.tolist(), actions.tolist(), strict=True)) if exchanges else {}
             for one in exchanges:
                 slot = int(rated[one.row])
+                if self.engine.rated_places is not None:
+                    one = replace(one, place=int(self.engine.rated_places[one.row]))
                 item = self.world.catalog.items[slates[slot][one.place]].id
                 episode, step = int(self._slots.number[slot]), int(self._slots.steps[slot]) + 1
                 user = self.world.population.users[int(self._slots.user[slot])].id
@@ -426,8 +467,10 @@ class Run:
         """Add a step to the tally."""
         tally = self._part
         tally.steps += len(step.rows)
-        # Who was interrupted was not asked: that is no failed rating.
-        tally.failed += int(np.isnan(step.raw_ratings[step.answered >= 0]).sum())
+        tally.failed += step.failed
+        if step.examined is not None and step.clicked is not None:
+            asked = step.end_codes != INTERRUPTED
+            tally.chosen(step.examined[asked], step.clicked[asked])
         tally.consumed(step.actions[step.consumed], step.ratings[step.consumed])
 
     def _write(self, steps: Steps, gone: int, step: Step | None, exchanges: list[bytes]) -> None:

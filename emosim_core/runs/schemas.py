@@ -90,6 +90,23 @@ class Ranked(Written):
     ratings: Count
 
 
+class Place(Written):
+    """One place of the slates: how many were recommended there, examined, and clicked."""
+
+    recommended: Count
+    examined: Count
+    clicked: Count
+
+
+class Clicks(Written):
+    """What users did with slates before they rated; ``with_click`` counts those with one, ``places`` are in order."""
+
+    click_rate: Share | None
+    slates: Count
+    with_click: Count
+    places: list[Place]
+
+
 class Length(Written):
     """Steps of the episodes."""
 
@@ -128,6 +145,7 @@ class Summary(Written):
     episode_length: Length
     end_reasons: dict[str, Count]
     policy_counts: NotRequired[dict[str, Count]]
+    clicks: NotRequired[Clicks]
     mood_at_end: Mood
     most_liked: list[Ranked]
     least_liked: list[Ranked]
@@ -144,7 +162,11 @@ class Retrieved(Written):
 
 
 class Recommended(Written):
-    """One item of a slate; what stands after ``probabilities`` is there if it was consumed."""
+    """One item of a slate.
+
+    ``raw_rating`` is null where the rater failed or was not asked; what stands after ``probabilities`` is there if the
+    item was consumed.
+    """
 
     item: Name
     title: str
@@ -152,6 +174,9 @@ class Recommended(Written):
     reason: str | None
     consumed: bool
     retrieved: list[Retrieved]
+    examined: NotRequired[bool]
+    clicked: NotRequired[bool]
+    propensity: NotRequired[Share | None]
     probabilities: NotRequired[dict[str, Share]]
     rating: NotRequired[Number]
     times: NotRequired[Annotated[int, Field(ge=1, le=_MOST)]]

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.emotion import AROUSAL_NAMES, VALENCE_NAMES
+from emosim_core.simulation.assembly import World
+from emosim_core.simulation.config import RunConfig
 from emosim_core.simulation.engine import Step
 
 
@@ -36,6 +38,8 @@ class Steps:
         end: why the episode ended with this step, an index into the end reasons, 0 where it goes on, shape ``(n,)``.
         retrieved: how many memories were retrieved for the item, shape ``(n,)``.
         retrieved_item, retrieved_rating: the memories of all rows, one after another, shape ``(sum(retrieved),)``.
+        signals: what else is recorded of each place, by name, each of shape ``(n,)``: ``examined`` and ``clicked``,
+            booleans, where users choose before they rate, and ``propensity``, NaN where it is not known.
         terms: numbers that reasons are worded from, by name, each of shape ``(n,)``; NaN where there is no reason.
     """
 
@@ -56,6 +60,7 @@ class Steps:
     retrieved_item: Ints
     retrieved_rating: Floats
     terms: dict[str, Floats] = field(default_factory=dict)
+    signals: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.episode)
@@ -63,21 +68,48 @@ class Steps:
     def rows(self, chosen: Flags) -> Steps:
         """Some of the rows, from flags of the shape ``(n,)``."""
         memories = ("retrieved_item", "retrieved_rating")
-        columns = {
-            one.name: getattr(self, one.name)[np.repeat(chosen, self.retrieved) if one.name in memories else chosen]
-            for one in fields(Steps)
-            if one.name != "terms"
-        }
-        return Steps(**columns, terms={name: values[chosen] for name, values in self.terms.items()})
+        columns: dict[str, Any] = {}
+        for one in fields(Steps):
+            values = getattr(self, one.name)
+            if one.name in _BY_NAME:
+                columns[one.name] = {name: column[chosen] for name, column in values.items()}
+            else:
+                columns[one.name] = values[np.repeat(chosen, self.retrieved) if one.name in memories else chosen]
+        return Steps(**columns)
 
 
-def steps_of(step: Step, episode: Ints, number: Ints, moods: Floats, terms: Sequence[str] = ()) -> Steps:
+_BY_NAME = ("terms", "signals")
+"""Fields of :class:`Steps` that hold columns by name."""
+
+CHOICE_SIGNALS, PROPENSITY = ("examined", "clicked"), "propensity"
+"""Names of the signals; see :class:`Steps`."""
+
+SIGNALS = (*CHOICE_SIGNALS, PROPENSITY)
+"""All signals that there are, in their order."""
+
+
+def signals_of(world: World, config: RunConfig) -> tuple[str, ...]:
+    """Names of the signals that a run records."""
+    chosen = () if world.choice.rates_first else CHOICE_SIGNALS
+    propensities = bool(chosen) if config.propensities is None else config.propensities
+    return (*chosen, *((PROPENSITY,) if propensities else ()))
+
+
+def steps_of(
+    step: Step,
+    episode: Ints,
+    number: Ints,
+    moods: Floats,
+    terms: Sequence[str] = (),
+    propensities: Floats | None = None,
+) -> Steps:
     """What a step of R users adds.
 
     Args:
         episode, number: of each row its episode and the number of its step, from 1, shape ``(R,)``.
         moods: valence and arousal after the step, to four decimals, shape ``(R, 2)``.
         terms: names of the rater's terms that are wanted.
+        propensities: of the recommendations, shape ``(R, S)``, where they are recorded.
     """
     count, slate = step.actions.shape
 
@@ -85,6 +117,11 @@ def steps_of(step: Step, episode: Ints, number: Ints, moods: Floats, terms: Sequ
         return column if slate == 1 else np.repeat(column, slate, axis=0)
 
     known = step.retrieved_ratings == step.retrieved_ratings
+    signals: dict[str, NDArray[Any]] = {}
+    if step.examined is not None and step.clicked is not None:
+        signals = dict(zip(CHOICE_SIGNALS, (step.examined.reshape(-1), step.clicked.reshape(-1)), strict=True))
+    if propensities is not None:
+        signals[PROPENSITY] = propensities.reshape(-1)
     return Steps(
         episode=each(episode),
         step=each(number),
@@ -103,6 +140,7 @@ def steps_of(step: Step, episode: Ints, number: Ints, moods: Floats, terms: Sequ
         retrieved_item=step.retrieved_items[known],
         retrieved_rating=step.retrieved_ratings[known],
         terms={name: _terms(step, name) for name in terms},
+        signals=signals,
     )
 
 
@@ -116,7 +154,15 @@ def _terms(step: Step, name: str) -> Floats:
     return values.reshape(-1)
 
 
-def out_of_items(episode: Ints, number: Ints, user: Ints, moods: Floats, end: int, terms: Sequence[str] = ()) -> Steps:
+def out_of_items(
+    episode: Ints,
+    number: Ints,
+    user: Ints,
+    moods: Floats,
+    end: int,
+    terms: Sequence[str] = (),
+    signals: Sequence[str] = (),
+) -> Steps:
     """What episodes add that end as nothing is left to recommend, R of them.
 
     Args:
@@ -143,6 +189,7 @@ def out_of_items(episode: Ints, number: Ints, user: Ints, moods: Floats, end: in
         retrieved_item=zeros[:0],
         retrieved_rating=nothing[:0],
         terms=dict.fromkeys(terms, nothing),
+        signals={name: nothing if name == PROPENSITY else np.zeros(count, dtype=np.bool_) for name in signals},
     )
 
 
@@ -150,13 +197,14 @@ def joined(parts: Sequence[Steps]) -> Steps:
     """Steps one after another; at least one part."""
     if len(parts) == 1:
         return parts[0]
-    columns = {
-        one.name: np.concatenate([getattr(part, one.name) for part in parts])
-        for one in fields(Steps)
-        if one.name != "terms"
-    }
-    terms = {name: np.concatenate([part.terms[name] for part in parts]) for name in parts[0].terms}
-    return Steps(**columns, terms=terms)
+    columns: dict[str, Any] = {}
+    for one in fields(Steps):
+        values = [getattr(part, one.name) for part in parts]
+        if one.name in _BY_NAME:
+            columns[one.name] = {name: np.concatenate([named[name] for named in values]) for name in values[0]}
+        else:
+            columns[one.name] = np.concatenate(values)
+    return Steps(**columns)
 
 
 def four_decimals(values: Floats) -> Floats:
@@ -188,6 +236,11 @@ def plain(value: float) -> float | int | None:
     return int(value) if value == int(value) else round(value, 6)
 
 
+def _exactly(value: float) -> float | None:
+    """A number for JSON, NaN as None."""
+    return None if value != value else value
+
+
 def records_of(
     steps: Steps,
     labels: Labels,
@@ -201,10 +254,11 @@ def records_of(
 
     Returns:
         For each step ``episode``, ``step`` (from 1), ``user``; ``recommended``, for each item of the slate its id,
-        ``title``, ``raw_rating`` by the rater (null if it failed), ``reason``, ``probabilities`` where a model gives
-        them, whether it was ``consumed``, and if so ``rating`` (the rating after perturbation), how many ``times``,
-        ``valence`` and ``arousal``; ``retrieved``, the memories retrieved for it; ``reward``; ``mood`` after the
-        step; ``end_reason``, why the episode ended, or null.
+        ``title``, ``raw_rating`` by the rater (null if it failed or was not asked), ``reason``, ``probabilities`` where
+        a model gives them, whether it was ``consumed``, its signals (``propensity`` null where it is not known), and if
+        it was consumed ``rating`` (the rating after perturbation), how many ``times``, ``valence`` and ``arousal``;
+        ``retrieved``, the memories retrieved for it; ``reward``; ``mood`` after the step; ``end_reason``, why the
+        episode ended, or null.
     """
     ids, titles, users, end_reasons = labels.items, labels.titles, labels.users, labels.end_reasons
     # Whole arrays become lists at once: a number taken out of an array costs more than all else that is done with it.
@@ -214,6 +268,7 @@ def records_of(
         steps.code.tolist(), steps.reward.tolist(), steps.moods.tolist(), steps.end.tolist(),
         steps.retrieved.tolist(), strict=True,
     )  # fmt: skip
+    signals = [(name, values.tolist()) for name, values in steps.signals.items()]
     past, rated, at = steps.retrieved_item.tolist(), steps.retrieved_rating.tolist(), 0
     records: list[dict[str, Any]] = []
     for row, parts in enumerate(rows):
@@ -240,6 +295,8 @@ def records_of(
             "reason": reason(row),
             "consumed": consumed,
         }
+        for name, values in signals:
+            one[name] = values[row] if name != PROPENSITY else _exactly(values[row])
         if shares := probabilities(row):
             one["probabilities"] = {label: round(share, 4) for label, share in shares.items()}
         if consumed:

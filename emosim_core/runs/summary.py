@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field, with_config
 from typing_extensions import NotRequired, TypedDict
 
-from emosim_core.model.arrays import Floats, Ints
+from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.simulation.assembly import World
 
 _Count = Annotated[int, Field(ge=0, le=2**53)]
@@ -70,7 +70,8 @@ class TallyState(TypedDict):
 
     ``lengths`` has pairs of a length and a count; ``users`` and ``items`` are indices, the latter beside the count and
     the sum of the ratings of each; ``sums`` are of reward, valence and arousal at the end of episodes; ``policy`` are
-    the policy's own counts.
+    the policy's own counts; ``clicks`` has the slates with a click, and of each place how many items were recommended,
+    examined and clicked there.
     """
 
     steps: _Count
@@ -82,6 +83,7 @@ class TallyState(TypedDict):
     sums: tuple[float, float, float]
     end_reasons: dict[str, _Count]
     policy: NotRequired[dict[str, _Count]]
+    clicks: NotRequired[tuple[_Count, list[tuple[_Count, _Count, _Count]]]]
 
 
 class Tally:
@@ -98,6 +100,8 @@ class Tally:
         self._sums = np.zeros(3)
         self._end_reasons: Counter[str] = Counter()
         self._policy: Counter[str] = Counter()
+        self._places: Ints | None = None if world.choice.rates_first else np.zeros((world.config.slate, 3), np.int64)
+        self._with_click = 0
         self.failed = 0
         self.steps = 0
 
@@ -112,6 +116,12 @@ class Tally:
         self._levels += np.bincount(level, minlength=len(self._levels))
         self._count += np.bincount(items, minlength=len(self._count))
         np.add.at(self._total, items, ratings)
+
+    def chosen(self, examined: Flags, clicked: Flags) -> None:
+        """Count what users did with slates before they rated, shape ``(R, S)`` each."""
+        assert self._places is not None
+        self._places += np.stack([np.full(examined.shape[1], len(examined)), examined.sum(0), clicked.sum(0)], axis=1)
+        self._with_click += int(clicked.any(axis=1).sum())
 
     def ended(self, users: Ints, steps: Ints, rewards: Floats, moods: Floats, end_reasons: Iterable[str]) -> None:
         """Count episodes that have ended: indices of users, steps and rewards, shape ``(n,)``, moods ``(n, 2)``."""
@@ -128,7 +138,7 @@ class Tally:
         """What it holds, as JSON values that :meth:`add` takes."""
         rated = np.flatnonzero(self._count)
         counts, totals = self._count[rated].tolist(), self._total[rated].tolist()
-        return {
+        state: TallyState = {
             "steps": self.steps,
             "failed": self.failed,
             "levels": self._levels.tolist(),
@@ -139,6 +149,9 @@ class Tally:
             "end_reasons": dict(self._end_reasons),
             "policy": dict(self._policy),
         }
+        if self._places is not None:
+            state["clicks"] = self._with_click, _triples(self._places)
+        return state
 
     def add(self, state: TallyState) -> None:
         """Count what another tally of the same world holds; a ValueError or an IndexError where it is of another."""
@@ -153,6 +166,10 @@ class Tally:
         self._sums += state["sums"]
         self._end_reasons.update(state["end_reasons"])
         self._policy.update(state.get("policy", {}))
+        if self._places is not None:
+            with_click, places = state["clicks"]
+            self._with_click += with_click
+            self._places += places
 
     def summary(self, seconds: float, complete: bool) -> dict[str, Any]:
         """The summary, as summary.json holds it."""
@@ -188,11 +205,27 @@ class Tally:
             },
             "end_reasons": dict(self._end_reasons.most_common()),
             "policy_counts": dict(sorted(self._policy.items())),
+            **self._clicks(),
             "mood_at_end": {"valence": valence, "arousal": arousal},
             "most_liked": most_liked,
             "least_liked": least_liked,
             "seconds": round(seconds, 3),
             "steps_per_second": round(self.steps / seconds) if seconds > 0 else None,
+        }
+
+    def _clicks(self) -> dict[str, Any]:
+        """What users did with slates before they rated; empty where they rate first."""
+        if self._places is None:
+            return {}
+        names = ("recommended", "examined", "clicked")
+        recommended, _, clicked = self._places.sum(axis=0).tolist()
+        return {
+            "clicks": {
+                "click_rate": _mean(clicked, recommended),
+                "slates": int(self._places[0, 0]),
+                "with_click": self._with_click,
+                "places": [dict(zip(names, place, strict=True)) for place in self._places.tolist()],
+            }
         }
 
     def _rankings(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -214,6 +247,10 @@ class Tally:
             }
             for index in order.tolist()
         ]
+
+
+def _triples(places: Ints) -> list[tuple[int, int, int]]:
+    return [(recommended, examined, clicked) for recommended, examined, clicked in places.tolist()]
 
 
 def _mean(total: float, count: int) -> float | None:

@@ -17,6 +17,7 @@ END_REASONS = {
     "interrupted": "was interrupted",
     "repeat": "left at a repeat",
     "out_of_items": "ran out of items",
+    "abandoned": "clicked no more",
     "shaped": "ended by shaping",
 }
 """End reasons of episodes in words, 18 characters at most; one that a plugin defines is shown as it is named."""

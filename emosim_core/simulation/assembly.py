@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from emosim_core.components.base import (
     Draws,
+    ItemsRequest,
     PerturbationRequest,
     Perturbator,
     Rater,
@@ -24,6 +25,7 @@ from emosim_core.components.base import (
     Selector,
     WorldSetting,
 )
+from emosim_core.components.choice import Choice
 from emosim_core.components.emotion_models import EmotionModel, EmotionSetting, TagRequest
 from emosim_core.components.observations import ObservationModel
 from emosim_core.components.perturbation import NoPerturbation
@@ -58,6 +60,7 @@ _SPLIT_SEED = 20_240_131
 STRATEGIES: dict[str, tuple[str, type]] = {
     "rater": ("rater", Rater),
     "retrieval": ("items_retrieval", Retrieval),
+    "choice": ("choice", Choice),
     "selector": ("selector", Selector),
     "perturbator": ("perturbator", Perturbator),
     "emotion_model": ("emotion_model", EmotionModel),
@@ -88,6 +91,7 @@ class World:
     population: Population
     rater: Rater
     retrieval: Retrieval
+    choice: Choice
     selector: Selector
     perturbator: Perturbator
     emotion_model: EmotionModel
@@ -207,10 +211,11 @@ class World:
             answers.values = np.ascontiguousarray(answers.values, dtype=np.float64)
         return answers
 
-    def perturb(self, request: RatingRequest, ratings: Floats, consumed: Flags, draws: Draws) -> Floats:
+    def perturb(self, about: ItemsRequest, ratings: Floats, consumed: Flags, draws: Draws) -> Floats:
         """Ratings after perturbation, on the scale, shape ``(R, S)``; meaningless where not consumed.
 
         Args:
+            about: the users, and the items in front of them.
             ratings: the rater's ratings, shape ``(R, S)``; NaN where it failed.
             consumed: which items were consumed, shape ``(R, S)``.
 
@@ -222,18 +227,18 @@ class World:
         doubted = "perturbator" in self.doubted
         perturbed = self.perturbator.perturb_batch(
             PerturbationRequest(
-                users=request.users,
-                items=request.items,
+                users=about.users,
+                items=about.items,
                 ratings=ratings.copy() if doubted else ratings,
                 consumed=consumed,
-                moods=request.moods,
+                moods=about.moods,
                 **self.items_and_users,
             ),
             draws,
         )
         if doubted:
             check_perturbed(perturbed, ratings, self.label("perturbator"))
-        return perturbed if perturbed is ratings else request.scale.round(perturbed)
+        return perturbed if perturbed is ratings else self.domain.scale.round(perturbed)
 
     def tags(self, users: Ints, items: Ints, ratings: Floats) -> Ints:
         """Codes of the tags of past ratings, see :meth:`~EmotionModel.tag_batch`, each of a user whose mood is at rest.
@@ -332,7 +337,7 @@ def assemble(
     )
     _ = world.user_indices  # an error if there is nobody
     setting = world.setting()
-    for kind in ("rater", "selector"):
+    for kind in ("rater", "choice", "selector"):
         with world.blaming(kind):
             made[kind].prepare(setting)
     with world.blaming("emotion_model"):

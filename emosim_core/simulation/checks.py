@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gymnasium import Space
 
 
-RESERVED_END_REASONS = frozenset({"interrupted", "max_steps", "out_of_items"})
+RESERVED_END_REASONS = frozenset({"abandoned", "interrupted", "max_steps", "out_of_items"})
 """The engine's own reasons why an episode ends."""
 
 
@@ -55,6 +55,19 @@ def check_perturbed(answer: Any, ratings: Floats, label: str) -> None:
     _check_array("perturbator-shape", answer, "fiu", ratings.shape, label)
     if not np.isfinite(answer[~np.isnan(ratings)]).all():
         raise WrongAnswerError(f"{label} made a rating that is no finite number", "perturbator-finite")
+
+
+def check_choices(answer: Any, items: Ints, label: str) -> None:
+    """A choice model answers booleans of the shape ``(R, S)``, examined and clicked, and clicks examined places."""
+    if not isinstance(answer, tuple) or len(answer) != 2:
+        raise WrongAnswerError(
+            f"{label} answered a {type(answer).__name__}; expected a pair of what is examined and what is clicked",
+            "choice-shape",
+        )
+    for flags in answer:
+        _check_array("choice-shape", flags, "b", items.shape, label)
+    if (answer[1] & ~answer[0]).any():
+        raise WrongAnswerError(f"{label} clicked a place that was not examined", "choice-examined")
 
 
 def check_codes(answer: Any, ratings: Floats, label: str) -> None:

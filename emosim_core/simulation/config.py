@@ -28,6 +28,9 @@ _HARMLESS: dict[str, Any] = {"harmless": True}
 _SPREAD_LLM: dict[str, Any] = {"spread": ("rater", "llm")}
 
 
+RATINGS_FIRST = "ratings_first"
+"""The choice model with which the whole slate is rated, and a selector chooses by the ratings."""
+
 FITTED = "fitted"
 """The users, and their rater, that ``emosim fit`` learned from a log."""
 
@@ -67,7 +70,15 @@ class EnvironmentConfig(Frozen):
     items_retrieval: ComponentChoice = option(
         "decay_emotion_3", "Retrieval strategy: which memories of a user enter a rating.", aliases=["retrieval"]
     )
-    selector: ComponentChoice = option("greedy", "Choice model: which items of a slate a user consumes.")
+    choice: ComponentChoice | None = option(
+        None,
+        "Choice model: what of a slate a user examines, clicks and so consumes; ratings_first, cascade, "
+        "position_based or multinomial_logit.",
+        unset="ratings_first with a slate of one or with a selector, else cascade",
+    )
+    selector: ComponentChoice = option(
+        "greedy", "Selector: which rated items of a slate a user consumes, where the whole slate is rated first."
+    )
     perturbator: ComponentChoice = option("none", "Noise on the ratings of consumed items.")
     reward_shaping: ComponentChoice = option("churn_satisfaction", "Reward from ratings, and when a user leaves.")
     emotion_model: ComponentChoice = option(
@@ -123,7 +134,9 @@ class EnvironmentConfig(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _under_their_names(cls, values: Any) -> Any:
-        return _with_own_rater(with_components(cls, by_field(cls, values))) if isinstance(values, dict) else values
+        if not isinstance(values, dict):
+            return values
+        return _with_choice(_with_own_rater(with_components(cls, by_field(cls, values))))
 
 
 def _with_own_rater(values: dict[str, Any]) -> dict[str, Any]:
@@ -136,6 +149,27 @@ def _with_own_rater(values: dict[str, Any]) -> dict[str, Any]:
         return values
     path = written_options(core_component("user_loader", FITTED), request).get("path")
     return values if path is None else {**values, "rater": {"name": FITTED, "path": str(path)}}
+
+
+def _with_choice(values: dict[str, Any]) -> dict[str, Any]:
+    """Values with a choice model; see the field's description.
+
+    Raises:
+        ValueError: there is a selector beside a choice model that knows no ratings.
+    """
+    chosen, selector, slate = (values.get(name) for name in ("choice", "selector", "slate"))
+    if chosen is None:
+        first = selector is not None or slate in (None, 1, "1")
+        return {**values, "choice": RATINGS_FIRST if first else "cascade"}
+    default = EnvironmentConfig.model_fields["selector"].default
+    named = {name: one["name"] if isinstance(one, dict) and "name" in one else one for name, one in
+             (("choice", chosen), ("selector", selector))}  # fmt: skip
+    if named["choice"] != RATINGS_FIRST and named["selector"] not in (None, default):
+        raise ValueError(
+            f"the selector {named['selector']!r} chooses by ratings, and with the choice model {named['choice']!r} "
+            f"only what was chosen is rated; leave one of them out"
+        )
+    return values
 
 
 class RunConfig(EnvironmentConfig):
@@ -158,6 +192,13 @@ class RunConfig(EnvironmentConfig):
         unset="16",
     )
     seed: int = option(42, "Seed of all random numbers.", ge=0, le=2**63 - 1)
+    propensities: bool | None = option(
+        None,
+        "Record how probable each recommendation was, where the policy knows it.",
+        unset="with every choice model but ratings_first",
+        rare=True,
+        harmless=True,
+    )
     records: str | None = option(
         None,
         "How the steps are written: jsonl, parquet (the faster, smaller one), sample:S for parquet of a fraction S of "

@@ -12,24 +12,29 @@ from numpy.typing import NDArray
 
 from emosim_core.components.base import (
     BeginRequest,
+    Draws,
+    ItemsRequest,
     Observations,
+    RatingRequest,
     Ratings,
     SelectionRequest,
     ShapingRequest,
     ShapingSetting,
 )
+from emosim_core.components.choice import ChoiceRequest
 from emosim_core.components.emotion_models import MoodRequest, ValenceArousal
 from emosim_core.components.observations import ObservationRequest, ObservationSetting
 from emosim_core.components.shaping import ChurnSatisfaction
 from emosim_core.errors import ConfigurationError, PluginError, RatingError
 from emosim_core.hooks.faults import pass_on
 from emosim_core.kernels import load_kernels
-from emosim_core.model import Memory
+from emosim_core.model import History, Memory
 from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.emotion import NEUTRAL
 from emosim_core.model.memory import ALL_ROWS, Rows
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.checks import (
+    check_choices,
     check_consumed,
     check_end_reasons,
     check_moods,
@@ -37,7 +42,8 @@ from emosim_core.simulation.checks import (
     check_parts,
     check_shaped,
 )
-from emosim_core.simulation.streams import SlotDraws, Stage, Streams
+from emosim_core.simulation.interest import InterestScale
+from emosim_core.simulation.streams import PairDraws, SlotDraws, Stage, Streams
 
 INTERRUPTED, MAX_STEPS = 1, 2
 
@@ -45,6 +51,12 @@ _BUILT_IN_END_REASONS = ("", "interrupted", "max_steps")
 
 OUT_OF_ITEMS = "out_of_items"
 """Why an episode ends when there is nothing left to recommend."""
+
+ABANDONED = "abandoned"
+"""Why an episode ends when nothing was clicked in several slates in a row."""
+
+_PATIENCE = np.array([1.0, 0.5, 1.0, 2.0])
+"""Factors on patience by activity, 1 to 3."""
 
 
 @dataclass(slots=True)
@@ -64,6 +76,8 @@ class Step:
         raw_ratings: the rater's ratings, NaN where none was given, shape ``(R, S)``.
         ratings: ratings after perturbation, NaN where not consumed, shape ``(R, S)``.
         consumed: which items were consumed, shape ``(R, S)``.
+        examined, clicked: which places the users looked at, and what they clicked there, shape ``(R, S)``; None where
+            the whole slate is rated first.
         codes: tags of the ratings, ``3 * (valence + 1) + 2 * arousal``; meaningless where not consumed, shape
             ``(R, S)``.
         times: how often each item has been consumed, this time included, 0 where not consumed, shape ``(R, S)``.
@@ -91,6 +105,14 @@ class Step:
     retrieved_ratings: Floats
     answers: Ratings | None
     answered: Ints
+    examined: Flags | None = None
+    clicked: Flags | None = None
+
+    @property
+    def failed(self) -> int:
+        """How many ratings failed. Who was interrupted was not asked, nor anybody of what they did not click."""
+        asked = (self.answered >= 0)[:, None] if self.clicked is None else self.clicked
+        return int(np.count_nonzero(np.isnan(self.raw_ratings) & asked))
 
     def end_reason(self, row: int) -> str | None:
         """Why the episode of row ``row`` ended; None where it goes on."""
@@ -122,6 +144,39 @@ _BY_ROW = (
 """What a step says of each user beyond who they are and what was recommended."""
 
 
+@dataclass(slots=True)
+class _Given:
+    """What R users answered to a slate; fields as of :class:`Step`."""
+
+    raw: Floats
+    consumed: Flags
+    retrieved_items: Ints
+    retrieved_ratings: Floats
+    answers: Ratings | None
+    examined: Flags | None = None
+    clicked: Flags | None = None
+
+
+def _spread(answers: Ratings, clicked: Flags) -> Ratings:
+    """Answers about what was clicked, one after another, by row and place of the slate; ``clicked`` is ``(R, S)``."""
+    number = np.full(clicked.shape, -1)
+    number[clicked] = np.arange(len(answers.values))
+
+    def reason(row: int, place: int) -> str:
+        return answers.reason(int(number[row, place]), 0) if number[row, place] >= 0 else ""
+
+    def probabilities(row: int, place: int) -> Mapping[str, float]:
+        return answers.probabilities(int(number[row, place]), 0) if number[row, place] >= 0 else {}
+
+    def wide(values: NDArray[Any]) -> Floats:
+        spread = np.full(clicked.shape, np.nan)
+        spread[clicked] = np.broadcast_to(values, answers.values.shape)[:, 0]
+        return spread
+
+    terms = {name: wide(values) for name, values in answers.terms.items()}
+    return Ratings(wide(answers.values), reason, probabilities, terms)
+
+
 class Engine:
     """B simulated users who answer together.
 
@@ -133,6 +188,7 @@ class Engine:
 
     Attributes:
         rated_rows: slots of the users of the rater's last batch, those of the last step; empty if it had none.
+        rated_places: place in the slate of each of them where a user was asked of what they clicked alone, else None.
     """
 
     def __init__(self, world: World, batch_size: int = 1, shared_memory: bool = False, history_length: int = 0) -> None:
@@ -150,7 +206,10 @@ class Engine:
         if isinstance(self.shaping, ChurnSatisfaction):
             self.shaping.kernels = self.kernels
         check_end_reasons(self.shaping.end_reasons, world.label("reward_shaping"))
-        self.end_reasons: tuple[str, ...] = (*_BUILT_IN_END_REASONS, *self.shaping.end_reasons, OUT_OF_ITEMS)
+        self.interest = None if world.choice.rates_first else InterestScale(world)
+        own = () if self.interest is None else (ABANDONED,)
+        self.end_reasons: tuple[str, ...] = (*_BUILT_IN_END_REASONS, *self.shaping.end_reasons, *own, OUT_OF_ITEMS)
+        self._without = np.zeros(batch_size, dtype=np.intp)  # slates in a row without a click
         self.slate = world.config.slate
         self._all_draws = {stage: self._streams.of(stage, self.all_rows) for stage in Stage}
         self._baselines = np.zeros((batch_size, 2))
@@ -174,6 +233,7 @@ class Engine:
             check_parts(self.observation_parts, world.label("observation"))
         self._current_part = "retrieval"
         self.rated_rows = self.all_rows[:0]
+        self.rated_places: Ints | None = None
 
     def user_of(self, seed: int, episode: int) -> int:
         """The user that episode ``episode`` under ``seed`` is about, as ``user_order`` says."""
@@ -197,6 +257,7 @@ class Engine:
         self._traits[rows] = self.world.population.traits[self.users[rows]]
         self.moods[rows] = self._baselines[rows]
         self.memory.clear(rows)
+        self._without[rows] = 0
         self._streams.begin(rows, list(seeds), list(episodes))
         with self.world.blaming("reward_shaping"):
             self.shaping.begin(BeginRequest(rows=rows))
@@ -235,7 +296,7 @@ class Engine:
             RatingError: the rater failed and ``on_failed_rating`` is ``"raise"``.
         """
         who = self.all_rows if rows is None else rows
-        self.rated_rows = self.all_rows[:0]
+        self.rated_rows, self.rated_places = self.all_rows[:0], None
         actions = item_indices(actions, len(who), self.slate)
         count = self.memory.item_count
         if self.kernels is not None:
@@ -264,46 +325,16 @@ class Engine:
         everyone = rows is ALL_ROWS
         moods = self.moods.copy() if everyone else self.moods[rows]
         users = self.users.copy() if everyone else self.users[rows]
-        self._current_part = "retrieval"
-        request = world.rating_request(users, actions, moods, history)
-        self._current_part = "rater"
-        self.rated_rows = who
-        answers = world.rate(request, self._draws(Stage.RATE, who))
-        raw = answers.values
-        failed = np.isnan(raw)
-        any_failed = np.count_nonzero(failed) > 0
-        if any_failed and world.config.on_failed_rating == "raise":
-            row, place = (int(index) for index in np.argwhere(failed)[0])
-            raise RatingError(
-                f"no rating by {world.population.users[users[row]].name!r} of "
-                f"{world.catalog.titles[actions[row, place]]!r}: {answers.reason(row, place) or 'the rater failed'}"
-            )
-        # After the rating: a step that fails is none.
-        if everyone:
-            self.steps += 1
+        if self.interest is None:
+            about, given = self._rate_first(who, rows, users, actions, moods, history)
         else:
-            self.steps[rows] += 1
-        self._current_part = "selector"
-        consumed = world.selector.select_batch(
-            SelectionRequest(
-                users=users,
-                items=actions,
-                ratings=raw,
-                times=request.times,
-                moods=moods,
-                history=history,
-                **world.items_and_users,
-            ),
-            self._draws(Stage.SELECT, who),
-        )
-        if "selector" in world.doubted:
-            check_consumed(consumed, raw, world.label("selector"))
-            consumed = np.ascontiguousarray(consumed)
-        if any_failed:
-            consumed = consumed & ~failed
+            about, given = self._choose_first(self.interest, who, rows, users, actions, moods, history)
+        raw, consumed = given.raw, given.consumed
         self._current_part = "perturbator"
-        ratings = world.perturb(request, raw, consumed, self._draws(Stage.PERTURB, who))
+        ratings = world.perturb(about, raw, consumed, self._draws(Stage.PERTURB, who))
+        promised = self._promised(users, actions, moods, history)
         consumed_ratings, codes, times, since = self._remember(who, rows, actions, ratings, consumed)
+        self._feel_surprise(rows, consumed_ratings, promised)
         steps = self.steps[rows]
         self._current_part = "reward_shaping"
         answer = self.shaping.shape_batch(
@@ -326,9 +357,11 @@ class Engine:
             rewarded, ended = answer
             answer = np.ascontiguousarray(rewarded, dtype=np.float64), np.ascontiguousarray(ended, dtype=np.intp)
         shaped, ends = answer
+        if given.clicked is not None and world.choice.patience:
+            ends = np.where((ends == 0) & self._gives_up(rows, given.clicked), self._code_of(ABANDONED), ends)
         if world.config.observe_consumed and history.width + self.slate >= len(world.catalog):
             nothing_left = (self.memory.history(rows).distinct() == len(world.catalog)) & (ends == 0)
-            ends = np.where(nothing_left, len(self.shaping.end_reasons) + 1, ends)
+            ends = np.where(nothing_left, self._code_of(OUT_OF_ITEMS), ends)
         rewards, terminated, truncated, end_codes = self._conclude(shaped, consumed, ends, steps)
         return Step(
             rows=who,
@@ -345,11 +378,124 @@ class Engine:
             consumed=consumed,
             codes=codes,
             times=times,
-            retrieved_items=request.retrieved_items,
-            retrieved_ratings=request.retrieved_ratings,
-            answers=answers,
+            retrieved_items=given.retrieved_items,
+            retrieved_ratings=given.retrieved_ratings,
+            answers=given.answers,
             answered=self.all_rows[: len(who)],
+            examined=given.examined,
+            clicked=given.clicked,
         )
+
+    def _rate_first(
+        self, who: Ints, rows: Rows, users: Ints, actions: Ints, moods: Floats, history: History
+    ) -> tuple[ItemsRequest, _Given]:
+        """Users rate the whole slate, and the selector chooses by the ratings."""
+        world = self.world
+        self._current_part = "retrieval"
+        request = world.rating_request(users, actions, moods, history)
+        answers = self._rated(request, who, self._draws(Stage.RATE, who))
+        raw = answers.values
+        self._took_a_step(rows)
+        self._current_part = "selector"
+        consumed = world.selector.select_batch(
+            SelectionRequest(
+                users=users,
+                items=actions,
+                ratings=raw,
+                times=request.times,
+                moods=moods,
+                history=history,
+                **world.items_and_users,
+            ),
+            self._draws(Stage.SELECT, who),
+        )
+        if "selector" in world.doubted:
+            check_consumed(consumed, raw, world.label("selector"))
+            consumed = np.ascontiguousarray(consumed)
+        failed = np.isnan(raw)
+        if np.count_nonzero(failed):
+            consumed = consumed & ~failed
+        return request, _Given(raw, consumed, request.retrieved_items, request.retrieved_ratings, answers)
+
+    def _choose_first(
+        self,
+        interest: InterestScale,
+        who: Ints,
+        rows: Rows,
+        users: Ints,
+        actions: Ints,
+        moods: Floats,
+        history: History,
+    ) -> tuple[ItemsRequest, _Given]:
+        """Users click by interest, and rate what they clicked alone."""
+        world = self.world
+        self._current_part = "rater"
+        request = ChoiceRequest(
+            users=users,
+            items=actions,
+            moods=moods,
+            interest=interest.of(users, actions, moods, history),
+            times=history.times_before(actions),
+            history=history,
+            catalog=world.catalog,
+            population=world.population,
+        )
+        self._current_part = "choice"
+        chosen = world.choice.choose_batch(request, self._draws(Stage.EXAMINE, who), self._draws(Stage.CHOOSE, who))
+        if "choice" in world.doubted:
+            check_choices(chosen, actions, world.label("choice"))
+        examined, clicked = chosen
+        raw = np.full(actions.shape, np.nan)
+        row, place = clicked.nonzero()
+        answers, memories = None, (*actions.shape, 0)
+        retrieved, rated = np.zeros(memories, dtype=np.intp), np.zeros(memories)
+        if len(row):
+            self._current_part = "retrieval"
+            slots = who[row]
+            asked = world.rating_request(users[row], actions[clicked][:, None], moods[row], self.memory.history(slots))
+            self.rated_places = place
+            answered = self._rated(asked, slots, PairDraws(self._streams, Stage.RATE, slots))
+            raw[clicked] = answered.values[:, 0]
+            memories = (*actions.shape, asked.retrieved_items.shape[2])
+            retrieved, rated = np.zeros(memories, dtype=np.intp), np.full(memories, np.nan)
+            retrieved[clicked], rated[clicked] = asked.retrieved_items[:, 0], asked.retrieved_ratings[:, 0]
+            answers = _spread(answered, clicked)
+        self._took_a_step(rows)
+        return request, _Given(raw, clicked & ~np.isnan(raw), retrieved, rated, answers, examined, clicked)
+
+    def _rated(self, request: RatingRequest, slots: Ints, draws: Draws) -> Ratings:
+        """What the rater answers; a RatingError where it failed and failed ratings raise."""
+        world = self.world
+        self._current_part = "rater"
+        self.rated_rows = slots
+        answers = world.rate(request, draws)
+        if world.config.on_failed_rating == "raise":
+            failed = np.isnan(answers.values)
+            if np.count_nonzero(failed):
+                row, place = (int(index) for index in np.argwhere(failed)[0])
+                raise RatingError(
+                    f"no rating by {world.population.users[request.users[row]].name!r} of "
+                    f"{world.catalog.titles[request.items[row, place]]!r}: "
+                    f"{answers.reason(row, place) or 'the rater failed'}"
+                )
+        return answers
+
+    def _took_a_step(self, rows: Rows) -> None:
+        """Called after the rating: a step that fails is none."""
+        if rows is ALL_ROWS:
+            self.steps += 1
+        else:
+            self.steps[rows] += 1
+
+    def _gives_up(self, rows: Rows, clicked: Flags) -> Flags:
+        """Who has met as many slates in a row without a click as they are patient, shape ``(R,)``."""
+        without = (self._without[rows] + 1) * ~clicked.any(axis=1)
+        self._without[rows] = without
+        return without >= np.ceil(self.world.choice.patience * _PATIENCE[self._traits[rows][:, 0]])
+
+    def _code_of(self, end_reason: str) -> int:
+        """The code of an end reason of the engine beside those of the reward shaping."""
+        return self.end_reasons.index(end_reason) - MAX_STEPS
 
     def _conclude(self, shaped: Floats, consumed: Flags, ends: Ints, steps: Ints) -> tuple[Floats, Flags, Flags, Ints]:
         """Rewards, who left, who was cut off, and the codes of why, each of shape ``(R,)``."""
@@ -374,7 +520,9 @@ class Engine:
         Returns:
             The moods after it, shape ``(R, 2)``.
         """
-        self._remember(who, who, actions, ratings, consumed)
+        promised = self._promised(self.users[who], actions, self.moods[who], self.memory.history(who))
+        kept, *_ = self._remember(who, who, actions, ratings, consumed)
+        self._feel_surprise(who, kept, promised)
         self.steps[who] += 1
         return self.moods[who]
 
@@ -411,6 +559,22 @@ class Engine:
             all_times[chosen], all_since[chosen] = memory.append(slots, actions[chosen], kept[chosen], codes[chosen])
             self._feel(slots, slots, actions[chosen], kept[chosen], codes[chosen])
         return kept, codes, all_times, all_since
+
+    def _promised(self, users: Ints, actions: Ints, moods: Floats, history: History) -> Floats | None:
+        """The ratings that users were promised by their interest, shape ``(R, S)``; None where moods ignore them."""
+        if self.interest is None or not self.world.config.mood.surprise:
+            return None
+        self._current_part = "rater"
+        interest = self.interest.of(users, actions, moods, history)
+        return self.interest.promised(users, actions, moods, history, interest)
+
+    def _feel_surprise(self, rows: Rows, ratings: Floats, promised: Floats | None) -> None:
+        """Move the moods by how far ratings are from what was promised; NaN is none. All have the shape ``(R, S)``."""
+        if promised is None:
+            return
+        surprise = np.where(np.isnan(ratings), 0.0, ratings - promised).cumsum(axis=1)[:, -1]
+        felt = self.world.config.mood.surprise / self.world.domain.scale.span * surprise
+        self.moods[rows, 0] = np.clip(self.moods[rows, 0] + felt, -1.0, 1.0)
 
     def _feel(self, who: Ints, rows: Rows, items: Ints, ratings: Floats, codes: Ints) -> None:
         """Move the moods of the slots ``who`` after one consumed item each."""
@@ -458,8 +622,12 @@ class Engine:
             answers=None if step is None else step.answers,
             answered=np.full(count, -1),
         )
+        by_row: tuple[str, ...] = _BY_ROW
+        if self.interest is not None:
+            whole.examined, whole.clicked = np.zeros(slate, dtype=np.bool_), np.zeros(slate, dtype=np.bool_)
+            by_row = (*by_row, "examined", "clicked")
         if step is not None:
-            for name in _BY_ROW:
+            for name in by_row:
                 getattr(whole, name)[stay] = getattr(step, name)
         return whole
 

@@ -80,9 +80,14 @@ def rendered(world: World, info: Mapping[str, Any] | None, mode: str) -> str | N
 
 def _in_words(world: World, info: Mapping[str, Any]) -> str:
     scale = world.domain.scale
+    clicked = info.get("clicked", [True] * len(info["titles"]))
+    looks = [f" ({'looked at it' if examined else 'did not look at it'})" for examined in info.get("examined", clicked)]
     lines = [
-        f"{info['user_name']} on {title}: {'no rating' if rating is None else scale.format(rating)} ({reason})"
-        for title, rating, reason in zip(info["titles"], info["raw_ratings"], info["reasons"], strict=True)
+        f"{info['user_name']} on {title}: "
+        + (f"{'no rating' if rating is None else scale.format(rating)} ({reason})" if click else f"no click{look}")
+        for title, rating, reason, click, look in zip(
+            info["titles"], info["raw_ratings"], info["reasons"], clicked, looks, strict=True
+        )
     ]
     lines += [f"The episode ended: {info['end_reason']}."] if info["end_reason"] else []
     return "\n".join(map(one_line, lines))
@@ -118,12 +123,16 @@ def step_info(world: World, step: Step, row: int) -> dict[str, Any]:
 
     Returns:
         ``user_id``, ``user_name``; ``items``, ``titles``, ``raw_ratings`` (as the rater gave them, None for
-        a failed one), ``reasons`` and ``consumed``, one entry per place in the slate; ``end_reason``, why the
-        episode ended, or None.
+        a failed one and for what was not clicked), ``reasons`` and ``consumed``, one entry per place in the slate; with
+        a choice model that comes before rating also ``examined`` and ``clicked``; ``end_reason``, why the episode
+        ended, or None.
     """
     catalog = world.catalog
     actions = step.actions[row].tolist()
     raw = step.raw_ratings[row].tolist()
+    chosen = {}
+    if step.examined is not None and step.clicked is not None:
+        chosen = {"examined": step.examined[row].tolist(), "clicked": step.clicked[row].tolist()}
     return {
         **user_info(world, int(step.users[row])),
         "items": [catalog.ids[action] for action in actions],
@@ -131,5 +140,6 @@ def step_info(world: World, step: Step, row: int) -> dict[str, Any]:
         "raw_ratings": [None if value != value else value for value in raw],
         "reasons": Reasons(step, row),
         "consumed": step.consumed[row].tolist(),
+        **chosen,
         "end_reason": step.end_reason(row),
     }

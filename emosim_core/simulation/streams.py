@@ -36,6 +36,8 @@ class Stage(IntEnum):
     SHAPE = 5
     POLICY = 6
     FEEL = 7
+    EXAMINE = 8
+    CHOOSE = 9
 
 
 class _Kind(IntEnum):
@@ -168,6 +170,37 @@ class SlotDraws:
 
     def generator(self, row: int) -> np.random.Generator:
         return self._streams.generator(self._stage, int(self._rows[row]))
+
+
+class PairDraws:
+    """The draws of pairs of a slot and an item, the pairs of a slot one after another: each takes what comes next.
+
+    Args:
+        slots: slot of each pair, rising, shape ``(Q,)``.
+    """
+
+    __slots__ = ("_slots", "_stage", "_streams", "_turns")
+
+    def __init__(self, streams: Streams, stage: Stage, slots: Ints) -> None:
+        self._streams, self._stage, self._slots = streams, stage, slots
+        first = np.searchsorted(slots, slots)
+        turn = np.arange(len(slots)) - first  # the first pair of each slot, the second, ...
+        self._turns = [np.flatnonzero(turn == number) for number in range(int(turn.max(initial=-1)) + 1)]
+
+    def uniform(self, count: int) -> Floats:
+        return self._take(_Kind.UNIFORM, count)
+
+    def normal(self, count: int) -> Floats:
+        return self._take(_Kind.NORMAL, count)
+
+    def _take(self, kind: _Kind, count: int) -> Floats:
+        drawn = np.empty((len(self._slots), count))
+        for pairs in self._turns:
+            drawn[pairs] = self._streams.take(self._stage, kind, self._slots[pairs], count)
+        return drawn
+
+    def generator(self, row: int) -> np.random.Generator:
+        return self._streams.generator(self._stage, int(self._slots[row]))
 
 
 class _Blocks:

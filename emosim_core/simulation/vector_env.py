@@ -30,8 +30,9 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     user ``(e * B + i) mod U`` of those chosen, so that a batch goes through all of them once.
 
     ``info`` holds arrays: ``raw_ratings`` and ``consumed``, shape ``(B, S)``, NaN and False where nothing
-    happened, and, in the step in which an episode ends, ``end_reason`` with the reason. :meth:`describe`
-    tells the last step of one slot in names and words. In the mode ``SAME_STEP``, ``final_obs`` and
+    happened, with a choice model that comes before rating also ``examined`` and ``clicked``, and, in the step in which
+    an episode ends, ``end_reason`` with the reason. :meth:`describe` tells the last step of one slot in names and
+    words. In the mode ``SAME_STEP``, ``final_obs`` and
     ``final_info`` hold what the episode ended with.
 
     Attributes:
@@ -77,6 +78,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.observed: Sequence[str] | None = None
+        self._chosen_signals = () if self.world.choice.rates_first else ("examined", "clicked")
         self._rows = self.engine.all_rows
         self._seeds: list[int] = []
         self._episodes = np.zeros(num_envs, dtype=np.intp)
@@ -172,13 +174,14 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         begin = np.flatnonzero(self._over)  # slots whose episode ended in the call before, in the mode NEXT_STEP
         if not len(begin):
             step = self._last = self.engine.step(actions)
-            infos: dict[str, Any] = {"raw_ratings": step.raw_ratings, "consumed": step.consumed}
+            infos: dict[str, Any] = _signals(step)
             self._finish(infos, step, step.rows)
             return self.engine.observe(keys=self.observed), step.rewards, step.terminated, step.truncated, infos
         actions = item_indices(actions, self.num_envs, self.engine.slate)
         act = np.flatnonzero(~self._over)
         self._over = np.zeros(self.num_envs, dtype=np.bool_)
-        infos = {"raw_ratings": np.full(actions.shape, np.nan), "consumed": np.zeros(actions.shape, dtype=np.bool_)}
+        infos = {"raw_ratings": np.full(actions.shape, np.nan)}
+        infos |= {name: np.zeros(actions.shape, dtype=np.bool_) for name in ("consumed", *self._chosen_signals)}
         rewards = np.zeros(self.num_envs)
         terminated, truncated = np.zeros(self.num_envs, dtype=np.bool_), np.zeros(self.num_envs, dtype=np.bool_)
         self._next(begin)
@@ -186,7 +189,8 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         if len(act):
             step = self._last = self.engine.step(actions[act], act)
             rewards[act], terminated[act], truncated[act] = step.rewards, step.terminated, step.truncated
-            infos["raw_ratings"][act], infos["consumed"][act] = step.raw_ratings, step.consumed
+            for name, values in _signals(step).items():
+                infos[name][act] = values
             self._finish(infos, step, act)
         return self.engine.observe(keys=self.observed), rewards, terminated, truncated, infos
 
@@ -209,8 +213,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         final = np.full(self.num_envs, None, dtype=object)
         for r, slot in enumerate(slots.tolist()):
             final[slot] = {key: value[r] for key, value in last.items()}
-        about = {"raw_ratings": step.raw_ratings, "consumed": step.consumed}
-        infos["final_info"] = {"end_reason": names, "_end_reason": over, **about}
+        infos["final_info"] = {"end_reason": names, "_end_reason": over, **_signals(step)}
         infos["final_obs"], infos["_final_obs"], infos["_final_info"] = final, over, over
         self._next(slots)
 
@@ -262,3 +265,9 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         if info is None:
             raise ConfigurationError(f"slot {slot} took no step since its episode began")
         return info
+
+
+def _signals(step: Step) -> dict[str, Any]:
+    """What an info holds of a step for each place of the slates."""
+    chosen = {} if step.clicked is None else {"examined": step.examined, "clicked": step.clicked}
+    return {"raw_ratings": step.raw_ratings, "consumed": step.consumed, **chosen}

@@ -1,6 +1,7 @@
 """The public names of ``emosim_core.testing`` and where each lives."""
 
 from .backend import LLMBackendConformance as LLMBackendConformance
+from .batch import ChoiceConformance as ChoiceConformance
 from .batch import EmotionModelConformance as EmotionModelConformance
 from .batch import ObservationConformance as ObservationConformance
 from .batch import PerturbatorConformance as PerturbatorConformance
@@ -41,6 +42,7 @@ from .rater import RaterConformance as RaterConformance
 from .shaping import RewardShapingConformance as RewardShapingConformance
 from .study import StudyConformance as StudyConformance
 from .worlds import SmallWorld as SmallWorld
+from .worlds import choice_request as choice_request
 from .worlds import draws as draws
 from .worlds import perturbation_request as perturbation_request
 from .worlds import retrieval_request as retrieval_request

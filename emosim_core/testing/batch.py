@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
+from unittest import SkipTest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from emosim_core.components.base import (
     SelectionRequest,
     Selector,
 )
+from emosim_core.components.choice import Choice, ChoiceRequest
 from emosim_core.components.emotion_models import EmotionModel, EmotionSetting, MoodRequest, TagRequest
 from emosim_core.components.observations import ObservationModel, ObservationRequest, ObservationSetting
 from emosim_core.errors import PluginError
@@ -28,6 +30,7 @@ from emosim_core.testing.contract import hold
 from emosim_core.testing.worlds import (
     SmallWorld,
     arrays_of,
+    choice_request,
     draws,
     perturbation_request,
     retrieval_request,
@@ -155,6 +158,38 @@ class RetrievalConformance(BatchConformance):
             history = world.memories(4, longest=0).history()
             request = retrieval_request(np.zeros((4, _SLATE), dtype=np.intp), history, world.catalog, world.population)
             self.ask(self.make(), request, np.arange(4))
+
+
+class ChoiceConformance(BatchConformance):
+    """Subclass it and set ``component``; see :class:`~emosim_core.testing.conformance.ComponentConformance`."""
+
+    kind, rules, num_users = "choice", "choice", 40
+    interface, prepares = Choice, "choice-shape"
+
+    def made(self, world: SmallWorld) -> Any:
+        made = super().made(world)
+        if made.rates_first:
+            raise SkipTest("not called here: the whole slate is rated first, and a selector chooses")
+        return made
+
+    def request(self, world: SmallWorld, who: Ints, failed: float = 0.0) -> ChoiceRequest:
+        interest = np.random.default_rng(1).normal(1.0, 2.0, (self.num_users, _SLATE))
+        return choice_request(interest[who], world, who)
+
+    def ask(self, component: Choice, request: ChoiceRequest, who: Ints) -> tuple[Flags, Flags]:
+        with no_error("choice-shape", self.subject):
+            answer = component.choose_batch(request, draws(who, Stage.EXAMINE), draws(who, Stage.CHOOSE))
+            checks.check_choices(answer, request.items, self.subject)
+        return answer
+
+    def of_user(self, answer: tuple[Flags, Flags], row: int) -> list[Flags]:
+        return [flags[row] for flags in answer]
+
+    def test_it_answers_for_slates_of_any_size(self) -> None:
+        for world in self.worlds():
+            for slate in _SLATES:
+                interest = np.random.default_rng(2).normal(1.0, 2.0, (self.num_users, slate))
+                self.ask(self.made(world), choice_request(interest, world), self.everyone)
 
 
 class SelectorConformance(BatchConformance):

@@ -19,6 +19,7 @@ from emosim_core.components.base import (
     ShapingSetting,
     WorldSetting,
 )
+from emosim_core.components.choice import ChoiceRequest
 from emosim_core.model import (
     Catalog,
     Domain,
@@ -237,6 +238,25 @@ def retrieval_situation(
         valence=user.baseline_valence,
         arousal=user.baseline_arousal,
         catalog=catalog or small_world().catalog,
+    )
+
+
+def choice_request(interest: ArrayLike, world: SmallWorld | None = None, users: Ints | None = None) -> ChoiceRequest:
+    """What a choice model is handed: users who remember nothing, interested in the items 0 to S - 1.
+
+    ``interest`` is in standard deviations above what is usually chosen, shape ``(R, S)``; ``world`` and ``users`` are
+    as of :func:`selection_request`.
+    """
+    world, interest, users, items = _completed(interest, world, users)
+    return ChoiceRequest(
+        users=users,
+        items=items,
+        interest=interest,
+        times=np.zeros(items.shape, dtype=np.intp),
+        moods=world.population.baselines[users],
+        history=world.memories(len(users), longest=0).history(),
+        catalog=world.catalog,
+        population=world.population,
     )
 
 

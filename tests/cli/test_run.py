@@ -389,6 +389,10 @@ def test_a_full_disk_is_one_clear_message_and_the_run_goes_on_when_there_is_room
         {"keep_memory": True, "user_dataset": "basic:n=5", "p_interrupt": 0.1, "user_order": "sequential"},
         {"p_interrupt": 0.2, "items_retrieval": "most_similar_2"},
         *({"slate": 3, "selector": name} for name in ("greedy", "random", "probabilistic", "multinomial_logit")),
+        *(
+            {"slate": 3, "choice": name, "policy": "popular"}
+            for name in ("cascade", "position_based", "multinomial_logit")
+        ),
         *({"slate": 2, "perturbator": name} for name in ("gaussian", "greedy", "none")),
         *(
             {"slate": 2, "selector": "random", "reward_shaping": name, "policy": "top_rated", "keep_memory": True}

@@ -49,6 +49,7 @@ def llm_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[s
             max_steps=6,
             num_envs=4,
             slate=2,
+            choice="ratings_first",
             p_interrupt=0.1,
         )
     return folder / "run", seen

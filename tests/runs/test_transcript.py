@@ -49,7 +49,14 @@ def play(tmp_path: Path, server: ChatServer) -> Callable[..., Path]:
 
     def play(name: str, resume: bool = False, cache: str = "cache", **options: Any) -> Path:
         gateway = {"cache": str(tmp_path / f"{cache}.sqlite3"), "attempts": 1, **options.pop("gateway", {})}
-        sizes = {"episodes": 5, "max_steps": 4, "num_envs": 2, "slate": 2, "p_interrupt": 0.1}
+        sizes = {
+            "episodes": 5,
+            "max_steps": 4,
+            "num_envs": 2,
+            "slate": 2,
+            "choice": "ratings_first",
+            "p_interrupt": 0.1,
+        }
         model = f"{server.url}#m"
         given = {**sizes, "llm_model": model, "gateway": gateway, "users": "sampled:n=20", **options}
         emosim_core.run("movies", tmp_path / name, resume=resume, **given)

@@ -397,7 +397,7 @@ def test_an_interruption_is_reported_without_a_rating_or_a_reason() -> None:
 
 
 def test_render_tells_the_last_step_of_this_episode_in_words() -> None:
-    env = make("movies", render_mode="ansi", slate=2, max_steps=1)
+    env = make("movies", render_mode="ansi", slate=2, choice="ratings_first", max_steps=1)
     env.reset(seed=0)
     assert env.render() == "No step was taken yet."
     info = _reward_and_info(env, [4, 5])[1]

@@ -36,6 +36,8 @@ STORIES: list[dict[str, Any]] = [
     {"slate": 3, "selector": "random", "perturbator": "greedy", "reward_shaping": "random_watch", "max_steps": 11},
     {"slate": 2, "selector": "multinomial_logit", "reward_shaping": "same_item_terminate", "keep_memory": True},
     {"reward_shaping": "exp_decay_time", "keep_memory": True, "p_interrupt": 0.05, "max_steps": 20},
+    {"slate": 3, "choice": "cascade:patience=2", "perturbator": "gaussian", "p_interrupt": 0.1},
+    {"slate": 3, "choice": "position_based:eta=0.5,threshold=0.5", "keep_memory": True, "max_steps": 12},
     {"max_steps": 1},
     {"p_interrupt": 1.0},
 ]

@@ -40,7 +40,7 @@ function* episodesOf(block) {
         }
         recommendations.push({
           item: block.item[place], raw_rating: block.raw_rating[place], rating: block.rating[place], times: block.times[place],
-          tags: block.tags[place], reason: block.reason[place], retrieved, shares: block.shares[place], exchanges: block.exchanges[place],
+          tags: block.tags[place], looked: block.looked[place], reason: block.reason[place], retrieved, shares: block.shares[place], exchanges: block.exchanges[place],
         });
       }
       steps.push({ recommendations, reward: block.reward[step], mood: [block.mood[2 * step], block.mood[2 * step + 1]], feels: block.feels[step] });
@@ -192,7 +192,9 @@ function recommendationOf(recommendation, slate, endReason) {
   if (recommendation.retrieved.length) {
     rows.push(...row('retrieved', recommendation.retrieved.map(([item, rating]) => `${index.items[item]} (${rating})`).join(', ')));
   }
-  if (recommendation.raw_rating === null) {
+  if (recommendation.looked === 1 || recommendation.looked === 2) {
+    rows.push(...row('rating', recommendation.looked === 1 ? 'none: did not look at it' : 'none: looked at it and did not click'));
+  } else if (recommendation.raw_rating === null) {
     rows.push(...row('rating', endReason === 'was interrupted' ? 'nothing, something came in between' : 'no rating: the rater failed'));
   } else if (!taken) {
     rows.push(...row('rating', `would rate it ${recommendation.raw_rating}, did not take it`));
