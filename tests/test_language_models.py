@@ -219,6 +219,29 @@ def test_a_batch_of_environments_is_asked_at_once_up_to_the_concurrency(service:
     assert len(service.requests) == service.server.most_at_once == 16
 
 
+def test_of_a_slate_one_question_is_asked_for_each_consumed_item(service: Service) -> None:
+    """Also where none is clicked, several are, or a slate ends the episode; the transcript says which place it was."""
+    for number, choice in enumerate(("cascade", "position_based:threshold=0")):
+        before = len(service.requests)
+        service.run(*EPISODES, "--slate", "10", "--choice", choice, "--out", f"r{number}", "--quiet")
+        recommended = service.recommended(f"r{number}")
+        consumed = [pair for pair, item in recommended if item["consumed"]]
+        asked = service.requests[before:]
+        assert Counter(pair_of(body) for body in asked) == Counter(consumed)
+        assert 0 < len(consumed) < len(recommended) / 3
+        assert all((item["raw_rating"] is not None) == item["clicked"] == item["consumed"] for _, item in recommended)
+        assert all(item["raw_rating"] == 1 + level(pair) for pair, item in recommended if item["consumed"])
+        lines = (service.folder / f"r{number}" / "transcript.jsonl").read_text().splitlines()
+        places = {(one["episode"], one["step"], one["place"]) for one in map(json.loads, lines) if "answer" in one}
+        assert places == {
+            (line["episode"], line["step"], place)
+            for line in service.lines(f"r{number}")
+            for place, item in enumerate(line["recommended"])
+            if item["consumed"]
+        }
+        assert service.summary(f"r{number}")["failed_ratings"] == 0
+
+
 def test_never_more_are_asked_at_once_than_the_concurrency(service: Service) -> None:
     service.server.script = lambda body: Answer(label(body), delay=0.02)
     options = ("--episodes", "16", "--max-steps", "2", "--num-envs", "16", "--quiet")

@@ -20,11 +20,15 @@ from emosim_core.model.user import TRAITS
 
 @dataclass(frozen=True, kw_only=True)
 class ObservationSetting(WorldSetting):
-    """The world that is observed; ``history_length`` is L, the number of recent interactions to show."""
+    """The world that is observed; ``history_length`` is L, the number of recent interactions to show.
+
+    ``chooses_first`` says whether users examine and click before they rate, so that there is something shown.
+    """
 
     max_steps: int = 50
     history_length: int = 10
     observe_consumed: bool = False
+    chooses_first: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,22 +38,32 @@ class ObservationRequest(UsersRequest):
     Attributes:
         steps: steps taken in the episode, shape ``(R,)``.
         moods: valence and arousal, shape ``(R, 2)``.
+        shown: items of the last L slates, in the order of their places, the most recent slate first, then -1, shape
+            ``(R, L * S)``; empty, shape ``(R, 0)``, where the whole slate is rated first.
+        clicked: which of them were clicked, shape as of ``shown``.
         parts: names of the parts that are wanted; others may be left out.
     """
 
     steps: NDArray[np.intp]
     moods: NDArray[np.float64]
     history: History
+    shown: NDArray[np.int64]
+    clicked: NDArray[np.int8]
     parts: Collection[str]
     scale: RatingScale
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObservationSituation(UserSituation):
-    """What an observation model in its single form is handed: one user between two steps."""
+    """What an observation model in its single form is handed: one user between two steps.
+
+    ``shown`` and ``clicked`` are a row of those of :class:`ObservationRequest`.
+    """
 
     step: int
     history: Sequence[Interaction]
+    shown: NDArray[np.int64]
+    clicked: NDArray[np.int8]
     catalog: Catalog
     scale: RatingScale
 
@@ -73,6 +87,8 @@ class ObservationModel:
                 **user_of(request, row),
                 step=int(request.steps[row]),
                 history=request.history.interactions(row),
+                shown=request.shown[row],
+                clicked=request.clicked[row],
                 catalog=request.catalog,
                 scale=request.scale,
             )
@@ -92,6 +108,7 @@ class PartsOptions(Frozen):
     mood: bool = option(True, "Show the user's mood.")
     step: bool = option(True, "Show the steps taken in the episode.")
     history: bool = option(True, "Show recent interactions and their ratings.")
+    shown: bool = option(True, "Show what was recommended in the last slates and clicked, with a choice model.")
 
     @model_validator(mode="after")
     def _something(self) -> PartsOptions:
@@ -111,6 +128,9 @@ class Parts(ObservationModel):
     - ``history_ratings``: their ratings on the domain's scale, float32 of shape ``(L,)``
     - ``history_mask``: 1 where there is an interaction, int8 of shape ``(L,)``. Where it is 0, item and
       rating mean nothing (they hold 0 and the scale's lowest rating).
+    - ``shown_items``, with a choice model that comes before rating: items of the last L slates of S, the most recent
+      slate first, then -1, int64 of shape ``(L * S,)``
+    - ``shown_clicks``, beside it: 1 where the item was clicked, int8 of shape ``(L * S,)``
     - ``consumed``, with ``observe_consumed``: 1 where the user remembers the item, int8 of shape ``(N,)``
     """
 
@@ -120,6 +140,7 @@ class Parts(ObservationModel):
     def space(self, setting: ObservationSetting) -> dict[str, Space[Any]]:
         """The spaces of the parts that the options show."""
         self._length = setting.history_length
+        places = setting.history_length * setting.slate
         scale, items, shape = setting.scale, len(setting.catalog), (self._length,)
         parts: dict[str, Space[Any]] = {
             "user": spaces.Discrete(len(setting.population)),
@@ -129,9 +150,12 @@ class Parts(ObservationModel):
             "history_items": spaces.Box(0, items - 1, shape, dtype=np.int64),
             "history_ratings": spaces.Box(scale.low, scale.high, shape, dtype=np.float32),
             "history_mask": spaces.MultiBinary(self._length),
+            "shown_items": spaces.Box(-1, items - 1, (places,), dtype=np.int64),
+            "shown_clicks": spaces.MultiBinary(places),
             "consumed": spaces.MultiBinary(items),
         }
         shown = {**self._shown.model_dump(), "consumed": setting.observe_consumed}
+        shown["shown"] = shown["shown"] and setting.chooses_first
         return {part: space for part, space in parts.items() if shown[part.partition("_")[0]]}
 
     def observe_batch(self, request: ObservationRequest) -> Observations:
@@ -151,6 +175,8 @@ _MAKE: dict[str, Callable[[ObservationRequest], NDArray]] = {
     "traits": lambda request: request.population.traits.take(request.users, axis=0),
     "mood": lambda request: request.moods.astype(np.float32),
     "step": lambda request: request.steps[:, None],
+    "shown_items": lambda request: request.shown,
+    "shown_clicks": lambda request: request.clicked,
     "consumed": lambda request: request.history.consumed(),
 }
 """How each part but the history is made."""

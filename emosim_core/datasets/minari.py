@@ -259,7 +259,8 @@ class Rebuilt:
                     ratings[number + 1, place] = one["rating"]
             now = slice(number + 1, number + 2)
             ratings[now] = self._world.domain.scale.round(ratings[now])  # to the last digit
-            mood = engine.replay(self._slot, actions[number : number + 1], ratings[now], consumed[now])[0]
+            clicked = chosen["clicked"][now] if chosen else None
+            mood = engine.replay(self._slot, actions[number : number + 1], ratings[now], consumed[now], clicked)[0]
             if np.abs(mood - step["mood"]).max() > _MOOD_ROUNDING:
                 made = [round(value, 4) for value in mood.tolist()]
                 after = f"after step {step['step']} the mood is {step['mood']}, and its ratings make it {made}"

@@ -221,6 +221,9 @@ class Engine:
             self.shaping.start(ShapingSetting(**vars(world.setting()), batch_size=batch_size))
         config = world.config
         self.history_length = max(history_length, config.history_length)
+        shown = 0 if self.interest is None else self.history_length * self.slate
+        self._shown = np.full((batch_size, shown), -1, dtype=np.int64)
+        self._clicked = np.zeros((batch_size, shown), dtype=np.int8)
         with world.blaming("observation"):
             self.observation_parts = world.observation.space(
                 ObservationSetting(
@@ -228,6 +231,7 @@ class Engine:
                     max_steps=config.max_steps,
                     history_length=self.history_length,
                     observe_consumed=config.observe_consumed,
+                    chooses_first=self.interest is not None,
                 )
             )
             check_parts(self.observation_parts, world.label("observation"))
@@ -258,6 +262,7 @@ class Engine:
         self.moods[rows] = self._baselines[rows]
         self.memory.clear(rows)
         self._without[rows] = 0
+        self._shown[rows], self._clicked[rows] = -1, 0
         self._streams.begin(rows, list(seeds), list(episodes))
         with self.world.blaming("reward_shaping"):
             self.shaping.begin(BeginRequest(rows=rows))
@@ -461,6 +466,7 @@ class Engine:
             retrieved[clicked], rated[clicked] = asked.retrieved_items[:, 0], asked.retrieved_ratings[:, 0]
             answers = _spread(answered, clicked)
         self._took_a_step(rows)
+        self._show(who, actions, clicked)
         return request, _Given(raw, clicked & ~np.isnan(raw), retrieved, rated, answers, examined, clicked)
 
     def _rated(self, request: RatingRequest, slots: Ints, draws: Draws) -> Ratings:
@@ -487,6 +493,11 @@ class Engine:
         else:
             self.steps[rows] += 1
 
+    def _show(self, who: Ints, actions: Ints, clicked: Flags) -> None:
+        """Put a slate before those that were shown earlier."""
+        for kept, new in ((self._shown, actions), (self._clicked, clicked)):
+            kept[who] = np.concatenate([new, kept[who]], axis=1)[:, : kept.shape[1]]
+
     def _gives_up(self, rows: Rows, clicked: Flags) -> Flags:
         """Who has met as many slates in a row without a click as they are patient, shape ``(R,)``."""
         without = (self._without[rows] + 1) * ~clicked.any(axis=1)
@@ -508,7 +519,9 @@ class Engine:
         truncated = late > terminated  # and not gone already
         return rewards, terminated, truncated, ends + MAX_STEPS * (terminated | late)
 
-    def replay(self, who: Ints, actions: Ints, ratings: Floats, consumed: Flags) -> Floats:
+    def replay(
+        self, who: Ints, actions: Ints, ratings: Floats, consumed: Flags, clicked: Flags | None = None
+    ) -> Floats:
         """Live a recorded step again: what was consumed is remembered and moves the mood; the rater is not called.
 
         Args:
@@ -516,6 +529,7 @@ class Engine:
             actions: item indices, shape ``(R, S)``.
             ratings: ratings after perturbation, NaN where not consumed, shape ``(R, S)``.
             consumed: shape ``(R, S)``.
+            clicked: shape ``(R, S)``; None where the whole slate is rated first.
 
         Returns:
             The moods after it, shape ``(R, 2)``.
@@ -523,6 +537,8 @@ class Engine:
         promised = self._promised(self.users[who], actions, self.moods[who], self.memory.history(who))
         kept, *_ = self._remember(who, who, actions, ratings, consumed)
         self._feel_surprise(who, kept, promised)
+        if clicked is not None:
+            self._show(who, actions, clicked)
         self.steps[who] += 1
         return self.moods[who]
 
@@ -625,6 +641,7 @@ class Engine:
         by_row: tuple[str, ...] = _BY_ROW
         if self.interest is not None:
             whole.examined, whole.clicked = np.zeros(slate, dtype=np.bool_), np.zeros(slate, dtype=np.bool_)
+            self._show(who[interrupted], actions[interrupted], whole.clicked[interrupted])
             by_row = (*by_row, "examined", "clicked")
         if step is not None:
             for name in by_row:
@@ -646,6 +663,8 @@ class Engine:
             steps=steps.copy() if rows is None else steps[rows],
             moods=moods.copy() if rows is None else moods[rows],
             history=self.memory.history(ALL_ROWS if rows is None else rows),
+            shown=self._shown.copy() if rows is None else self._shown[rows],
+            clicked=self._clicked.copy() if rows is None else self._clicked[rows],
             parts=wanted,
             **world.items_and_users,
         )

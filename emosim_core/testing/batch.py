@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from gymnasium import Space
 
 _SLATE, _SLATES = 3, (1, 3)
-_MAX_STEPS = 30
-"""Steps of an episode that is observed."""
+_MAX_STEPS, _HISTORY = 30, 10
+"""Steps of an episode that is observed, and recent interactions in an observation."""
 
 _TagsAndMoods = tuple[TagRequest, MoodRequest]
 
@@ -314,24 +314,29 @@ class ObservationConformance(BatchConformance):
     kind, rules, num_users = "observation", "observation", 40
     interface = ObservationModel
 
-    def made(self, world: SmallWorld, length: int = 10) -> _Prepared:
+    def made(self, world: SmallWorld, length: int = _HISTORY) -> _Prepared:
         """A new observation model and its spaces in a world."""
         model: ObservationModel = self.make()
-        setting = ObservationSetting(**vars(world.setting()), max_steps=_MAX_STEPS, history_length=length)
+        setting = ObservationSetting(
+            **vars(world.setting()), max_steps=_MAX_STEPS, history_length=length, chooses_first=True
+        )
         with no_error("observation-space", f"space() of {self.subject}"):
             parts = model.space(setting)
             checks.check_parts(parts, self.subject)
         return model, parts
 
-    def request(self, world: SmallWorld, who: Ints, failed: float = 0.0) -> ObservationRequest:
-        """Users in episodes of different lengths."""
+    def request(self, world: SmallWorld, who: Ints, failed: float = 0.0, length: int = _HISTORY) -> ObservationRequest:
+        """Users in episodes of different lengths, who are shown the last ``length`` slates."""
         rng, count = np.random.default_rng(2), self.num_users
         steps, moods = rng.integers(0, _MAX_STEPS + 1, count), rng.uniform((-1.0, 0.0), (1.0, 1.0), (count, 2))
+        shown = rng.integers(-1, len(world.catalog), (count, length * world.setting().slate))
         return ObservationRequest(
             users=who % len(world.population),
             steps=steps[who],
             moods=moods[who],
             history=world.histories(count, who),
+            shown=shown[who],
+            clicked=((shown % 2) > 0).astype(np.int8)[who],
             parts=tuple(self.made(world)[1]),
             **world.items_and_users,
         )
@@ -348,9 +353,9 @@ class ObservationConformance(BatchConformance):
 
     def test_what_is_observed_lies_in_its_space(self) -> None:
         for world in self.worlds():
-            for length in (1, 10):
+            for length in (1, _HISTORY):
                 model, parts = self.made(world, length)
-                seen = self.ask((model, parts), self.request(world, self.everyone), self.everyone)
+                seen = self.ask((model, parts), self.request(world, self.everyone, length=length), self.everyone)
                 for part, space in parts.items():
                     for row, value in enumerate(seen[part]):
                         hold("observation-space", space.contains(value), f"{part!r} of user {row} is {value!r}.")

@@ -105,6 +105,8 @@ class PolicyConformance(ComponentConformance):
                         steps=steps[rows],
                         moods=np.zeros((len(rows), 2)),
                         history=memory.history(rows),
+                        shown=np.zeros((len(rows), 0), dtype=np.int64),
+                        clicked=np.zeros((len(rows), 0), dtype=np.int8),
                         parts=parts,
                         **world.items_and_users,
                     )

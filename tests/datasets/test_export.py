@@ -222,10 +222,11 @@ def episodes_of(root: Path, dataset_id: str) -> list[tuple[Any, dict[str, Any]]]
         {"slate": 3, "selector": "multinomial_logit", "perturbator": "gaussian:sd=2", "history_length": 4},
         {"keep_memory": True, "user_dataset": "sampled:n=3", "episodes": 14, "max_steps": 20},
         {"p_interrupt": 0.2, "slate": 2, "selector": "random"},
+        {"slate": 4, "choice": "position_based", "p_interrupt": 0.1, "mood": {"surprise": 1.0}},
         {"observe_consumed": True, "emotion": {"positive": 6}, "mood": {"half_life": 2}},
         {"rater": "moody", "on_failed_rating": "skip", "reward_shaping": "identity"},
     ],
-    ids=["plain", "slates", "memory-kept", "interrupted", "consumed-seen", "ratings-skipped"],
+    ids=["plain", "slates", "memory-kept", "interrupted", "chosen", "consumed-seen", "ratings-skipped"],
 )
 def test_the_observations_are_those_of_the_environment_when_the_same_is_done_in_it(
     tmp_path: Path, install: Callable[..., str], options: dict[str, Any]
@@ -251,7 +252,8 @@ def test_the_observations_are_those_of_the_environment_when_the_same_is_done_in_
             truncations.append(truncated)
             raw = [np.nan if rating is None else rating for rating in info["raw_ratings"]]
             np.testing.assert_array_equal(np.atleast_1d(episode.infos["raw_ratings"][number]), raw)
-            np.testing.assert_array_equal(np.atleast_1d(episode.infos["consumed"][number]), info["consumed"])
+            for name in {"consumed", "examined", "clicked"} & set(info):
+                np.testing.assert_array_equal(np.atleast_1d(episode.infos[name][number]), info[name])
         assert episode.observations.keys() == shown.keys()
         for name, values in episode.observations.items():
             wanted = np.stack([one[name] for one in observations])

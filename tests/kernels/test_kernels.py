@@ -75,7 +75,9 @@ def test_a_step_gives_the_same_bytes_with_kernels_and_without(
     scale = data.draw(st.sampled_from([RatingScale(), RatingScale(low=0, high=5, step=0.5)]), "scale")
     options: dict[str, Any] = {
         "slate": slate,
-        "selector": data.draw(st.sampled_from(["greedy", "multinomial_logit", "random"]), "selector"),
+        "choice": (choice := data.draw(st.sampled_from(["ratings_first", "cascade", "position_based"]), "choice")),
+        "selector": data.draw(st.sampled_from(["greedy", "multinomial_logit", "random"]), "selector")
+        if choice == "ratings_first" else "greedy",
         "items_retrieval": data.draw(
             st.sampled_from([
                 "decay_emotion_3", "decay_emotion_1", "decay_emotion:k=5,time_decay=0.0", "last_2", "none",

@@ -196,6 +196,46 @@ def test_a_choice_that_was_not_examined_is_its_plugins_fault(small_world: MakeWo
         begun(small_world(parts={"choice": Blind()}, slate=2)).step([[0, 1]])
 
 
+def test_the_last_slates_and_their_clicks_are_observed_the_most_recent_first(small_world: MakeWorld) -> None:
+    engine = begun(small_world(parts={"choice": Clicks(even)}, slate=2, history_length=2), (0, 1))
+    seen = engine.observe()
+    assert (seen["shown_items"].tolist(), seen["shown_clicks"].tolist()) == ([[-1] * 4] * 2, [[0] * 4] * 2)
+    engine.step([[0, 1], [2, 3]])
+    engine.step([[5, 6]], np.array([1]))
+    engine.step([[4, 7]], np.array([1]))
+    seen = engine.observe()
+    assert seen["shown_items"].tolist() == [[0, 1, -1, -1], [4, 7, 5, 6]]
+    assert seen["shown_clicks"].tolist() == [[1, 0, 0, 0], [1, 0, 0, 1]]
+    engine.begin(np.array([1]), [3], [0], [2])
+    assert engine.observe(np.array([1]))["shown_items"].tolist() == [[-1] * 4]
+    rated = begun(small_world(slate=2))
+    assert not {"shown_items", "shown_clicks"} & set(rated.observe())
+
+
+# ---------------------------------------------------------------------------------------- surprise
+
+
+def test_a_mood_feels_how_far_a_rating_is_from_what_was_promised(
+    small_world: MakeWorld, scripted: Callable[..., Rater]
+) -> None:
+    def parts() -> dict[str, Any]:
+        return {"choice": Clicks(even), "rater": scripted(lambda user, item, times: 3.0)}
+
+    calm = begun(small_world(parts=parts(), slate=2), (0, 1, 2))
+    keen = begun(small_world(parts=parts(), slate=2, mood={"surprise": 0.5}), (0, 1, 2))
+    actions = np.array([[0, 1], [2, 4], [3, 5]])
+    assert keen.interest is not None
+    history, moods = keen.memory.history(), keen.moods.copy()
+    interest = keen.interest.of(keen.users, actions, moods, history)
+    promised = keen.interest.promised(keen.users, actions, moods, history, interest)
+    before, after = calm.step(actions).moods, keen.step(actions).moods
+    gap = np.where(actions % 2 == 0, 3.0 - promised, 0.0).sum(axis=1)
+    assert after[:, 0] == pytest.approx(np.clip(before[:, 0] + 0.5 / 9.0 * gap, -1.0, 1.0))
+    assert after[:, 1].tolist() == before[:, 1].tolist()
+    assert (after[:2, 0] != before[:2, 0]).all()
+    assert after[2, 0] == before[2, 0]  # nothing was clicked
+
+
 # --------------------------------------------------------------------------------------- interest
 
 

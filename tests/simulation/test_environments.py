@@ -48,7 +48,10 @@ def test_importing_the_domain_registers_it_with_gymnasium() -> None:
 
 CHOICES = {
     "items_retrieval": ["none", "last_2", "most_similar_3", "best_worst", "decay_emotion_3", "simple_2"],
-    "selector": ["greedy", "random", "probabilistic", "multinomial_logit"],
+    "chosen": [
+        *({"selector": name} for name in ("greedy", "random", "probabilistic", "multinomial_logit")),
+        *({"choice": name} for name in ("cascade", "position_based", "multinomial_logit")),
+    ],
     "perturbator": ["none", "gaussian", "greedy"],
     "reward_shaping": [
         "identity",
@@ -71,6 +74,7 @@ def test_every_slot_of_a_batch_equals_the_single_environment(
     mode: AutoresetMode, options: dict[str, Any], seed: int
 ) -> None:
     options = {**options, "max_steps": 12}
+    options |= options.pop("chosen")
     batch = make_vec("movies", 3, autoreset_mode=mode, **options)
     world = assemble(EnvironmentConfig(plugin="movies", **options))
     loop = SyncVectorEnv([lambda: EmoSimEnv(world=world) for _ in range(3)], autoreset_mode=mode)

@@ -21,6 +21,7 @@ from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
 from emosim_core.llm.prompts.prompt_strategy import PromptStrategy, Reply
 from emosim_core.plugins import (
     Cell,
+    Choice,
     Emotion,
     EmotionModel,
     Executor,
@@ -50,6 +51,7 @@ from emosim_core.plugins import (
 from emosim_core.testing import (
     RULES,
     BrokenRuleError,
+    ChoiceConformance,
     ComponentConformance,
     DomainConformance,
     EmotionModelConformance,
@@ -463,6 +465,50 @@ class NoiseOfItsOwn(Perturbator):
     def perturb(self, situation: Any, rng: Any) -> float:
         return situation.rating + float(HIDDEN.normal())
 
+
+def clicking(answer: Callable[[Any], Any]) -> type:
+    return a(Choice, choose_batch=lambda self, request, examining, choosing: answer(request.interest))
+
+
+def wanted(interest: Any) -> Any:
+    return np.ones(interest.shape, dtype=bool), interest > 1
+
+
+class ClicksTheNextTime(CountsCalls, Choice):
+    def choose_batch(self, request: Any, examining: Any, choosing: Any) -> Any:
+        examined, clicked = wanted(request.interest)
+        return examined, clicked & self.again()
+
+
+class ClicksAtRandom(Choice):
+    def choose(self, situation: Any, rng: Any) -> Any:
+        places = len(situation.items)
+        return np.ones(places, dtype=bool), HIDDEN.random(places) < 0.5
+
+
+def forgotten(interest: Any) -> Any:
+    """What is wanted; writes 0 where it is not."""
+    examined, clicked = wanted(interest)
+    interest[~clicked] = 0
+    return examined, clicked
+
+
+CHOICES = [
+    ("choice-shape", "neither form", a(Choice)),
+    ("choice-shape", "one array", clicking(lambda interest: interest > 1)),
+    ("choice-shape", "whole numbers", clicking(lambda interest: (interest > 0, (interest > 1).astype(int)))),
+    ("choice-shape", "another shape", clicking(lambda interest: (interest[:, :1] > 0, interest[:, :1] > 1))),
+    ("choice-shape", "cannot be prepared", a(Choice, prepare=lambda self, setting: setting.scale.steps)),
+    ("choice-examined", "clicks what is not seen", clicking(lambda interest: (interest > 2, interest > 1))),
+    (
+        "choice-alone",
+        "what is wanted most of all",
+        clicking(lambda interest: (np.ones(interest.shape, dtype=bool), interest >= interest.max())),
+    ),
+    ("choice-repeats", "a state", ClicksTheNextTime),
+    ("choice-repeats", "a hidden generator", ClicksAtRandom, "choice-alone"),
+    ("choice-reads", "writes over interest", clicking(forgotten)),
+]
 
 SELECTORS = [
     ("selector-shape", "neither form", a(Selector)),
@@ -1198,6 +1244,7 @@ WRONG = [
     for suite, table, more in (
         (RetrievalConformance, RETRIEVALS, {}),
         (RaterConformance, RATERS, {}),
+        (ChoiceConformance, CHOICES, {}),
         (SelectorConformance, SELECTORS, {}),
         (PerturbatorConformance, PERTURBATORS, {}),
         (EmotionModelConformance, EMOTION_MODELS, {}),
@@ -1259,6 +1306,7 @@ def test_a_wrong_component_breaks_its_rule_and_no_other(wrong: Wrong) -> None:
             a(Rater, rate=lambda self, request, rng: (float(rng.choice(request.scale.levels)), "so")),
             {},
         ),
+        (ChoiceConformance, clicking(wanted), {}),
         (SelectorConformance, selecting(lambda ratings: ratings > 3), {}),
         (
             SelectorConformance,
