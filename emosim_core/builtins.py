@@ -58,6 +58,7 @@ def emosim_choices() -> Iterable[Component]:
     yield one("cascade", summary, "Cascade", "CascadeOptions")
     summary = "One item or none, by a multinomial logit over interest."
     yield one("multinomial_logit", summary, "InterestLogit", "ChoiceLogitOptions")
+    yield one("fitted", "The same by log odds that emosim fit learned.", "FittedLogit", "ChoiceLogitOptions")
 
 
 @hookimpl

@@ -23,10 +23,12 @@ class ChoiceRequest(ItemsRequest):
     Attributes:
         interest: how much each user wants each item before knowing it, in standard deviations above what is usually
             chosen, shape ``(R, S)``; see :class:`~emosim_core.simulation.interest.InterestScale`.
+        spread: how many units of the rater's ``interest_batch`` one standard deviation is, shape ``(R,)``.
         times: how often each user consumed each item before, shape ``(R, S)``.
     """
 
     interest: NDArray[np.float64]
+    spread: NDArray[np.float64]
     times: NDArray[np.intp]
     history: History
 
@@ -49,10 +51,12 @@ class Choice:
     Attributes:
         rates_first: whether the user rates the whole slate, and a selector chooses by these ratings; then no other
             method is called.
+        needs_log_odds: whether it needs a rater whose ``interest_batch`` answers log odds.
         patience: slates in a row without a click after which a user leaves, for a balanced activity; 0 for never.
     """
 
     rates_first: ClassVar[bool] = False
+    needs_log_odds: ClassVar[bool] = False
     patience: int = 0
 
     def prepare(self, setting: WorldSetting) -> None:
@@ -212,6 +216,20 @@ class InterestLogit(_ByInterest):
         drawn = choosing.uniform(1) * (edges[:, -1:] + 1.0)
         # Beyond the last edge is what taking nothing weighs.
         return examined, (edges <= drawn).sum(axis=1)[:, None] == np.arange(places)
+
+
+class FittedLogit(InterestLogit):
+    """A multinomial logit whose weights are learned: interest counts by the log odds that ``emosim fit`` learned.
+
+    The model of interest tells the log odds of a choice beside an item that is as popular, so that the log odds of two
+    items of a slate are the difference of their scores, and ``sensitivity`` is a factor on these. What taking nothing
+    is worth, and which places are examined, stands in no log of what was consumed: ``no_choice`` and ``eta`` do.
+    """
+
+    needs_log_odds: ClassVar[bool] = True
+
+    def _utility(self, request: ChoiceRequest, nothing: float) -> Floats:
+        return np.clip(super()._utility(request, nothing) * request.spread[:, None], -_SURE, _SURE)
 
 
 def _by_place(eta: float, places: int, draws: Draws) -> Flags:

@@ -100,6 +100,8 @@ class Fitted(Rater):
     middle of the scale what is as likely as others, and a quarter of the scale higher for each standard deviation.
     """
 
+    interest_is_log_odds = True
+
     def __init__(self, options: FittedOptions | None = None) -> None:
         self.options = options or FittedOptions()
         self._interest: InterestModel | None = None

@@ -335,6 +335,13 @@ def assemble(
         spent=spent,
         ask_service=ask_service,
     )
+    if world.choice.needs_log_odds and not world.rater.interest_is_log_odds:
+        raise ConfigurationError(
+            f"the {world.label('choice')} needs a rater that learned what users choose, and {world.answered_by} did "
+            "not; name users of emosim fit, --users fitted:DIR, or another --choice"
+        )
+    if not world.choice.rates_first and not world.rater.tells_interest():
+        announcements.append("What users click of a slate follows the interest of rule_based: the rater tells none.")
     _ = world.user_indices  # an error if there is nobody
     setting = world.setting()
     for kind in ("rater", "choice", "selector"):

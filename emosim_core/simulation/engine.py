@@ -435,11 +435,13 @@ class Engine:
         """Users click by interest, and rate what they clicked alone."""
         world = self.world
         self._current_part = "rater"
+        wanted, spread = interest.of(users, actions, moods, history)
         request = ChoiceRequest(
             users=users,
             items=actions,
             moods=moods,
-            interest=interest.of(users, actions, moods, history),
+            interest=wanted,
+            spread=spread,
             times=history.times_before(actions),
             history=history,
             catalog=world.catalog,
@@ -581,7 +583,7 @@ class Engine:
         if self.interest is None or not self.world.config.mood.surprise:
             return None
         self._current_part = "rater"
-        interest = self.interest.of(users, actions, moods, history)
+        interest, _ = self.interest.of(users, actions, moods, history)
         return self.interest.promised(users, actions, moods, history, interest)
 
     def _feel_surprise(self, rows: Rows, ratings: Floats, promised: Floats | None) -> None:

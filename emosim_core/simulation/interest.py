@@ -41,8 +41,10 @@ class InterestScale:
         size = min(_BESIDE, len(among))
         self._beside = np.sort(np.random.default_rng(0).choice(among, size, replace=False, p=weights))
 
-    def of(self, users: Ints, items: Ints, moods: Floats, history: History) -> Floats:
-        """How much each user wants each item, shape ``(R, S)``; moods and repeats are left to the choice model.
+    def of(self, users: Ints, items: Ints, moods: Floats, history: History) -> tuple[Floats, Floats]:
+        """How much each user wants each item, shape ``(R, S)``, and what a standard deviation is, shape ``(R,)``.
+
+        Moods and repeats are left to the choice model.
 
         Args:
             users: indices in the population, shape ``(R,)``.
@@ -56,7 +58,7 @@ class InterestScale:
             mine, mean, spread = self._compared(self.rater.interest_batch(request), items)
         else:
             mine, mean, spread = self._compared(self.expected(users, items, moods, history), items)
-        return (mine - mean) / np.where(spread > 0.0, spread, 1.0)
+        return (mine - mean) / np.where(spread > 0.0, spread, 1.0), spread[:, 0]
 
     def promised(self, users: Ints, items: Ints, moods: Floats, history: History, interest: Floats) -> Floats:
         """The ratings that interest promises, on the domain's scale, shape ``(R, S)``.

@@ -252,6 +252,7 @@ def choice_request(interest: ArrayLike, world: SmallWorld | None = None, users: 
         users=users,
         items=items,
         interest=interest,
+        spread=np.ones(len(users)),
         times=np.zeros(items.shape, dtype=np.intp),
         moods=world.population.baselines[users],
         history=world.memories(len(users), longest=0).history(),

@@ -18,6 +18,7 @@ from emosim_core.components.choice import (
     Choice,
     ChoiceLogitOptions,
     ChoiceSituation,
+    FittedLogit,
     InterestLogit,
     PositionBased,
     PositionOptions,
@@ -69,6 +70,14 @@ def test_a_logit_takes_one_item_or_none_by_their_weights(draws: MakeDraws, no_ch
     examined, clicked = chosen(model, np.tile(interest, (MANY, 1)), draws)
     weight = np.exp(1.5 * np.array([*interest, no_choice]))
     assert examined.all()
+    assert clicked.mean(axis=0) == pytest.approx((weight / weight.sum())[:3], abs=0.015)
+
+
+def test_a_fitted_logit_chooses_by_the_log_odds_of_the_rater(draws: MakeDraws) -> None:
+    model = FittedLogit(ChoiceLogitOptions(no_choice=0.5))
+    interest, spread = np.array([1.0, 2.0, 0.0]), 0.4
+    _, clicked = chosen(model, np.tile(interest, (MANY, 1)), draws, spread=np.full(MANY, spread))
+    weight = np.exp(spread * np.array([*interest, 0.5]))
     assert clicked.mean(axis=0) == pytest.approx((weight / weight.sum())[:3], abs=0.015)
 
 

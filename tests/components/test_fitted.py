@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -182,3 +183,22 @@ def test_a_log_without_ratings_gives_people_who_rate_by_their_interest(movielens
         embeddings="lexical",
         episodes=3,
     )
+
+
+def test_slates_are_chosen_from_by_what_was_learned_in_batches_of_any_size(
+    movielens: Path, people: Path, tmp_path: Path, sorted_lines: Callable[[Path], list[bytes]]
+) -> None:
+    about = {"items": f"movielens:{movielens}", "users": f"fitted:{people}", "embeddings": "lexical", "episodes": 8}
+    for count in (1, 8):
+        made = {**about, "num_envs": count, "slate": 5, "choice": "fitted:no_choice=0", "max_steps": 10}
+        summary = emosim_core.run("movies", tmp_path / str(count), **made)
+    assert sorted_lines(tmp_path / "1") == sorted_lines(tmp_path / "8")
+    assert 0 < summary["clicks"]["click_rate"] <= 0.2
+    assert summary["ratings"] == sum(place["clicked"] for place in summary["clicks"]["places"])
+
+
+def test_a_choice_by_what_was_learned_needs_users_that_learned_it(movielens: Path) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"the choice model 'fitted' .* name users of emosim fit, --users fitted:DIR"
+    ):
+        world(movielens, slate=3, choice="fitted")
