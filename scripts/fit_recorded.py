@@ -27,6 +27,8 @@ from emosim_core.components.rule_based import RECORDED_USERS, RuleBased
 from emosim_core.components.rule_based_constants import FITTED as fitted
 from emosim_core.components.rule_based_interest import TERMS, Interest
 from emosim_core.hooks import Registry
+from emosim_core.model import Catalog, History, Memory
+from emosim_core.model.emotion import NEUTRAL
 from emosim_core.plugins import Domain, User, World, assemble
 from emosim_core.studies.validation.candidates import MATCHED, MATCHED_YEAR, RANDOM, Existing, draw_tests
 from emosim_core.studies.validation.knowledge import Knowledge, Known, RealLog
@@ -92,16 +94,24 @@ def choices(all_months: list[Month], positives: int = 20, most: int = 3) -> list
     rows = []
     for month in all_months:
         catalog = month.known.catalog
-        model, nothing = Interest(catalog), np.zeros(len(catalog.category_names))
+        model, nothing = Interest(catalog), np.zeros((1, len(catalog.category_names)))
         for real_user in month.real_users:
             tests = draw_tests(real_user, month.existing, catalog.public_counts, most, positives, seed=1)
             others = [tests[name].others[:, :count].ravel() for name, count in OFFERED.items()]
             items = np.concatenate([tests[RANDOM].chosen, *others])
             kind = np.repeat([0, 1, 2, 2], [len(tests[RANDOM].chosen), *map(len, others)])
             if len(others[0]) and len(others[1]):
-                terms = model.terms(items, real_user.past.items, nothing)
+                terms = model.terms(items[None], _remembered(real_user, catalog), nothing)[0]
                 rows.append(Choice(terms, kind == 0, kind == 1, month.part))
     return rows
+
+
+def _remembered(real_user: RealUser, catalog: Catalog) -> History:
+    """The past of a user as a history."""
+    memory = Memory(1, len(catalog), max(1, len(real_user.past.items)))
+    for item in real_user.past.items:
+        memory.append(np.array([0]), np.array([item]), np.zeros(1), np.array([NEUTRAL]))
+    return memory.history()
 
 
 def weights(rows: list[Choice]) -> NDArray[np.float64]:

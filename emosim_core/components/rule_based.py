@@ -259,6 +259,7 @@ class RuleBased(Rater):
         self._level_texts: dict[tuple[int, int], tuple[float, float, str]] = {}
         self._learner = Learner(catalog, self._quality, self._unit, self._levels, self._cuts) if o.learn else None
         self._interest: Interest | None = None
+        self._liking = population.liked(self._names).astype(np.float64) - population.disliked(self._names)
         self._remembers = o.memory > 0
         self._series = series_of(catalog)
         self._cosine_low, telling = telling_cosines(catalog)
@@ -343,23 +344,19 @@ class RuleBased(Rater):
 
     def interest_batch(self, request: RatingRequest) -> Floats:
         """How likely each user is to choose each item, by :class:`~.rule_based_interest.Interest`."""
-        return self._interest_in(request).scores(request.items, request.history, self._tastes(request))
+        interest = self._interest_in(request)
+        return interest.scores(request.items, request.history, self._liking[request.users])
 
     def interest_terms(self, request: RatingRequest) -> Mapping[str, Floats]:
         """What popularity, year and categories add to it."""
-        return self._interest_in(request).added(request.items, request.history, self._tastes(request))
+        interest = self._interest_in(request)
+        return interest.added(request.items, request.history, self._liking[request.users])
 
     def _interest_in(self, request: RatingRequest) -> Interest:
         self._prepared_for(request)
         if self._interest is None:
             self._interest = Interest(request.catalog)
         return self._interest
-
-    @staticmethod
-    def _tastes(request: RatingRequest) -> Floats:
-        names = request.catalog.category_names
-        tastes = request.population.liked(names).astype(np.float64) - request.population.disliked(names)
-        return tastes[request.users]
 
     def latent(self, request: RatingRequest, draws: Draws) -> Floats:
         """The sums of terms before they are cut into levels, on the domain's scale, shape ``(R, S)``."""

@@ -9,7 +9,7 @@ import numpy as np
 from emosim_core.components.rule_based_constants import FITTED as fitted
 from emosim_core.components.rule_based_learning import YEARS, weighted_standard, years
 from emosim_core.model import Catalog, History
-from emosim_core.model.arrays import Flags, Floats, Ints
+from emosim_core.model.arrays import Floats, Ints
 
 _POPULARITY_STEPS = 24
 """Steps of popularity, from the least to the most widely rated item."""
@@ -76,7 +76,7 @@ class Interest:
             "popularity": _smoothed(popularity, steps, fitted.INTEREST_POPULARITY),
         }
         self._table = np.column_stack(list(tables.values()))
-        self._usual = chosen @ self._table
+        self._usual = (self._table * chosen[:, None]).sum(axis=0)  # the digits of a product depend on threads
         width = [table.shape[1] for table in tables.values()]
         self._bounds = np.cumsum([0, *width])
         self._doubt = np.repeat([fitted.INTEREST_DOUBT[name] for name in tables], width)
@@ -93,57 +93,68 @@ class Interest:
             tastes: 1 for a category that a user says they like, -1 for one that they say they dislike, else 0;
                 shape ``(R, C)``.
         """
-        return self._tables(items, history, tastes) @ self._weights
+        # A running sum adds from the first term on, as a loop does.
+        return (self.terms(items, history, tastes) * self._weights).cumsum(axis=-1)[..., -1]
 
     def added(self, items: Ints, history: History, tastes: Floats) -> dict[str, Floats]:
         """What the terms of each of :data:`GROUPS` add to the scores, shape ``(R, S)`` each; arguments as there."""
-        weighted = self._tables(items, history, tastes) * self._weights
+        weighted = self.terms(items, history, tastes) * self._weights
         return {
             name: weighted[..., [TERMS.index(term) for term in terms]].sum(axis=-1) for name, terms in GROUPS.items()
         }
 
-    def _tables(self, items: Ints, history: History, tastes: Floats) -> Floats:
-        """The unweighted terms, shape ``(R, S, 9)``."""
+    def terms(self, items: Ints, history: History, tastes: Floats) -> Floats:
+        """The unweighted terms of R users for S items each, shape ``(R, S, 9)``; arguments as of :meth:`scores`."""
         past = history.items if history.width else np.zeros((len(history), 0), dtype=np.intp)
+        kernels, lengths = history.memory.kernels, history.lengths
+        if kernels is not None:
+            had, lately, newest = kernels.interest_past(
+                past, lengths, RECENT, self._table, self._bounds[2], self._year, self._dated
+            )
+            lifts, recent = self._lifts(had, lengths, tastes), self._lifts(lately, np.minimum(lengths, RECENT), tastes)
+            eager = np.log((lengths + 1.0) / _USUAL_LENGTH)
+            return kernels.interest_terms(
+                np.ascontiguousarray(items), self._table, self._of_item, lifts, recent, self._bounds, self._year,
+                self._dated, newest, eager,
+            )  # fmt: skip
         at_once = max(1, _AT_ONCE // ((items.shape[1] + past.shape[1] + 1) * self._table.shape[1]))
-        parts = []
+        parts = [np.zeros((0, items.shape[1], len(TERMS)))]
         for first in range(0, len(items), at_once):
             rows = slice(first, first + at_once)
-            parts.append(self.terms(items[rows], past[rows], history.lengths[rows], tastes[rows]))
-        return np.concatenate(parts) if parts else np.zeros((*items.shape, len(TERMS)))
+            parts.append(self._some_terms(items[rows], past[rows], lengths[rows], tastes[rows]))
+        return np.concatenate(parts)
 
-    def terms(self, items: Ints, past: Ints, lengths: Ints, tastes: Floats) -> Floats:
-        """The unweighted terms of R users for S items each, shape ``(R, S, 9)``.
-
-        Args:
-            items: indices, shape ``(R, S)``.
-            past: items that each user remembers, oldest first, shape ``(R, M)``; of a row, ``lengths`` count.
-            tastes: as in :meth:`scores`.
-        """
+    def _some_terms(self, items: Ints, past: Ints, lengths: Ints, tastes: Floats) -> Floats:
+        """The terms of some users; of the items ``past`` that each remembers, shape ``(R, M)``, ``lengths`` count."""
         places = np.arange(past.shape[1])
         remembered = places < lengths[:, None]
         recent = remembered & (places >= lengths[:, None] - RECENT)
+        had, lately = ((self._table[past] * counted[:, :, None]).sum(axis=1) for counted in (remembered, recent))
         terms = np.zeros((*items.shape, len(TERMS)))
         terms[..., :2] = self._of_item[items]
-        terms[..., 2:5] = self._lifts(items, past, remembered, tastes)
-        terms[..., 5:7] = self._lifts(items, past, recent, tastes)[..., :2]
-        dated = remembered & self._dated[past]
-        newest = np.where(dated, self._year[past], -np.inf).max(axis=1, initial=-np.inf)
+        terms[..., 2:5] = self._shares(items, self._lifts(had, lengths, tastes))
+        terms[..., 5:7] = self._shares(items, self._lifts(lately, np.minimum(lengths, RECENT), tastes))[..., :2]
+        newest = np.where(remembered & self._dated[past], self._year[past], -np.inf).max(axis=1, initial=-np.inf)
         newer = (self._year[items] > newest[:, None]) & self._dated[items] & np.isfinite(newest)[:, None]
         terms[..., 7] = -1.0 * newer
         terms[..., 8] = np.log((lengths + 1.0) / _USUAL_LENGTH)[:, None]
         return terms
 
-    def _lifts(self, items: Ints, past: Ints, counted: Flags, tastes: Floats) -> Floats:
-        """Lifts of category, year and popularity by the items of ``past`` that count, shape ``(R, S, 3)``."""
-        usual = np.tile(self._usual, (len(items), 1))
+    def _lifts(self, had: Floats, lengths: Ints, tastes: Floats) -> Floats:
+        """Lift of each property, from the sums of those of what users chose and how much that is, shape ``(R, W)``."""
+        usual = np.tile(self._usual, (len(had), 1))
         usual[:, : self._bounds[1]] *= np.exp(fitted.INTEREST_DECLARED * tastes)
-        had = (self._table[past] * counted[:, :, None]).sum(axis=1)  # one after the other: zeros change no digit
-        own = (had + self._doubt * usual) / (counted.sum(axis=1)[:, None] + self._doubt)
-        lift = np.log((own + self._floor) / (self._usual + self._floor))
-        shares = self._table[items] * lift[:, None, :]
-        sums = [shares[..., low:high].sum(axis=-1) for low, high in pairwise(self._bounds.tolist())]
-        return np.stack(sums, axis=-1)
+        own = (had + self._doubt * usual) / (lengths[:, None] + self._doubt)
+        return np.log((own + self._floor) / (self._usual + self._floor))
+
+    def _shares(self, items: Ints, lifts: Floats) -> Floats:
+        """Lifts of category, year and popularity of items, shape ``(R, S, 3)``."""
+        shares = np.zeros((*items.shape, 3))
+        for group, (low, high) in enumerate(pairwise(self._bounds.tolist())):
+            if high > low:
+                each = self._table[items, low:high] * lifts[:, None, low:high]
+                shares[..., group] = each.cumsum(axis=-1)[..., -1]
+        return shares
 
 
 def _smoothed(values: Floats, steps: Floats, width: float) -> Floats:

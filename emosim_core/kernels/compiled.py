@@ -464,6 +464,51 @@ def take(values, following, slots, count):
     return drawn
 
 
+@_compiled
+def interest_past(past, lengths, recent, table, lately_width, year, dated):
+    """``Interest._some_terms``: sums of properties of what is remembered and of the last of it, and the newest year."""
+    count, width = len(lengths), table.shape[1]
+    had, lately = np.zeros((count, width)), np.zeros((count, width))
+    newest = np.full(count, -np.inf)
+    for r in range(count):
+        for m in range(lengths[r]):
+            item = past[r, m]
+            for w in range(width):
+                had[r, w] += table[item, w]
+            if m >= lengths[r] - recent:
+                for w in range(lately_width):
+                    lately[r, w] += table[item, w]
+            if dated[item]:
+                newest[r] = max(newest[r], year[item])
+    return had, lately, newest
+
+
+@_compiled
+def interest_terms(items, table, of_item, lifts, recent, bounds, year, dated, newest, eager):
+    """``Interest._some_terms``: the terms of interest, shape ``(R, S, 9)``."""
+    count, slate = items.shape
+    terms = np.zeros((count, slate, 9))
+    for r in range(count):
+        for s in range(slate):
+            item = items[r, s]
+            terms[r, s, 0] = of_item[item, 0]
+            terms[r, s, 1] = of_item[item, 1]
+            for group in range(3):
+                total = 0.0
+                for w in range(bounds[group], bounds[group + 1]):
+                    total += table[item, w] * lifts[r, w]
+                terms[r, s, 2 + group] = total
+            for group in range(2):
+                total = 0.0
+                for w in range(bounds[group], bounds[group + 1]):
+                    total += table[item, w] * recent[r, w]
+                terms[r, s, 5 + group] = total
+            newer = newest[r] > -np.inf and year[item] > newest[r] and dated[item]
+            terms[r, s, 7] = -1.0 * newer
+            terms[r, s, 8] = eager[r]
+    return terms
+
+
 class Kernels:
     """The kernels by name; a pickled one is loaded anew where it is read, which may be a machine without numba."""
 
@@ -472,6 +517,8 @@ class Kernels:
     conclude = staticmethod(conclude)
     decayed = staticmethod(decayed)
     disappoint = staticmethod(disappoint)
+    interest_past = staticmethod(interest_past)
+    interest_terms = staticmethod(interest_terms)
     outside = staticmethod(outside)
     fitted_levels = staticmethod(fitted_levels)
     fitted_means = staticmethod(fitted_means)
