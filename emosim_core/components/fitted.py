@@ -114,6 +114,11 @@ class Fitted(Rater):
     def prepare(self, setting: WorldSetting) -> None:
         """Read the models for the items, and the states of the users."""
         catalog, population, path = setting.catalog, setting.population, self.options.path
+        if path is None and self._interest is None and not setting.learns:
+            raise ConfigurationError(
+                "the rater 'fitted' has learned nothing: name a directory that emosim fit wrote, --rater fitted:DIR "
+                "(--users fitted:DIR does too), or measure it with emosim validate"
+            )
         if path is not None:
             card = read_card(path, setting.domain or None)
             if catalog is not self._catalog:
@@ -208,11 +213,7 @@ class Fitted(Rater):
         if request.catalog is not self._catalog or request.population is not self._population:
             setting = WorldSetting(catalog=request.catalog, population=request.population, scale=request.scale)
             self.prepare(setting)
-        if self._interest is None:
-            raise ConfigurationError(
-                "the rater 'fitted' has learned nothing: name a directory that emosim fit wrote, --rater fitted:DIR "
-                "(--users fitted:DIR does too), or measure it with emosim validate"
-            )
+        assert self._interest is not None
         history = request.history
         if self.options.path is not None:
             users = request.users

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -266,6 +266,7 @@ def assemble(
     registry: Registry | None = None,
     spent: float = 0.0,
     ask_service: Callable[[Iterable[Any]], Any] | None = None,
+    learns: bool = False,
 ) -> World:
     """Load what a configuration names and put it together.
 
@@ -273,6 +274,7 @@ def assemble(
         registry: plugins to use; found anew if not given.
         spent: cost of the model calls that the command has made before. It counts towards the limit on the cost.
         ask_service: as of :class:`World`.
+        learns: whether the rater is handed a log to learn from before it rates.
 
     Raises:
         ConfigurationError: a name, an option or a combination is wrong.
@@ -331,7 +333,7 @@ def assemble(
         ask_service=ask_service,
     )
     _ = world.user_indices  # an error if there is nobody
-    setting = world.setting()
+    setting = replace(world.setting(), learns=learns)
     for kind in ("rater", "selector"):
         with world.blaming(kind):
             made[kind].prepare(setting)
