@@ -168,10 +168,10 @@ def fit(
 
     Args:
         plugin: the domain, such as ``"movies"``.
-        out: the directory of the people, which must not be there, or be empty. Where it holds the people of an equal
+        out: the directory of the users, which must not be there, or be empty. Where it holds those of an equal
             call that was interrupted in its validation, that goes on.
         ratings: a log of real users, such as ``"movielens:ml-latest-small"``.
-        validate: whether to measure the people beside baselines.
+        validate: whether to measure the users beside baselines.
         executor: where the folds of that are measured, such as ``"processes:2"``.
         options: ``items``, ``columns``, ``embeddings``, ``anonymous``, ``keep_histories``, ``folds`` and ``seed``.
 

@@ -1,4 +1,4 @@
-"""The rater ``fitted``: people learned from a log rate, with their moods and memories on top."""
+"""The rater ``fitted``: users learned from a log rate, with their moods and memories on top."""
 
 from __future__ import annotations
 

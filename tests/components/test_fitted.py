@@ -1,4 +1,4 @@
-"""The rater of fitted people: batches, moods, memories, new users, and what it refuses."""
+"""The rater of fitted users: batches, moods, memories, new users, and what it refuses."""
 
 from __future__ import annotations
 
