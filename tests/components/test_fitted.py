@@ -87,13 +87,27 @@ def test_without_a_directory_there_is_nothing_to_answer_from(movielens: Path) ->
         world(movielens, rater="fitted", users="sampled")
 
 
-def test_kernels_change_nothing(people: Path, movielens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"slate": 2},
+        {"rater": {"memory": 0.6, "mood": 3.0, "noise": 0.3}, "keep_memory": True, "max_steps": 60},
+        {"rater": {"memory": 0.0}, "items_retrieval": "most_similar_2"},
+        {"slate": 3, "items_retrieval": "none", "user_dataset": {"count": 40}},
+    ],
+)
+def test_kernels_change_nothing(
+    people: Path, movielens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
     pytest.importorskip("numba")
-    about = {"items": f"movielens:{movielens}", "users": f"fitted:{people}", "embeddings": "lexical", "episodes": 8}
+    about: dict[str, Any] = {"items": f"movielens:{movielens}", "embeddings": "lexical", "episodes": 8, "max_steps": 20}
+    about |= options
+    for name in ("rater", "user_dataset"):
+        about[name] = {"name": "fitted", "path": str(people), **options.get(name, {})}
     runs = []
     for kernels in ("0", "1"):
         monkeypatch.setenv("EMOSIM_KERNELS", kernels)
-        emosim_core.run("movies", tmp_path / kernels, records="jsonl", max_steps=20, slate=2, **about)
+        emosim_core.run("movies", tmp_path / kernels, records="jsonl", **about)
         runs.append((tmp_path / kernels / "interactions.jsonl").read_bytes())
     assert runs[0] == runs[1]
 
