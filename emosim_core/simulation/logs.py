@@ -4,14 +4,38 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import ConfigDict
+
 from emosim_core.data.logs import FORMATS, LogColumns, joined, read_log
 from emosim_core.errors import ConfigurationError, UnknownNameError
 from emosim_core.hooks import Component, Registry
 from emosim_core.hooks.component import load_object
 from emosim_core.hooks.names import nearest, with_value
 from emosim_core.model import Domain, LoadedItems, LoadedRatings
+from emosim_core.model.frozen import Frozen, option
 from emosim_core.model.loader import ItemLoader
 from emosim_core.simulation.assembly import load_items
+
+
+class LogConfig(Frozen):
+    """A log of real users, and how it is split for a validation."""
+
+    model_config = ConfigDict(title="Log")
+
+    ratings: str = option(..., "Log of real users: movielens:PATH, csv:FILE or parquet:FILE.")
+    items: str | None = option(None, "Item source of the log.", unset="that of the log, or the domain's")
+    columns: str = option(
+        "",
+        "Columns of a csv: or parquet: log, such as user=uid,item=id,rating=stars,scale=1-5.",
+        unset="the usual names",
+    )
+    folds: int = option(5, "Folds of users; each is measured by what the users of the others make known.", ge=2, le=100)
+    seed: int = option(42, "Seed of all random numbers.", ge=0, le=2**63 - 1)
+
+    @property
+    def source(self) -> tuple[str, str | None, str]:
+        """The log, its items and its columns, as :func:`load_log` takes them."""
+        return self.ratings, self.items, self.columns
 
 
 def is_table_log(source: str) -> bool:

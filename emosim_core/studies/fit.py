@@ -16,10 +16,11 @@ from emosim_core.errors import RunError
 from emosim_core.fitting.directory import CARD, read_card, write_card, write_fitted
 from emosim_core.fitting.people import fit_users
 from emosim_core.hooks import Registry
-from emosim_core.model.frozen import Frozen, option
+from emosim_core.model.frozen import option
 from emosim_core.runs.cells import OnProgress
 from emosim_core.runs.job import MANIFEST, now
 from emosim_core.runs.manifest import versions_of
+from emosim_core.simulation.logs import LogConfig
 from emosim_core.studies.validation.knowledge import RealLog
 from emosim_core.studies.validation.validation import Validation, ValidationConfig
 
@@ -29,26 +30,17 @@ VALIDATION = "validation"
 _LIBRARIES = ("scipy", "safetensors")
 
 
-class FitConfig(Frozen):
+class FitConfig(LogConfig):
     """What users are fitted to, and what of them is written."""
 
     model_config = ConfigDict(title="Fit")
 
     plugin: str = option(..., "Domain of the log, such as movies or books.")
-    ratings: str = option(..., "Log of real users: movielens:PATH, csv:FILE or parquet:FILE.")
-    items: str | None = option(None, "Item source of the log.", unset="that of the log, or the domain's")
-    columns: str = option(
-        "",
-        "Columns of a csv: or parquet: log, such as user=uid,item=id,rating=stars,scale=1-5.",
-        unset="the usual names",
-    )
     embeddings: str = option(
         "lexical", "Embeddings of items that come without one: auto, lexical or sentence-transformers:MODEL.", rare=True
     )
     anonymous: bool = option(False, "Write users drawn from the distribution of the log's users in their place.")
     keep_histories: bool = option(False, "Write what each user took, too (histories.csv).")
-    folds: int = option(5, "Folds of users of the validation.", ge=2, le=100)
-    seed: int = option(42, "Seed of all random numbers.", ge=0, le=2**63 - 1)
 
 
 class Fitting:
@@ -67,14 +59,13 @@ class Fitting:
     def log(self) -> RealLog:
         """The log, read when it is asked for first."""
         config = self.config
-        source = (config.ratings, config.items, config.columns)
-        return RealLog(self._registry, config.plugin, source, config.embeddings, config.seed)
+        return RealLog(self._registry, config.plugin, config.source, config.embeddings, config.seed)
 
     @cached_property
     def validation(self) -> Validation:
         """The validation of users who are fitted as these are, to other users' log up to each month."""
         config = self.config
-        values = config.model_dump(include={"plugin", "ratings", "items", "columns", "folds", "seed", "embeddings"})
+        values = config.model_dump(include={"plugin", "embeddings", *LogConfig.model_fields})
         rater = {"name": "fitted", "seed": config.seed}
         own = ValidationConfig.read({**values, "rater": rater}, "fit")
         return Validation(own, self._registry)

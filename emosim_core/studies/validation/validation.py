@@ -34,6 +34,7 @@ from emosim_core.runs.records import FORMAT, MANIFEST
 from emosim_core.runs.usage import since, summed
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.config import EnvironmentConfig, read_config
+from emosim_core.simulation.logs import LogConfig
 from emosim_core.studies.cost import Estimate, estimate
 from emosim_core.studies.jobs import JOBS, StudyConfig, claimed
 from emosim_core.studies.study import Trial, Trials
@@ -57,19 +58,11 @@ _DIGITS = 6
 """Digits of the largest score of a user that are recorded."""
 
 
-class ValidationConfig(StudyConfig):
+class ValidationConfig(LogConfig, StudyConfig):
     """Validation configuration: a log of real users, who is measured on what, and the environment."""
 
     model_config = ConfigDict(title="Validation")
 
-    ratings: str = option(..., "Log of real users: movielens:PATH, csv:FILE or parquet:FILE.")
-    items: str | None = option(None, "Item source of the log.", unset="that of the log, or the domain's")
-    columns: str = option(
-        "",
-        "Columns of a csv: or parquet: log, such as user=uid,item=id,rating=stars,scale=1-5.",
-        unset="the usual names",
-    )
-    folds: int = option(5, "Folds of users; each is measured by what the users of the others make known.", ge=2, le=100)
     test_users: Path | None = option(
         None, "File with the ids of exactly those users who are measured, one a line.", unset="users in folds"
     )
@@ -85,7 +78,6 @@ class ValidationConfig(StudyConfig):
     )
     max_positives: int = option(20, "Maximum held-out items per user whose choice is tested.", ge=1, unit="items")
     max_heldout: int | None = option(None, "Maximum held-out ratings per user.", ge=1, unset="all", unit="ratings")
-    seed: int = option(42, "Seed of all random numbers.", ge=0, le=2**63 - 1)
 
     @field_validator("environment")
     @classmethod
@@ -131,7 +123,7 @@ class _Data:
     """What all parts of a validation share: the log and who is measured."""
 
     def __init__(self, config: ValidationConfig, plugin: str, embeddings: str, registry: Registry) -> None:
-        self.log = RealLog(registry, plugin, (config.ratings, config.items, config.columns), embeddings, config.seed)
+        self.log = RealLog(registry, plugin, config.source, embeddings, config.seed)
         self.real_users = real.real_users_of(self.log.interactions)
         self.parts = real.parts_of(
             self.log.interactions, self.real_users, config.folds, config.split, config.test_users, config.max_users
