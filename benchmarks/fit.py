@@ -1,4 +1,4 @@
-"""Time and memory of a fit, and of a step of fitted people beside made-up ones; prints a table.
+"""Time and memory of a fit, and of a step of fitted users beside made-up ones; prints a table.
 
 Run with: python benchmarks/fit.py [--users 6000 --items 4000 --ratings 1000000]
 

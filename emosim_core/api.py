@@ -53,10 +53,12 @@ def run(
         EmoSimError: something that the options name is wrong or missing, or the run cannot be written.
     """
     from emosim_core.hooks import Registry
+    from emosim_core.hooks.fields import check_names
     from emosim_core.runs.cells import executor_of
     from emosim_core.runs.runner import Run
     from emosim_core.simulation.config import RunConfig, read_config
 
+    check_names("run", options, (RunConfig,), run)
     registry = Registry()
     where = executor_of(executor, registry)
     return Run(read_config(RunConfig, {"plugin": plugin, **options}, "run"), Path(out), resume, registry).run(
@@ -73,10 +75,12 @@ def train(plugin: str, out: str | Path, *, resume: bool = False, **options: Any)
     Raises:
         EmoSimError: something that the options name is wrong or missing, or the training cannot be written.
     """
+    from emosim_core.hooks.fields import check_names
     from emosim_core.simulation.config import read_config
     from emosim_core.training.config import TrainConfig
     from emosim_core.training.trainer import Training
 
+    check_names("train", options, (TrainConfig,), train)
     return Training(read_config(TrainConfig, {"plugin": plugin, **options}, "train"), Path(out), resume).train()
 
 
@@ -106,8 +110,11 @@ def evaluate(
             were simulated are kept.
     """
     from emosim_core.evaluation import evaluate as evaluation
+    from emosim_core.evaluation.plan import EvaluationConfig
+    from emosim_core.hooks.fields import check_names
     from emosim_core.reports.evaluation_report import drawing
 
+    check_names("evaluate", options, (EvaluationConfig,), evaluate)
     values = {"plugin": plugin, **options}
     return evaluation.evaluate(values, out, resume=resume, executor=executor, draw=drawing(charts))
 
@@ -138,8 +145,10 @@ def validate(
             used.
     """
     from emosim_core.hooks import Registry
-    from emosim_core.studies.validation.validation import Validation, ValidationConfig
+    from emosim_core.hooks.fields import check_names
+    from emosim_core.studies.validation.validation import MODELS, Validation, ValidationConfig
 
+    check_names("validate", options, MODELS, validate)
     config = ValidationConfig.read({"plugin": plugin, "ratings": ratings, **options}, "validate")
     validation = Validation(config, Registry())
     with closing(validation.world):
@@ -159,10 +168,10 @@ def fit(
 
     Args:
         plugin: the domain, such as ``"movies"``.
-        out: the directory of the people, which must not be there, or be empty. Where it holds the people of an equal
+        out: the directory of the users, which must not be there, or be empty. Where it holds those of an equal
             call that was interrupted in its validation, that goes on.
         ratings: a log of real users, such as ``"movielens:ml-latest-small"``.
-        validate: whether to measure the people beside baselines.
+        validate: whether to measure the users beside baselines.
         executor: where the folds of that are measured, such as ``"processes:2"``.
         options: ``items``, ``columns``, ``embeddings``, ``anonymous``, ``keep_histories``, ``folds`` and ``seed``.
 
@@ -173,10 +182,12 @@ def fit(
         EmoSimError: an option is wrong, the log cannot be read or is too small, or the directory cannot be used.
     """
     from emosim_core.hooks import Registry
+    from emosim_core.hooks.fields import check_names
     from emosim_core.reports.make import write_report
     from emosim_core.simulation.config import read_config
     from emosim_core.studies.fit import FitConfig, Fitting, card_of
 
+    check_names("fit", options, (FitConfig,), fit)
     registry, place = Registry(), Path(out)
     fitting = Fitting(read_config(FitConfig, {"plugin": plugin, "ratings": ratings, **options}, "fit"), registry)
     card = card_of(place) if fitting.is_there(place) else fitting.write(place)
@@ -211,12 +222,13 @@ def ablate(
         EmoSimError: an option is wrong, or the directory cannot be used. Jobs that were done are kept.
     """
     from emosim_core.hooks import Registry
-    from emosim_core.hooks.fields import by_field
+    from emosim_core.hooks.fields import by_field, check_names
     from emosim_core.runs.cells import executor_of
     from emosim_core.simulation.config import EnvironmentConfig
     from emosim_core.studies.ablation.ablation import Ablation, resumed
     from emosim_core.studies.ablation.grid import AblationConfig, choices, given_again, read_grid
 
+    check_names("ablate", options, (EnvironmentConfig, AblationConfig), ablate)
     registry = Registry()
     if "rater" in options:
         options["rater"] = choices(options["rater"])

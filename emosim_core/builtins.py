@@ -33,7 +33,7 @@ def emosim_raters() -> Iterable[Component]:
 
 @hookimpl
 def emosim_user_loaders() -> Iterable[Component]:
-    summary, own = "People learned from a log by emosim fit; count=N draws new ones.", f"{_COMPONENTS}.fitted_users"
+    summary, own = "Users learned from a log by emosim fit; count=N draws new ones.", f"{_COMPONENTS}.fitted_users"
     yield in_module(own, "fitted", summary, "FittedUsers", "FittedUsersOptions", value="path")
 
 

@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 
 class EmoSimError(Exception):
@@ -54,17 +54,25 @@ class ConfigurationError(EmoSimError):
 
 
 class OptionError(ConfigurationError):
-    """The value of an option is wrong.
+    """The value of an option is wrong, or there is none.
 
     Args:
         where: what the option is of, such as a command, a component or a file.
         option: path of the option, such as ``"gateway.max_cost"``.
-        problem: what is wrong with its value.
+        problem: what is wrong with its value; of one that is missing, what it is.
+        missing: whether the option has no value and needs one.
     """
 
-    def __init__(self, where: str, option: str, problem: str) -> None:
-        super().__init__(f"{where}: option {option!r}: {problem}")
-        self.where, self.option, self.problem = where, option, problem
+    def __init__(self, where: str, option: str, problem: str, missing: bool = False) -> None:
+        self.where, self.option, self.problem, self.missing = where, option, problem, missing
+        message = self.named(f"the option {option!r}" if missing else f"option {option!r}")
+        super().__init__(f"{where}: {message}")
+
+    def named(self, name: str) -> str:
+        """The message under the name that the option has where it is given."""
+        if self.missing:
+            return f"{name} is needed" + (f" ({self.problem})" if self.problem else "")
+        return f"{name}: {self.problem}"
 
 
 class UnknownNameError(ConfigurationError):
@@ -176,11 +184,18 @@ class LLMError(EmoSimError):
     """A language model gave no answer. Messages hold no key.
 
     Attributes:
+        summary: what went wrong, in a few words before the message, where a rating failed.
         usage: the tokens that were paid for all the same, an :class:`~emosim_core.llm.chat.Usage`; None where nothing
             was, or nothing is known.
     """
 
+    summary: ClassVar[str] = "no answer of the language model"
     usage: Any = None
+
+    @property
+    def explained(self) -> str:
+        """The message with the summary before it."""
+        return f"{self.summary}: {self}"
 
 
 class LLMAuthenticationError(LLMError):
@@ -195,6 +210,7 @@ class LLMRequestError(LLMError):
             one request alone (a filter, a prompt that is too long) is an :class:`LLMRefusedError`.
     """
 
+    summary = "the language model's service does not accept the request"
     doubtful: bool = False
 
 
@@ -204,6 +220,8 @@ class LLMRateLimitError(LLMError):
     Attributes:
         retry_after: seconds to wait, where the service said so.
     """
+
+    summary = "too many requests to the language model at once"
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         self.retry_after = retry_after
@@ -228,9 +246,13 @@ class LLMTransientError(LLMError):
 class LLMRefusedError(LLMError):
     """The model or its service will not answer this request."""
 
+    summary = "the language model refuses to answer"
+
 
 class LLMMalformedError(LLMError):
     """What came back is no answer of the requested form."""
+
+    summary = "the answer of the language model cannot be used"
 
 
 class LLMBudgetError(LLMError):

@@ -293,22 +293,46 @@ def test_what_goes_wrong_once_changes_no_rating_and_is_counted(service: Service,
 
 
 LASTING: dict[str, tuple[Callable[[str], Answer], str, int]] = {
-    "slow": (lambda text: Answer(text, delay=30), "LLMTransientError: .* gave no answer within 2 s.*2 calls", 2),
-    "rate limit": (
-        lambda text: Answer("slow down", status=429, headers={"Retry-After": "0.01"}),
-        r"LLMRateLimitError: .* status 429: slow down \(2 calls\)",
+    "slow": (
+        lambda text: Answer(text, delay=30),
+        "no answer of the language model: .* gave no answer within 2 s.*2 calls",
         2,
     ),
-    "500": (lambda text: Answer("a fault", status=500), "LLMTransientError: .* status 500: a fault", 2),
-    "dropped": (lambda text: Answer(text, drop=True), "LLMTransientError: no answer from", 2),
-    "dropped midway": (lambda text: Answer(text, drop="midway"), "LLMTransientError: no answer from", 2),
-    "truncated": (lambda text: Answer(raw=CUT), "LLMMalformedError: .* no JSON", 2),
-    "not JSON": (lambda text: Answer(raw=b"<html>7</html>"), "LLMMalformedError: .* no JSON", 2),
-    "no choices": (lambda text: Answer(raw=b'{"choices": []}'), "LLMMalformedError: .* without any choice", 2),
-    "refusal": (lambda text: Answer(refusal="I will not rate this"), "LLMRefusedError: .* I will not rate this", 1),
-    "filtered": (lambda text: Answer(text, finish="content_filter"), "LLMRefusedError: .* filter", 1),
-    "empty": (lambda text: Answer(""), "LLMMalformedError: .* empty text", 2),
-    "10 MB": (lambda text: Answer(HUGE), "LLMMalformedError: .* more than 2097152 bytes", 2),
+    "rate limit": (
+        lambda text: Answer("slow down", status=429, headers={"Retry-After": "0.01"}),
+        r"too many requests to the language model at once: .* status 429: slow down \(2 calls\)",
+        2,
+    ),
+    "500": (lambda text: Answer("a fault", status=500), "no answer of the language model: .* status 500: a fault", 2),
+    "dropped": (lambda text: Answer(text, drop=True), "no answer of the language model: no answer from", 2),
+    "dropped midway": (lambda text: Answer(text, drop="midway"), "no answer of the language model: no answer from", 2),
+    "truncated": (lambda text: Answer(raw=CUT), "the answer of the language model cannot be used: .* no JSON", 2),
+    "not JSON": (
+        lambda text: Answer(raw=b"<html>7</html>"),
+        "the answer of the language model cannot be used: .* no JSON",
+        2,
+    ),
+    "no choices": (
+        lambda text: Answer(raw=b'{"choices": []}'),
+        "the answer of the language model cannot be used: .* without any choice",
+        2,
+    ),
+    "refusal": (
+        lambda text: Answer(refusal="I will not rate this"),
+        "the language model refuses to answer: .* I will not rate this",
+        1,
+    ),
+    "filtered": (
+        lambda text: Answer(text, finish="content_filter"),
+        "the language model refuses to answer: .* filter",
+        1,
+    ),
+    "empty": (lambda text: Answer(""), "the answer of the language model cannot be used: .* empty text", 2),
+    "10 MB": (
+        lambda text: Answer(HUGE),
+        "the answer of the language model cannot be used: .* more than 2097152 bytes",
+        2,
+    ),
     "10": (
         lambda text: Answer("10"),
         r"no answer could be parsed in 3 attempts: the answer is '10'; expected one of 0",

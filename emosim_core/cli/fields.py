@@ -137,14 +137,14 @@ class SectionedCommand(click.Command):
         try:
             return super().invoke(ctx)
         except OptionError as error:
+            typed = [word.partition("=")[0] for word in (ctx.find_object(dict) or {}).get("typed", ())]
+            paths = (error.option, f"{error.where}.{error.option}")
             for param in self.params:
-                paths = (error.option, f"{error.where}.{error.option}")
-                if (
-                    isinstance(param, FieldOption)
-                    and param.name in paths
-                    and ctx.params.get(str(param.name)) is not None
-                ):
-                    error.args = (f"{param.spelling}: {error.problem}",)
+                if isinstance(param, FieldOption) and param.name in paths:
+                    is_own = error.where == ctx.info_name if error.missing else ctx.params.get(param.name) is not None
+                    if is_own:
+                        spelling = next((name for name in param.opts if name in typed), param.spelling)
+                        error.args = (error.named(spelling),)
             raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

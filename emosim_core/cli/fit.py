@@ -1,4 +1,4 @@
-"""``emosim fit``: people learned from a log of real users."""
+"""``emosim fit``: users learned from a log of real users."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @click.command(cls=SectionedCommand)
 @field_options("FitConfig")
-@click.option("--validate", "validated", is_flag=True, help="Measure the people beside baselines, by folds of users.")
+@click.option("--validate", "validated", is_flag=True, help="Measure the users beside baselines, by folds of users.")
 @executor_option()
-@click.option("--out", type=click.Path(path_type=Path), help="Directory of the people.  [runs/people-...]")
+@click.option("--out", type=click.Path(path_type=Path), help="Directory of the users.  [runs/people-...]")
 @click.option("--json", "as_json", is_flag=True, help="Print the card as JSON and nothing else.")
-@click.option("--quiet", is_flag=True, help="Print only where the people were written.")
+@click.option("--quiet", is_flag=True, help="Print only where the users were written.")
 @click.pass_obj
 def fit(
     obj: dict[str, Any],
@@ -65,7 +65,7 @@ def fit(
             log = fitting.log
         if not silent:
             _announce(screen, log)
-        with loading("what people choose and rate", silent=silent):
+        with loading("what users choose and rate", silent=silent):
             card = fitting.write(out)
     else:
         card = card_of(out)
@@ -76,7 +76,7 @@ def fit(
     if print_short({**card, "directory": str(out)}, out, as_json, quiet):
         return
     print_notes(screen, card["log"]["notes"])
-    print_line(f"{out} holds {card['people']:,} people; {out}/report.html says what they can do and what they cannot.")
+    print_line(f"{out} holds {card['users']:,} users; {out}/report.html says what they can do and what they cannot.")
     items = config.items or (None if is_table_log(config.ratings) else config.ratings)
     more = [] if items is None else ["--items", items]
     print_line(f"Simulate them: {typed('run', '--plugin', config.plugin, *more, '--users', f'fitted:{out}')}")

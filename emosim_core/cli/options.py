@@ -195,14 +195,13 @@ def check_written(written: Mapping[str, Any], models: Sequence[type[BaseModel]],
     Raises:
         ConfigurationError: an option is unknown, or the table of a component does not name it.
     """
-    from emosim_core.hooks.fields import all_fields
-    from emosim_core.hooks.names import did_you_mean, instead_of
+    from emosim_core.hooks.fields import all_fields, check_names
+    from emosim_core.hooks.names import instead_of
     from emosim_core.simulation.config import ComponentChoice
 
+    check_names(str(config), written, models)
     fields = {name: field for model in models for name, field in all_fields(model).items()}
     for name, value in written.items():
-        if name not in fields:
-            raise ConfigurationError(f"{config}: unknown option {name!r}.{did_you_mean(name, fields)}")
         chosen = fields[name].annotation in (ComponentChoice, ComponentChoice | None)
         if chosen and isinstance(value, Mapping) and "name" not in value:
             raise ConfigurationError(f"{config}: the table [{name}] needs a 'name'{instead_of('name', value)}")

@@ -164,8 +164,8 @@ def _changed(given: dict[str, Any], answer: str) -> dict[str, Any]:
         return {**given, "step": column}
     option = "columns" if field in ("user", "item", "rating", "time", "scale") else "item_columns"
     parts = [part.partition("=") for part in given.get(option, "").split(",") if part]
-    kept = [f"{one}={of}" for one, _, of in parts if one.strip() != field and of.strip() != column]
-    return {**given, option: ",".join([*kept, answer])}
+    others = [f"{one}={of}" for one, _, of in parts if one.strip() != field and of.strip() != column]
+    return {**given, option: ",".join([*others, answer])}
 
 
 def _show(plan: DomainPlan) -> None:

@@ -57,6 +57,7 @@ class WorldSetting:
             on the cost of the command.
         ask_service: sends JSON values to the :meth:`~Rater.service` of the same rater in the process of the command,
             and returns its answer; None in that process, and where no service is offered.
+        learns: whether the rater is handed a log to learn from (:meth:`~Rater.learn`) before it rates.
     """
 
     catalog: Catalog
@@ -70,6 +71,7 @@ class WorldSetting:
     on_failed_rating: Literal["raise", "skip"] = "raise"
     spent: float = 0.0
     ask_service: Callable[[Iterable[Any]], Any] | None = None
+    learns: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

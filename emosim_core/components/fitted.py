@@ -1,16 +1,17 @@
-"""The rater ``fitted``: people learned from a log rate, with their moods and memories on top."""
+"""The rater ``fitted``: users learned from a log rate, with their moods and memories on top."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings, WorldSetting
-from emosim_core.components.rule_based import series_of, telling_cosines
+from emosim_core.components.closeness import BOREDOM_CAP, Closeness, boredom_table
 from emosim_core.data.interactions import Interactions
 from emosim_core.errors import ConfigurationError
 from emosim_core.estimators import Past
@@ -26,14 +27,11 @@ from emosim_core.fitting.directory import (
 )
 from emosim_core.fitting.interest import InterestModel
 from emosim_core.fitting.people import drawn_numbers, fit_models, read_drawn_id
-from emosim_core.fitting.ratings import RatingModel
+from emosim_core.fitting.ratings import RatingModel, normal_share
 from emosim_core.model import Catalog, History, Population, RatingScale
 from emosim_core.model.arrays import Floats, Ints
 from emosim_core.model.frozen import Frozen, option
 from emosim_core.model.memory import Memory
-
-_BOREDOM_CAP = 63
-"""Repetitions from which boredom grows no more."""
 
 _YARDSTICK = 256
 """Items that one is compared with where the log had no ratings."""
@@ -61,23 +59,37 @@ class FittedOptions(Frozen):
 
 @dataclass(frozen=True)
 class _Situation:
-    """Who is asked: how to get the states of interest, those of ratings, and what happened since, in no state."""
+    """Who is asked, and what happened since, which is in no state.
+
+    Attributes:
+        interest: how to get the states of interest, shape ``(R, E)``.
+        states: states of ratings of these users and of others.
+        rows: where in it each user stands, shape ``(R,)``.
+    """
 
     interest: Callable[[], Floats]
-    ratings: Floats
+    states: NDArray[np.floating]
+    rows: Ints
     since: History
+
+    @cached_property
+    def ratings(self) -> Floats:
+        """The states of ratings, shape ``(R, E)``."""
+        return self.states[self.rows].astype(np.float64)
 
 
 @dataclass(frozen=True)
 class _Terms:
-    """What users rate on average, by what it is made of, in points of the domain's scale.
+    """Ratings, and what they are made of, in points of the domain's scale.
 
-    Of the shape ``(R, S)``; ``mood`` of ``(R, 1)``.
+    Of the shape ``(R, S)``; ``mood`` of ``(R, 1)``. ``latent`` is ``expected`` with mood, boredom and memory: what a
+    user rates on average in this situation. ``values`` are single answers.
     """
 
+    values: Floats
+    latent: Floats
     expected: Floats
     mood: Floats
-    boredom: Floats
     memory: Floats
 
 
@@ -116,6 +128,11 @@ class Fitted(Rater):
     def prepare(self, setting: WorldSetting) -> None:
         """Read the models for the items, and the states of the users."""
         catalog, population, path = setting.catalog, setting.population, self.options.path
+        if path is None and self._interest is None and not setting.learns:
+            raise ConfigurationError(
+                "the rater 'fitted' has learned nothing: name a directory that emosim fit wrote, --rater fitted:DIR "
+                "(--users fitted:DIR does too), or measure it with emosim validate"
+            )
         if path is not None:
             card = read_card(path, setting.domain or None)
             if catalog is not self._catalog:
@@ -147,14 +164,12 @@ class Fitted(Rater):
     def _set(self, catalog: Catalog, population: Population, scale: RatingScale) -> None:
         unit = scale.span / 9.0
         if catalog is not self._catalog:
-            self._series = series_of(catalog)
-            self._cosine_low, telling = telling_cosines(catalog)
-            self._cosine_factor = telling**0.5 / (1.0 - self._cosine_low)
+            self._close = Closeness(catalog)
             self._yardstick = np.random.default_rng(0).permutation(len(catalog))[:_YARDSTICK]
         self._catalog, self._population, self._scale = catalog, population, scale
         memory = self.options.memory
         self._doubt = (1.0 - memory) / memory if memory else 0.0
-        self._boredom = -self.options.boredom * unit * np.log2(1.0 + np.arange(_BOREDOM_CAP + 1))
+        self._boredom = boredom_table(self.options.boredom * unit)
         self._mood = self.options.mood * unit
         self._rest = np.ascontiguousarray(population.baselines[:, 0])
 
@@ -179,9 +194,9 @@ class Fitted(Rater):
         # Rows are written when their user is met, and take no memory before.
         self._states = [np.empty((len(ids), width), dtype=np.float32) for width in card.widths[1:]]
 
-    def _states_of(self, which: int, users: Ints) -> Floats:
-        """The states of users who were met, in the model of interest, 0, or of ratings, 1."""
-        return self._states[which][users].astype(np.float64)
+    def _interest_of(self, users: Ints) -> Floats:
+        """The states of interest of users who were met."""
+        return self._states[0][users].astype(np.float64)
 
     def _meet(self, users: Ints) -> None:
         """Get the states of users: from the directory, drawn, or of a stranger that of a user without a past."""
@@ -210,18 +225,14 @@ class Fitted(Rater):
         if request.catalog is not self._catalog or request.population is not self._population:
             setting = WorldSetting(catalog=request.catalog, population=request.population, scale=request.scale)
             self.prepare(setting)
-        if self._interest is None:
-            raise ConfigurationError(
-                "the rater 'fitted' has learned nothing: name a directory that emosim fit wrote, --rater fitted:DIR "
-                "(--users fitted:DIR does too), or measure it with emosim validate"
-            )
+        assert self._interest is not None
         history = request.history
         if self.options.path is not None:
             users = request.users
             met = self._met[users]
             if not met.all():
                 self._meet(np.unique(users[~met]))
-            return _Situation(partial(self._states_of, 0, users), self._states_of(1, users), history)
+            return _Situation(partial(self._interest_of, users), self._states[1], users, history)
         items, ratings = history.items, history.ratings
         pasts = []
         for row, length in enumerate(history.lengths.tolist()):
@@ -230,7 +241,8 @@ class Fitted(Rater):
         nothing = Memory(len(pasts), len(request.catalog), capacity=1).history()
         interest, model = self._interest, self._ratings
         of_ratings = np.zeros((len(pasts), 0)) if model is None else np.array([model.state(past) for past in pasts])
-        return _Situation(lambda: np.array([interest.state(past) for past in pasts]), of_ratings, nothing)
+        everybody = np.arange(len(pasts))
+        return _Situation(lambda: np.array([interest.state(past) for past in pasts]), of_ratings, everybody, nothing)
 
     # ------------------------------------------------------------------------------------------ ratings
 
@@ -247,43 +259,35 @@ class Fitted(Rater):
         above = (mine - others.mean(axis=1, keepdims=True)) / spread * scale.span / 4.0
         return np.clip(np.round((scale.low + scale.high) / 2.0 + above, 9), scale.low, scale.high)
 
-    def _terms(self, request: RatingRequest, who: _Situation) -> _Terms:
-        items, shape = request.items, request.items.shape
+    def _terms(self, request: RatingRequest, normal: Floats) -> _Terms:
+        """Ratings and what they are made of; ``normal`` are the draws of single answers, shape ``(R, S)``."""
+        who, items, kernels = self._situation(request), request.items, request.history.memory.kernels
+        if kernels is not None and self._ratings is not None:
+            since, population = who.since.memory, (self._rest, self._mood, self._boredom, self._doubt)
+            return _Terms(*kernels.rate_fitted(
+                request.users, who.rows, items, request.retrieved_items, request.retrieved_ratings, request.times,
+                request.moods, normal_share(normal), who.since.slots, since.items, since.ratings, since.lengths,
+                who.states, *self._ratings.kernel_arrays, *self._close.kernel_arrays, *population,
+                self.options.memory > 0,
+            ))  # fmt: skip
         kept = request.retrieved_items.shape[2] if self.options.memory else 0
-        memory = np.zeros(shape)
+        memory = np.zeros(items.shape)
         if not kept:
             expected = self._expected(items, who)
         else:
-            closeness = self._closeness(request)
+            closeness = self._close.of(items[:, :, None], request.retrieved_items)
+            closeness[np.isnan(request.retrieved_ratings)] = 0.0  # nothing was retrieved
             alike = np.where(closeness > 0.0, request.retrieved_items, -1)  # of the others nothing is asked
             expected = self._expected(np.concatenate([items, alike.reshape(len(items), -1)], axis=1), who)
-            usual = expected[:, shape[1] :].reshape(alike.shape)
+            usual = expected[:, items.shape[1] :].reshape(alike.shape)
             surprise = np.where(alike < 0, 0.0, request.retrieved_ratings - usual)
             # sum(w * surprise) / (sum(w) + (1 - m) / m), w the closeness; running sums add as a loop does.
             memory = (closeness * surprise).cumsum(axis=2)[:, :, -1]
             memory /= closeness.cumsum(axis=2)[:, :, -1] + self._doubt
-            expected = expected[:, : shape[1]]
+            expected = expected[:, : items.shape[1]]
         mood = ((request.moods[:, 0] - self._rest.take(request.users)) * self._mood)[:, None]
-        return _Terms(expected, mood, self._boredom.take(request.times, mode="clip"), memory)
-
-    def _closeness(self, request: RatingRequest) -> Floats:
-        """How close retrieved items are to those at hand, shape ``(R, S, K)``; 0 where nothing was retrieved.
-
-        1 within a series, else the square of how high the cosine is, from 0 to 1.
-        """
-        now, then, rated = request.items, request.retrieved_items, request.retrieved_ratings
-        kernels = request.history.memory.kernels
-        if kernels is not None:
-            return kernels.closeness(
-                now, then, rated, self._series, self._cosine_low, self._cosine_factor, *request.catalog.cosine_arrays
-            )
-        weight = (self._series[now][:, :, None] == self._series[then]).astype(np.float64)
-        if self._cosine_factor:
-            high = np.maximum(request.catalog.similarity(now[:, :, None], then) - self._cosine_low, 0.0)
-            high *= self._cosine_factor
-            weight = np.maximum(high * high, weight)
-        weight[np.isnan(rated)] = 0.0
-        return weight
+        latent = expected + mood + self._boredom.take(request.times, mode="clip") + memory
+        return _Terms(self._draw(latent, who, normal), latent, expected, mood, memory)
 
     def _draw(self, latent: Floats, who: _Situation, normal: Floats) -> Floats:
         if self._ratings is not None:
@@ -292,18 +296,13 @@ class Fitted(Rater):
 
     def rate_batch(self, request: RatingRequest, draws: Draws) -> Ratings:
         """All ratings, with reasons that read arrays of the request: nobody may write to these meanwhile."""
-        who = self._situation(request)
-        terms = self._terms(request, who)
-        latent = terms.expected + terms.mood + terms.boredom + terms.memory
-        normal = draws.normal(request.items.shape[1]) * self.options.noise
-        values = self._draw(latent, who, normal)
-        return Ratings(values, partial(self._reason, request, terms, latent, values))
+        terms = self._terms(request, draws.normal(request.items.shape[1]) * self.options.noise)
+        return Ratings(terms.values, partial(self._reason, request, terms))
 
     def expected_batch(self, request: RatingRequest) -> Floats:
         """What each user rates each item on average in this situation, within the scale."""
-        terms = self._terms(request, self._situation(request))
-        latent = terms.expected + terms.mood + terms.boredom + terms.memory
-        return np.clip(latent, request.scale.low, request.scale.high)
+        terms = self._terms(request, np.zeros(request.items.shape))
+        return np.clip(terms.latent, request.scale.low, request.scale.high)
 
     def interest_batch(self, request: RatingRequest) -> Floats:
         """How likely each user is to choose each item, by the model of interest."""
@@ -311,21 +310,19 @@ class Fitted(Rater):
         assert self._interest is not None
         return self._interest.scores(request.items, who.interest(), who.since)
 
-    def _reason(
-        self, request: RatingRequest, terms: _Terms, latent: Floats, values: Floats, row: int, place: int
-    ) -> str:
+    def _reason(self, request: RatingRequest, terms: _Terms, row: int, place: int) -> str:
         """What a rating is made of, in words and points."""
         scale, item = request.scale, int(request.items[row, place])
         times = int(request.times[row, place])
         mood = float(terms.mood[row, 0])
         named = [
             ("in a better mood than usual" if mood > 0 else "in a worse mood than usual", mood),
-            (f"seen {times} time{'s' if times > 1 else ''} before", float(terms.boredom[row, place])),
+            (f"seen {times} time{'s' if times > 1 else ''} before", float(self._boredom[min(times, BOREDOM_CAP)])),
             (self._recalled(request, row, place), float(terms.memory[row, place])),
         ]
         parts = [f"{text} {points:+.2f}" for text, points in named if round(points, 2)]
-        usual, made = float(terms.expected[row, place]), float(latent[row, place])
-        title, given = request.catalog.titles[item], float(values[row, place])
+        usual, made = float(terms.expected[row, place]), float(terms.latent[row, place])
+        title, given = request.catalog.titles[item], float(terms.values[row, place])
         summed = f"; {'; '.join(parts)}; makes {made:.2f}" if parts else ""
         noisy = f"this time {scale.format(given)}, by the noise of own answers"
         return f"Rates {title} {usual:.2f} on average{summed}; {noisy}"

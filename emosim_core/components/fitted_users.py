@@ -1,4 +1,4 @@
-"""The users ``fitted``: people who were learned from a log, or new ones drawn from their distribution."""
+"""The users ``fitted``: learned from a log, or new ones drawn from their distribution."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from emosim_core.fitting.directory import read_card, read_distribution, read_people
+from emosim_core.fitting.directory import read_card, read_distribution, read_users
 from emosim_core.fitting.people import drawn_id, drawn_rows
 from emosim_core.fitting.profiles import described
 from emosim_core.model import PopulationSetting, User, UserLoader
@@ -16,7 +16,7 @@ from emosim_core.model.frozen import Frozen, option
 
 
 class FittedUsersOptions(Frozen):
-    """Options of fitted people."""
+    """Options of fitted users."""
 
     path: Path = Field(description="Directory that emosim fit wrote.")
     count: int | None = option(
@@ -46,7 +46,7 @@ class FittedUsers(UserLoader):
         path, count, seed = self.options.path, self.options.count, self.options.seed
         card = read_card(path, self._setting.domain.name)
         if count is None:
-            return read_people(path, card)
+            return read_users(path, card)
         distribution = read_distribution(path, card)
         rows = drawn_rows(distribution, seed, np.arange(count), card.widths[0], card.explicit)
         cuts, words = [np.array(one) for one in card.cuts], self._setting.domain.words

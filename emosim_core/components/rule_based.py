@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings, UsersRequest, WorldSetting
+from emosim_core.components.closeness import BOREDOM_CAP, Closeness, boredom_table
 from emosim_core.components.rule_based_constants import FITTED as fitted
 from emosim_core.components.rule_based_constants import Levels
 from emosim_core.components.rule_based_interest import Interest
@@ -36,17 +37,11 @@ _TABLE_LIMIT = 4_000_000
 """Up to this many pairs of user and item, or of two items, what is known of each is kept (32 MB a table); beyond,
 made per call."""
 
-_BOREDOM_CAP = 63
-"""Repetitions from which boredom grows no more."""
-
 _SAME_MEAN = 0.01
 """Points of 10 up to which the users of a domain rate as users rate films, which ``MIDDLE`` rounds."""
 
 _USUAL_VALENCE = 0.1
 """The resting valence of a user who is neither generous nor strict; the default of ``User``."""
-
-_PAIRS = 50_000
-"""Random pairs of items that are looked at to learn which cosines are high in a catalog."""
 
 _START, _PUBLIC, _POPULARITY, _LENIENCY, _FIRST_CATEGORY = range(5)
 """Columns of the two factor tables; from the last on, C columns of taste and C of unfamiliarity."""
@@ -248,7 +243,7 @@ class RuleBased(Rater):
         self._noise_size = (np.array(o.own)[conformity] * o.noise * self._unit)[:, None]
         self._rest = np.ascontiguousarray(population.baselines[:, 0])
         self._mood_size = o.mood * self._unit
-        self._boredom = -o.boredom * self._unit * np.log2(1.0 + np.arange(_BOREDOM_CAP + 1))
+        self._boredom = boredom_table(o.boredom * self._unit)
         self._cuts = _cutpoints_of(usual, shift, scale) if known else _cutpoints(scale)
         self._levels = scale.levels
         self._cut_list, self._level_list = self._cuts.tolist(), self._levels.tolist()
@@ -261,14 +256,11 @@ class RuleBased(Rater):
         self._interest: Interest | None = None
         self._liking = population.liked(self._names).astype(np.float64) - population.disliked(self._names)
         self._remembers = o.memory > 0
-        self._series = series_of(catalog)
-        self._cosine_low, telling = telling_cosines(catalog)
-        self._cosine_weight = o.similarity * telling
-        self._cosine_factor = self._cosine_weight**0.5 / (1.0 - self._cosine_low)  # 0 where no cosine counts
+        self._close = Closeness(catalog, o.similarity)
         self._closeness = None
         if self._remembers and len(catalog) ** 2 <= _TABLE_LIMIT:
             each = np.arange(len(catalog))
-            self._closeness = self._close(catalog, each[:, None], each).ravel()
+            self._closeness = self._close.of(each[:, None], each).ravel()
         self._doubt = (1.0 - o.memory) / o.memory if o.memory > 0 else 0.0
         self._kernel_arrays: tuple[Any, ...] | None = None
 
@@ -311,7 +303,7 @@ class RuleBased(Rater):
         tables, constants = self._kernel_arrays
         values, latent, noise, mood, closeness, surprise = kernels.rate(
             request.users, request.items, request.retrieved_items, request.retrieved_ratings, request.times,
-            request.moods, draws.normal(request.items.shape[1]), *tables, *request.catalog.cosine_arrays, *constants,
+            request.moods, draws.normal(request.items.shape[1]), *tables, *self._close.kernel_arrays, *constants,
         )  # fmt: skip
         terms = _Terms(latent, noise, mood)
         if self._remembers and request.retrieved.shape[2]:
@@ -323,7 +315,7 @@ class RuleBased(Rater):
         table = np.empty((0, 0)) if self._table is None else self._table.reshape(-1, self._count)
         columns, values = _sparse(self._items)
         return (
-            (table, self._users, columns, values, self._series, self._cosine_low, self._cosine_factor),
+            (table, self._users, columns, values),
             (
                 self._noise_size[:, 0],
                 self._rest,
@@ -458,7 +450,7 @@ class RuleBased(Rater):
         if self._closeness is not None:
             closeness = self._closeness.take(now * self._count + request.retrieved_items)
         else:
-            closeness = self._close(request.catalog, now, request.retrieved_items)
+            closeness = self._close.of(now, request.retrieved_items)
         nothing = np.isnan(surprise)
         np.putmask(surprise, nothing, 0.0)
         np.putmask(closeness, nothing, 0.0)
@@ -466,17 +458,6 @@ class RuleBased(Rater):
         pull /= closeness.cumsum(axis=2)[:, :, -1] + self._doubt
         terms.latent += pull
         terms.closeness, terms.surprise = closeness, surprise
-
-    def _close(self, catalog: Catalog, left: Ints, right: Ints) -> NDArray[np.floating]:
-        """How close items are, 0 to 1, the broadcast shape: 1 within a series, else by their cosine."""
-        same = self._series.take(left) == self._series.take(right)
-        if not self._cosine_weight:
-            return same.astype(np.float64)
-        closeness = catalog.similarity(left, right) - self._cosine_low
-        np.maximum(closeness, 0.0, out=closeness)
-        closeness *= self._cosine_factor
-        closeness *= closeness
-        return np.maximum(closeness, same, out=closeness)
 
     def _reason(self, request: RatingRequest | ReasonRequest, terms: _Terms, row: int, place: int) -> str:
         """The terms of one rating, largest first, and what they make from where they start."""
@@ -580,7 +561,7 @@ class RuleBased(Rater):
         mood = round(numbers.mood[at_row], digits)
         named.append(("in a better mood than usual" if mood > 0 else "in a worse mood than usual", mood))
         if times := numbers.times[k]:
-            points = round(float(self._boredom[min(times, _BOREDOM_CAP)]), digits)
+            points = round(float(self._boredom[min(times, BOREDOM_CAP)]), digits)
             named.append((f"{_ordinal(times + 1)} {request.words.consumption}", points))
         named.append(("random noise", round(numbers.noise[k], digits)))
         return named
@@ -674,36 +655,6 @@ def _cutpoints(scale: RatingScale) -> Floats:
 
 def _carried(on_ten: Floats, scale: RatingScale) -> Floats:
     return scale.low + (on_ten - 1.0) / 9.0 * scale.span
-
-
-def series_of(catalog: Catalog) -> Ints:
-    """A number for each item that it shares with the other parts of its collection alone; shape ``(N,)``."""
-    first: dict[str, int] = {}
-    names = (item.collection for item in catalog.items)
-    return np.array([i if name is None else first.setdefault(name, i) for i, name in enumerate(names)], dtype=np.intp)
-
-
-def telling_cosines(catalog: Catalog) -> tuple[float, float]:
-    """From which cosine on items are similar, and how much the highest cosine then tells, 0 to 1.
-
-    Embeddings differ in how high the cosine of unrelated items is, so both follow from cosines of
-    random pairs: the quantile .9, and how far the quantile .999 stays below 1 compared with the median.
-    Where many items have the very same vector, a cosine of 1 tells next to nothing.
-    """
-    count = len(catalog)
-    if catalog.embeddings.shape[1] == 0 or not catalog.embeddings.any() or count < 2:
-        return 0.0, 0.0
-    if count * (count - 1) // 2 <= _PAIRS:
-        left, right = np.triu_indices(count, 1)
-    else:
-        rng = np.random.default_rng(0)
-        left = rng.integers(0, count, _PAIRS)
-        right = (left + rng.integers(1, count, _PAIRS)) % count
-    cosines = catalog.similarity(left, right).astype(np.float64)
-    middle, low, high = (float(q) for q in np.quantile(cosines, [0.5, 0.9, 0.999]))
-    if low > 1.0 - 1e-6:
-        return 0.0, 0.0
-    return low, min(1.0, max(0.0, (1.0 - high) / (1.0 - middle)))
 
 
 def _popularity(counts: NDArray[np.int64]) -> Floats:

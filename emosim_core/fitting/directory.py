@@ -1,4 +1,4 @@
-"""Directory of fitted people: what ``emosim fit`` writes, and how it is read, checked, and refused."""
+"""Directory of fitted users: what ``emosim fit`` writes, and how it is read, checked, and refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from emosim_core.data.tables import read_csv, write_csv
 from emosim_core.errors import DataError, MissingDependencyError
 from emosim_core.fitting.distribution import KNOTS, Distribution
 from emosim_core.fitting.interest import InterestModel
-from emosim_core.fitting.people import People
+from emosim_core.fitting.people import FitResult
 from emosim_core.fitting.profiles import METRICS
 from emosim_core.fitting.ratings import RatingModel
 from emosim_core.model import Catalog, RatingScale, User
@@ -32,7 +32,7 @@ FORMAT = 1
 
 CARD = "card.json"
 USERS, ITEMS, HISTORIES = "users.csv", "items.csv", "histories.csv"
-INTEREST, RATINGS, STATES, PEOPLE = (
+INTEREST, RATINGS, STATES, DISTRIBUTION = (
     *("interest.safetensors", "ratings.safetensors", "states.safetensors", "distribution.safetensors"),
 )
 
@@ -51,7 +51,7 @@ class Card(BaseModel):
         files: SHA-256 of each file, by its name.
         log: what the log is, in words and numbers.
         can, cannot: in sentences.
-        validation: how close the people are to real users who were in nothing; None where it was not measured.
+        validation: how close the users are to real users who were in nothing; None where it was not measured.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -60,7 +60,7 @@ class Card(BaseModel):
     created: str
     domain: str
     scale: RatingScale
-    people: int = Field(ge=1)
+    users: int = Field(ge=1)
     anonymous: bool
     histories: bool
     explicit: bool
@@ -88,28 +88,30 @@ class Models:
     ratings: RatingModel | None
 
 
-def write_people(folder: Path, people: People, card: Mapping[str, Any], histories: Interactions | None = None) -> None:
+def write_fitted(
+    folder: Path, fitted: FitResult, card: Mapping[str, Any], histories: Interactions | None = None
+) -> None:
     """Write all files of a directory; the card, which makes it whole, comes last.
 
     Args:
-        card: what the card says beside what is known of the people.
+        card: what the card says beside what is known of the users.
         histories: what each user took, where that is to be kept.
 
     Raises:
         OSError, DataError: a file cannot be written.
         MissingDependencyError: safetensors is not installed.
     """
-    numbers, catalog, explicit = people.numbers, people.catalog, people.ratings is not None
+    numbers, catalog, explicit = fitted.numbers, fitted.catalog, fitted.ratings is not None
     folder.mkdir(parents=True, exist_ok=True)
-    write_users_csv(folder / USERS, people.users)
+    write_users_csv(folder / USERS, fitted.users)
     counts = catalog.public_counts.tolist()
     write_csv(folder / ITEMS, ("id", "title", "count"), zip(catalog.ids, catalog.titles, counts, strict=True))
-    _write(folder / INTEREST, people.interest.arrays())
-    if people.ratings is not None:
-        _write(folder / RATINGS, people.ratings.arrays())
+    _write(folder / INTEREST, fitted.interest.arrays())
+    if fitted.ratings is not None:
+        _write(folder / RATINGS, fitted.ratings.arrays())
     states = {"interest": numbers.interest.astype(np.float32), "ratings": numbers.ratings.astype(np.float32)}
     _write(folder / STATES, states)
-    _write(folder / PEOPLE, {k: v.astype(np.float32) for k, v in people.distribution.arrays().items()})
+    _write(folder / DISTRIBUTION, {k: v.astype(np.float32) for k, v in fitted.distribution.arrays().items()})
     if histories is not None:
         values, times = histories.values, histories.times
         names = [histories.user_ids[user] for user in histories.users.tolist()]
@@ -119,16 +121,16 @@ def write_people(folder: Path, people: People, card: Mapping[str, Any], historie
         write_csv(folder / HISTORIES, header, zip(*columns, strict=True))
     known = {
         "format": FORMAT,
-        "domain": people.domain.name,
-        "scale": people.domain.scale.model_dump(),
-        "people": len(people.users),
+        "domain": fitted.domain.name,
+        "scale": fitted.domain.scale.model_dump(),
+        "users": len(fitted.users),
         "histories": histories is not None,
         "explicit": explicit,
         "items": len(catalog),
         "categories": catalog.category_names,
-        "cuts": [one.tolist() for one in people.cuts],
+        "cuts": [one.tolist() for one in fitted.cuts],
         "widths": numbers.widths,
-        **people.about,
+        **fitted.about,
     }
     files = {one.name: digest_of(one) for one in sorted(folder.iterdir()) if one.is_file()}
     write_card(folder, {**known, **card, "files": files})
@@ -158,7 +160,7 @@ def _safetensors(name: str) -> Any:
         from safetensors import numpy
     except ImportError as error:
         install = 'pip install "emosim-core[fit]"'
-        raise MissingDependencyError("a directory of fitted people", "safetensors", install) from error
+        raise MissingDependencyError("a directory of fitted users", "safetensors", install) from error
     return getattr(numpy, name)
 
 
@@ -169,7 +171,7 @@ def read_card(folder: Path, domain: str | None = None) -> Card:
     """The card of a directory.
 
     Args:
-        domain: the domain that the people are wanted in; None for any.
+        domain: the domain that the users are wanted in; None for any.
 
     Raises:
         DataError: there is no such directory, it is damaged or of a newer version, or of another domain.
@@ -177,11 +179,11 @@ def read_card(folder: Path, domain: str | None = None) -> Card:
     path = folder.expanduser() / CARD
     if not path.is_file():
         problem = (
-            f"is no directory of fitted people: it has no {CARD}" if folder.exists() else "there is no such directory"
+            f"is no directory of fitted users: it has no {CARD}" if folder.exists() else "there is no such directory"
         )
         raise DataError(folder, f"{problem}; make one with: emosim fit --plugin DOMAIN --ratings LOG --out {folder}")
     try:
-        values = json_text.loads(read_document(path, "a card of fitted people"))
+        values = json_text.loads(read_document(path, "a card of fitted users"))
         version = values["format"]
         if isinstance(version, int) and version > FORMAT:
             raise DataError(path, f"is of version {version}; this release reads up to {FORMAT}: install a newer one")
@@ -191,7 +193,7 @@ def read_card(folder: Path, domain: str | None = None) -> Card:
         raise DataError(path, f"is damaged ({what}); {_AGAIN}") from error
     if domain is not None and card.domain != domain:
         raise DataError(
-            folder, f"holds people of the domain {card.domain!r}, not {domain!r}; use them with --plugin {card.domain}"
+            folder, f"holds users of the domain {card.domain!r}, not {domain!r}; use them with --plugin {card.domain}"
         )
     if card.widths[0] != METRICS + len(card.categories) or (card.widths[2] > 0) != card.explicit:
         raise DataError(path, f"is damaged (widths); {_AGAIN}")
@@ -220,19 +222,19 @@ def _read(folder: Path, card: Card, name: str) -> dict[str, NDArray]:
     return arrays
 
 
-def read_people(folder: Path, card: Card) -> Sequence[User]:
+def read_users(folder: Path, card: Card) -> Sequence[User]:
     """The users, in their order; a DataError where their file is damaged."""
     users = read_users_csv(_checked(folder, card, USERS))
-    if len(users) != card.people:
-        raise DataError(folder / USERS, f"has {len(users):,} users, and {CARD} says {card.people:,}; {_AGAIN}")
+    if len(users) != card.users:
+        raise DataError(folder / USERS, f"has {len(users):,} users, and {CARD} says {card.users:,}; {_AGAIN}")
     return users
 
 
 def read_ids(folder: Path, card: Card) -> list[str]:
     """The ids of the users, in their order; a DataError where their file is damaged."""
-    ids = _ids(folder, card, USERS, "the users of fitted people")
-    if len(ids) != card.people:
-        raise DataError(folder / USERS, f"has {len(ids):,} users, and {CARD} says {card.people:,}; {_AGAIN}")
+    ids = _ids(folder, card, USERS, "the users of the directory")
+    if len(ids) != card.users:
+        raise DataError(folder / USERS, f"has {len(ids):,} users, and {CARD} says {card.users:,}; {_AGAIN}")
     return ids
 
 
@@ -246,9 +248,11 @@ def _ids(folder: Path, card: Card, name: str, content: str) -> list[str]:
 
 def read_distribution(folder: Path, card: Card) -> Distribution:
     """What new users are drawn from; a DataError where it is damaged."""
-    made = Distribution.load(_shaped(folder, PEOPLE, _read(folder, card, PEOPLE), {"quantiles": 2, "loadings": 2}))
+    made = Distribution.load(
+        _shaped(folder, DISTRIBUTION, _read(folder, card, DISTRIBUTION), {"quantiles": 2, "loadings": 2})
+    )
     if made.loadings.shape[1] != sum(card.widths) or made.quantiles.shape != (len(KNOTS), sum(card.widths)):
-        raise DataError(folder / PEOPLE, f"is not of the columns of {CARD}; {_AGAIN}")
+        raise DataError(folder / DISTRIBUTION, f"is not of the columns of {CARD}; {_AGAIN}")
     return made
 
 
@@ -256,7 +260,7 @@ def read_states(folder: Path, card: Card) -> tuple[NDArray[np.float32], NDArray[
     """The states of the users in both models, in their order; a DataError where they are damaged."""
     arrays = _shaped(folder, STATES, _read(folder, card, STATES), {"interest": 2, "ratings": 2})
     for name, width in zip(("interest", "ratings"), card.widths[1:], strict=True):
-        if arrays[name].shape != (card.people, width):
+        if arrays[name].shape != (card.users, width):
             raise DataError(folder / STATES, f"{name!r} has not the shape that {CARD} says; {_AGAIN}")
     return arrays["interest"], arrays["ratings"]
 
@@ -275,7 +279,7 @@ def read_models(folder: Path, card: Card, catalog: Catalog, scale: RatingScale) 
         DataError: a file is damaged, the scale is another, or the models know none of the items.
     """
     if scale != card.scale:
-        raise DataError(folder, f"holds people who rate on {card.scale}, not on {scale}; fit them to this domain")
+        raise DataError(folder, f"holds users who rate on {card.scale}, not on {scale}; fit them to this domain")
     known = known_items(folder, card, catalog)
     interest, ratings = _read(folder, card, INTEREST), _read(folder, card, RATINGS) if card.explicit else None
     try:
@@ -293,13 +297,13 @@ def read_models(folder: Path, card: Card, catalog: Catalog, scale: RatingScale) 
 
 def known_items(folder: Path, card: Card, catalog: Catalog) -> Ints:
     """By item of the models its index in a catalog, -1 where that lacks it; a DataError where it has none of them."""
-    ids = _ids(folder, card, ITEMS, "the items of fitted people")
+    ids = _ids(folder, card, ITEMS, "the items of the directory")
     known = np.array([catalog.index.get(one, -1) for one in ids], dtype=np.intp)
     if not (known >= 0).any():
         theirs, ours = ", ".join(map(repr, ids[:3])), ", ".join(map(repr, catalog.ids[:3]))
         raise DataError(
             folder,
-            f"its people know {len(ids):,} items ({theirs}, ...), none of which is among the {len(catalog):,} of this "
+            f"its models know {len(ids):,} items ({theirs}, ...), none of which is among the {len(catalog):,} of this "
             f"catalog ({ours}, ...); name the items that they were fitted to: --items",
         )
     return known

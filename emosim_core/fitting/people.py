@@ -1,4 +1,4 @@
-"""From a log to people: models of all, the state and profile of each, and the distribution that they come from."""
+"""From a log to users: models of all, the state and profile of each, and the distribution that they come from."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ PAUSE = 1800.0
 """Seconds without an interaction after which the next one begins an episode."""
 
 _SHARED = 5
-"""Users who took an item, at least, for it to take part in what anonymous people are learned from."""
+"""Users who took an item, at least, for it to take part in what anonymous users are learned from."""
 
 _USERS_A_DIRECTION = 8
-"""Users of the log to each direction of interest that is kept of them in a model of anonymous people, at least."""
+"""Users of the log to each direction of interest that is kept of them in a model of anonymous users, at least."""
 
 _DAY = 86_400.0
 _DRAWN_ID = re.compile(r"s(\d{1,18})-(\d{1,9})")
@@ -60,8 +60,8 @@ class Numbers:
 
 
 @dataclass(frozen=True)
-class People:
-    """Users with their models: what a directory of fitted people holds.
+class FitResult:
+    """Users with their models: what a directory of fitted users holds.
 
     Attributes:
         ratings: None where the log has no ratings.
@@ -100,7 +100,7 @@ def fit_models(
 
 
 def shared(log: Interactions) -> Interactions:
-    """What of a log the models of anonymous people are learned from: items that several users took, and whole days.
+    """What of a log the models of anonymous users are learned from: items that several users took, and whole days.
 
     Who else took an item stands in a model of interest; of an item of one user that is this user's history, and when
     it was first taken is a moment of theirs.
@@ -110,12 +110,12 @@ def shared(log: Interactions) -> Interactions:
     return often if often.times is None else replace(often, times=np.floor(often.times / _DAY) * _DAY)
 
 
-def fit_people(log: Interactions, catalog: Catalog, domain: Domain, seed: int, anonymous: bool = False) -> People:
-    """Learn people from all of a log.
+def fit_users(log: Interactions, catalog: Catalog, domain: Domain, seed: int, anonymous: bool = False) -> FitResult:
+    """Learn users from all of a log.
 
     Args:
         catalog: its items; what other users say of them is replaced by what the users of the log say.
-        anonymous: whether the people are drawn from the distribution of the users of the log, in their place.
+        anonymous: whether the users are drawn from the distribution of the users of the log, in their place.
 
     Raises:
         ConfigurationError: fewer than two users, or none can be drawn that is near to no real one.
@@ -154,7 +154,7 @@ def fit_people(log: Interactions, catalog: Catalog, domain: Domain, seed: int, a
         described(name, row, profiles.cuts, catalog.category_names, domain.words)
         for name, row in zip(names, numbers.rows, strict=True)
     ]
-    return People(domain, catalog, users, interest, ratings, numbers, distribution, profiles.cuts, about)
+    return FitResult(domain, catalog, users, interest, ratings, numbers, distribution, profiles.cuts, about)
 
 
 def _pasts(log: Interactions) -> list[Past]:

@@ -357,12 +357,6 @@ class RatingModel:
 
     def _means(self, items: Ints, states: Floats, history: History) -> Floats:
         known, width = self._items, self._items.features.shape[1]
-        kernels = history.memory.kernels
-        if kernels is not None:
-            latest = history.recent(min(_LATEST, history.width))
-            noise_at = states.shape[1] - 1 - len(self._levels)
-            means = kernels.fitted_means(items, states, known.base, known.features, known.folded, *latest, noise_at)
-            return np.round(means, DECIMALS)
         means = known.base.take(items)
         means += np.einsum("rsd,rd->rs", known.features.take(items, axis=0), states[:, :width])
         if history.width:
@@ -406,11 +400,14 @@ class RatingModel:
             history: takes no part: an episode does not change how a user uses the levels.
             normal: standard normal draws, shape ``(R, S)``: of which quantile of :meth:`distribution` the answer is.
         """
-        kernels = history.memory.kernels
-        if kernels is not None:
-            return kernels.fitted_levels(expected, states, _normal_share(normal), self._levels)
         up_to = np.cumsum(self.distribution(expected, states), axis=2)
-        return self._levels.take((_normal_share(normal)[:, :, None] >= up_to[:, :, :-1]).sum(axis=2))
+        return self._levels.take((normal_share(normal)[:, :, None] >= up_to[:, :, :-1]).sum(axis=2))
+
+    @property
+    def kernel_arrays(self) -> tuple[Any, ...]:
+        """What a kernel needs for :meth:`expected` and :meth:`draw`."""
+        known, scale = self._items, self._scale
+        return known.base, known.features, known.folded, self._levels, scale.low, scale.high, _LATEST
 
     def _cells(self, means: Floats, noise: Floats) -> Floats:
         """Shares of logistic distributions in the cells of the levels; one more axis, of L."""
@@ -589,7 +586,7 @@ def _directions(features: Floats, counts: Floats) -> Floats:
     return directions
 
 
-def _normal_share(scores: Floats) -> Floats:
+def normal_share(scores: Floats) -> Floats:
     """The standard normal distribution function, within .0002 (Page, 1977, doi 10.2307/2346872)."""
     return 0.5 + 0.5 * np.tanh(np.sqrt(2.0 / np.pi) * (scores + 0.044715 * scores**3))
 

@@ -25,10 +25,11 @@ So ``{"llm_model": "m", "gateway": {"max_cost": 1}}`` is short for ``{"rater": {
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -37,9 +38,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
-from emosim_core.errors import ConfigurationError
+from emosim_core.errors import ConfigurationError, OptionError
 from emosim_core.hooks.component import Component, core_component
-from emosim_core.hooks.names import Request, checked_options, unknown_option, written_options
+from emosim_core.hooks.names import Request, checked_options, did_you_mean, unknown_option, written_options
 
 _ASSIGNMENT = re.compile(r"\s*[A-Za-z_][A-Za-z0-9_]*\s*=")
 
@@ -119,15 +120,45 @@ def by_field(model: type[BaseModel], values: Mapping[str, Any], where: str = "co
         ConfigurationError: a field is given under two names, or such a component has no option of a name.
     """
     aliases = field_names(model)
-    result = {name: _read(model, name, value) for name, value in values.items() if not _moves(model, name, aliases)}
+    result = {
+        name: _read(model, name, value, where) for name, value in values.items() if not _moves(model, name, aliases)
+    }
     for name, value in values.items():
         if _moves(model, name, aliases):
             path = aliases.get(name, name)
-            _put(result, path, _read(model, path, value), f"{where}: {name}")
+            _put(result, path, _read(model, path, value, where), f"{where}: {name}")
     for field, spread in _spreads(model).items():
         if spread.is_named(result.get(field)):
             _spread_out(result, field, spread, where)
     return result
+
+
+def check_names(
+    where: str,
+    given: Iterable[str],
+    models: Iterable[type[BaseModel]],
+    function: Callable[..., Any] | None = None,
+) -> None:
+    """See that all names are options of one of some configurations, in any spelling.
+
+    Args:
+        where: what they are options of, as messages say it.
+        function: who takes them as keywords; an option that looks like an argument of it is said to be that.
+
+    Raises:
+        ConfigurationError: one is unknown; with the nearest.
+    """
+    known: dict[str, None] = {}
+    aliases = {model: field_names(model) for model in models}
+    for model, names in aliases.items():
+        known |= dict.fromkeys((*all_fields(model), *names))
+    if function is not None:
+        parameters = inspect.signature(function).parameters.values()
+        known |= dict.fromkeys(one.name for one in parameters if one.kind is not one.VAR_KEYWORD)
+    for name in given:
+        if name not in known and not any(_moves(model, name, names) for model, names in aliases.items()):
+            close = did_you_mean(name, known) or f" Options: {', '.join(known)}."
+            raise ConfigurationError(f"{where}: unknown option {name!r}.{close}")
 
 
 def over(model: type[BaseModel], values: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
@@ -315,13 +346,13 @@ def _put(nested: dict[str, Any], path: str, value: Any, where: str) -> None:
     holder[key] = value
 
 
-def _read(model: type[BaseModel], path: str, value: Any) -> Any:
+def _read(model: type[BaseModel], path: str, value: Any, where: str) -> Any:
     """A value as its field holds it: a text with commas as a list, or as a table of options."""
     table, dot, key = path.rpartition(".")
     holder = _nested(all_fields(model).get(table)) if dot else model
     field = None if holder is None else all_fields(holder).get(key)
     if field is not None and "each" in extra(field) and isinstance(value, str | list | tuple):
-        return _entries([value] if isinstance(value, str) else value, path)
+        return _entries([value] if isinstance(value, str) else value, path, where)
     if field is None or not isinstance(value, str):
         return value
     if (kind := _kind(field)) == "list":
@@ -362,15 +393,16 @@ def _assignments(text: str, path: str) -> dict[str, Any]:
     return assigned
 
 
-def _entries(texts: Sequence[Any], path: str) -> dict[str, str]:
+def _entries(texts: Sequence[Any], path: str, where: str) -> dict[str, str]:
     """``["control=popular", "new=http://127.0.0.1:8000"]`` as a table; no name stands twice."""
     entries: dict[str, str] = {}
     for text in texts:
         name, equals, written = (part.strip() for part in str(text).partition("="))
         if not (name and equals and written):
-            raise ConfigurationError(f"{path}: expected NAME=VALUE, such as control=popular, got {text!r}")
+            raise OptionError(where, path, f"expected NAME=VALUE, such as control=popular, got {text!r}")
         if name in entries:
-            raise ConfigurationError(f"{path}: the name {name!r} is given twice, to {entries[name]!r} and {written!r}")
+            problem = f"the name {name!r} is given twice, to {entries[name]!r} and {written!r}"
+            raise OptionError(where, path, problem)
         entries[name] = written
     return entries
 

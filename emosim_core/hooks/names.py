@@ -167,12 +167,13 @@ def _wrong(error: ValidationError, model: type[BaseModel], where: str) -> Config
         return ConfigurationError(unknown_option(where, field, holder))
     if first["type"] == "missing":
         known = holder.model_fields.get(place[-1])
-        needed = f"{where}: the option {field!r} is needed" + (f" ({known.description})" if known else "")
-        return ConfigurationError(needed)
+        return OptionError(where, field, (known.description or "") if known else "", missing=True)
     message = first["msg"].removeprefix("Value error, ")
     if not field:
         return ConfigurationError(f"{where}: {message}")
-    got = "" if ", got " in message else f" (got {first.get('input')!r})"
+    given = first.get("input")
+    named = any(repr(one) in message for one in (given if isinstance(given, list | tuple) else [given]))
+    got = "" if ", got " in message or (named and first["type"] == "value_error") else f" (got {given!r})"
     return OptionError(where, field, message + got)
 
 

@@ -63,6 +63,16 @@ def _expected(table, users_table, columns, values, user, item):
 
 
 @_compiled
+def _close(series, low, factor, table, vectors, norms, left, right):
+    """``Closeness.of``: how close two items are."""
+    close = 0.0
+    if factor:
+        close = max(_cosine(table, vectors, norms, left, right) - low, 0.0) * factor
+        close *= close
+    return max(close, 1.0) if series[left] == series[right] else close
+
+
+@_compiled
 def decayed(items, slots, past, codes, latest, lengths, last_codes, decay, factor, table, vectors, norms, k):
     """``DecayEmotion.retrieve_batch``: positions of the k best memories of each item, shape ``(R, S, K)``.
 
@@ -174,11 +184,7 @@ def rate(
                     if not np.isnan(rated[r, s, j]):
                         past = retrieved[r, s, j]
                         off = rated[r, s, j] - _expected(expected, users_table, columns, values, user, past)
-                        if factor:
-                            close = max(_cosine(table, vectors, norms, item, past) - low, 0.0) * factor
-                            close *= close
-                        if series[item] == series[past]:
-                            close = max(close, 1.0)
+                        close = _close(series, low, factor, table, vectors, norms, item, past)
                     closeness[r, s, j] = close
                     surprise[r, s, j] = off
                     pull += close * off
@@ -193,106 +199,119 @@ def rate(
 
 
 @_compiled
-def closeness(items, retrieved, rated, series, low, factor, table, vectors, norms):
-    """``Fitted._closeness``: how close the retrieved items are, shape ``(R, S, K)``."""
-    count, slate, k = retrieved.shape
-    close = np.zeros((count, slate, k))
-    for r in range(count):
-        for s in range(slate):
-            item = items[r, s]
-            for j in range(k):
-                if not np.isnan(rated[r, s, j]):
-                    past = retrieved[r, s, j]
-                    if factor:
-                        high = max(_cosine(table, vectors, norms, item, past) - low, 0.0) * factor
-                        close[r, s, j] = high * high
-                    if series[item] == series[past]:
-                        close[r, s, j] = max(close[r, s, j], 1.0)
-    return close
+def _moved(slot, state, base, folded, past, ratings, lengths, width, noise_at, most, moved, squares, off):
+    """``RatingModel._moved`` of one user: what ratings of the episode add in each direction of the fold-in.
 
-
-@_compiled
-def fitted_means(items, states, base, features, folded, recent, rated, present, noise_at):
-    """``RatingModel._means`` before they are rounded, shape ``(R, S)``; ``recent`` are the last items of each user.
-
-    Products are added in eight sums side by side, each of which waits for itself alone.
+    ``moved`` is written; ``squares`` and ``off`` are room of the same length and of ``most``.
     """
-    count, slate = items.shape
-    width, directions = features.shape[1], folded.shape[1]
-    means = np.empty((count, slate))
-    moved, squares = np.empty(directions), np.empty(directions)
-    off, sums = np.empty(recent.shape[1]), np.empty(8)
-    for r in range(count):
-        moved[:] = squares[:] = 0.0
-        state = states[r]
-        length = 0
-        while length < recent.shape[1] and present[r, length]:
-            length += 1
-        for w in range(length):
-            along = folded[recent[r, w]]
-            left = rated[r, w] - base[recent[r, w]]
-            for f in range(directions):
-                left -= along[f] * state[width + f]
-                squares[f] += along[f] * along[f]
-            off[w] = left
-            moved[0] += along[0] * left
-        noise = 2.0 * state[noise_at]
-        if length:
-            moved[0] /= squares[0] + np.exp(noise - state[width + directions])
-            for w in range(length):
-                along = folded[recent[r, w]]
-                left = off[w] - along[0] * moved[0]
-                for f in range(1, directions):
-                    moved[f] += along[f] * left
-            for f in range(1, directions):
-                moved[f] /= squares[f] + np.exp(noise - state[width + directions + f])
-        for s in range(slate):
-            item = items[r, s]
-            if item < 0:
-                means[r, s] = 0.0
-                continue
-            row = features[item]
-            sums[:] = 0.0
-            for b in range(width // 8):
-                for j in range(8):
-                    sums[j] += np.float64(row[8 * b + j]) * state[8 * b + j]
-            mean = 0.0
-            for j in range(8):
-                mean += sums[j]
-            for d in range(width - width % 8, width):
-                mean += np.float64(row[d]) * state[d]
-            along = folded[item]
-            for f in range(directions):
-                mean += along[f] * moved[f]
-            means[r, s] = base[item] + mean
-    return means
+    moved[:] = squares[:] = 0.0
+    length = min(most, lengths[slot])
+    for w in range(length):
+        item = past[slot, lengths[slot] - 1 - w]
+        along = folded[item]
+        left = np.float64(np.float32(ratings[slot, lengths[slot] - 1 - w])) - base[item]
+        for f in range(len(moved)):
+            left -= along[f] * state[width + f]
+            squares[f] += along[f] * along[f]
+        off[w] = left
+        moved[0] += along[0] * left
+    if not length:
+        return
+    noise = 2.0 * state[noise_at]
+    moved[0] /= squares[0] + np.exp(noise - state[width + len(moved)])
+    for w in range(length):
+        along = folded[past[slot, lengths[slot] - 1 - w]]
+        left = off[w] - along[0] * moved[0]
+        for f in range(1, len(moved)):
+            moved[f] += along[f] * left
+    for f in range(1, len(moved)):
+        moved[f] /= squares[f] + np.exp(noise - state[width + len(moved) + f])
 
 
 @_compiled
-def fitted_levels(expected, states, shares, levels):
-    """``RatingModel.draw``: the level at each share of the distribution of a user's answers, shape ``(R, S)``."""
-    count, slate = expected.shape
+def _usual(item, state, moved, base, features, folded, low, high, sums):
+    """``RatingModel.expected`` of one user and item; products are added in eight sums side by side, for speed."""
+    row, width = features[item], features.shape[1]
+    sums[:] = 0.0
+    for b in range(width // 8):
+        for j in range(8):
+            sums[j] += np.float64(row[8 * b + j]) * state[8 * b + j]
+    mean = 0.0
+    for j in range(8):
+        mean += sums[j]
+    for d in range(width - width % 8, width):
+        mean += np.float64(row[d]) * state[d]
+    along = folded[item]
+    for f in range(len(moved)):
+        mean += along[f] * moved[f]
+    return min(max(np.rint((base[item] + mean) * 1e9) / 1e9, low), high)
+
+
+@_compiled
+def _level(latent, share, steep, use, levels, weights):
+    """``RatingModel.draw`` of one answer: the level at a share of its distribution."""
     last = len(levels) - 1
-    given = np.empty((count, slate))
-    weights = np.empty(len(levels))
+    below, total = 1.0, 0.0
+    for at in range(last + 1):
+        above = 0.0
+        if at < last:
+            score = (latent - (levels[at] + levels[at + 1]) / 2.0) * steep
+            above = 1.0 / (1.0 + np.exp(-min(max(score, -30.0), 30.0)))
+        weights[at] = (below - above) * use[at]
+        total += weights[at]
+        below = above
+    level, up_to = 0, weights[0] / total
+    while level < last and share >= up_to:
+        level += 1
+        up_to += weights[level] / total
+    return levels[level]
+
+
+@_compiled
+def rate_fitted(
+    users, rows, items, retrieved, rated, times, moods, drawn, slots, past, ratings, lengths, states, base, features,
+    folded, levels, low, high, most, series, cosine_low, factor, table, vectors, norms, rest, mood_size, boredom, doubt,
+    remembers,
+):  # fmt: skip
+    """``Fitted._terms`` and ``RatingModel.draw``: ratings, sums, and what they are made of.
+
+    ``rows`` says where in ``states`` each user stands; ``most`` how many ratings of the episode count.
+    """
+    count, slate, k = retrieved.shape
+    width, directions, noise_at = features.shape[1], folded.shape[1], states.shape[1] - len(levels) - 1
+    given, latent, expected = np.empty((count, slate)), np.empty((count, slate)), np.empty((count, slate))
+    mood, memory = np.empty((count, 1)), np.zeros((count, slate))
+    state, use, weights = np.empty(states.shape[1]), np.empty(len(levels)), np.empty(len(levels))
+    moved, squares, off, sums = np.empty(directions), np.empty(directions), np.empty(most), np.empty(8)
     for r in range(count):
-        steep = np.pi / np.sqrt(3.0) / np.exp(states[r, states.shape[1] - len(levels) - 1])
+        for d in range(states.shape[1]):
+            state[d] = states[rows[r], d]
+        _moved(slots[r], state, base, folded, past, ratings, lengths, width, noise_at, most, moved, squares, off)
+        steep = np.pi / np.sqrt(3.0) / np.exp(state[noise_at])
+        for at in range(len(levels)):
+            use[at] = np.exp(state[noise_at + 1 + at])
+        mood[r, 0] = (moods[r, 0] - rest[users[r]]) * mood_size
         for s in range(slate):
-            below, total = 1.0, 0.0
-            for at in range(last + 1):
-                above = 0.0
-                if at < last:
-                    score = (expected[r, s] - (levels[at] + levels[at + 1]) / 2.0) * steep
-                    above = 1.0 / (1.0 + np.exp(-min(max(score, -30.0), 30.0)))
-                weights[at] = (below - above) * np.exp(states[r, states.shape[1] - len(levels) + at])
-                total += weights[at]
-                below = above
-            level, up_to = 0, weights[0] / total
-            while level < last and shares[r, s] >= up_to:
-                level += 1
-                up_to += weights[level] / total
-            given[r, s] = levels[level]
-    return given
+            item = items[r, s]
+            expected[r, s] = _usual(item, state, moved, base, features, folded, low, high, sums)
+            if remembers and k:
+                pull = weight = 0.0
+                for j in range(k):
+                    if np.isnan(rated[r, s, j]):
+                        continue
+                    other = retrieved[r, s, j]
+                    close = _close(series, cosine_low, factor, table, vectors, norms, item, other)
+                    if close > 0.0:
+                        usual = _usual(other, state, moved, base, features, folded, low, high, sums)
+                        pull += close * (rated[r, s, j] - usual)
+                        weight += close
+                memory[r, s] = pull / (weight + doubt)
+            total = expected[r, s] + mood[r, 0]
+            total += boredom[min(times[r, s], len(boredom) - 1)]
+            total += memory[r, s]
+            latent[r, s] = total
+            given[r, s] = _level(total, drawn[r, s], steep, use, levels, weights)
+    return given, latent, expected, mood, memory
 
 
 @_compiled
@@ -513,16 +532,14 @@ class Kernels:
     """The kernels by name; a pickled one is loaded anew where it is read, which may be a machine without numba."""
 
     choose = staticmethod(choose)
-    closeness = staticmethod(closeness)
     conclude = staticmethod(conclude)
     decayed = staticmethod(decayed)
     disappoint = staticmethod(disappoint)
     interest_past = staticmethod(interest_past)
     interest_terms = staticmethod(interest_terms)
     outside = staticmethod(outside)
-    fitted_levels = staticmethod(fitted_levels)
-    fitted_means = staticmethod(fitted_means)
     rate = staticmethod(rate)
+    rate_fitted = staticmethod(rate_fitted)
     recall = staticmethod(recall)
     recall_decayed = staticmethod(recall_decayed)
     recent = staticmethod(recent)

@@ -49,6 +49,8 @@ class LLMBackend:
         batched: whether the backend implements :meth:`answer_batch` and takes many requests at once.
         identity: service, model and all options that may change an answer, without secrets; part of the cache key,
             such as ``"deepseek deepseek-v4-flash thinking=off"``.
+        title: the model as people are shown it, such as ``"qwen3-8b at http://127.0.0.1:8000/v1"``; empty for the
+            identity.
         reasoning_tokens: maximum tokens of reasoning, in addition to the ``max_tokens`` of a request; used for the
             upper bound of the cost if a service does not report its tokens.
     """
@@ -56,6 +58,7 @@ class LLMBackend:
     kind: ClassVar[str] = "language model"
     batched: ClassVar[bool] = False
     identity: str
+    title: str = ""
     reasoning_tokens: int = 0
 
     def secrets(self) -> Sequence[str]:

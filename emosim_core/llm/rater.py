@@ -150,7 +150,7 @@ class ModelRater(Rater):
             remaining = []
             for i, answer, record in zip(open_ones, answers, records, strict=True):
                 if isinstance(answer, LLMError):
-                    reasons[places[i]] = f"{type(answer).__name__}: {answer}"
+                    reasons[places[i]] = answer.explained
                     continue
                 try:
                     with named(self._label):
@@ -229,7 +229,7 @@ def llm_rater(options: LLMRaterOptions, parts: Mapping[str, Resolved]) -> ModelR
     strategy: PromptStrategy = parts["strategy"].build(PromptStrategy)
     backend: LLMBackend = parts["model"].build(LLMBackend)
     with named(parts["model"].label):
-        identity, announcements = backend.identity, backend.announcements()
+        identity, title, announcements = backend.identity, backend.title or backend.identity, backend.announcements()
     rater = ModelRater(
         strategy,
         Gateway(backend, options.gateway),
@@ -240,6 +240,6 @@ def llm_rater(options: LLMRaterOptions, parts: Mapping[str, Resolved]) -> ModelR
         transcript=options.gateway.transcript,
     )
     rater.language_model = identity
-    rater.answered_by = f"{identity} ({backend.kind}; prompt strategy {parts['strategy'].component.name})"
+    rater.answered_by = f"{title} ({backend.kind}; prompt strategy {parts['strategy'].component.name})"
     rater.batch_size = 32 * options.gateway.concurrency
     return rater

@@ -81,7 +81,7 @@ class Recorder:
         if isinstance(one.answer, ChatAnswer):
             text, answer = one.answer.text, one.answer
         else:
-            error = f"{type(one.answer).__name__}: {one.answer}"
+            error = one.answer.explained
             answer = replace(answer, usage=one.answer.usage or answer.usage)
         return Exchange(
             row=one.row,

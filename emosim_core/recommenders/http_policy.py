@@ -122,13 +122,13 @@ class HttpPolicy(OutsidePolicy):
     def lists(
         self, users: Sequence[str], histories: Sequence[History], exclude: Sequence[Sequence[str]]
     ) -> Sequence[Sequence[str]]:
-        told: dict[str, Any] = {"users": users, "histories": histories, "exclude": exclude}
-        call = protocol.RecommendCall.model_construct(k=self.slate, **told)  # what is sent needs no check
+        body: dict[str, Any] = {"users": users, "histories": histories, "exclude": exclude}
+        call = protocol.RecommendCall.model_construct(k=self.slate, **body)  # what is sent needs no check
         return id_lists(self._service.call("/recommend", call, protocol.RecommendAnswer).items, len(users), self._who)
 
 
 class LearningHttpPolicy(HttpPolicy):
-    """The same for a service that wants to be told what came of its lists: such a run is one block of records."""
+    """The same for a service that wants to know what came of its lists: such a run is one block of records."""
 
     def start(self, setting: PolicySetting) -> None:
         super().start(setting)

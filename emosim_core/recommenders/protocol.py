@@ -58,7 +58,7 @@ class Done(_Message):
 CALLS: dict[str, tuple[type[BaseModel] | None, type[BaseModel], str]] = {
     "/health": (None, Health, "What the recommender is."),
     "/recommend": (RecommendCall, RecommendAnswer, "Recommend items to the users of one step."),
-    "/feedback": (FeedbackCall, Done, "Be told what came of the last lists; called where health asks for it."),
+    "/feedback": (FeedbackCall, Done, "Take what came of the last lists; called where health asks for it."),
     "/reset": (Done, Done, "Forget all feedback; called before the first episode, where health asks for feedback."),
 }
 """For each path what is sent, what is answered, and what it is for."""

@@ -31,7 +31,7 @@ RUNS = Path("runs")
 """Where commands write unless they are told otherwise."""
 
 RUN, TRAINING, EVALUATION, WRITTEN = "run", "training", "evaluation", "page"
-ABLATION, VALIDATION, SWEEP, PEOPLE = "ablation", "validation", "sweep", "people"
+ABLATION, VALIDATION, SWEEP, PEOPLE = "ablation", "validation", "sweep", "users"
 
 
 @dataclass(frozen=True)
@@ -200,6 +200,6 @@ _HEADLINES: dict[str, Callable[[Path, Mapping[str, Any]], tuple[bool, str]]] = {
     ABLATION: _of_ablation,
     VALIDATION: _of_validation,
     SWEEP: _of_sweep,
-    PEOPLE: lambda directory, about: (True, f"{about['people']:,} people of {about['domain']}"),
+    PEOPLE: lambda directory, about: (True, f"{about['users']:,} users of {about['domain']}"),
     WRITTEN: lambda directory, about: (True, str(about["title"])),
 }

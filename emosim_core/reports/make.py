@@ -27,7 +27,7 @@ from emosim_core.reports.directories import (
     kind_of,
 )
 from emosim_core.reports.evaluation_report import report_of_evaluation
-from emosim_core.reports.people_report import report_of_people
+from emosim_core.reports.people_report import report_of_fitted
 from emosim_core.reports.report import Report
 from emosim_core.reports.training_report import report_of_training
 from emosim_core.runs.reading import damaged, read_object
@@ -118,7 +118,7 @@ _MAKERS = {
     EVALUATION: (RESULTS, report_of_evaluation),
     ABLATION: (ablation_report.RESULTS, ablation_report.report_of_ablation),
     VALIDATION: (validation_report.RESULTS, validation_report.report_of_validation),
-    PEOPLE: (CARD, report_of_people),
+    PEOPLE: (CARD, report_of_fitted),
     SWEEP: (sweep_report.RESULTS, sweep_report.report_of_sweep),
 }
 """By what a directory holds: the file that its report is made of, and what makes it."""

@@ -1,4 +1,4 @@
-"""The report of fitted people: what log, how many, what they can and cannot do, and how close they are to real ones."""
+"""The report of fitted users: what log, how many, what they can and cannot do, and how close they are to real ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emosim_core.errors import DataError
-from emosim_core.fitting.directory import CARD, Card, read_card, read_people
+from emosim_core.fitting.directory import CARD, Card, read_card, read_users
 from emosim_core.model import User
 from emosim_core.model.user import TRAIT_NAMES, TRAITS
 from emosim_core.reports.chart import Chart, Series, Table
@@ -18,10 +18,10 @@ _TASTES = 15
 """Categories in the chart of tastes, at most."""
 
 
-def report_of_people(directory: Path) -> Report:
-    """The report of a directory of fitted people; a DataError where it is damaged."""
+def report_of_fitted(directory: Path) -> Report:
+    """The report of a directory of fitted users; a DataError where it is damaged."""
     card = read_card(directory)
-    users = read_people(directory, card)
+    users = read_users(directory, card)
     try:
         return _report(card, users)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -31,11 +31,11 @@ def report_of_people(directory: Path) -> Report:
 def _report(card: Card, users: Sequence[User]) -> Report:
     log = card.log
     kind = "ratings" if card.explicit else "choices"
-    whose = "people drawn from the distribution of" if card.anonymous else "people fitted to"
-    headline = f"{card.people:,} {whose} {log['users']:,} users of {log['source']}, by {log['interactions']:,} {kind}."
-    report = Report("people", f"People of the domain {card.domain}", headline, notes=list(log.get("notes", [])))
+    what = "users drawn from the distribution of" if card.anonymous else "users fitted to"
+    headline = f"{card.users:,} {what} {log['users']:,} users of {log['source']}, by {log['interactions']:,} {kind}."
+    report = Report("users", f"Users of the domain {card.domain}", headline, notes=list(log.get("notes", [])))
     report.facts += [
-        Fact("people", f"{card.people:,}", "new ones: fitted:DIR,count=N"),
+        Fact("users", f"{card.users:,}", "new ones: fitted:DIR,count=N"),
         Fact("items", f"{card.items:,}", f"{log['items_taken']:,} of them are in the log"),
         Fact(kind, f"{log['interactions']:,}", "with times" if log["times"] else "without times"),
         Fact("validation", "by folds, below" if card.validation else "not done", "emosim fit --validate"),
@@ -47,7 +47,7 @@ def _report(card: Card, users: Sequence[User]) -> Report:
     report.sections.append(Section("limits", "What they can and cannot do", tables=limits))
     if card.validation:
         caption = (
-            "People who were fitted in the same way to other users, on the choices and ratings of users who were in "
+            "Users who were fitted in the same way to other users, on the choices and ratings of users who were in "
             "nothing."
         )
         caption += " All tables of it: emosim report DIR/validation." if card.histories else ""
@@ -67,10 +67,10 @@ def _report(card: Card, users: Sequence[User]) -> Report:
             Series("like it", [liked[name] / len(users) for name in names]),
             Series("dislike it", [disliked[name] / len(users) for name in names]),
         ]
-        about = "Share of people who rate a category clearly above or below their own mean."
-        charts.append(Chart("tastes", "rows", "Tastes", about, "share of people", "", series, names, form="share"))
+        about = "Share of users who rate a category clearly above or below their own mean."
+        charts.append(Chart("tastes", "rows", "Tastes", about, "share of users", "", series, names, form="share"))
     report.sections.append(
-        Section("people", "Who they are", charts=charts, tables=[Table("Traits", ("trait", "people"), levels)])
+        Section("users", "Who they are", charts=charts, tables=[Table("Traits", ("trait", "users"), levels)])
     )
     if card.episodes:
         low, middle, high = card.episodes["quartiles"]
@@ -80,10 +80,10 @@ def _report(card: Card, users: Sequence[User]) -> Report:
             "user leaves is what --reward-shaping, --max-steps and --p-interrupt say; these lengths are what to set "
             "them by."
         )
-        report.sections.append(Section("episodes", "When people leave", caption))
+        report.sections.append(Section("episodes", "When users leave", caption))
     tables = [Table("The log", ("what", "value"), flat(log)), Table("The fit", ("option", "value"), flat(card.fit))]
     if card.distances:
-        tables.append(Table("Distances of drawn people to users of the log", ("what", "value"), flat(card.distances)))
+        tables.append(Table("Distances of drawn users to users of the log", ("what", "value"), flat(card.distances)))
     tables.append(Table("Versions", ("package", "version"), flat(card.versions)))
     report.sections.append(Section("setup", "What was fitted", f"Made {card.created}.", tables=tables))
     return report

@@ -9,6 +9,7 @@ from typing import Any
 from emosim_core.reports.chart import Chart, Series, Table, identifier, with_ends, with_intervals
 from emosim_core.reports.report import Fact, Report, Section, read_results, setup_tables, usage_sections
 from emosim_core.runs.words import who_answers
+from emosim_core.studies.validation.users import LEAST_KNOWN
 from emosim_core.terminal import counted
 
 RESULTS = "validation.json"
@@ -24,7 +25,7 @@ def report_of_validation(directory: Path) -> Report:
     manifest, results = read_results(directory, "validate", RESULTS)
     report = Report("validation", str(results["title"]), str(results["sentence"]))
     report.notes += notes_of(results)
-    report.facts.append(Fact("users", f"{results['users']:,}", f"{results['left_out']:,} more could not be measured"))
+    report.facts.append(Fact("users", f"{results['users']:,}", f"{results['left_out']:,} more left out"))
     report.facts.append(Fact("who answers", who_answers(manifest["answered_by"])))
     if "ratings" in results:
         failed, rated = results["failed_ratings"], results["heldout_ratings"]
@@ -44,6 +45,11 @@ def report_of_validation(directory: Path) -> Report:
 def notes_of(results: Mapping[str, Any]) -> list[str]:
     """What limits the results, in sentences."""
     notes, data = [], results["data"]
+    if left_out := results["left_out"]:
+        notes.append(
+            f"{left_out:,} of {left_out + results['users']:,} users are in no table: when their later interactions "
+            f"begin, fewer than {LEAST_KNOWN} training users are known."
+        )
     if not data["times"]:
         notes.append("The log has no times: each user's log is split at random, and nothing here is about time.")
     if not data["explicit"]:

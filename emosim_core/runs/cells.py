@@ -104,13 +104,13 @@ class Worlds:
             self._client = ServiceClient(self._address)
         return partial(self._client.ask, config.model_dump(mode="json", include={"plugin", "rater"}))
 
-    def of(self, environment: Mapping[str, Any]) -> World:
-        """The world of a configuration."""
+    def of(self, environment: Mapping[str, Any], learns: bool = False) -> World:
+        """The world of a configuration; ``learns`` as of :func:`assemble`."""
         if self._world is None or self._environment != environment:
             self.close()
             config: EnvironmentConfig = read_config(EnvironmentConfig, environment, "environment")
             self._world, self._environment = (
-                assemble(config, self.registry, self.spent, self.ask_service(config)),
+                assemble(config, self.registry, self.spent, self.ask_service(config), learns),
                 environment,
             )
         return self._world

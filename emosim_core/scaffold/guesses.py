@@ -1,4 +1,4 @@
-"""Guesses: what the columns of a table hold, told by their names and by their cells."""
+"""Guesses: what the columns of a table hold, recognized by their names and cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People of a new plugin: users who are learned from its log before it is in its place."""
+"""Users of a new plugin: users who are learned from its log before it is in its place."""
 
 from __future__ import annotations
 

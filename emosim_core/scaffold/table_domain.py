@@ -74,7 +74,7 @@ class UnclearColumnError(DataError):
 
     def __init__(self, path: str, needed: str, names: Sequence[str]) -> None:
         self.needed, self.names = needed, names
-        problem = f"no column can be told to hold the {needed}; the file has: {', '.join(names[:50])}. Name it: "
+        problem = f"no column is recognized as the {needed}; the file has: {', '.join(names[:50])}. Name it: "
         super().__init__(path, f"{problem}--columns {needed}=NAME")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -271,6 +271,7 @@ def assemble(
     registry: Registry | None = None,
     spent: float = 0.0,
     ask_service: Callable[[Iterable[Any]], Any] | None = None,
+    learns: bool = False,
 ) -> World:
     """Load what a configuration names and put it together.
 
@@ -278,6 +279,7 @@ def assemble(
         registry: plugins to use; found anew if not given.
         spent: cost of the model calls that the command has made before. It counts towards the limit on the cost.
         ask_service: as of :class:`World`.
+        learns: whether the rater is handed a log to learn from before it rates.
 
     Raises:
         ConfigurationError: a name, an option or a combination is wrong.
@@ -343,7 +345,7 @@ def assemble(
     if not world.choice.rates_first and not world.rater.tells_interest():
         announcements.append("What users click of a slate follows the interest of rule_based: the rater tells none.")
     _ = world.user_indices  # an error if there is nobody
-    setting = world.setting()
+    setting = replace(world.setting(), learns=learns)
     for kind in ("rater", "choice", "selector"):
         with world.blaming(kind):
             made[kind].prepare(setting)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import gymnasium
@@ -12,8 +11,7 @@ from numpy.typing import NDArray
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks import Registry
-from emosim_core.hooks.fields import all_fields, field_names
-from emosim_core.hooks.names import nearest
+from emosim_core.hooks.fields import check_names
 from emosim_core.model.arrays import Flags
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import EnvironmentConfig, read_config
@@ -140,13 +138,7 @@ def make_world(
         return world
     if plugin is None:
         raise ConfigurationError("name the domain to simulate, such as plugin='movies'")
-    known = {*all_fields(EnvironmentConfig), *field_names(EnvironmentConfig)}
-    parameters = inspect.signature(owner).parameters.items()
-    arguments = [name for name, one in parameters if one.kind is not one.VAR_KEYWORD and name not in known]
-    for name in options:
-        close = nearest(name, [*known, *arguments])[:1]
-        if name not in known and close and close[0] in arguments:
-            raise ConfigurationError(f"environment: unknown option {name!r}. Did you mean {close[0]!r}?")
+    check_names("environment", options, (EnvironmentConfig,), owner)
     return assemble(read_config(EnvironmentConfig, {"plugin": plugin, **options}, "environment"), registry)
 
 

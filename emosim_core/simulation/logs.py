@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from pydantic import ConfigDict
+
 from emosim_core.data.logs import FORMATS, LogColumns, joined, read_log
-from emosim_core.errors import ConfigurationError
-from emosim_core.hooks import Registry
+from emosim_core.errors import ConfigurationError, UnknownNameError
+from emosim_core.hooks import Component, Registry
+from emosim_core.hooks.component import load_object
+from emosim_core.hooks.names import nearest, with_value
 from emosim_core.model import Domain, LoadedItems, LoadedRatings
+from emosim_core.model.frozen import Frozen, option
+from emosim_core.model.loader import ItemLoader
 from emosim_core.simulation.assembly import load_items
+
+
+class LogConfig(Frozen):
+    """A log of real users, and how it is split for a validation."""
+
+    model_config = ConfigDict(title="Log")
+
+    ratings: str = option(..., "Log of real users: movielens:PATH, csv:FILE or parquet:FILE.")
+    items: str | None = option(None, "Item source of the log.", unset="that of the log, or the domain's")
+    columns: str = option(
+        "",
+        "Columns of a csv: or parquet: log, such as user=uid,item=id,rating=stars,scale=1-5.",
+        unset="the usual names",
+    )
+    folds: int = option(5, "Folds of users; each is measured by what the users of the others make known.", ge=2, le=100)
+    seed: int = option(42, "Seed of all random numbers.", ge=0, le=2**63 - 1)
+
+    @property
+    def source(self) -> tuple[str, str | None, str]:
+        """The log, its items and its columns, as :func:`load_log` takes them."""
+        return self.ratings, self.items, self.columns
 
 
 def is_table_log(source: str) -> bool:
@@ -36,9 +65,41 @@ def load_log(
         return domain, loaded, read_log(ratings, loaded.items, domain.scale, named)
     if columns:
         raise ConfigurationError(f"columns are named for a csv: or parquet: log only, not for {ratings!r}")
+    _check_source(registry, plugin, ratings)
     domain, loader, own = load_items(registry, plugin, ratings)
     log = loader.load_ratings(own.items)
     if items is None or items == ratings:
         return domain, own, log
     loaded = load_items(registry, plugin, items)[2]
     return domain, loaded, joined(log, own.items, loaded.items, ratings)
+
+
+def _check_source(registry: Registry, plugin: str, source: str) -> None:
+    """See that a source of items is one that may have ratings of single users.
+
+    Raises:
+        ConfigurationError: it has none, or its name is unknown; lists those that may.
+    """
+    domain: Domain = registry.resolve_domain(plugin).build(Domain)
+    sources = [one for one, _ in registry.components("item_loader", domain.name) if _has_ratings(one)]
+    known = [*(f"{one}:FILE" for one in FORMATS), *(one.usage() for one in sources)]
+    try:
+        chosen, _ = registry.describe("item_loader", source, domain.name)
+    except UnknownNameError as error:
+        ending = Path(source).suffix[1:].lower()
+        close = [f"{ending}:{source}"] if ending in FORMATS and ":" not in source else []
+        close = close or nearest(error.name, [one.name for one in sources]) or with_value(source, sources)
+        raise UnknownNameError("source of ratings", error.name, known, close) from None
+    if chosen not in sources:
+        raise ConfigurationError(
+            f"the {chosen.title} has no ratings of single users. Sources that have: {', '.join(known)}"
+        )
+
+
+def _has_ratings(component: Component) -> bool:
+    """Whether an item loader may have ratings: it overrides ``load_ratings``, or a function makes it."""
+    try:
+        made = load_object(component.factory)
+    except Exception:  # it says so itself where it is chosen
+        return True
+    return not isinstance(made, type) or getattr(made, "load_ratings", None) is not ItemLoader.load_ratings

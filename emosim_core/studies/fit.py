@@ -1,4 +1,4 @@
-"""Fits people to a log, writes their directory whole or not at all, and validates them where that is wanted."""
+"""Fits users to a log, writes their directory whole or not at all, and validates them where that is wanted."""
 
 from __future__ import annotations
 
@@ -13,42 +13,34 @@ from pydantic import ConfigDict
 from emosim_core.data import json_text
 from emosim_core.data.files import scratch
 from emosim_core.errors import RunError
-from emosim_core.fitting.directory import CARD, read_card, write_card, write_people
-from emosim_core.fitting.people import fit_people
+from emosim_core.fitting.directory import CARD, read_card, write_card, write_fitted
+from emosim_core.fitting.people import fit_users
 from emosim_core.hooks import Registry
-from emosim_core.model.frozen import Frozen, option
+from emosim_core.model.frozen import option
 from emosim_core.runs.cells import OnProgress
 from emosim_core.runs.job import MANIFEST, now
 from emosim_core.runs.manifest import versions_of
+from emosim_core.simulation.logs import LogConfig
 from emosim_core.studies.validation.knowledge import RealLog
 from emosim_core.studies.validation.validation import Validation, ValidationConfig
 
 VALIDATION = "validation"
-"""Folder of the validation in a directory of fitted people."""
+"""Folder of the validation in a directory of fitted users."""
 
 _LIBRARIES = ("scipy", "safetensors")
 
 
-class FitConfig(Frozen):
-    """What people are fitted to, and what of them is written."""
+class FitConfig(LogConfig):
+    """What users are fitted to, and what of them is written."""
 
     model_config = ConfigDict(title="Fit")
 
     plugin: str = option(..., "Domain of the log, such as movies or books.")
-    ratings: str = option(..., "Log of real users: movielens:PATH, csv:FILE or parquet:FILE.")
-    items: str | None = option(None, "Item source of the log.", unset="that of the log, or the domain's")
-    columns: str = option(
-        "",
-        "Columns of a csv: or parquet: log, such as user=uid,item=id,rating=stars,scale=1-5.",
-        unset="the usual names",
-    )
     embeddings: str = option(
         "lexical", "Embeddings of items that come without one: auto, lexical or sentence-transformers:MODEL.", rare=True
     )
-    anonymous: bool = option(False, "Write people drawn from the distribution of the users in their place.")
+    anonymous: bool = option(False, "Write users drawn from the distribution of the log's users in their place.")
     keep_histories: bool = option(False, "Write what each user took, too (histories.csv).")
-    folds: int = option(5, "Folds of users of the validation.", ge=2, le=100)
-    seed: int = option(42, "Seed of all random numbers.", ge=0, le=2**63 - 1)
 
 
 class Fitting:
@@ -61,26 +53,25 @@ class Fitting:
     def __init__(self, config: FitConfig, registry: Registry) -> None:
         self.config, self._registry = config, registry
         if config.anonymous and config.keep_histories:
-            raise RunError("anonymous people have no histories: leave out --anonymous or --keep-histories")
+            raise RunError("anonymous users have no histories: leave out --anonymous or --keep-histories")
 
     @cached_property
     def log(self) -> RealLog:
         """The log, read when it is asked for first."""
         config = self.config
-        source = (config.ratings, config.items, config.columns)
-        return RealLog(self._registry, config.plugin, source, config.embeddings, config.seed)
+        return RealLog(self._registry, config.plugin, config.source, config.embeddings, config.seed)
 
     @cached_property
     def validation(self) -> Validation:
-        """The validation of people who are fitted as these are, to other users' log up to each month."""
+        """The validation of users who are fitted as these are, to other users' log up to each month."""
         config = self.config
-        values = config.model_dump(include={"plugin", "ratings", "items", "columns", "folds", "seed", "embeddings"})
+        values = config.model_dump(include={"plugin", "embeddings", *LogConfig.model_fields})
         rater = {"name": "fitted", "seed": config.seed}
         own = ValidationConfig.read({**values, "rater": rater}, "fit")
         return Validation(own, self._registry)
 
     def is_there(self, out: Path) -> bool:
-        """Whether ``out`` holds the people of this fit already; a RunError where it holds anything else."""
+        """Whether ``out`` holds the users of this fit already; a RunError where it holds anything else."""
         if not out.exists() or (out.is_dir() and not any(out.iterdir())):
             return False
         if (out / CARD).is_file() and read_card(out).fit == self.config.model_dump(mode="json"):
@@ -95,7 +86,7 @@ class Fitting:
         """
         config, log = self.config, self.log
         domain = log.domain
-        people = fit_people(log.interactions, log.catalog, domain, config.seed, config.anonymous)
+        fitted = fit_users(log.interactions, log.catalog, domain, config.seed, config.anonymous)
         explicit, timed = log.interactions.values is not None, log.interactions.times is not None
         about = {
             "created": now(),
@@ -107,7 +98,7 @@ class Fitting:
                 "items_source": config.items,
                 "users": len(log.interactions.user_ids),
                 "interactions": len(log.interactions),
-                "items_taken": int((people.catalog.public_counts > 0).sum()),
+                "items_taken": int((fitted.catalog.public_counts > 0).sum()),
                 "explicit": explicit,
                 "times": timed,
                 "sha256": log.digest(),
@@ -118,14 +109,14 @@ class Fitting:
             "validation": None,
         }
         with scratch(out) as folder:
-            write_people(folder, people, about, log.interactions if config.keep_histories else None)
+            write_fitted(folder, fitted, about, log.interactions if config.keep_histories else None)
             if out.exists():
                 out.rmdir()  # an empty one, or an OSError
             folder.rename(out)
         return card_of(out)
 
     def validate(self, out: Path, on_user: OnProgress = lambda count: None, executor: Any = "local") -> dict[str, Any]:
-        """Measure the people of a directory beside the baselines, by folds, and write that on their card.
+        """Measure the users of a directory beside the baselines, by folds, and write that on their card.
 
         What was measured before this was interrupted is not measured again. The records stay where histories are kept.
         """
@@ -145,7 +136,7 @@ def card_of(out: Path) -> dict[str, Any]:
 
 
 def _limits(explicit: bool, timed: bool, config: FitConfig, items: str) -> dict[str, tuple[str, ...]]:
-    """What fitted people can do and what they cannot, in sentences."""
+    """What fitted users can do and what they cannot, in sentences."""
     can = [
         f"rate any of the {items} they were fitted to, and new ones by what these are: categories, years, texts",
         "take part in 'emosim run', 'train' and 'evaluate', with any recommender and rater",
@@ -159,7 +150,7 @@ def _limits(explicit: bool, timed: bool, config: FitConfig, items: str) -> dict[
     if not explicit:
         cannot.append("rate as real users do: the log has no ratings, so they are made of how likely a choice is")
     if not timed:
-        cannot.append("follow the times: the log has none, so nothing is known of recency and of when people leave")
+        cannot.append("follow the times: the log has none, so nothing is known of recency and of when users leave")
     if config.anonymous:
         cannot.append(
             "be traced to users of the log: they are drawn, and the models are made of items that several users took; "

@@ -169,13 +169,16 @@ def test_an_experiment_that_is_stopped_goes_on_to_the_same_results(quick: Any, h
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--arm", "popular"], "arms: expected NAME=VALUE, such as control=popular, got 'popular'"),
-        (["--arm", "=popular"], "arms: expected NAME=VALUE"),
-        (["--arm", "a="], "arms: expected NAME=VALUE"),
+        (["--arm", "popular"], "Error: --arm: expected NAME=VALUE, such as control=popular, got 'popular'"),
+        (["--arm", "=popular"], "Error: --arm: expected NAME=VALUE"),
+        (["--arm", "a="], "Error: --arm: expected NAME=VALUE"),
         (["--arm", "a=popular", "--arm", "a=random"], "the name 'a' is given twice, to 'popular' and 'random'"),
         (["--arm", "a=popular"], "an experiment compares two arms or more, and there is one, 'a'"),
         ([*ARMS, "--control", "contrl"], "the control 'contrl' is no arm. Did you mean 'control'?"),
-        ([*ARMS, "--guard", "mean_ratng"], "no metric 'mean_ratng' can be a guard. Did you mean 'mean_rating' or"),
+        (
+            [*ARMS, "--guard", "mean_ratng"],
+            "--guard: no metric 'mean_ratng' can be a guard. Did you mean 'mean_rating' or",
+        ),
         ([*ARMS, "--effect", "0"], "effect"),
         ([*ARMS, "--arm", "x=popluar"], "the arm 'x': "),
         ([*ARMS, "--arm", "x=./nowhere"], "the arm 'x': nowhere is no trained recommender"),

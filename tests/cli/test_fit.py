@@ -31,9 +31,9 @@ def fit(emosim: Emosim, log: str, *more: str, status: int = 0) -> str:
 def test_people_are_fitted_simulated_evaluated_and_shown(quick: Emosim, movielens: Path, tmp_path: Path) -> None:
     words = fit(quick, f"movielens:{movielens}", "--out", "people")
     assert "Movies: 1,440 ratings of 90 films by 60 users." in words
-    assert "people holds 60 people" in words
+    assert "people holds 60 users" in words
     assert "--users fitted:people" in words
-    assert "60 people fitted to 60 users" in (tmp_path / "people" / "report.html").read_text()
+    assert "60 users fitted to 60 users" in (tmp_path / "people" / "report.html").read_text()
     common = ("--plugin", "movies", "--items", f"movielens:{movielens}", "--users", "fitted:people/")
     common += ("--embeddings", "lexical", "--max-steps", "6")
     done = quick("run", *common, "--policy", "popular", "--episodes", "5", "--out", "run")
@@ -43,8 +43,8 @@ def test_people_are_fitted_simulated_evaluated_and_shown(quick: Emosim, movielen
     assert len(manifest["parts"]["rater"]["data_sha256"]) == 64
     more = ("--policies", "random,popular", "--episodes", "4", "--no-charts")
     quick("evaluate", *common, *more, "--out", "evaluation", timeout=120)
-    assert "60 people of movies" in quick("runs", ".").out
-    assert "60 people fitted to" in " ".join(quick("show", "people").out.split())
+    assert "60 users of movies" in quick("runs", ".").out
+    assert "60 users fitted to" in " ".join(quick("show", "people").out.split())
     quick("report", "people", "--out", "page.html")
     assert "What they cannot do" in (tmp_path / "page.html").read_text()
 

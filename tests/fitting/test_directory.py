@@ -30,7 +30,7 @@ def test_a_directory_holds_tables_and_arrays_and_no_history(people: Path, moviel
         *("states.safetensors", "distribution.safetensors"),
     }
     card = json.loads((people / "card.json").read_text())
-    assert card["log"]["users"] == card["people"] == 60
+    assert card["log"]["users"] == card["users"] == 60
     assert card["log"]["interactions"] == 60 * 24
     assert card["can"]
     assert card["cannot"]
@@ -40,7 +40,7 @@ def test_histories_are_kept_where_that_is_wanted_and_not_of_anonymous_people(mov
     log = f"movielens:{movielens}"
     emosim_core.fit("movies", tmp_path / "kept", ratings=log, keep_histories=True)
     assert len((tmp_path / "kept" / "histories.csv").read_text().splitlines()) == 1 + 60 * 24
-    with pytest.raises(RunError, match="anonymous people have no histories"):
+    with pytest.raises(RunError, match="anonymous users have no histories"):
         emosim_core.fit("movies", tmp_path / "both", ratings=log, keep_histories=True, anonymous=True)
 
 
@@ -66,15 +66,15 @@ def cut(name: str) -> Callable[[Path], None]:
     ("change", "words"),
     [
         (changed(format=2), "is of version 2; this release reads up to 1: install a newer one"),
-        (changed(domain="books"), "holds people of the domain 'books', not 'movies'; use them with --plugin books"),
-        (changed(scale={"low": 1, "high": 5, "step": 1}), "holds people who rate on 1-5, not on 1-10"),
-        (changed(people="many"), r"is damaged \(people\); fit it again"),
-        (changed(people=3), "has 60 users, and card.json says 3"),
+        (changed(domain="books"), "holds users of the domain 'books', not 'movies'; use them with --plugin books"),
+        (changed(scale={"low": 1, "high": 5, "step": 1}), "holds users who rate on 1-5, not on 1-10"),
+        (changed(users="many"), r"is damaged \(users\); fit it again"),
+        (changed(users=3), "has 60 users, and card.json says 3"),
         (cut("users.csv"), "users.csv: is damaged, or was changed after the fit"),
         (cut("states.safetensors"), "states.safetensors: is damaged, or was changed after the fit"),
         (cut("interest.safetensors"), "interest.safetensors: is damaged"),
         (cut("card.json"), "card.json: is damaged"),
-        (lambda folder: (folder / "card.json").unlink(), "is no directory of fitted people: it has no card.json"),
+        (lambda folder: (folder / "card.json").unlink(), "is no directory of fitted users: it has no card.json"),
         (lambda folder: (folder / "ratings.safetensors").unlink(), "ratings.safetensors: cannot be read"),
     ],
 )
@@ -169,9 +169,9 @@ def test_a_card_that_contradicts_the_files_is_refused(
     "fields", [{"log": {}}, {"log": {"users": "many"}}, {"episodes": {"quartiles": 3}}, {"validation": {"choices": 1}}]
 )
 def test_a_report_of_a_card_that_no_fit_writes_is_refused(people: Path, tmp_path: Path, fields: dict[str, Any]) -> None:
-    from emosim_core.reports.people_report import report_of_people
+    from emosim_core.reports.people_report import report_of_fitted
 
     folder = Path(shutil.copytree(people, tmp_path / "people"))
     changed(**fields)(folder)
     with pytest.raises(DataError, match=r"card\.json: is damaged"):
-        report_of_people(folder)
+        report_of_fitted(folder)

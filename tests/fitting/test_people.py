@@ -10,7 +10,7 @@ import pytest
 
 from emosim_core.data.interactions import Interactions
 from emosim_core.errors import ConfigurationError
-from emosim_core.fitting.people import People, drawn_id, episodes_of, fit_people, read_drawn_id, shared
+from emosim_core.fitting.people import FitResult, drawn_id, episodes_of, fit_users, read_drawn_id, shared
 from emosim_core.hooks import Registry
 from emosim_core.studies.validation.knowledge import RealLog
 
@@ -20,8 +20,8 @@ def log(movielens: Path) -> RealLog:
     return RealLog(Registry(), "movies", (f"movielens:{movielens}", None, ""), "lexical", 1)
 
 
-def fitted(log: RealLog, interactions: Interactions | None = None, **options: bool) -> People:
-    return fit_people(log.interactions if interactions is None else interactions, log.catalog, log.domain, 1, **options)
+def fitted(log: RealLog, interactions: Interactions | None = None, **options: bool) -> FitResult:
+    return fit_users(log.interactions if interactions is None else interactions, log.catalog, log.domain, 1, **options)
 
 
 def test_everybody_of_the_log_is_there_with_the_level_of_their_own_ratings(log: RealLog) -> None:
@@ -94,7 +94,7 @@ def test_the_id_of_a_drawn_user_says_which_it_is() -> None:
     assert read_drawn_id("12") is None
 
 
-def given_back(people: People, log: Interactions) -> np.ndarray:
+def given_back(people: FitResult, log: Interactions) -> np.ndarray:
     """Of each user, how much of what they took one row of the co-occurrences in the model gives back, at best."""
     taken = np.zeros((len(log.user_ids), log.item_count), dtype=np.bool_)
     taken[log.users, log.items] = True

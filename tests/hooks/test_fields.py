@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
+import emosim_core
 from emosim_core import ConfigurationError
 from emosim_core.evaluation.plan import EvaluationConfig
 from emosim_core.hooks.fields import by_field, describe, field_names, over, split_components
@@ -215,3 +217,23 @@ def test_entries_become_a_table_and_each_name_stands_once() -> None:
         by_field(EvaluationConfig, {"arms": ["popular"]})
     with pytest.raises(ConfigurationError, match="the name 'a' is given twice, to 'random' and 'popular'"):
         by_field(EvaluationConfig, {"arms": ["a=random", "a=popular"]})
+
+
+@pytest.mark.parametrize(
+    ("function", "wrong", "meant"),
+    [
+        (emosim_core.run, {"epissodes": 3}, "episodes"),
+        (emosim_core.run, {"resumee": True}, "resume"),
+        (emosim_core.train, {"timestep": 3}, "timesteps"),
+        (emosim_core.evaluate, {"chart": False}, "charts"),
+        (emosim_core.fit, {"ratings": "x", "foldz": 3}, "folds"),
+        (emosim_core.validate, {"ratings": "x", "fold": 3}, "folds"),
+        (emosim_core.ablate, {"stuidies": "x"}, "studies"),
+    ],
+)
+def test_a_misspelt_keyword_of_a_function_is_answered_with_the_nearest(
+    function: Callable[..., Any], wrong: dict[str, Any], meant: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^{function.__name__}: unknown option .* Did you mean .*'{meant}'"):
+        function("movies", tmp_path / "out", **wrong)
+    assert not (tmp_path / "out").exists()

@@ -107,8 +107,15 @@ def test_an_answer_that_cannot_be_read_is_asked_again_saying_why_and_then_has_fa
     assert ratings.reason(0, 0) == "no answer could be parsed in 3 attempts: no digit: five stars"
 
 
-@pytest.mark.parametrize("error", [LLMTransientError("gone"), LLMRefusedError("no"), LLMMalformedError("cut")])
-def test_a_question_without_an_answer_is_a_failed_rating_that_says_why(error: LLMError) -> None:
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (LLMTransientError("gone"), "no answer of the language model: gone"),
+        (LLMRefusedError("no"), "the language model refuses to answer: no"),
+        (LLMMalformedError("cut"), "the answer of the language model cannot be used: cut"),
+    ],
+)
+def test_a_question_without_an_answer_is_a_failed_rating_that_says_why(error: LLMError, says: str) -> None:
     ratings, script = rated(lambda asked: error if asked.messages[0].content.endswith("4") else ChatAnswer("7"))
     failed = request(WORLD).items % 10 == 4
     assert failed.any()
@@ -116,7 +123,7 @@ def test_a_question_without_an_answer_is_a_failed_rating_that_says_why(error: LL
     assert np.array_equal(np.isnan(ratings.values), failed)
     assert (ratings.values[~failed] == 7).all()
     row, place = np.argwhere(failed)[0]
-    assert ratings.reason(int(row), int(place)) == f"{type(error).__name__}: {error}"
+    assert ratings.reason(int(row), int(place)) == says
     assert len(script.batches) == 1
 
 
@@ -195,7 +202,10 @@ def test_an_objection_that_may_be_about_one_question_is_one_failed_rating_where_
     assert failed.any()
     assert np.array_equal(np.isnan(ratings.values), failed)
     row, place = np.argwhere(failed)[0]
-    assert ratings.reason(int(row), int(place)) == "LLMRequestError: status 400: no"
+    assert (
+        ratings.reason(int(row), int(place))
+        == "the language model's service does not accept the request: status 400: no"
+    )
 
 
 def test_it_is_one_failed_rating_too_before_anything_was_answered_as_long_as_few_items_are_objected_to() -> None:

@@ -341,13 +341,15 @@ def test_a_service_that_learns_is_told_what_came_of_it(files: Path, quick: Emosi
     quick(*RUN, "--policy", address, "--num-envs", "4", "--out", "s", "--quiet")
     calls = [json.loads(line) for line in (files / "calls.jsonl").read_text().splitlines()]
     assert calls[0]["path"] == "/reset"
-    told = [call["body"] for call in calls if call["path"] == "/feedback"]
-    for body in told:
+    bodies = [call["body"] for call in calls if call["path"] == "/feedback"]
+    for body in bodies:
         protocol.FeedbackCall.model_validate_json(json.dumps(body))
     shown = [one for line in lines(files / "s") for one in json.loads(line)["recommended"]]
     ratings = sorted(one["rating"] for one in shown if one["consumed"])
-    assert sorted(rating for body in told for row in body["ratings"] for rating in row if rating is not None) == ratings
-    assert sum(sum(body["ended"]) for body in told) == 24
+    assert (
+        sorted(rating for body in bodies for row in body["ratings"] for rating in row if rating is not None) == ratings
+    )
+    assert sum(sum(body["ended"]) for body in bodies) == 24
 
 
 def test_a_service_that_is_busy_is_asked_again(files: Path, quick: Emosim, service: Any) -> None:

@@ -447,5 +447,5 @@ def test_a_class_that_defines_learn_learns_across_episodes_unless_it_says_otherw
     class Mixed(Mixin, Policy):
         pass
 
-    told = [one.learns_across_episodes for one in (Plain, Learning, Forgetting, Again, Mixed)]
-    assert told == [False, True, False, True, True]
+    learning = [one.learns_across_episodes for one in (Plain, Learning, Forgetting, Again, Mixed)]
+    assert learning == [False, True, False, True, True]

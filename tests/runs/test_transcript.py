@@ -157,7 +157,7 @@ def test_a_request_that_failed_says_why(play: Callable[..., Path], server: ChatS
     run = play("a", on_failed_rating="skip")
     failed = [one for one in read_transcript(run) if one["answer"] is None]
     assert len(failed) == sum(not number % 4 for number in range(calls + 1, len(server.calls) + 1))
-    assert all(one["error"].startswith("LLMTransientError: ") and not one["cached"] for one in failed)
+    assert all(one["error"].startswith("no answer of the language model: ") and not one["cached"] for one in failed)
     assert all(set(one["usage"].values()) == {None} for one in failed)
 
 

@@ -260,7 +260,7 @@ def test_an_option_that_cannot_be_is_one_message(table: Table, options: dict[str
         (GAMES, [*ratings(), ["u1", 2, ""]], "row 26, field 'rating': is empty"),
         (GAMES, [*ratings(), ["u1", 2, "good"]], "row 26, field 'rating': expected a number, got 'good'"),
         (GAMES, [*ratings(), ["u1", 2, 99]], "99, in 1 rows, is far from all other ratings, 1 to 5"),
-        (GAMES, [["a", "b", "c"], ["x", "y", "z"], ["x", "y", "w"]], "no column can be told to hold the user"),
+        (GAMES, [["a", "b", "c"], ["x", "y", "z"], ["x", "y", "w"]], "no column is recognized as the user"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_one_message(

@@ -1,4 +1,4 @@
-"""What a validation of fitted people leaves in their directory."""
+"""What a validation of fitted users leaves in their directory."""
 
 from __future__ import annotations
 

@@ -19,16 +19,13 @@ from typing_extensions import Self
 from emosim_core.components.base import Rater
 from emosim_core.components.rule_based import RECORDED_USERS
 from emosim_core.data import json_text
-from emosim_core.errors import ConfigurationError, UnknownNameError
+from emosim_core.errors import ConfigurationError
 from emosim_core.fitting.profiles import Profiles
-from emosim_core.hooks import Component, Registry
-from emosim_core.hooks.component import load_object
+from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field
-from emosim_core.hooks.names import nearest, with_value
-from emosim_core.model import Domain, User
+from emosim_core.model import User
 from emosim_core.model.arrays import Floats
 from emosim_core.model.frozen import option
-from emosim_core.model.loader import ItemLoader
 from emosim_core.model.user import TRAITS
 from emosim_core.runs.cells import Cell, OnProgress, Worlds, check_data, executor_of
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
@@ -37,7 +34,7 @@ from emosim_core.runs.records import FORMAT, MANIFEST
 from emosim_core.runs.usage import since, summed
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.config import EnvironmentConfig, read_config
-from emosim_core.simulation.logs import is_table_log
+from emosim_core.simulation.logs import LogConfig
 from emosim_core.studies.cost import Estimate, estimate
 from emosim_core.studies.jobs import JOBS, StudyConfig, claimed
 from emosim_core.studies.study import Trial, Trials
@@ -61,19 +58,11 @@ _DIGITS = 6
 """Digits of the largest score of a user that are recorded."""
 
 
-class ValidationConfig(StudyConfig):
+class ValidationConfig(LogConfig, StudyConfig):
     """Validation configuration: a log of real users, who is measured on what, and the environment."""
 
     model_config = ConfigDict(title="Validation")
 
-    ratings: str = option(..., "Log of real users: movielens:PATH, csv:FILE or parquet:FILE.")
-    items: str | None = option(None, "Item source of the log.", unset="that of the log, or the domain's")
-    columns: str = option(
-        "",
-        "Columns of a csv: or parquet: log, such as user=uid,item=id,rating=stars,scale=1-5.",
-        unset="the usual names",
-    )
-    folds: int = option(5, "Folds of users; each is measured by what the users of the others make known.", ge=2, le=100)
     test_users: Path | None = option(
         None, "File with the ids of exactly those users who are measured, one a line.", unset="users in folds"
     )
@@ -89,7 +78,6 @@ class ValidationConfig(StudyConfig):
     )
     max_positives: int = option(20, "Maximum held-out items per user whose choice is tested.", ge=1, unit="items")
     max_heldout: int | None = option(None, "Maximum held-out ratings per user.", ge=1, unset="all", unit="ratings")
-    seed: int = option(42, "Seed of all random numbers.", ge=0, le=2**63 - 1)
 
     @field_validator("environment")
     @classmethod
@@ -119,35 +107,6 @@ def stored_validation(directory: Path) -> dict[str, Any]:
     return ValidationConfig.flat_of(directory, resumed_manifest(directory))
 
 
-def _check_source(registry: Registry, plugin: str, source: str) -> None:
-    """See that a source of items is one that may have ratings of single users.
-
-    Raises:
-        ConfigurationError: it has none, or its name is unknown; lists those that may.
-    """
-    domain: Domain = registry.resolve_domain(plugin).build(Domain)
-    sources = [one for one, _ in registry.components("item_loader", domain.name) if _has_ratings(one)]
-    known = [one.usage() for one in sources]
-    try:
-        chosen, _ = registry.describe("item_loader", source, domain.name)
-    except UnknownNameError as error:
-        close = nearest(error.name, [one.name for one in sources]) or with_value(source, sources)
-        raise UnknownNameError("source of ratings", error.name, known, close) from None
-    if chosen not in sources:
-        raise ConfigurationError(
-            f"the {chosen.title} has no ratings of single users. Sources that have: {', '.join(known) or 'none'}"
-        )
-
-
-def _has_ratings(component: Component) -> bool:
-    """Whether an item loader may have ratings: it overrides ``load_ratings``, or a function makes it."""
-    try:
-        made = load_object(component.factory)
-    except Exception:  # it says so itself where it is chosen
-        return True
-    return not isinstance(made, type) or getattr(made, "load_ratings", None) is not ItemLoader.load_ratings
-
-
 @dataclass(frozen=True)
 class _Task:
     """The arguments of a cell: one part of a validation, with the digests of what it must be about."""
@@ -164,7 +123,7 @@ class _Data:
     """What all parts of a validation share: the log and who is measured."""
 
     def __init__(self, config: ValidationConfig, plugin: str, embeddings: str, registry: Registry) -> None:
-        self.log = RealLog(registry, plugin, (config.ratings, config.items, config.columns), embeddings, config.seed)
+        self.log = RealLog(registry, plugin, config.source, embeddings, config.seed)
         self.real_users = real.real_users_of(self.log.interactions)
         self.parts = real.parts_of(
             self.log.interactions, self.real_users, config.folds, config.split, config.test_users, config.max_users
@@ -200,28 +159,18 @@ class Validation:
         # Words serve for retrieval, and a sentence model would take minutes for thousands of items.
         chosen = values.setdefault("embeddings", WORDS)
         environment: EnvironmentConfig = read_config(EnvironmentConfig, values, "validate")
-        if not is_table_log(config.ratings):
-            _check_source(registry, environment.plugin, config.ratings)
         self._embeddings = environment.embeddings
         # The domain's own items are put aside as soon as they are loaded.
         self._environment = environment.model_copy(update={"embeddings": "auto"}).model_dump(mode="json")
         self._worlds = Worlds(registry)
-        world = self._worlds.of(self._environment)
+        world = self._worlds.of(self._environment, learns=True)
         self._worlds.serves = world.rater.uses_llm
         self.data = self._worlds.kept(self._key, lambda: _Data(config, environment.plugin, self._embeddings, registry))
         if RATINGS in config.only and self.data.log.interactions.values is None and CHOICES not in config.only:
             raise ConfigurationError("the log has no ratings: only choices can be measured")
         self.world = replace(world, catalog=self.data.log.catalog)
         notes = self.data.log.embedding_notes if chosen != WORDS else ()
-        self.announcements = [*self.world.announcements, *self.data.log.notes, *notes, *self._limits()]
-
-    def _limits(self) -> list[str]:
-        log, limits = self.data.log.interactions, []
-        if log.times is None:
-            limits.append("The log has no times: each user's log is split at random, and nothing is about time.")
-        if log.values is None:
-            limits.append("The log has no ratings: only choices are measured.")
-        return limits
+        self.announcements = [*self.world.announcements, *self.data.log.notes, *notes]
 
     @property
     def _key(self) -> str:
@@ -368,7 +317,7 @@ class Validation:
 def measure_part(task: _Task, worlds: Worlds, on_user: OnProgress) -> None:
     """Measure the users of one part and write their records, whole or not at all."""
     config = task.config
-    world = worlds.of(task.environment)
+    world = worlds.of(task.environment, learns=True)
     key = f"{config.model_dump_json()} {task.embeddings}"
     plugin = str(task.environment["plugin"])
     data: _Data = worlds.kept(key, lambda: _Data(config, plugin, task.embeddings, worlds.registry))

@@ -143,7 +143,9 @@ class Endpoint(ChatService):
             "choices": None if options.choices == "none" else options.choices,
             "extra_body": json.dumps(options.extra_body, sort_keys=True) if options.extra_body else None,
         }
-        self.identity += "".join(f" {name}={value}" for name, value in settings.items() if value)
+        differing = "".join(f" {name}={value}" for name, value in settings.items() if value)
+        self.identity += differing
+        self.title = f"{options.model} {'of OpenAI' if own else f'at {place.shown}'}{differing}"
 
     def price(self) -> Price | None:
         price = self.options.price

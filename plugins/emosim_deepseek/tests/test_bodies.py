@@ -107,11 +107,11 @@ def test_the_temperature_can_be_left_out() -> None:
 
 
 def test_a_schema_is_sent_as_the_service_takes_it_and_strictly_where_it_is_closed() -> None:
-    told = endpoint(ChatRequest(MESSAGES, schema=CLOSED))["response_format"]
-    assert told == {"type": "json_schema", "json_schema": {"name": "answer", "schema": CLOSED, "strict": True}}
+    sent = endpoint(ChatRequest(MESSAGES, schema=CLOSED))["response_format"]
+    assert sent == {"type": "json_schema", "json_schema": {"name": "answer", "schema": CLOSED, "strict": True}}
     for change in ({"additionalProperties": True}, {"required": ["rating"]}):
-        told = endpoint(ChatRequest(MESSAGES, schema={**CLOSED, **change}))["response_format"]
-        assert told["json_schema"]["strict"] is False
+        sent = endpoint(ChatRequest(MESSAGES, schema={**CLOSED, **change}))["response_format"]
+        assert sent["json_schema"]["strict"] is False
     nested = {**CLOSED, "properties": {"rating": {"type": "object"}, "why": {"type": "string"}}}
     assert endpoint(ChatRequest(MESSAGES, schema=nested))["response_format"]["json_schema"]["strict"] is False
     plain = endpoint(ChatRequest(MESSAGES, schema=CLOSED), structured="json_object")

@@ -129,20 +129,20 @@ def test_a_fault_is_an_error_that_says_what_it_was(
     make: Make, ask: Ask, answer: Answer, error: type[LLMError], says: str
 ) -> None:
     with ChatServer(lambda asked: answer) as server:
-        told = ask(make(server.url))
-    assert type(told) is error
-    assert says in str(told)
-    assert server.url in str(told)
-    assert len(str(told)) < 1000
+        outcome = ask(make(server.url))
+    assert type(outcome) is error
+    assert says in str(outcome)
+    assert server.url in str(outcome)
+    assert len(str(outcome)) < 1000
     assert len(server.calls) == 1, "asking again is for others to decide"
 
 
 def test_an_account_without_a_quota_is_no_passing_rate_limit(make: Make, ask: Ask) -> None:
     body = b'{"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}'
     with ChatServer(lambda asked: Answer(raw=body, status=429)) as server:
-        told = ask(make(server.url))
-    assert type(told) is LLMRequestError
-    assert "top it up" in str(told)
+        outcome = ask(make(server.url))
+    assert type(outcome) is LLMRequestError
+    assert "top it up" in str(outcome)
 
 
 @pytest.mark.parametrize(
@@ -162,18 +162,18 @@ def test_a_rate_limit_says_how_long_to_wait_where_the_service_does(
     make: Make, ask: Ask, headers: dict[str, str], seconds: float | None
 ) -> None:
     with ChatServer(lambda asked: Answer("slow down", status=429, headers=headers)) as server:
-        told = ask(make(server.url))
-    assert isinstance(told, LLMRateLimitError)
-    assert told.retry_after == seconds
+        outcome = ask(make(server.url))
+    assert isinstance(outcome, LLMRateLimitError)
+    assert outcome.retry_after == seconds
 
 
 def test_a_rate_limit_that_ends_at_a_time_is_waited_for_until_then(make: Make, ask: Ask) -> None:
     until = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=60), usegmt=True)
     with ChatServer(lambda asked: Answer("slow down", status=429, headers={"Retry-After": until})) as server:
-        told = ask(make(server.url))
-    assert isinstance(told, LLMRateLimitError)
-    assert told.retry_after is not None
-    assert 50 < told.retry_after <= 60
+        outcome = ask(make(server.url))
+    assert isinstance(outcome, LLMRateLimitError)
+    assert outcome.retry_after is not None
+    assert 50 < outcome.retry_after <= 60
 
 
 def test_prose_is_passed_on_as_it_is(make: Make, ask: Ask) -> None:
@@ -211,16 +211,16 @@ def test_a_server_that_leaves_thoughts_in_the_text_has_them_taken_out(make: Make
 def test_a_slow_answer_is_waited_for_as_long_as_the_option_says(make: Make, ask: Ask) -> None:
     with ChatServer(lambda asked: Answer("7", delay=0.2)) as server:
         assert isinstance(ask(make(server.url, timeout=5)), ChatAnswer)
-        told = ask(make(server.url, timeout=0.05))
-    assert type(told) is LLMTransientError
-    assert "no answer within 0.05 s" in str(told)
+        outcome = ask(make(server.url, timeout=0.05))
+    assert type(outcome) is LLMTransientError
+    assert "no answer within 0.05 s" in str(outcome)
 
 
 def test_an_answer_that_trickles_in_does_not_outlast_the_time_that_is_waited(make: Make, ask: Ask) -> None:
     with ChatServer(lambda asked: Answer("7", trickle=3.0)) as server:
         began = time.perf_counter()
-        told = ask(make(server.url, timeout=0.5))
-    assert type(told) is LLMTransientError
+        outcome = ask(make(server.url, timeout=0.5))
+    assert type(outcome) is LLMTransientError
     assert time.perf_counter() - began < 2.5
 
 
@@ -233,9 +233,9 @@ def test_an_answer_that_trickles_in_is_put_together(make: Make, ask: Ask) -> Non
 
 def test_a_server_that_is_not_there_is_named(make: Make, ask: Ask) -> None:
     with closed_port() as port:
-        told = ask(make(f"http://127.0.0.1:{port}/v1"))
-    assert type(told) is LLMTransientError
-    assert f"http://127.0.0.1:{port}/v1" in str(told)
+        outcome = ask(make(f"http://127.0.0.1:{port}/v1"))
+    assert type(outcome) is LLMTransientError
+    assert f"http://127.0.0.1:{port}/v1" in str(outcome)
 
 
 @contextmanager

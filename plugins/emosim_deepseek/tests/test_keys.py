@@ -100,22 +100,22 @@ def test_no_key_is_in_a_log_a_message_a_representation_or_a_traceback(
 
 
 def test_without_a_key_every_way_to_give_one_is_named(ask: Ask) -> None:
-    told = ask(DeepSeek(DeepSeekOptions(model="deepseek-chat", base_url="http://127.0.0.1:9")))
-    assert type(told) is LLMAuthenticationError
+    error = ask(DeepSeek(DeepSeekOptions(model="deepseek-chat", base_url="http://127.0.0.1:9")))
+    assert type(error) is LLMAuthenticationError
     for way in (
         "export DEEPSEEK_API_KEY=...",
         "--llm-model deepseek:model=deepseek-chat,api_key_env=MY_KEY",
         "https://platform.deepseek.com/api_keys",
     ):
-        assert way in str(told)
+        assert way in str(error)
 
 
 def test_openai_without_a_key_names_its_own_variable(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOSIM_LLM_API_KEY", KEY)
-    told = ask(Endpoint(EndpointOptions(model="gpt-x")))
-    assert type(told) is LLMAuthenticationError
-    assert "OpenAI at https://api.openai.com/v1 needs a key" in str(told)
-    assert "export OPENAI_API_KEY=..." in str(told)
+    error = ask(Endpoint(EndpointOptions(model="gpt-x")))
+    assert type(error) is LLMAuthenticationError
+    assert "OpenAI at https://api.openai.com/v1 needs a key" in str(error)
+    assert "export OPENAI_API_KEY=..." in str(error)
 
 
 @pytest.mark.parametrize("key", ["two words", "schl\u00fcssel", "line\nend", "\u2028"])
@@ -123,10 +123,10 @@ def test_what_no_header_can_carry_is_no_key_and_is_not_repeated(
     key: str, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DEEPSEEK_API_KEY", f"x{key}x")
-    told = ask(DeepSeek(DeepSeekOptions(base_url="http://127.0.0.1:9")))
-    assert type(told) is LLMAuthenticationError
-    assert "the environment variable DEEPSEEK_API_KEY is no key" in str(told)
-    assert key not in str(told)
+    error = ask(DeepSeek(DeepSeekOptions(base_url="http://127.0.0.1:9")))
+    assert type(error) is LLMAuthenticationError
+    assert "the environment variable DEEPSEEK_API_KEY is no key" in str(error)
+    assert key not in str(error)
 
 
 def test_another_variable_can_hold_the_key(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,9 +154,9 @@ def test_a_server_of_ones_own_gets_no_key_unless_there_is_one_for_it(ask: Ask, m
 
 
 def test_a_key_named_by_an_option_must_be_there(ask: Ask) -> None:
-    told = ask(Endpoint(EndpointOptions(model="http://127.0.0.1:9/v1#m", api_key_env="MY_KEY")))
-    assert type(told) is LLMAuthenticationError
-    assert "MY_KEY" in str(told)
+    error = ask(Endpoint(EndpointOptions(model="http://127.0.0.1:9/v1#m", api_key_env="MY_KEY")))
+    assert type(error) is LLMAuthenticationError
+    assert "MY_KEY" in str(error)
 
 
 def test_a_key_is_read_when_it_is_asked_for_and_not_before(

@@ -245,10 +245,10 @@ def test_each_part_can_be_left_out(option: str, gone: list[str]) -> None:
 
 
 def test_tastes_are_left_out_where_the_description_tells_them() -> None:
-    told = USER.model_copy(update={"description": "Ines loves dramas and cannot stand horror."})
-    assert "Likes:" not in last(asked_of(users=[told]))
-    assert "Likes: drama" in last(asked_of(ShotOptions(show_tastes=True), users=[told]))
-    assert "Likes: drama" in last(asked_of(ShotOptions(show_description=False), users=[told]))
+    described = USER.model_copy(update={"description": "Ines loves dramas and cannot stand horror."})
+    assert "Likes:" not in last(asked_of(users=[described]))
+    assert "Likes: drama" in last(asked_of(ShotOptions(show_tastes=True), users=[described]))
+    assert "Likes: drama" in last(asked_of(ShotOptions(show_description=False), users=[described]))
 
 
 def test_a_domain_without_texts_for_traits_shows_their_names() -> None:
@@ -256,10 +256,10 @@ def test_a_domain_without_texts_for_traits_shows_their_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("times", "told"), [(0, "never"), (1, "once"), (2, "twice"), (3, "3 times"), (200, "200 times")]
+    ("times", "expected"), [(0, "never"), (1, "once"), (2, "twice"), (3, "3 times"), (200, "200 times")]
 )
-def test_how_often_it_was_consumed_is_told(times: int, told: str) -> None:
-    assert f"\nWatched before: {told}\n" in last(asked_of(times=times))
+def test_how_often_it_was_consumed_is_told(times: int, expected: str) -> None:
+    assert f"\nWatched before: {expected}\n" in last(asked_of(times=times))
 
 
 @pytest.mark.parametrize("trait", ["activity", "conformity", "diversity"])

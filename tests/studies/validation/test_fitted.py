@@ -37,9 +37,9 @@ def test_what_is_held_out_moves_no_answer_of_fitted_people(movielens: Path, tmp_
     for name, one in (("first", first), ("second", second)):
         one.run(tmp_path / name)
     for name, keys in (("ratings", ("answer", "expected")), ("choices", ("score",))):
-        told, untold = (read_lines(tmp_path / one, name) for one in ("first", "second"))
-        assert {line["user"] for line in told} == {"3", "8"}
-        assert [[line[key] for key in keys] for line in told] == [[line[key] for key in keys] for line in untold]
+        first, second = (read_lines(tmp_path / one, name) for one in ("first", "second"))
+        assert {line["user"] for line in first} == {"3", "8"}
+        assert [[line[key] for key in keys] for line in first] == [[line[key] for key in keys] for line in second]
 
 
 def rows_of(folder: Path) -> list[list[str]]:
