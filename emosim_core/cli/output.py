@@ -18,7 +18,7 @@ from rich.text import Text
 from emosim_core.model import RatingScale
 from emosim_core.model.emotion import describe_mood
 from emosim_core.runs.words import END_REASONS as END_REASONS
-from emosim_core.runs.words import counts_in_words, on_scale, signed
+from emosim_core.runs.words import counts_in_words, on_scale, rating_shares, signed
 from emosim_core.runs.words import usage_rows as usage_rows
 from emosim_core.runs.words import who_answers as who_answers
 from emosim_core.terminal import Piece, clean, counted, one_line, pieces, standard_streams
@@ -321,6 +321,8 @@ def summary_table(summary: dict[str, Any]) -> Table:
     if summary["mean_rating"] is not None:
         rows.append(("mean rating", f"{summary['mean_rating']:.2f} {on_scale(summary['scale'])}"))
         rows.append(("share liked", f"{summary['share_liked']:.1%}"))
+        if summary["uses_llm"]:
+            rows.append(("ratings", rating_shares(summary["rating_counts"])))
     if clicks := summary.get("clicks"):
         rows += _click_rows(clicks)
     if summary["failed_ratings"]:

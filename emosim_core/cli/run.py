@@ -123,10 +123,13 @@ def print_end(played: CompletedRun, as_json: bool, quiet: bool, **more: Any) -> 
     if print_short({**summary, "directory": str(directory), **more}, directory, as_json, quiet):
         return
     from emosim_core.cli.output import console, show_table, summary_table
+    from emosim_core.runs.words import answer_warnings
 
     screen = console()
     if before:
         screen.print_line(f"{directory} is complete; nothing was left to do.")
     show_table(screen, summary_table(summary))
+    for warning in answer_warnings(summary):
+        screen.print_line(("Warning: ", "yellow"), warning)
     command = typed("show", directory, "--episode", "0")
     screen.print_line(f"Written to {directory}. Read an episode with: {command}")

@@ -425,6 +425,13 @@ class Rater:
         """
         raise NotImplementedError(f"{type(self).__name__} does not tell what users rate on average")
 
+    def distribution_batch(self, request: RatingRequest) -> NDArray[np.float64]:
+        """How likely each user gives each item each level of the scale, shape ``(R, S, L)``, sums 1; optional.
+
+        NaN where a user could not be asked.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not tell how likely each rating is")
+
     def interest_batch(self, request: RatingRequest) -> NDArray[np.float64]:
         """How likely each user is to choose each item, scores of any size, shape ``(R, S)``; optional.
 

@@ -229,7 +229,7 @@ def with_value(written: str, components: Iterable[Component]) -> list[str]:
         values = ("model", "file", "path", "logs") if ending else ("model", "path", "logs")
     known = next((fitting for value in values if (fitting := [one for one in known if one.value == value])), [])
     known = [one for one in known if _takes(one, written)]
-    named = [one for one in known if one.name == ending] or known
+    named = [one for one in known if ending in one.names] or known
     return [f"{one.name}:{written}" for one in named[:4]]
 
 

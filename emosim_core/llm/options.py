@@ -54,11 +54,20 @@ class GatewayOptions(Frozen):
 class ModelRaterOptions(Frozen):
     """How the answers of a language model become ratings."""
 
-    reading: Literal["likeliest", "sampled", "expected"] = option(
-        "likeliest",
-        "Rating where the model returns a probability per rating: its answer, one sampled by these probabilities, or "
-        "their mean, rounded to the scale. The last two need a model that returns them.",
+    reading: Literal["sampled", "prior_corrected", "expected", "likeliest"] = option(
+        "sampled",
+        "Rating where the model returns a probability per rating: a draw by these probabilities, a draw after they are "
+        "weighted by the file of prior, their mean rounded to the scale, or the likeliest. The rating is the answer's "
+        "text where there are none; prior_corrected and expected need them.",
         short="llm.reading",
+        section=_SECTION,
+        rare=True,
+    )
+    prior: Path | None = option(
+        None,
+        "File with a weight per rating for the reading prior_corrected: label_weights.json of emosim validate.",
+        unset="none",
+        short="llm.prior",
         section=_SECTION,
         rare=True,
     )

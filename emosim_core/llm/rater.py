@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from emosim_core.hooks.faults import named
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
 from emosim_core.llm.gateway.retries import LONGEST_WAIT, asked_wait
+from emosim_core.llm.label_weights import read_label_weights
 from emosim_core.llm.options import LLMRaterOptions, ModelRaterOptions
 from emosim_core.llm.prompts.prompt_strategy import PromptStrategy, Reply
 from emosim_core.llm.recorder import Recorder
@@ -81,6 +83,8 @@ class ModelRater(Rater):
         self._recorder, self._transcript = Recorder(secrets), transcript
         self._persistent = False
         self._levels: dict[str, float] = {}
+        self._prior: dict[float, float] = {}
+        self._counts: Counter[str] = Counter()
         self._answered = False
         self._objections: set[int] = set()
 
@@ -96,6 +100,17 @@ class ModelRater(Rater):
         if setting.spent:
             self.gateway.charge(setting.spent)
         self._levels = {}
+        self._prior = self._read_prior(setting)
+
+    def _read_prior(self, setting: WorldSetting) -> dict[float, float]:
+        """The weight of each level of the scale; empty unless the reading is corrected by them."""
+        options = self.options
+        if (options.reading == "prior_corrected") != (options.prior is not None):
+            raise ConfigurationError(
+                "reading='prior_corrected' and prior=FILE go together; the file is label_weights.json, which emosim "
+                "validate writes for a model that returns probabilities"
+            )
+        return {} if options.prior is None else read_label_weights(options.prior, setting.scale, self.answered_by)
 
     def announcements(self) -> Sequence[str]:
         return self._announcements
@@ -104,7 +119,9 @@ class ModelRater(Rater):
         self.gateway.close()
 
     def usage(self) -> Mapping[str, Any]:
-        return self.gateway.usage.summary()
+        """The counts of the gateway, and those answers whose probabilities were read (``read_probabilities``), which
+        could not be read (``unread_answers``), and which were cut off at their limit of tokens (``cut_answers``)."""
+        return {**self.gateway.usage.summary(), **{name: count for name, count in self._counts.items() if count}}
 
     def service(self) -> GatewayService:
         from emosim_core.llm.gateway.gateway import Gateway
@@ -123,9 +140,46 @@ class ModelRater(Rater):
             LLMError: no request can succeed: no key, an unknown model, an exhausted budget, no answer to replay.
             ConfigurationError: ``reading`` needs probabilities and the model returns none.
         """
+        reading = self.options.reading
+        uniform = draws.uniform(request.items.shape[1]) if reading in ("sampled", "prior_corrected") else None
+        answered, reasons = self._answered_all(request)
+        values = np.full(request.items.shape, np.nan)
+        shares: dict[tuple[int, int], Mapping[str, float]] = {}
+        for place, (answer, reply) in answered.items():
+            values[place] = self._rating(answer, reply, None if uniform is None else float(uniform[place]))
+            reasons[place] = (reply.reason or answer.reasoning) if self.options.explain else ""
+            shares[place] = {label: p for label, p in answer.probabilities.items() if p >= _NEGLIGIBLE}
+            self._counts["read_probabilities"] += bool(answer.probabilities) and reading != "likeliest"
+        return Ratings(
+            values,
+            lambda row, place: reasons[row, place],
+            lambda row, place: shares.get((row, place), {}),
+        )
+
+    def distribution_batch(self, request: RatingRequest) -> NDArray[np.float64]:
+        """The probabilities that the model returns; a NotImplementedError where it returns none."""
+        answered, _ = self._answered_all(request)
+        if answered and not any(answer.probabilities for answer, _ in answered.values()):
+            raise NotImplementedError("the language model returns no probabilities")
+        levels = self._scale.levels
+        found = np.full((*request.items.shape, len(levels)), np.nan)
+        for place, (answer, reply) in answered.items():
+            found[place] = 0.0
+            for level, weight in self._weights(answer, reply).items():
+                found[place][int(np.abs(levels - level).argmin())] += weight
+            found[place] /= found[place].sum()
+        return found
+
+    def expected_batch(self, request: RatingRequest) -> NDArray[np.float64]:
+        """The mean rating by the probabilities; a NotImplementedError where the model returns none."""
+        return self.distribution_batch(request) @ self._scale.levels
+
+    def _answered_all(
+        self, request: RatingRequest
+    ) -> tuple[dict[tuple[int, int], tuple[ChatAnswer, Reply]], dict[tuple[int, int], str]]:
+        """The answers that could be parsed, by row and place, and why the others could not be."""
         users, slate = request.items.shape
         places = [(row, place) for row in range(users) for place in range(slate)]
-        uniform = draws.uniform(slate) if self.options.reading == "sampled" else None
         requests: dict[int, ChatRequest] = {}
 
         def request_for(i: int) -> ChatRequest:
@@ -135,9 +189,8 @@ class ModelRater(Rater):
             return requests[i]
 
         self._recorder.clear()
-        values = np.full(request.items.shape, np.nan)
+        answered: dict[tuple[int, int], tuple[ChatAnswer, Reply]] = {}
         reasons: dict[tuple[int, int], str] = {}
-        shares: dict[tuple[int, int], Mapping[str, float]] = {}
         open_ones = list(range(len(places)))
         attempts = 0
         while open_ones and attempts < self.options.parse_attempts:
@@ -152,10 +205,11 @@ class ModelRater(Rater):
                 if isinstance(answer, LLMError):
                     reasons[places[i]] = answer.explained
                     continue
+                self._counts["cut_answers"] += not answer.finished
                 try:
-                    with named(self._label):
-                        reply = self.prompt_strategy.read(answer)
+                    answered[places[i]] = answer, self._reply(answer)
                 except LLMMalformedError as error:
+                    self._counts["unread_answers"] += 1
                     record.problem = str(error)
                     reasons[places[i]] = f"no answer could be parsed in {max(attempts, 1)} attempts: {error}"
                     with named(self._label):
@@ -163,18 +217,21 @@ class ModelRater(Rater):
                     counts = counts or next_request != requests[i]
                     requests[i] = next_request
                     remaining.append(i)
-                    continue
-                values[places[i]] = self._rating(answer, reply, uniform, *places[i])
-                reasons[places[i]] = (reply.reason or answer.reasoning) if self.options.explain else ""
-                shares[places[i]] = {label: p for label, p in answer.probabilities.items() if p >= _NEGLIGIBLE}
             open_ones = remaining
             if not counts:  # the same requests get the same cached answers again
                 break
-        return Ratings(
-            values,
-            lambda row, place: reasons[row, place],
-            lambda row, place: shares.get((row, place), {}),
-        )
+        return answered, reasons
+
+    def _reply(self, answer: ChatAnswer) -> Reply:
+        """The rating in an answer: that of its text, or the likeliest one where only the probabilities can be read."""
+        with named(self._label):
+            try:
+                return self.prompt_strategy.read(answer)
+            except LLMMalformedError:
+                if not answer.probabilities:
+                    raise
+                likeliest = max(answer.probabilities, key=answer.probabilities.__getitem__)
+                return self.prompt_strategy.read(ChatAnswer(likeliest))
 
     def _raise_fatal(self, answers: Sequence[ChatAnswer | LLMError], items: Sequence[int]) -> None:
         """Raise an error that every further request would raise.
@@ -191,24 +248,30 @@ class ModelRater(Rater):
             if isinstance(answer, LLMError) and (isinstance(answer, _FATAL) or asked_wait(answer) > LONGEST_WAIT):
                 raise answer
 
-    def _rating(
-        self, answer: ChatAnswer, reply: Reply, uniform: NDArray[np.float64] | None, row: int, place: int
-    ) -> float:
-        if self.options.reading == "likeliest":
+    def _rating(self, answer: ChatAnswer, reply: Reply, uniform: float | None) -> float:
+        reading = self.options.reading
+        if reading == "likeliest" or (reading == "sampled" and not answer.probabilities):
             return reply.rating
         if not answer.probabilities:
             raise ConfigurationError(
-                f"reading={self.options.reading!r} needs a model that returns the probability of each rating, and a "
-                "prompt strategy that requests the rating alone; this one returns none. Use reading='likeliest'."
+                f"reading={reading!r} needs a model that returns the probability of each rating, and a "
+                "prompt strategy that requests the rating alone; this one returns none. Use reading='sampled'."
             )
-        labels = list(answer.probabilities)
-        levels = np.array([self._level(label) for label in labels])
-        weights = np.array([answer.probabilities[label] for label in labels])
+        shares = self._weights(answer, reply)
+        levels, weights = np.array(list(shares)), np.array(list(shares.values()))
         if uniform is None:
             return float(self._scale.round((levels * weights).sum() / weights.sum()))
         edges = np.cumsum(weights)
-        chosen = int(np.searchsorted(edges, uniform[row, place] * edges[-1], side="right"))
+        chosen = int(np.searchsorted(edges, uniform * edges[-1], side="right"))
         return float(levels[min(chosen, len(levels) - 1)])
+
+    def _weights(self, answer: ChatAnswer, reply: Reply) -> dict[float, float]:
+        """The probability of each rating, corrected where the reading is; that of the text where there are none."""
+        shares: dict[float, float] = {}
+        for label, probability in answer.probabilities.items():
+            level = self._level(label)
+            shares[level] = shares.get(level, 0.0) + probability * self._prior.get(level, 1.0)
+        return shares if sum(shares.values()) > 0 else {reply.rating: 1.0}
 
     def _level(self, label: str) -> float:
         """The rating of a label."""

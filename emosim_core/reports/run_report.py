@@ -25,7 +25,7 @@ from emosim_core.runs.records import INTERACTIONS, open_blocks
 from emosim_core.runs.transcript import TRANSCRIPT, Exchanges
 from emosim_core.runs.trust import CommandHint
 from emosim_core.runs.typed import continue_with
-from emosim_core.runs.words import END_REASONS, counts_in_words, signed, usage_rows, who_answers
+from emosim_core.runs.words import END_REASONS, answer_warnings, counts_in_words, signed, usage_rows, who_answers
 from emosim_core.stats import bootstrap_ratios, divided
 
 _SECTIONS = (
@@ -182,6 +182,8 @@ def _notes(run: RunColumns, behind: Background) -> list[str]:
         notes.insert(0, f"The charts are about a sample: {len(run.episodes):,} of {wanted:,} episodes.")
     if counts := (run.summary or {}).get("policy_counts"):
         notes.append(f"The recommender counted {counts_in_words(counts)}.")
+    if run.summary:
+        notes += [f"Warning: {warning}" for warning in answer_warnings(run.summary)]
     if run.complete:
         return notes
     ended = f"{len(run.ended):,} of {run.manifest['config'].get('episodes', '?')} episodes ended"

@@ -9,6 +9,13 @@ from typing import Any
 
 from emosim_core.model.emotion import describe_mood
 from emosim_core.model.user import TRAITS, User
+from emosim_core.terminal import counted
+
+_ENOUGH_RATINGS = 20
+"""Ratings from which equal ones are no chance."""
+
+_NEARLY_ALL = 0.95
+"""Share of equal ratings from which ratings count as nearly constant."""
 
 END_REASONS = {
     "max_steps": "stayed to the end",
@@ -121,7 +128,49 @@ def usage_rows(usage: Mapping[str, Any]) -> list[tuple[str, str]]:
         cost = f"{usage['cost']:.6f} {usage['currency']}"
         cost += f", at the prices of {usage['price_as_of']}" if usage.get("price_as_of") else ""
         cost += ", at most, as tokens are unknown" if unknown else ""
-    return [("calls", calls), ("tokens", tokens), ("cost", cost)]
+    rows = [("calls", calls), ("tokens", tokens), ("cost", cost)]
+    if read := count["read_probabilities"]:
+        rows.insert(0, ("read", f"{read:,} ratings by the probabilities that the model returned"))
+    return rows
+
+
+def rating_shares(rating_counts: Mapping[str, int]) -> str:
+    """The share of each level among ratings, worst first: ``1 0%, 2 35%, 3 65%``; each at most 1 point off."""
+    total = sum(rating_counts.values())
+    return ", ".join(f"{level} {count / total:.0%}" for level, count in rating_counts.items()) if total else "none"
+
+
+def answer_warnings(summary: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the answers of a run's language model as a whole; empty where nothing is, or none is asked.
+
+    Args:
+        summary: the summary of a run. ``failed_ratings`` has those of answers that could not be read at any attempt.
+    """
+    if not summary["uses_llm"]:
+        return []
+    warnings, counts, usage = [], summary["rating_counts"], summary["usage"] or {}
+    rated, failed = sum(counts.values()), summary["failed_ratings"]
+    level, most = max(counts.items(), key=lambda one: one[1])
+    if rated >= _ENOUGH_RATINGS and most >= _NEARLY_ALL * rated:
+        warnings.append(
+            f"{most:,} of {rated:,} ratings are {level}: this model hardly tells users and items apart. Such a run "
+            "says nothing about users; emosim validate measures a model beside real ones."
+        )
+    if failed > rated:
+        warnings.append(
+            f"{failed:,} of {failed + rated:,} ratings failed: most answers could not be used. Their texts are in "
+            "transcript.jsonl; a prompt strategy that requests the rating alone, such as 0Shot_system_our, or a larger "
+            "model may help."
+        )
+    unread, cut = usage.get("unread_answers") or 0, usage.get("cut_answers") or 0
+    if unread and failed <= rated:
+        warnings.append(f"{counted(unread, 'answer')} could not be read, and the model was called again.")
+    if cut:
+        warnings.append(
+            f"{counted(cut, 'answer')} {'was' if cut == 1 else 'were'} cut off at the limit of tokens; a higher one is "
+            "max_tokens of --llm-rater, and reasoning_tokens of --llm-model for a model that reasons."
+        )
+    return warnings
 
 
 def counts_in_words(counts: Mapping[str, int]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import ssl
 import threading
 import uuid
@@ -32,6 +33,8 @@ class Answer:
         refusal: why the model will not answer; it takes the place of the text.
         finish: why the model stopped, such as ``"stop"``, ``"length"`` or ``"content_filter"``.
         model: the model that answers; empty for the one that was asked.
+        probabilities: probabilities of tokens in the place of the text, which counts as one token; they are sent, the
+            likeliest as many as requested, where a request has ``logprobs``.
         usage: the tokens, as the service would write them; None counts a token for each word, an empty one is left out.
         delay: seconds until the response begins.
         trickle: seconds over which the response is spread, a tenth of it at a time.
@@ -44,6 +47,7 @@ class Answer:
     refusal: str = ""
     finish: str = "stop"
     model: str = ""
+    probabilities: Mapping[str, float] = field(default_factory=dict)
     usage: Mapping[str, Any] | None = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -66,12 +70,26 @@ class Answer:
             "object": "chat.completion",
             "created": 0,
             "model": self.model or request.get("model", ""),
-            "choices": [{"index": 0, "message": message, "finish_reason": self.finish, "logprobs": None}],
+            "choices": [
+                {"index": 0, "message": message, "finish_reason": self.finish, "logprobs": self._logprobs(request)}
+            ],
         }
         usage = self._counted(request) if self.usage is None else self.usage
         if usage:
             payload["usage"] = usage
         return json.dumps(payload).encode()
+
+    def _logprobs(self, request: Body) -> Body | None:
+        if not self.probabilities or not request.get("logprobs"):
+            return None
+        likeliest = sorted(self.probabilities, key=self.probabilities.__getitem__, reverse=True)
+        entries = [
+            {"token": token, "logprob": math.log(probability), "bytes": list(token.encode())}
+            for token in likeliest
+            if (probability := self.probabilities[token]) > 0
+        ]
+        written = next((one for one in entries if one["token"] == self.text), {"token": self.text, "logprob": -99.0})
+        return {"content": [{**written, "top_logprobs": entries[: request.get("top_logprobs", 0)]}], "refusal": None}
 
     def _counted(self, request: Body) -> Body:
         prompt = sum(len(str(message.get("content", "")).split()) for message in request.get("messages", ()))

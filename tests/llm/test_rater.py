@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from emosim_core import ConfigurationError
+from emosim_core import ConfigurationError, DataError
 from emosim_core.llm import (
     ChatAnswer,
     ChatRequest,
@@ -26,6 +28,7 @@ from emosim_core.llm import (
     Reply,
 )
 from emosim_core.llm.gateway.retries import LONGEST_WAIT
+from emosim_core.llm.label_weights import fit_label_weights
 from emosim_core.llm.rater import ModelRater, ModelRaterOptions
 from emosim_core.testing import draws, small_world
 from emosim_core.testing.rater import request
@@ -141,17 +144,80 @@ def test_reasons_are_kept_where_they_are_asked_for() -> None:
 def test_probabilities_are_kept_and_read_as_they_are_asked_to_be() -> None:
     shares = {"2": 0.25, "8": 0.5, "10": 0.24996, "1": 0.00004}
     answer = ChatAnswer("8", probabilities=shares)
-    ratings, _ = rated(lambda asked: answer)
+    ratings, _ = rated(lambda asked: answer, reading="likeliest")
     assert (ratings.values == 8).all()
     assert ratings.probabilities(0, 0) == {"2": 0.25, "8": 0.5, "10": 0.24996}
     ratings, _ = rated(lambda asked: answer, reading="expected")
     assert (ratings.values == 7).all()
-    ratings, _ = rated(lambda asked: answer, reading="sampled")
+    ratings, _ = rated(lambda asked: answer)
     again, _ = rated(lambda asked: answer, reading="sampled")
     assert np.array_equal(ratings.values, again.values)
     assert set(np.unique(ratings.values)) == {2, 8, 10}
     with pytest.raises(ConfigurationError, match="needs a model that returns the probability"):
         rated(lambda asked: ChatAnswer("8"), reading="expected")
+    ratings, _ = rated(lambda asked: ChatAnswer("8"))
+    assert (ratings.values == 8).all()
+
+
+def test_a_text_that_cannot_be_read_is_read_by_its_probabilities_if_it_has_any() -> None:
+    answer = ChatAnswer("I would say 9", probabilities={"8": 0.7, "9": 0.3}, finished=False)
+    rater = ModelRater(Plain(), Script(lambda asked: answer), ModelRaterOptions(reading="likeliest"))
+    rater.prepare(SKIPPING)
+    assert (rater.rate_batch(request(WORLD), draws(12)).values == 8).all()
+    assert rater.usage() == {"calls": 24, "cut_answers": 24}
+
+
+def test_draws_follow_the_probabilities_and_the_expected_rating_is_their_mean() -> None:
+    answer = ChatAnswer("8", probabilities={"2": 0.25, "8": 0.75})
+    rater = ModelRater(Plain(), Script(lambda asked: answer))
+    rater.prepare(SKIPPING)
+    many = [rater.rate_batch(request(WORLD), draws(12, seed=100 * seed)).values for seed in range(40)]
+    assert np.mean(many == np.float64(2)) == pytest.approx(0.25, abs=0.05)
+    asked = request(WORLD)
+    assert rater.distribution_batch(asked).shape == (*asked.items.shape, 10)
+    assert rater.distribution_batch(asked)[0, 0, [1, 7]].tolist() == [0.25, 0.75]
+    assert (rater.expected_batch(asked) == 6.5).all()
+    assert rater.usage()["read_probabilities"] == 40 * 24
+
+
+def test_without_probabilities_no_expected_rating_is_made_up() -> None:
+    rater = ModelRater(Plain(), Script(lambda asked: ChatAnswer("8")))
+    rater.prepare(SKIPPING)
+    with pytest.raises(NotImplementedError, match="no probabilities"):
+        rater.expected_batch(request(WORLD))
+
+
+def test_a_corrected_reading_weights_the_probabilities_by_the_real_shares(tmp_path: Path) -> None:
+    answer = ChatAnswer("8", probabilities={"2": 0.5, "8": 0.5})
+    levels = SKIPPING.scale.levels
+    expected = np.zeros((1000, 10))
+    expected[:, [1, 7]] = 0.5
+    given = np.where(np.arange(1000) < 200, 2.0, 8.0)
+    weights = tmp_path / "label_weights.json"
+    weights.write_text(json.dumps(fit_label_weights(expected, given, levels, "")))
+
+    def rater_with(**options: Any) -> ModelRater:
+        rater = ModelRater(Plain(), Script(lambda asked: answer), ModelRaterOptions(**options))
+        rater.prepare(SKIPPING)
+        return rater
+
+    rater = rater_with(reading="prior_corrected", prior=weights)
+    assert rater.distribution_batch(request(WORLD))[0, 0, [1, 7]] == pytest.approx([0.2, 0.8], abs=0.01)
+    assert set(np.unique(rater.rate_batch(request(WORLD), draws(12)).values)) == {2, 8}
+    with pytest.raises(ConfigurationError, match="go together"):
+        rater_with(reading="prior_corrected")
+    with pytest.raises(ConfigurationError, match="go together"):
+        rater_with(prior=weights)
+    stored = json.loads(weights.read_text())
+    weights.write_text(json.dumps({**stored, "answered_by": "another model"}))
+    with pytest.raises(ConfigurationError, match="are of 'another model'"):
+        rater_with(reading="prior_corrected", prior=weights)
+    weights.write_text(json.dumps({**stored, "levels": [*range(1, 6)], "weights": [1.0] * 5}))
+    with pytest.raises(ConfigurationError, match="another scale"):
+        rater_with(reading="prior_corrected", prior=weights)
+    weights.write_text("{}")
+    with pytest.raises(DataError, match="cannot be read as label weights"):
+        rater_with(reading="prior_corrected", prior=weights)
 
 
 def test_it_tells_its_usage_and_closes_what_it_asks_through() -> None:

@@ -14,6 +14,10 @@ log = logging.getLogger("emosim_core.llm")
 Body = dict[str, Any]
 
 
+_FEWER = 5
+"""Tokens with probabilities that are requested of a service that returns fewer than 20."""
+
+
 class _Change(NamedTuple):
     """A change of a request that a service rejects with a message ``about`` something.
 
@@ -41,6 +45,15 @@ def _plain_json(body: Body) -> Body | None:
     form = body.get("response_format")
     of_schema = isinstance(form, Mapping) and form.get("type") == "json_schema"
     return {**body, "response_format": {"type": "json_object"}} if of_schema else None
+
+
+def _fewer_logprobs(body: Body) -> Body | None:
+    return {**body, "top_logprobs": _FEWER} if body.get("top_logprobs", 0) > _FEWER else None
+
+
+def _without_logprobs(body: Body) -> Body | None:
+    names = ("logprobs", "top_logprobs")
+    return {name: value for name, value in body.items() if name not in names} if "logprobs" in body else None
 
 
 def _without_system(body: Body) -> Body | None:
@@ -77,6 +90,18 @@ _CHANGES = (
         "the form of the answer is requested in the prompt alone",
         "structured=none",
     ),
+    _Change(
+        r"logprobs.*(\d|between|maximum|at most|exceed|greater|range)",
+        _fewer_logprobs,
+        f"the probabilities of {_FEWER} tokens are requested",
+        "",
+    ),
+    _Change(
+        r"logprobs|log.?probabilit",
+        _without_logprobs,
+        "no probabilities are requested, and ratings are read from the text alone",
+        "logprobs=false",
+    ),
     _Change(r"temperature", _renamed("temperature", None), "no temperature is sent", "send_temperature=false"),
     _Change(r"\bseed\b", _renamed("seed", None), "no seed is sent", ""),
     _Change(
@@ -96,7 +121,8 @@ _OPTIONS = {
     "reasoning_effort": "reasoning_effort",
     "thinking": "thinking",
     **dict.fromkeys(("structured_outputs", "grammar"), "choices"),
-    **dict.fromkeys(("logprobs", "top_logprobs", "stop", "seed"), "extra_body"),
+    **dict.fromkeys(("logprobs", "top_logprobs"), "logprobs"),
+    **dict.fromkeys(("stop", "seed"), "extra_body"),
 }
 
 

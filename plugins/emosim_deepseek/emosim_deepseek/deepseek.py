@@ -15,6 +15,7 @@ from pydantic import model_validator
 from emosim_core.llm import ChatRequest, Price
 from emosim_core.plugins import Frozen, option
 from emosim_deepseek.addresses import address, base_url, is_variable, keys_of_environment
+from emosim_deepseek.probabilities import request_fields
 from emosim_deepseek.service import ChatService
 
 _NAMES = ("api_key_env", "base_url_env")
@@ -68,6 +69,10 @@ class DeepSeekOptions(Frozen):
     )
     structured: Literal["json_object", "none"] = option(
         "json_object", "Whether the service forces JSON if JSON is requested."
+    )
+    logprobs: bool = option(
+        True,
+        "Request the probabilities of the tokens of a rating, of which the rater draws; a thinking model has none.",
     )
     tariff: Tariff = option("peak", "Price list by which costs are counted: peak, the most it can cost, or off-peak.")
     base_url: str | None = option(
@@ -149,6 +154,8 @@ class DeepSeek(ChatService):
             self.identity += f"{effort} reasoning_tokens={options.reasoning_tokens}"
         if options.structured != "json_object":
             self.identity += f" structured={options.structured}"
+        if self.thinking is False and not options.logprobs:
+            self.identity += " logprobs=off"
 
     def models(self) -> Sequence[str]:
         return tuple(known_models())
@@ -184,4 +191,6 @@ class DeepSeek(ChatService):
         mentions_json = any("json" in message.content.lower() for message in request.messages)
         if request.schema is not None and options.structured == "json_object" and mentions_json:
             body["response_format"] = {"type": "json_object"}
+        if request.choices and self.thinking is False and options.logprobs:
+            body |= request_fields()
         return body

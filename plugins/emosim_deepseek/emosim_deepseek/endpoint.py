@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -13,6 +13,7 @@ from emosim_core.llm import ChatRequest, Price
 from emosim_core.plugins import Frozen, option
 from emosim_deepseek.addresses import address, base_url, keys_of_environment
 from emosim_deepseek.deepseek import without_secrets
+from emosim_deepseek.probabilities import request_fields
 from emosim_deepseek.service import ChatService
 
 _ADDRESS = re.compile(r"(localhost|\d+(\.\d+){3}|\[[0-9a-fA-F:]+\])(:\d|/|#|$)|[\w-]+(\.[\w-]+)+(:\d+)?/\S*#")
@@ -74,6 +75,9 @@ class EndpointOptions(Frozen):
     choices: Literal["none", "vllm", "llama.cpp"] = option(
         "none", "Server whose extension restricts the answer to a list of texts."
     )
+    logprobs: bool = option(
+        True, "Request the probabilities of the tokens of a rating, of which the rater draws; see reading."
+    )
     price: EndpointPrice | None = option(None, "Price of the model; unknown by default.")
     timeout: float = option(120.0, "Seconds to wait for an answer.", gt=0, allow_inf_nan=False)
     extra_body: Mapping[str, Any] = Field(
@@ -110,7 +114,7 @@ class EndpointOptions(Frozen):
 
 
 class Endpoint(ChatService):
-    """Backend of a service with OpenAI's chat completions."""
+    """Backend of a service with OpenAI's chat completions. Without a name of a model, none is sent."""
 
     def __init__(self, options: EndpointOptions) -> None:
         self.options = options
@@ -134,18 +138,27 @@ class Endpoint(ChatService):
         self._limit_field = options.max_tokens_field or ("max_completion_tokens" if own else "max_tokens")
         by_default = 8192 if options.reasoning_effort not in (None, "none") else 0
         self.reasoning_tokens = by_default if options.reasoning_tokens is None else options.reasoning_tokens
-        self.identity = f"openai {options.model} base={place.shown}"
+        self.identity = f"openai {options.model or '(the served model)'} base={place.shown}"
         settings = {
             "effort": options.reasoning_effort,
             "reasoning_tokens": self.reasoning_tokens,
             "temperature": None if options.send_temperature else "not sent",
             "structured": None if options.structured == "json_schema" else options.structured,
             "choices": None if options.choices == "none" else options.choices,
+            "logprobs": None if options.logprobs else "off",
             "extra_body": json.dumps(options.extra_body, sort_keys=True) if options.extra_body else None,
         }
         differing = "".join(f" {name}={value}" for name, value in settings.items() if value)
         self.identity += differing
         self.title = f"{options.model} {'of OpenAI' if own else f'at {place.shown}'}{differing}"
+
+    def announcements(self) -> Sequence[str]:
+        if self.options.model:
+            return ()
+        return (
+            f"No model is named, so cached answers are those of any model that {self._address.shown} served. Where "
+            "it serves different ones, name each: PORT#NAME",
+        )
 
     def price(self) -> Price | None:
         price = self.options.price
@@ -158,7 +171,7 @@ class Endpoint(ChatService):
         """The body of a request; the sample number is added to its seed."""
         options = self.options
         body: dict[str, Any] = {
-            "model": options.model,
+            **({"model": options.model} if options.model else {}),
             "messages": [{"role": message.role, "content": message.content} for message in request.messages],
             self._limit_field: request.max_tokens + self.reasoning_tokens,
         }
@@ -178,6 +191,8 @@ class Endpoint(ChatService):
             body["structured_outputs"] = {"choice": list(request.choices)}
         if request.choices and options.choices == "llama.cpp":
             body["grammar"] = "root ::= " + " | ".join(json.dumps(choice) for choice in request.choices)
+        if request.choices and options.logprobs:
+            body |= request_fields()
         return {**body, **options.extra_body}
 
 

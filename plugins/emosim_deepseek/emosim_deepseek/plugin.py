@@ -34,3 +34,10 @@ def emosim_llm_backends() -> Iterable[Component]:
             "192.168.",
         ),  # the last ones, for a hint
     )
+    for name, summary, options, value in (
+        ("ollama", "A model of the Ollama server on this machine.", "OllamaOptions", "model"),
+        ("llamacpp", "The model of a llama.cpp server on this machine, by its port.", "LlamaCppOptions", "port"),
+        ("vllm", "The model of a vLLM server on this machine, by its port.", "VllmOptions", "port"),
+    ):
+        factory = "emosim_deepseek.endpoint:Endpoint"
+        yield Component(name, summary, factory, options=f"emosim_deepseek.servers:{options}", value=value)

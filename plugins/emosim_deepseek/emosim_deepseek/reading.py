@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
 from emosim_core.llm import ChatAnswer, LLMMalformedError, LLMRefusedError, LLMTransientError, Usage
 from emosim_deepseek.bodies import Fault, fault_of, shortened, strict_json
+from emosim_deepseek.probabilities import label_probabilities
 
 _SHOWN = 200
 _THINKS = re.compile(r"\s*<((?:seed:)?think|thinking|thought|reasoning)>(.*?)(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
@@ -73,6 +75,7 @@ def _joined(events: list[dict[str, Any]], ended: bool) -> dict[str, Any]:
         raise ValueError("pieces of several answers")
     whole: dict[str, Any] = {}
     message: dict[str, str] = {}
+    tokens: list[Any] = []
     finish = None
     for event in events:
         if event.get("error"):
@@ -90,10 +93,12 @@ def _joined(events: list[dict[str, Any]], ended: bool) -> dict[str, Any]:
                 raise ValueError("more than one answer")
             for name, piece in _text(choice).items():
                 message[name] = message.get(name, "") + piece
+            tokens += _part(choice, "logprobs").get("content") or ()
             finish = choice.get("finish_reason") or finish
     if finish is None and not ended:
         raise ValueError("the stream has no end")
-    return {**whole, "choices": [{"index": 0, "message": message, "finish_reason": finish}]}
+    choice = {"index": 0, "message": message, "finish_reason": finish, "logprobs": {"content": tokens}}
+    return {**whole, "choices": [choice]}
 
 
 def _text(choice: dict[str, Any]) -> dict[str, str]:
@@ -107,8 +112,10 @@ def _text(choice: dict[str, Any]) -> dict[str, str]:
     return {name: delta[name] for name in names if delta.get(name)}
 
 
-def read_answer(value: dict[str, Any], body: bytes, usage: Usage, service: str) -> ChatAnswer:
-    """The answer in the object of a body.
+def read_answer(
+    value: dict[str, Any], body: bytes, usage: Usage, service: str, labels: Sequence[str] = ()
+) -> ChatAnswer:
+    """The answer in the object of a body, with the probabilities of ``labels``, if it tells them.
 
     Raises:
         LLMMalformedError: it is not a chat completion with a text, or has two answers.
@@ -141,7 +148,14 @@ def read_answer(value: dict[str, Any], body: bytes, usage: Usage, service: str) 
     if finished and not text.strip():
         raise _malformed(service, "with an empty text")
     model = value.get("model")
-    return ChatAnswer(text, reasoning or thought, model if isinstance(model, str) else "", usage, finished=finished)
+    return ChatAnswer(
+        text,
+        reasoning or thought,
+        model if isinstance(model, str) else "",
+        usage,
+        label_probabilities(choice, labels) if labels else {},
+        finished,
+    )
 
 
 def _content(content: Any, service: str, body: bytes) -> tuple[str, str]:

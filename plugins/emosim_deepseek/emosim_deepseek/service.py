@@ -85,13 +85,13 @@ class ChatService(LLMBackend):
     async def answer(self, request: ChatRequest) -> ChatAnswer:
         wire, key = self._session()
         try:
-            return await self._answer(self.body(request), wire, key)
+            return await self._answer(self.body(request), request.choices, wire, key)
         except LLMError as error:
             error.args = (without_key(str(error), key), *error.args[1:])
             error.__cause__ = error.__context__ = None  # the original error may hold the key
             raise
 
-    async def _answer(self, plain: dict[str, Any], wire: Wire, key: str) -> ChatAnswer:
+    async def _answer(self, plain: dict[str, Any], labels: Sequence[str], wire: Wire, key: str) -> ChatAnswer:
         """The answer to a request, which is sent again in a changed form while the adaptation finds a new change."""
         while True:
             changes = self._adaptation.count
@@ -100,7 +100,7 @@ class ChatService(LLMBackend):
             sent = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
             reply = await wire.post(sent, name)
             if reply.status == 200:
-                return self._read(reply, body, name, sent, key)
+                return self._read(reply, body, labels, name, sent, key)
             fault = fault_in(reply.body)
             if reply.status in (400, 422, 501) and not PHRASES.refusal.of(fault):
                 if self._adaptation.count > changes or self._adaptation.learn(body, fault):
@@ -113,7 +113,9 @@ class ChatService(LLMBackend):
             error.usage = usage_of_error(reply.body)
             raise error
 
-    def _read(self, reply: Reply, body: Mapping[str, Any], name: str, sent: bytes, key: str) -> ChatAnswer:
+    def _read(
+        self, reply: Reply, body: Mapping[str, Any], labels: Sequence[str], name: str, sent: bytes, key: str
+    ) -> ChatAnswer:
         usage = None
         try:
             value = open_envelope(reply.body, self._info.service)
@@ -122,7 +124,7 @@ class ChatService(LLMBackend):
             if (fault := fault_of_envelope(value)) is not None:
                 usage = None
                 raise failure_in_answer(fault, reply.headers, self._info, key)
-            answer = read_answer(value, reply.body, reported, self._info.service)
+            answer = read_answer(value, reply.body, reported, self._info.service, labels)
         except LLMError as error:
             error.usage = usage or usage_of_error(reply.body)  # its tokens are charged
             raise

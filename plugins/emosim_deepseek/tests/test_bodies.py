@@ -72,7 +72,9 @@ def test_deepseek_holds_an_answer_to_json_where_the_question_speaks_of_json() ->
 
 def test_a_server_is_asked_in_the_plainest_way() -> None:
     request = ChatRequest(MESSAGES, max_tokens=16, choices=("1", "2"))
-    assert endpoint(request) == {"model": "m", "messages": SENT, "max_tokens": 16, "temperature": 0.0}
+    plain = {"model": "m", "messages": SENT, "max_tokens": 16, "temperature": 0.0}
+    assert endpoint(request, logprobs=False) == plain
+    assert endpoint(request) == {**plain, "logprobs": True, "top_logprobs": 20}
 
 
 def test_openai_itself_is_told_the_most_tokens_by_their_newer_name() -> None:

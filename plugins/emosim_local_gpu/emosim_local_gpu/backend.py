@@ -70,15 +70,15 @@ class LocalBackend(LLMBackend):
     def identity(self) -> str:  # type: ignore[override]
         """Folder or name, fingerprint of the files or commit, and every option that may change an answer."""
         options = self.options
-        parts = ["local", source.identity(options.model, options.revision), f"dtype={options.dtype}"]
+        parts = ["local", source.identity(options.model, options.revision, options.gguf_file), f"dtype={options.dtype}"]
         for name in ("quantization", "max_new_tokens", "thinking", "top"):
             if (value := getattr(options, name)) != LocalOptions.model_fields[name].default:
                 parts.append(f"{name}={value}")
         return " ".join(parts)
 
     def models(self) -> Sequence[str]:
-        """Models of the Hub that are downloaded."""
-        return source.downloaded_models()
+        """Models in installed packages, and those of the Hub that are downloaded."""
+        return [*source.packaged_models(), *source.downloaded_models()]
 
     async def answer(self, request: ChatRequest) -> ChatAnswer:
         """The answer to one request, computed in a thread; an LLMError where the request failed."""

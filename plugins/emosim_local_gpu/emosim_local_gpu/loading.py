@@ -7,6 +7,8 @@ import logging
 import re
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +27,11 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-_EXTRAS = {"bitsandbytes": ("bitsandbytes", "accelerate"), "gptq": ("gptqmodel", "optimum")}
+_EXTRAS = {
+    "bitsandbytes": ("bitsandbytes", "accelerate"),
+    "gguf": ("gguf", "accelerate"),
+    "gptq": ("gptqmodel", "optimum"),
+}
 """Packages that a kind of quantisation needs; the extra of this distribution has its name."""
 
 _SHORTER = "use a smaller model, dtype=bfloat16, quantization=4bit, or device_map=auto to spread it over all devices"
@@ -56,17 +62,18 @@ def load(options: LocalOptions) -> Loaded:
         MissingDependencyError: the model needs a package that is not installed.
         LLMRequestError: there is no such model, it cannot be read, or it needs more memory than there is.
     """
-    _check(options)
+    place = source.place_of(options.model, options.gguf_file)
+    _check(options, place)
     device = _device(options)
-    folder = _folder(options)
+    folder = _folder(options, place)
     begun = time.perf_counter()
     _LOG.info("loading %s on %s", options.model, options.device_map or device)
     try:
-        loaded = _local_or_downloaded(options, folder, device)
+        loaded = _local_or_downloaded(options, place, folder, device)
     except EmoSimError:
         raise
     except Exception as error:
-        raise _worded(error, options, folder, device) from error
+        raise _worded(error, options, place, folder, device) from error
     _LOG.info(
         "loaded %s: %s of weights, %s, in %.1f s",
         options.model,
@@ -77,28 +84,37 @@ def load(options: LocalOptions) -> Loaded:
     return loaded
 
 
-def _local_or_downloaded(options: LocalOptions, folder: Path | None, device: torch.device) -> Loaded:
+def _local_or_downloaded(
+    options: LocalOptions, place: source.Place, folder: Path | None, device: torch.device
+) -> Loaded:
     """Load local files without a call to the Hub; only missing files are downloaded."""
     if folder is not None:
         try:
-            return _loaded(options.model_copy(update={"local_files_only": True}), folder, device)
+            return _loaded(options.model_copy(update={"local_files_only": True}), place, folder, device)
         except OSError:
-            if options.local_files_only or source.local_folder(options.model) is not None:
+            if options.local_files_only or place.folder is not None:
                 raise
     if not options.local_files_only:
         reach_hub(options.model)
-    return _loaded(options, folder, device)
+    return _loaded(options, place, folder, device)
 
 
-def _loaded(options: LocalOptions, folder: Path | None, device: torch.device) -> Loaded:
-    config = _part("AutoConfig", options)
-    _need_packages(options, config)
-    _need_memory(options, folder, config, device)
-    tokenizer = _part("AutoTokenizer", options)
-    return _ready(options, _model(options, config, device), tokenizer)
+def _loaded(options: LocalOptions, place: source.Place, folder: Path | None, device: torch.device) -> Loaded:
+    with _quiet():
+        config = _part("AutoConfig", options, place)
+        _need_packages(options, config)
+        _need_memory(options, place, folder, config, device)
+        tokenizer = _part("AutoTokenizer", options, place)
+        return _ready(options, _model(options, place, config, device), tokenizer)
 
 
-def _check(options: LocalOptions) -> None:
+def _check(options: LocalOptions, place: source.Place) -> None:
+    if place.gguf_file:
+        if options.quantization != "none":
+            raise ConfigurationError(
+                f"{options.model} is quantised already (gguf): leave out quantization={options.quantization}"
+            )
+        _need(f"the file {place.gguf_file}", _EXTRAS["gguf"], "gguf")
     if options.device_map and options.device != "auto":
         raise ConfigurationError(
             f"device_map={options.device_map!r} chooses the devices itself: leave out device={options.device!r}"
@@ -150,38 +166,58 @@ def _device(options: LocalOptions) -> torch.device:
     return device
 
 
-def _folder(options: LocalOptions) -> Path | None:
+def _folder(options: LocalOptions, place: source.Place) -> Path | None:
     """The folder of the model's files; None if they are not downloaded."""
-    folder = source.local_folder(options.model)
+    folder = place.folder
     if folder is None:
-        return source.downloaded(options.model, options.revision)
+        return source.downloaded(options.model, options.revision, place.gguf_file)
+    if (file := place.gguf_path) is not None:
+        if not file.is_file():
+            raise LLMRequestError(f"the file {file} does not exist. Name a .gguf file, or a folder with one.")
+        return folder
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise LLMRequestError(
-            f"the model folder {folder} {what}. Name a folder with a config.json, or a model on the Hugging Face Hub "
-            "such as local:org/name."
+            f"the model folder {folder} {what}. Name a folder with a config.json, a .gguf file, or a model on the "
+            "Hugging Face Hub such as local:org/name."
         )
     if not (folder / "config.json").exists():
         raise LLMRequestError(
-            f"the folder {folder} holds no model: it has no config.json. Name the folder that save_pretrained wrote or "
-            "that was downloaded from the Hub."
+            f"the folder {folder} holds no model: it has no config.json and no .gguf file. Name the folder that "
+            "save_pretrained wrote or that was downloaded from the Hub."
         )
     return folder
 
 
-def _need_memory(options: LocalOptions, folder: Path | None, config: Any, device: torch.device) -> None:
+def _need_memory(
+    options: LocalOptions, place: source.Place, folder: Path | None, config: Any, device: torch.device
+) -> None:
     """Reject a model that is too large before it fills the memory."""
     if folder is None or options.device_map or options.quantization != "none":
         return
-    needs, has = source.weight_bytes(folder), memory.available(device)
-    if options.dtype != "auto" and not _quantized(config):
-        saved = getattr(getattr(config, "dtype", None), "itemsize", None)
-        needs = needs * int(_dtype(options).itemsize) // int(saved) if saved else needs
+    needs, has = _needs(options, place, folder, config), memory.available(device)
     if has is not None and needs > has:
         raise LLMRequestError(
             f"{options.model} needs {memory.in_words(needs)} for its weights alone, and {device} has "
             f"{memory.in_words(has)} free: {_SHORTER}"
         )
+
+
+def _needs(options: LocalOptions, place: source.Place, folder: Path, config: Any) -> int:
+    """Bytes of the weights as they are loaded. Those of a .gguf file are loaded as whole numbers of a type."""
+    if place.gguf_file:
+        import torch
+        import transformers
+
+        maker: Any = transformers.AutoModelForCausalLM
+        with torch.device("meta"):
+            count = int(maker.from_config(config).num_parameters())
+        return count * (4 if options.dtype == "auto" else int(_dtype(options).itemsize))
+    needs = source.weight_bytes(folder)
+    if options.dtype != "auto" and not _quantized(config):
+        saved = getattr(getattr(config, "dtype", None), "itemsize", None)
+        needs = needs * int(_dtype(options).itemsize) // int(saved) if saved else needs
+    return needs
 
 
 def _dtype(options: LocalOptions) -> Any:
@@ -190,24 +226,43 @@ def _dtype(options: LocalOptions) -> Any:
     return options.dtype if options.dtype == "auto" else getattr(torch, options.dtype)
 
 
-def _part(maker: str, options: LocalOptions, **more: Any) -> Any:
+def _part(maker: str, options: LocalOptions, place: source.Place, **more: Any) -> Any:
     """A part of the model, loaded by a class of transformers."""
     import transformers
 
-    local = source.local_folder(options.model)
+    if place.gguf_file:
+        more["gguf_file"] = place.gguf_file
     return getattr(transformers, maker).from_pretrained(
-        options.model if local is None else str(local),
+        options.model if place.folder is None else str(place.folder),
         revision=options.revision or "main",
         trust_remote_code=options.trust_remote_code,
-        local_files_only=options.local_files_only or local is not None,
+        local_files_only=options.local_files_only or place.folder is not None,
         **more,
     )
 
 
-def _model(options: LocalOptions, config: Any, device: torch.device) -> Any:
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without progress bars where nobody sees them."""
+    import transformers
+
+    bars: Any = transformers.utils.logging
+    shown = bars.is_progress_bar_enabled()
+    if shown and not sys.stderr.isatty():
+        bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            bars.enable_progress_bar()
+
+
+def _model(options: LocalOptions, place: source.Place, config: Any, device: torch.device) -> Any:
     import transformers
 
     more: dict[str, Any] = {"config": config, "dtype": _dtype(options)}
+    if place.gguf_file and options.dtype == "auto":
+        more["dtype"] = "float32"  # 16 bits are many times slower on processors that do not compute with them
     placed = bool(options.device_map) or options.quantization != "none"
     if options.quantization != "none":
         shrink: Any = transformers.BitsAndBytesConfig
@@ -215,15 +270,7 @@ def _model(options: LocalOptions, config: Any, device: torch.device) -> Any:
         more["quantization_config"] = shrink(load_in_4bit=four, load_in_8bit=not four)
     if placed:
         more["device_map"] = options.device_map or {"": device}
-    bars: Any = transformers.utils.logging
-    shown = bars.is_progress_bar_enabled()
-    if shown and not sys.stderr.isatty():
-        bars.disable_progress_bar()
-    try:
-        model = _part("AutoModelForCausalLM", options, **more)
-    finally:
-        if shown:
-            bars.enable_progress_bar()
+    model = _part("AutoModelForCausalLM", options, place, **more)
     if not placed and model.device != device:
         model = model.to(device)
     return model.eval()
@@ -249,11 +296,13 @@ def _ends(model: Any, tokenizer: Any) -> list[int]:
     return sorted({end for end in ends if end is not None})
 
 
-def _worded(error: Exception, options: LocalOptions, folder: Path | None, device: torch.device) -> EmoSimError:
+def _worded(
+    error: Exception, options: LocalOptions, place: source.Place, folder: Path | None, device: torch.device
+) -> EmoSimError:
     """The error that replaces one of transformers."""
     name = options.model
     if memory.is_shortage(error):
-        needs = memory.in_words(source.weight_bytes(folder) if folder else None)
+        needs = memory.in_words(source.weight_bytes(folder) if folder and not place.gguf_file else None)
         has = memory.in_words(memory.available(device))
         return LLMRequestError(
             f"{name} does not fit into memory: its weights are {needs}, {device} has {has} free: {_SHORTER}"

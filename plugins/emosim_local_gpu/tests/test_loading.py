@@ -47,8 +47,8 @@ def test_a_folder_that_is_not_there_is_named(name: str, backend: Make, question:
 def test_a_folder_without_a_model_is_told_from_one_with_a_model(
     tmp_path: Path, backend: Make, question: Question
 ) -> None:
-    assert "no config.json" in error_of(backend(model=str(tmp_path)), question)
-    file = tmp_path / "model.gguf"
+    assert "no config.json and no .gguf file" in error_of(backend(model=str(tmp_path)), question)
+    file = tmp_path / "model.bin"
     file.write_bytes(b"")
     assert "not a folder" in error_of(backend(model=str(file)), question)
 
@@ -119,6 +119,8 @@ def test_after_an_error_the_model_is_looked_for_again(
         ({"quantization": "4bit"}, "bitsandbytes", "bitsandbytes"),
         ({"quantization": "8bit"}, "bitsandbytes", "bitsandbytes"),
         ({"device_map": "auto", "device": "auto"}, "accelerate", "accelerate"),
+        ({"gguf_file": "model.gguf"}, "gguf", "gguf"),
+        ({"gguf_file": "model.gguf"}, "accelerate", "gguf"),
     ],
 )
 def test_a_package_that_is_missing_is_named_with_its_command(
@@ -159,7 +161,7 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     find_spec = importlib.util.find_spec
 
     def hide(package: str) -> None:
-        pretend = {"bitsandbytes", "accelerate", "optimum", "gptqmodel"} - {package}
+        pretend = {"bitsandbytes", "accelerate", "gguf", "optimum", "gptqmodel"} - {package}
         monkeypatch.setattr(
             importlib.util,
             "find_spec",
@@ -268,7 +270,7 @@ def test_a_model_of_the_hub_is_known_by_its_commit(
     local = backend(model="org/tiny")
     assert local.identity == f"local org/tiny {commit} dtype=auto"
     assert backend(model="org/tiny", revision=commit).identity == local.identity
-    assert list(local.models()) == ["org/tiny"]
+    assert list(local.models()) == [*source.packaged_models(), "org/tiny"]
     assert source.downloaded("org/tiny", "other") is None
 
 
