@@ -44,11 +44,21 @@ def best_recommender(measured: Mapping[str, Any], user_split: str) -> str:
         measured: what ``user_splits`` of evaluation.json holds of one user split.
 
     Returns:
-        One sentence. The recommender is only named as the best where the 95 % interval of its difference from the
-        second, in the same episodes, leaves out 0.
+        A sentence or two. The recommender is only named as the best where the 95 % interval of its difference from the
+        second, in the same episodes, leaves out 0. The oracle, which is told the truth, is named after them.
     """
+    oracle = measured.get("regret", {}).get("oracle")
+    told = ""
+    if oracle is not None and (reward := measured["recommenders"][oracle]["metrics"]["mean_reward"]["estimate"]):
+        told = f" The oracle, which is told what users like, earns {reward:.1f}."
+    return _best(measured, user_split, oracle) + told
+
+
+def _best(measured: Mapping[str, Any], user_split: str, oracle: str | None) -> str:
     rewards = {name: one["metrics"]["mean_reward"]["estimate"] for name, one in measured["recommenders"].items()}
-    order = sorted((name for name in rewards if rewards[name] is not None), key=lambda name: -rewards[name])
+    order = sorted(
+        (name for name in rewards if rewards[name] is not None and name != oracle), key=lambda name: -rewards[name]
+    )
     if not order:
         return f"No reward was measured with {users_of(user_split)}."
     best, *others = order
