@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from emosim_core.components.base import Draws, Policy, Rater, RecommendationRequest
+from emosim_core.components.base import BeginRequest, Draws, Policy, Rater, RecommendationRequest
 from emosim_core.errors import ConfigurationError
 from emosim_core.model.arrays import Floats, Ints
+from emosim_core.model.frozen import Frozen, option
 from emosim_core.simulation.engine import Engine
 
 TOLD = "The policy 'oracle' is told what each user rates on average: what there is to gain, no recommender."
@@ -14,6 +15,18 @@ TOLD = "The policy 'oracle' is told what each user rates on average: what there 
 
 _AT_ONCE = 262_144
 """Pairs of a user and an item that the rater is asked about at once: a catalog of any size takes as much memory."""
+
+
+class OracleOptions(Frozen):
+    """Options of ``oracle``."""
+
+    candidates: int = option(
+        2_000,
+        "Items that it considers in an episode: those that the user rates highest on average at its begin. In a larger "
+        "catalog it may miss what later memories make better.",
+        ge=1,
+        unit="items",
+    )
 
 
 class Oracle(Policy):
@@ -29,48 +42,60 @@ class Oracle(Policy):
     learns_across_episodes = False
     _engine: Engine | None = None
 
+    def __init__(self, options: OracleOptions) -> None:
+        self._wanted = options.candidates
+
     def look_into(self, engine: Engine) -> None:
         """Let it know the users whom it recommends to: those of the slots of an engine."""
-        self._engine, self.slate = engine, engine.slate
+        config, count = engine.world.config, len(engine.world.catalog)
+        self._engine, self._everything = engine, np.arange(count)
+        width = min(count, max(self._wanted, config.slate * (config.max_steps + 1)))
+        self._candidates = np.tile(self._everything[:width], (engine.batch_size, 1))
+
+    def begin(self, request: BeginRequest, draws: Draws) -> None:
+        width = self._candidates.shape[1]
+        if width < len(self._everything):
+            for rows in self._parts(request.rows, len(self._everything)):
+                told = self._told(rows, np.tile(self._everything, (len(rows), 1)))
+                self._candidates[rows] = np.sort(_highest(told, width), axis=1)
 
     def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> Ints:
-        """Item indices, shape ``(R, S)``; -1 where fewer than S items are left.
+        """Item indices, shape ``(R, S)``; -1 where fewer than S items are left."""
+        slate = self._looked_into().slate
+        best = []
+        for rows in self._parts(request.rows, self._candidates.shape[1]):
+            items = self._candidates[rows]
+            told = self._told(rows, items)
+            own = _highest(told, slate)
+            left = np.take_along_axis(told, own, axis=1).min(axis=1, keepdims=True) > -np.inf
+            best.append(np.where(left, np.take_along_axis(items, own, axis=1), -1))
+        return np.concatenate(best)
 
-        Raises:
-            ConfigurationError: it was not let look into a world.
-        """
-        engine, rows = self._engine, request.rows
-        if engine is None:
+    def _looked_into(self) -> Engine:
+        if self._engine is None:
             raise ConfigurationError(
                 "the policy 'oracle' is told what simulated users like: only 'emosim run' and 'emosim evaluate' can "
                 "use it, and no recommender of an application"
             )
-        count, consumed = len(engine.world.catalog), engine.memory.consumed(rows) > 0
-        chunk = max(self.slate, _AT_ONCE // len(rows))
-        best, values = np.full((len(rows), self.slate), -1), np.full((len(rows), self.slate), -np.inf)
-        for start in range(0, count, chunk):
-            items = np.arange(start, min(start + chunk, count))
-            told = self._expected(engine, rows, items, draws)
-            told[consumed[:, items] | np.isnan(told)] = -np.inf
-            own = _highest(told, self.slate)
-            values = np.concatenate([values, np.take_along_axis(told, own, axis=1)], axis=1)
-            best = np.concatenate([best, items[own]], axis=1)
-            order = np.argsort(-values, axis=1, kind="stable")[:, : self.slate]
-            best, values = (np.take_along_axis(one, order, axis=1) for one in (best, values))
-        best[np.isneginf(values).any(axis=1)] = -1
-        return best
+        return self._engine
 
     @staticmethod
-    def _expected(engine: Engine, rows: Ints, items: Ints, draws: Draws) -> Floats:
-        """What the users of slots rate items on average, shape ``(R, C)`` for ``C`` items."""
+    def _parts(rows: Ints, width: int) -> list[Ints]:
+        """Slots in parts of which ``width`` items each are not more than the rater is asked about at once."""
+        return np.array_split(rows, -(-len(rows) * width // _AT_ONCE)) if len(rows) else []
+
+    def _told(self, rows: Ints, items: Ints) -> Floats:
+        """What the users of slots rate items on average, shape ``(R, C)`` as ``items``; -inf for what they consumed."""
+        engine = self._looked_into()
         world = engine.world
-        slate = np.ascontiguousarray(np.broadcast_to(items, (len(rows), len(items))))
         with world.blaming("retrieval"):
-            request = world.rating_request(engine.users[rows], slate, engine.moods[rows], engine.memory.history(rows))
+            request = world.rating_request(engine.users[rows], items, engine.moods[rows], engine.memory.history(rows))
         with world.blaming("rater"):
             if tells_expectation(world.rater):
-                return np.array(world.rater.expected_batch(request), dtype=np.float64)
-            return np.array(world.rate(request, draws).values, dtype=np.float64)
+                told = world.rater.expected_batch(request)
+            else:
+                told = world.rate(request, engine.policy_draws(rows)).values
+        return np.where((request.times > 0) | np.isnan(told), -np.inf, told)
 
 
 def tells_expectation(rater: Rater) -> bool:
