@@ -46,7 +46,7 @@ class Progress(BaseCallback):
 
     Curves are written into the directory, and the ``end_reasons`` of episodes counted on. ``evaluate`` gives the mean
     return of the recommender of now and its interval by user split, ``checkpoint`` writes what the training needs to
-    go on.
+    go on, and begins new episodes. The last evaluation was ``evaluated_at`` so many steps.
     """
 
     def __init__(
@@ -58,8 +58,10 @@ class Progress(BaseCallback):
         evaluate: Callable[[], dict[str, dict[str, Any]]],
         checkpoint: Callable[[], None],
         on_progress: Callable[[TrainingProgress], None],
+        evaluated_at: int = 0,
     ) -> None:
         super().__init__()
+        self._evaluated_at = evaluated_at
         self._config, self._directory, self._env, self._end_reasons = config, directory, env, end_reasons
         self._evaluate, self._checkpoint, self._on_progress = evaluate, checkpoint, on_progress
         self._every = max(1, config.timesteps // _LINES)
@@ -71,7 +73,7 @@ class Progress(BaseCallback):
         self._writers: list[KVWriter] = []
 
     def _on_training_start(self) -> None:
-        self.at_rest = self._reported_at = self._checked_at = self._evaluated_at = self.model.num_timesteps
+        self.at_rest = self._reported_at = self._checked_at = self.model.num_timesteps
         self._clock = time.perf_counter()
         self._writers = trackers(self._config, self._directory)
         self.model.set_logger(Logger(None, self._writers))

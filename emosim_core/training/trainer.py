@@ -72,6 +72,7 @@ class Training:
         self.job.claim()
         self._eval_every = config.evaluates_every(self.world.rater.uses_llm)
         self._best = -np.inf
+        self._evaluated_at = 0
         self._seconds_before = 0.0
         self._started = time.perf_counter()
         self.end_reasons: Counter[str] = Counter()
@@ -97,8 +98,9 @@ class Training:
             self.env,
             self.end_reasons,
             self.evaluate,
-            self.checkpoint,
+            self.checkpoint_and_begin,
             on_progress,
+            self._evaluated_at,
         )
         self._started = time.perf_counter()
         try:
@@ -164,10 +166,23 @@ class Training:
         if (self.directory / PROGRESS).exists():  # lines beyond the checkpoint are trained, and told, again
             lines = [line for line in read_progress(self.directory) if line["timesteps"] <= begun]
             self.job.write(PROGRESS, b"".join(json_text.dumps(line).encode() + b"\n" for line in lines))
-        seed = np.random.SeedSequence([self.config.seed, begun]).generate_state(2, np.uint32)
+        self._seed(begun)
+        return begun
+
+    def _seed(self, steps: int) -> None:
+        """Seed all random numbers by the steps of training so far."""
+        seed = np.random.SeedSequence([self.config.seed, steps]).generate_state(2, np.uint32)
         self.model.set_random_seed(int(seed[0]))
         self.env.seed(int(seed[1]) << 20)
-        return begun
+        if hasattr(self.model, "exploration_schedule"):  # else the first action after it has that of the beginning
+            self.model.exploration_rate = self.model.exploration_schedule(1.0 - steps / self.config.timesteps)
+
+    def checkpoint_and_begin(self) -> None:
+        """Write a checkpoint and begin new episodes, as a training does that is resumed from it: both go on alike."""
+        self.checkpoint()
+        self._seed(self.model.num_timesteps)
+        self.model._last_obs = self.env.reset()
+        self.model._last_episode_starts = np.ones(self.env.num_envs, dtype=np.bool_)
 
     def _load_last(self) -> int:
         from emosim_core.recommenders.weights import load_checkpoint
@@ -177,6 +192,7 @@ class Training:
             return 0
         counters = load_checkpoint(existing[-1], self.model)
         self._best = -np.inf if counters["best"] is None else counters["best"]
+        self._evaluated_at = int(counters["evaluated_at"])
         self._seconds_before = counters["seconds"]
         self.env.episodes = counters["episodes"]
         self.end_reasons = Counter(counters["end_reasons"])
@@ -190,6 +206,7 @@ class Training:
         counters = {
             "episodes": self.env.episodes,
             "best": None if self._best == -np.inf else self._best,
+            "evaluated_at": self._evaluated_at,
             "seconds": round(self.seconds, 3),
             "end_reasons": dict(self.end_reasons),
         }
@@ -236,6 +253,7 @@ class Training:
         """Mean return of the recommender of now and its interval, by group of users, on evaluation episodes."""
         from emosim_core.training.callbacks import returns_of_model
 
+        self._evaluated_at = self.model.num_timesteps
         result = {}
         for name in self._user_splits:
             world = world_of(self.world, name)
