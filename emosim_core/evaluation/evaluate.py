@@ -25,7 +25,9 @@ from emosim_core.evaluation.plan import (
     own_values,
     recommenders_of,
     trained_in_arms,
+    trainings_of,
     with_logs,
+    with_oracle,
 )
 from emosim_core.evaluation.results import (
     CHARTS,
@@ -51,6 +53,7 @@ from emosim_core.runs.trust import CommandHint, confirmed
 from emosim_core.runs.typed import typed
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import RunConfig, read_config
+from emosim_core.simulation.oracle import tells_expectation
 
 _MAY_CHANGE = frozenset({"resamples", "gateway", "on_failed_rating", *EXPERIMENT_FIELDS} - {"arms"})
 """What may change when an evaluation is resumed: it changes no episode."""
@@ -114,7 +117,8 @@ def base(values: Mapping[str, Any], resumed: Path | None) -> tuple[Path | None, 
     recommenders = values.get("recommenders") or ()
     others = split_names(recommenders) if isinstance(recommenders, str) else recommenders
     names = [*trained_in_arms(values.get("arms") or {}), *others]
-    return (Path(names[0]), model_environment(names[0])) if names else (None, {})
+    first = next(chain.from_iterable(map(trainings_of, names)), None)
+    return (None, {}) if first is None else (Path(first), model_environment(first))
 
 
 class Evaluation:
@@ -173,6 +177,13 @@ class Evaluation:
             raise ConfigurationError(
                 f"{names} must be given runs to learn from, with --logs DIR: a language model answers for users here, "
                 "and asking it costs money"
+            )
+        if self.config.oracle and tells_expectation(world.rater):
+            self.recommenders = with_oracle(self.recommenders)
+        elif self.config.oracle and with_oracle(self.recommenders) != self.recommenders:
+            self.notes.append(
+                f"No oracle: {world.label('rater')} does not tell what users rate on average. With --policies oracle, "
+                "it is asked for a rating of every item in each step."
             )
         runs = [(one, user_split) for user_split in self.config.user_splits for one in self.recommenders]
         if uses_llm:
@@ -270,7 +281,8 @@ class Evaluation:
                     "policy": self._policy(one),
                     "model": one.model,
                     "folder": one.folder,
-                    **({"arm": one.arm} if self.config.arms else {}),
+                    **({"arm": one.arm} if self.config.arms or one.arm != one.name else {}),
+                    **({"added": True} if one.added else {}),
                 }
                 for one in self.recommenders
             ],

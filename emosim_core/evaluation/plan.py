@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,6 +47,9 @@ _EXPERIMENT: dict[str, Any] = {"section": "Experiment"}
 DECIDABLE: Mapping[str, Metric] = {one.name: one for one in METRICS if one.sums and one.better}
 """Metrics that can decide an experiment or guard it: one direction is better, and each user adds to them."""
 
+ORACLE = "oracle"
+"""The policy that is told what users rate on average."""
+
 GUARD_MARGIN = 0.02
 """Margin of a guard that names none, as a share of the control's value."""
 
@@ -59,7 +63,10 @@ class EvaluationConfig(EnvironmentConfig):
     model_config = ConfigDict(title="Evaluation")
 
     recommenders: tuple[str, ...] = option(
-        (), "Directories of trained recommenders, with commas between.", unset="none"
+        (),
+        "Directories of trained recommenders, with commas between; one that holds trainings of several seeds is one "
+        "recommender, the mean over them.",
+        unset="none",
     )
     policies: tuple[ComponentChoice, ...] = option(
         (), "Other recommenders, with commas between, such as random,popular.", unset="none"
@@ -111,6 +118,11 @@ class EvaluationConfig(EnvironmentConfig):
     )
     logs: tuple[str, ...] = option(
         (), "Runs for recommenders that learn from logs, with commas between.", unset="simulated first"
+    )
+    oracle: bool = option(
+        True,
+        "Whether the oracle, which is told what users rate on average, stands beside the recommenders, with the regret "
+        "of each; where the rater cannot tell, such as a language model, only if --policies names it.",
     )
     resamples: int = option(
         2000, "Bootstrap resamples of the users for the intervals.", ge=100, unit="resamples", rare=True
@@ -175,7 +187,7 @@ class EvaluationConfig(EnvironmentConfig):
     @property
     def trained(self) -> list[str]:
         """The directories of all trained recommenders."""
-        return [*trained_in_arms(self.arms), *self.recommenders]
+        return [*trained_in_arms(self.arms), *chain.from_iterable(map(trainings_of, self.recommenders))]
 
     def environment(self) -> dict[str, Any]:
         """The fields of the environment but who is met in which order, as a run is given them."""
@@ -204,7 +216,8 @@ class Recommender:
     """One that is measured: ``name`` in tables, the ``policy`` to run, ``folder`` of its runs.
 
     ``model`` is its directory, where it was trained; ``needs_logs`` whether it learns from logs and none were named;
-    ``arm`` the arm that it is in, which is named as it is where it is in it alone.
+    ``arm`` the arm that it is in, which is named as it is where it is in it alone; ``added`` whether it is the oracle
+    and nobody named it.
     """
 
     name: str
@@ -213,6 +226,7 @@ class Recommender:
     folder: str = ""
     needs_logs: bool = False
     arm: str = ""
+    added: bool = False
 
 
 def arm_value(value: Any) -> Any:
@@ -300,6 +314,12 @@ def _is_training(directory: Path) -> bool:
     return (directory / MANIFEST).is_file() and "algo" in (read_manifest_config(directory) or {})
 
 
+def trainings_of(directory: str) -> list[str]:
+    """The trainings that a directory stands for: itself, or those that it holds where it is none."""
+    place = Path(directory)
+    return [directory] if _is_training(place) else [*map(str, _trainings_in(place))] or [directory]
+
+
 def _trainings_in(directory: Path) -> list[Path]:
     """The trainings right in a directory, or in that of the jobs of a sweep."""
     for place in (directory, directory / "jobs"):
@@ -339,7 +359,11 @@ def recommenders_of(config: EvaluationConfig, registry: Registry) -> list[Recomm
     for number, (model, path) in enumerate(zip(config.recommenders, paths, strict=True)):
         if path in paths[:number]:
             raise ConfigurationError(f"the model {model} is named twice")
-        made.append(_trained(_shortest_distinct(path, paths), model, domain, registry))
+        name, trainings = _shortest_distinct(path, paths), trainings_of(model)
+        if len(trainings) == 1:
+            made.append(_trained(name, trainings[0], domain, registry))
+        else:
+            made += _recommenders_of_arm(name, tuple(trainings), domain, registry)
     written = [spelled(policy) for policy in config.policies]
     for number, (policy, name) in enumerate(zip(config.policies, written, strict=True)):
         if name in written[:number]:
@@ -357,6 +381,24 @@ def recommenders_of(config: EvaluationConfig, registry: Registry) -> list[Recomm
     if config.is_experiment:
         _check_experiment(config, list(dict.fromkeys(one.arm for one in result)))
     return result
+
+
+def with_oracle(recommenders: Sequence[Recommender]) -> list[Recommender]:
+    """Recommenders and the oracle after them, unless it is one of them."""
+    if oracle_of({"name": one.name, "policy": one.policy} for one in recommenders):
+        return list(recommenders)
+    *_, name = _distinct([*(one.name for one in recommenders), ORACLE])
+    *_, folder = _distinct([*(one.folder for one in recommenders), ORACLE])
+    return [*recommenders, Recommender(name, ORACLE, folder=folder.replace(" ", "_"), arm=name, added=True)]
+
+
+def oracle_of(recommenders: Iterable[Mapping[str, Any]]) -> str | None:
+    """The name of the one that is told what users rate on average, of recommenders as evaluation.json has them."""
+    for one in recommenders:
+        policy = one["policy"]
+        if (policy["name"] if isinstance(policy, Mapping) else policy) == ORACLE:
+            return str(one.get("arm", one["name"]))
+    return None
 
 
 def _check_experiment(config: EvaluationConfig, arms: Sequence[str]) -> None:
@@ -476,7 +518,8 @@ def notes_on(config: EvaluationConfig) -> list[str]:
         if differing:
             notes.append(f"{model} was trained in another environment; what differs: {', '.join(differing)}.")
         notes += _notes_on_users(model, trained_in["user_split"], "trained on", config)
-    for arm, value in config.arms.items():
+    several = {one: tuple(trainings_of(one)) for one in config.recommenders}
+    for arm, value in {**config.arms, **several}.items():
         notes += _notes_on_trainings(arm, value) if isinstance(value, tuple) else []
     for logs in config.logs:
         if (Path(logs) / MANIFEST).is_file():

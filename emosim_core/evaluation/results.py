@@ -18,7 +18,7 @@ from emosim_core.errors import RunError
 from emosim_core.evaluation.columns import read_run
 from emosim_core.evaluation.experiment import Experiment, arm_samples, spread
 from emosim_core.evaluation.metrics import METRICS, ItemTable, Sample, evaluation_sample, whole_episodes
-from emosim_core.evaluation.plan import DECIDABLE, read_guard
+from emosim_core.evaluation.plan import DECIDABLE, oracle_of, read_guard
 from emosim_core.model import RatingScale
 from emosim_core.runs.job import write_file
 from emosim_core.runs.plain import child
@@ -49,6 +49,7 @@ class _Recommender(Written):
     model: str | None
     folder: Annotated[str, Field(pattern=r"^[^/\\.\x00][^/\\\x00]*$")]
     arm: NotRequired[Name]
+    added: NotRequired[bool]
 
 
 class _Config(Environment):
@@ -127,7 +128,8 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
     arms: dict[str, list[str]] = {}
     for one in plan["recommenders"]:
         arms.setdefault(one.get("arm", one["name"]), []).append(one["name"])
-    experiment = Experiment.of(config, arms)
+    oracle, added = oracle_of(plan["recommenders"]), [one["name"] for one in plan["recommenders"] if one.get("added")]
+    experiment = Experiment.of(config, {arm: members for arm, members in arms.items() if arm not in added})
     if experiment is not None and experiment.control not in arms:
         raise RunError(f"{out / RESULTS} is damaged: the control {experiment.control!r} is no arm")
     models = {one.get("arm", one["name"]): one["model"] for one in plan["recommenders"]}
@@ -174,13 +176,16 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
                     name: {"metrics": _sorted_out(samples[name], reasons, longest)["metrics"], **run}
                     for name, run in runs.items()
                 }
-        references = _references(of_arms, models) if experiment is None else {"control": experiment.control}
+        references = _references(of_arms, models, oracle) if experiment is None else {"control": experiment.control}
+        compared = of_arms if experiment is None else {arm: of_arms[arm] for arm in experiment.arms}
         user_splits[user_split] = {
             "users": len(users),
             "episodes": len(met_users),
             "recommenders": found,
-            "differences": _differences(of_arms, references, reasons, longest),
+            "differences": _differences(compared, references, reasons, longest),
         }
+        if oracle is not None:
+            user_splits[user_split]["regret"] = _regret(of_arms, oracle)
         if experiment is not None:
             user_splits[user_split]["experiment"] = experiment.measure(episodes, samples, users, resamples, seed)
     results = {
@@ -233,13 +238,21 @@ def _sorted_out(measured: Sample, reasons: list[str], longest: int) -> dict[str,
     }
 
 
-def _references(samples: Mapping[str, Sample], models: Mapping[str, str | None]) -> dict[str, str]:
-    """What differences are to, where there is no control: the best that was not trained, and the first."""
+def _regret(samples: Mapping[str, Sample], oracle: str) -> dict[str, Any]:
+    """What the oracle has above each recommender, by the same resamples, of each metric that has a better direction."""
+    names = tuple(DECIDABLE)
+    best = samples[oracle].only(names)
+    apart = {name: (best - one.only(names)).estimates() for name, one in samples.items() if name != oracle}
+    return {"oracle": oracle, "recommenders": {name: {"metrics": one} for name, one in apart.items()}}
+
+
+def _references(samples: Mapping[str, Sample], models: Mapping[str, str | None], oracle: str | None) -> dict[str, str]:
+    """What differences are to, where there is no control: the best that was neither trained nor told, and the first."""
 
     def reward(name: str) -> float:
         return float(samples[name].only(("mean_reward",)).exact[0])
 
-    baselines = [name for name, model in models.items() if model is None]
+    baselines = [name for name, model in models.items() if model is None and name != oracle]
     best = {"best_baseline": max(baselines, key=reward)} if baselines else {}
     return {**best, "first": next(iter(samples))}
 
@@ -271,6 +284,9 @@ def _table(results: Mapping[str, Any]) -> bytes:
             reasons = {f"end_reason:{reason}": value for reason, value in one["end_reasons"].items()}
             for metric, value in {**one["metrics"], **reasons}.items():
                 rows.append([user_split, name, metric, value["estimate"], value["low"], value["high"]])
+        for name, one in measured.get("regret", {}).get("recommenders", {}).items():
+            for metric, value in one["metrics"].items():
+                rows.append([user_split, name, f"regret:{metric}", value["estimate"], value["low"], value["high"]])
     return csv_bytes(rows)
 
 

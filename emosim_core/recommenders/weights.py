@@ -33,6 +33,7 @@ class _Counters(Written):
     calls: Count
     episodes: Count
     best: Number | None
+    evaluated_at: Count
     seconds: Number
     end_reasons: dict[str, Count]
 

@@ -189,10 +189,11 @@ def _bars(axes: Axes, chart: Chart) -> None:
 
 
 def _lines(axes: Axes, chart: Chart) -> None:
+    banded = sum(bool(series.low) for series in chart.series) <= BANDS
     for k, series in enumerate(chart.series):
         x, y = _floats(series.x), _floats(series.y)
         colour = _COLOURS[k % len(_COLOURS)]
-        if series.low and len(chart.series) <= BANDS:
+        if series.low and banded:
             axes.fill_between(x, _floats(series.low), _floats(series.high), color=colour, alpha=0.2, lw=0)
         look: dict[str, Any] = {"color": colour, "ls": _DASHES[k % len(_DASHES)], "marker": _MARKERS[k % len(_MARKERS)]}
         axes.plot(x, y, label=_name(series.name), ms=4, markevery=max(1, len(x) // 8), **look)

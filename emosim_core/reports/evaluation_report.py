@@ -160,6 +160,8 @@ def _section(results: Mapping[str, Any], user_split: str, measured: Mapping[str,
             charts[False].append(_curve(curve, user_split, of, order))
     note = "In brackets are 95 % intervals over users, none for coverage and Gini; @10 is an episode's first ten items."
     tables = [*experiment_tables(results, measured), _metrics("All metrics", of, order, metrics, note, _value)]
+    if "regret" in measured:
+        tables.append(_regret(measured["regret"], order))
     for kind, differences in measured.get("differences", {}).items():
         above: Recommenders = differences["recommenders"]
         title = f"Above {_REFERENCES.get(kind, kind)}, {differences['reference']!r}"
@@ -173,6 +175,23 @@ def _section(results: Mapping[str, Any], user_split: str, measured: Mapping[str,
     note += f" {evaluation_verdict(results, user_split, measured)}"
     id_ = identifier("user_split", user_split)
     return Section(id_, _title(user_split), note, charts[False] + charts[True], tables)
+
+
+_REGRET = ("mean_reward", "mean_rating", "share_liked")
+"""Metrics in which the regret is shown."""
+
+
+def _regret(regret: Mapping[str, Any], order: Sequence[str]) -> Table:
+    of: Recommenders = regret["recommenders"]
+    shown = [metric_named(name) for name in _REGRET]
+    rows = [
+        (one, *(difference(metric, of[one]["metrics"][metric.name]) for metric in shown)) for one in order if one in of
+    ]
+    caption = (
+        f"What {regret['oracle']!r} has above each, in the same episodes. It is told what each user rates on average "
+        "now and recommends the best: what there is to gain. It looks one rating ahead: it is no upper bound."
+    )
+    return Table("Regret", ("recommender", *(metric.label for metric in shown)), rows, caption)
 
 
 _END_REASON = Metric("end_reason", "ended", "share of the episodes with an end reason", unit="%", decimals=1)

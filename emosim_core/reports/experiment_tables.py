@@ -13,16 +13,18 @@ from emosim_core.runs.words import users_of
 
 
 def experiment_tables(results: Mapping[str, Any], measured: Mapping[str, Any]) -> list[Table]:
-    """The tables of an experiment for one user split; none where the evaluation is no experiment."""
+    """The tables of an experiment for one user split; of what is none, that of recommenders of several trainings."""
     about = results.get("experiment")
-    if about is None:
-        return []
-    metric = metric_named(about["metric"])
+    metric = metric_named("mean_reward" if about is None else about["metric"])
     tables = (
-        _arms(about, metric, measured),
-        _guards(about["control"], measured["experiment"]["arms"]),
-        _segments(about["control"], metric, measured["experiment"]["segments"]),
-        _trainings(metric, measured["recommenders"]),
+        (_trainings(metric, measured["recommenders"]),)
+        if about is None
+        else (
+            _arms(about, metric, measured),
+            _guards(about["control"], measured["experiment"]["arms"]),
+            _segments(about["control"], metric, measured["experiment"]["segments"]),
+            _trainings(metric, measured["recommenders"]),
+        )
     )
     return [table for table in tables if table.rows]
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from emosim_core.reports.chart import Chart, Series, Table, identifier
+from emosim_core.reports.chart import Chart, Series, Table, identifier, with_ends, with_intervals
 from emosim_core.reports.report import Fact, Report, Section, flat, setup_tables
-from emosim_core.runs.reading import check_format, damaged
+from emosim_core.runs.reading import check_format, damaged, read_object
 from emosim_core.runs.records import FORMAT, MANIFEST, SUMMARY, read_json
 from emosim_core.runs.typed import continue_with
-from emosim_core.runs.words import usage_rows, users_of, who_answers
-from emosim_core.training.curves import mean_over, read_progress
+from emosim_core.runs.words import decimal, held_out_reward, usage_rows, users_of, who_answers
+from emosim_core.training.curves import REFERENCES, STORED_REFERENCES, mean_over, read_progress
 
 _X = "timesteps"
 _FIRST = ("reward", "length")
@@ -59,20 +60,31 @@ def _report(
         headline += f" ({summary['steps_per_second'] or 0:,} steps/s)."
     if "answered_by" in manifest:
         headline += f" Network: {config['policy_net']}. {who_answers(manifest['answered_by'])}"
+    if found := summary.get("held_out"):
+        reward = held_out_reward(summary, found["user_split"])
+        headline = f"Reward of the final model from {_held_out_users(found)}: {reward}. {headline}"
     report = Report("training", title, headline)
+    if found:
+        others = (summary.get("references") or {}).get(found["user_split"], {})
+        value = with_ends(found, partial(decimal, decimals=1))
+        report.facts.append(Fact("reward from held-out users", value, "final model, 95 % interval over users"))
+        report.facts += [
+            Fact(f"reward of {name}, held-out users", with_ends(one, partial(decimal, decimals=1)))
+            for name, one in others.items()
+        ]
     names = [name for name in _FIRST if name in columns]
     tested = sorted(name for name in columns if name.startswith(_EVALUATION))
     for name in tested:
         first, *_, end = [*columns[name].values(), *columns[name].values()]
         who = users_of(name.removeprefix(_EVALUATION))
-        report.headline += f" Reward in evaluation episodes of {who}: {first:,.4g} at first, {end:,.4g} at last."
+        if not found:
+            report.headline += f" Reward in evaluation episodes of {who}: {first:,.4g} at first, {end:,.4g} at last."
         aside = f"last evaluation; {first:,.4g} in the first" if len(columns[name]) > 1 else "the only evaluation"
         report.facts.append(Fact(f"reward in evaluation episodes, {who}", f"{end:,.4g}", aside))
     learning = _while_learning(lines)
-    if "reward" in learning:
+    if "reward" in learning and not found:
         report.headline += f" Reward while learning: {', '.join(learning['reward'])}."
-        if not tested:
-            report.headline += " Whether that helps users it has not met shows an evaluation."
+        report.headline += " Whether that helps users it has not met shows an evaluation." if not tested else ""
     report.facts += [Fact(f"{_words(name).lower()}, while learning", *learning[name]) for name in learning]
     report.facts.append(Fact("steps of training", f"{last:,}"))
     if summary.get("usage"):
@@ -88,10 +100,11 @@ def _report(
 
     curves = [curve(name) for name in names]
     if tested:
-        groups = {name.removeprefix(_EVALUATION): columns[name] for name in tested}
-        curves.insert(0, _curve("Reward in evaluation episodes", steps, groups))
+        curves.insert(0, _evaluation_curve(lines, _stored_references(directory)))
     if curves:
         report.sections.append(Section("curves", "Learning curves", charts=curves))
+    if tested:
+        report.sections.append(Section("held-out", "Evaluation episodes", tables=[_evaluations(lines, directory)]))
     others = sorted(name for name in columns if name not in (*_FIRST, *tested) and not _HIDDEN & set(name.split("/")))
     if others:
         still = [name for name in others if len(columns[name]) > 1 == len(set(columns[name].values()))]
@@ -104,6 +117,61 @@ def _report(
     if tables:
         report.sections.append(Section("setup", "What was trained", tables=tables))
     return report
+
+
+def _held_out_users(found: Mapping[str, Any]) -> str:
+    return f"{found['users']:,} {users_of(found['user_split'])}, whom the training does not meet"
+
+
+def _stored_references(directory: Path) -> dict[str, dict[str, Any]]:
+    """What policies that did not learn get in the evaluation episodes, by user split; none in an older training."""
+    path = directory / REFERENCES
+    return dict(read_object(path, STORED_REFERENCES)["rewards"]) if path.exists() else {}
+
+
+def _evaluated(lines: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[int, dict[str, Any]]]]:
+    """The evaluations of a training by user split, held-out users first: steps of training and the estimate."""
+    found: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    for line in lines:
+        for split, value in sorted((line.get("evaluation") or {}).items()):
+            low, high = line.get("intervals", {}).get(split, (None, None))
+            found.setdefault(split, []).append((line[_X], {"estimate": value, "low": low, "high": high}))
+    return found
+
+
+def _evaluation_curve(lines: Sequence[Mapping[str, Any]], references: Mapping[str, Mapping[str, Any]]) -> Chart:
+    """The reward in evaluation episodes, and as lines what policies that did not learn get from the held-out users."""
+    evaluated = _evaluated(lines)
+    series = [
+        with_intervals(split, [one for _, one in points], [steps for steps, _ in points])
+        for split, points in evaluated.items()
+    ]
+    whom, points = next(iter(evaluated.items()))
+    ends = sorted({points[0][0], points[-1][0]})
+    series += [Series(name, [one["estimate"]] * len(ends), ends) for name, one in references.get(whom, {}).items()]
+    caption = "Bands are 95 % bootstrap intervals over users."
+    if whom in references:
+        caption += f" Level lines: what others get in the same episodes of {users_of(whom)}."
+    title = "Reward in evaluation episodes"
+    return Chart(identifier("curve", title), "lines", title, caption, "steps of training", title.lower(), series)
+
+
+def _evaluations(lines: Sequence[Mapping[str, Any]], directory: Path) -> Table:
+    """The last evaluation by user split, beside what policies that did not learn get in the same episodes."""
+    evaluated, references = _evaluated(lines), _stored_references(directory)
+    others = list(dict.fromkeys(name for one in references.values() for name in one))
+    write = partial(decimal, decimals=1)
+    rows = []
+    for split, points in evaluated.items():
+        steps, estimate = points[-1]
+        own = references.get(split, {})
+        beside = (with_ends(own[name], write) if name in own else "-" for name in others)
+        rows.append((users_of(split), f"{steps:,}", with_ends(estimate, write), *beside))
+    caption = (
+        "Mean reward per episode and its 95 % interval over users. These episodes have seeds of their own; emosim "
+        "evaluate measures the same users in others. The model 'best' is chosen by the users to learn from."
+    )
+    return Table("Reward in evaluation episodes", ("users", "steps", "this training", *others), rows, caption)
 
 
 def _columns(lines: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, float]]:

@@ -56,6 +56,7 @@ from emosim_core.runs.transcript import Transcript
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import RunConfig
 from emosim_core.simulation.engine import INTERRUPTED, Engine, Step
+from emosim_core.simulation.oracle import TOLD, Oracle
 
 _MOST_PUT_OFF = 1000
 """Episodes that may wait because their user is in another one; beyond, slots stay empty for a while."""
@@ -123,12 +124,16 @@ class Run:
         resolved = world.registry.resolve("policy", config.policy, world.domain.name)
         self.policy: Policy = resolved.build(Policy)
         announcements = [*world.announcements, *notes]
+        if isinstance(self.policy, Oracle):
+            announcements.append(TOLD)
         parts = {**world.parts, "policy": resolved.describe()}
         self.world: World = replace(world, parts=parts, announcements=announcements)
         self._batch = min(config.num_envs or 1, config.episodes)
         with self.world.blaming("policy"):
             shown = index(self.policy.history_length)
         self.engine = Engine(self.world, self._batch, shared_memory=True, history_length=shown)
+        if isinstance(self.policy, Oracle):
+            self.policy.look_into(self.engine)
         observed = self.engine.observation_parts
         if missing := [part for part in self.policy.observes if part not in observed]:
             raise ConfigurationError(

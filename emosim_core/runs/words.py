@@ -52,11 +52,21 @@ def best_recommender(measured: Mapping[str, Any], user_split: str) -> str:
         measured: what ``user_splits`` of evaluation.json holds of one user split.
 
     Returns:
-        One sentence. The recommender is only named as the best where the 95 % interval of its difference from the
-        second, in the same episodes, leaves out 0.
+        A sentence or two. The recommender is only named as the best where the 95 % interval of its difference from the
+        second, in the same episodes, leaves out 0. The oracle, which is told the truth, is named after them.
     """
+    oracle = measured.get("regret", {}).get("oracle")
+    told = ""
+    if oracle is not None and (reward := measured["recommenders"][oracle]["metrics"]["mean_reward"]["estimate"]):
+        told = f" The oracle, which is told what users like, earns {reward:.1f}."
+    return _best(measured, user_split, oracle) + told
+
+
+def _best(measured: Mapping[str, Any], user_split: str, oracle: str | None) -> str:
     rewards = {name: one["metrics"]["mean_reward"]["estimate"] for name, one in measured["recommenders"].items()}
-    order = sorted((name for name in rewards if rewards[name] is not None), key=lambda name: -rewards[name])
+    order = sorted(
+        (name for name in rewards if rewards[name] is not None and name != oracle), key=lambda name: -rewards[name]
+    )
     if not order:
         return f"No reward was measured with {users_of(user_split)}."
     best, *others = order
@@ -93,12 +103,25 @@ def _difference(
 
 
 def held_out(summary: Mapping[str, Any]) -> str:
-    """What a training came to in its evaluation episodes, or that there were none."""
+    """What a training came to in its evaluation episodes, held-out users before others, or that there were none."""
     evaluation = summary.get("evaluation")
     if not evaluation:
         return "no evaluation episodes"
+    if found := summary.get("held_out"):
+        return f"reward from held-out users {held_out_reward(summary, found['user_split'])}"
     rewards = ", ".join(f"{value:.1f} from {users_of(user_split)}" for user_split, value in evaluation.items())
     return f"reward in evaluation episodes {rewards}"
+
+
+def held_out_reward(summary: Mapping[str, Any], user_split: str) -> str:
+    """The reward of a training from held-out users with its interval, beside what policies get that did not learn."""
+    found = summary["held_out"]
+    text = f"{found['estimate']:.1f}"
+    if found["low"] is not None and found["high"] is not None:
+        text += f" [{found['low']:.1f}, {found['high']:.1f}]"
+    others = (summary.get("references") or {}).get(user_split, {})
+    beside = ", ".join(f"{name} {one['estimate']:.1f}" for name, one in others.items())
+    return f"{text} ({beside})" if beside else text
 
 
 def usage_rows(usage: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from sb3_contrib.common.maskable import evaluation as masked
 from stable_baselines3.common.callbacks import BaseCallback
@@ -20,16 +21,15 @@ from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputF
 from emosim_core.data import json_text
 from emosim_core.data.files import write_all
 from emosim_core.errors import ConfigurationError, MissingDependencyError
+from emosim_core.model.arrays import Floats
 from emosim_core.recommenders.networks import Net
 from emosim_core.runs.job import cannot_write
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.vector_env import EmoSimVectorEnv
 from emosim_core.training.config import TrainConfig
 from emosim_core.training.curves import PROGRESS, TrainingProgress
+from emosim_core.training.held_out import EVALUATION_SEED
 from emosim_core.training.vec_env import StableBaselines3VecEnv
-
-EVALUATION_SEED = 4042
-"""Seed of the episodes: neither a training meets them, whose seeds are derived, nor ``emosim evaluate``."""
 
 _LINES = 100
 """Lines of progress of a training, about."""
@@ -45,7 +45,8 @@ class Progress(BaseCallback):
     stable-baselines3's ``EvalCallback`` and ``CheckpointCallback`` act in the middle of a rollout, which is then lost.
 
     Curves are written into the directory, and the ``end_reasons`` of episodes counted on. ``evaluate`` gives the mean
-    return of the recommender of now by user split, ``checkpoint`` writes what the training needs to go on.
+    return of the recommender of now and its interval by user split, ``checkpoint`` writes what the training needs to
+    go on, and begins new episodes. The last evaluation was ``evaluated_at`` so many steps.
     """
 
     def __init__(
@@ -54,14 +55,17 @@ class Progress(BaseCallback):
         directory: Path,
         env: StableBaselines3VecEnv,
         end_reasons: Counter[str],
-        evaluate: Callable[[], dict[str, float]],
+        evaluate: Callable[[], dict[str, dict[str, Any]]],
         checkpoint: Callable[[], None],
         on_progress: Callable[[TrainingProgress], None],
+        evaluated_at: int = 0,
     ) -> None:
         super().__init__()
+        self._evaluated_at = evaluated_at
         self._config, self._directory, self._env, self._end_reasons = config, directory, env, end_reasons
         self._evaluate, self._checkpoint, self._on_progress = evaluate, checkpoint, on_progress
         self._every = max(1, config.timesteps // _LINES)
+        self._eval_every = config.eval_every or 0
         self.at_rest = self._episodes_at_rest = 0
         self._end_reasons_at_rest: Counter[str] = Counter()
         self._returns: list[float] = []
@@ -69,7 +73,7 @@ class Progress(BaseCallback):
         self._writers: list[KVWriter] = []
 
     def _on_training_start(self) -> None:
-        self.at_rest = self._reported_at = self._checked_at = self._evaluated_at = self.model.num_timesteps
+        self.at_rest = self._reported_at = self._checked_at = self.model.num_timesteps
         self._clock = time.perf_counter()
         self._writers = trackers(self._config, self._directory)
         self.model.set_logger(Logger(None, self._writers))
@@ -101,7 +105,7 @@ class Progress(BaseCallback):
         self._episodes_at_rest, self._end_reasons_at_rest = self._env.episodes, self._end_reasons.copy()
         evaluation = None
         since = steps - self._evaluated_at
-        if self._config.eval_every and (since >= self._config.eval_every or (last and since)):
+        if self._eval_every and (since >= self._eval_every or (last and since)):
             self._evaluated_at = steps
             evaluation = self._evaluate()
         due = not last and steps - self._checked_at >= self._config.checkpoint_every
@@ -140,18 +144,20 @@ class Progress(BaseCallback):
         self._end_reasons.clear()
         self._end_reasons.update(self._end_reasons_at_rest)
 
-    def _report(self, steps: int, evaluation: dict[str, float] | None) -> None:
+    def _report(self, steps: int, measured: dict[str, dict[str, Any]] | None) -> None:
         now = time.perf_counter()
         count = len(self._returns)
         reward, length = (sum(values) / count if count else None for values in (self._returns, self._lengths))
         fps = (steps - self._reported_at) / max(now - self._clock, 1e-9)
+        evaluation = None if measured is None else {name: one["estimate"] for name, one in measured.items()}
         progress = TrainingProgress(steps, self._env.episodes, reward, length, fps, evaluation)
         line = {**asdict(progress), "fps": round(fps, 1), "updates": self.model._n_updates}
         del line["evaluation"]
         if losses := self._losses():
             line["losses"] = {name: round(value, 6) for name, value in losses.items()}
-        if evaluation:
-            line["evaluation"] = {user_split: round(value, 4) for user_split, value in evaluation.items()}
+        if evaluation and measured:
+            line["evaluation"] = evaluation
+            line["intervals"] = {name: [one["low"], one["high"]] for name, one in measured.items()}
         try:
             write_all(self._stream.fileno(), json_text.dumps(line).encode() + b"\n")
         except OSError as error:
@@ -173,13 +179,21 @@ class Progress(BaseCallback):
             self._stream.close()
 
 
-def mean_return(world: World, model: Any, net: Net, config: TrainConfig) -> float:
-    """Mean return of ``config.eval_episodes`` episodes, one in each slot, the best item recommended each time."""
-    env = EmoSimVectorEnv(num_envs=config.eval_episodes, autoreset_mode="SameStep", world=world)
+def returns_of_model(world: World, model: Any, net: Net, config: TrainConfig) -> Floats:
+    """Returns of ``config.eval_episodes`` episodes, one in each slot, the best item recommended each time."""
+    count = config.eval_episodes
+    env = EmoSimVectorEnv(num_envs=count, autoreset_mode="SameStep", world=world)
     adapter = StableBaselines3VecEnv(env, net.options.keys)
     adapter.seed(EVALUATION_SEED)
+    returns = np.full(count, np.nan)
+
+    def note(inside: dict[str, Any], _: dict[str, Any]) -> None:
+        if inside["done"]:
+            returns[inside["i"]] = inside["info"]["episode"]["r"]
+
     evaluate: Any = masked.evaluate_policy if config.algo == "maskable_ppo" else evaluate_policy
-    return float(evaluate(model, adapter, n_eval_episodes=config.eval_episodes)[0])
+    evaluate(model, adapter, n_eval_episodes=count, callback=note)
+    return returns
 
 
 def trackers(config: TrainConfig, directory: Path) -> list[KVWriter]:

@@ -9,6 +9,9 @@ from pydantic import ConfigDict, model_validator
 from emosim_core.model.frozen import option
 from emosim_core.simulation.config import EnvironmentConfig
 
+_EVALUATION = 5_000
+"""Steps between evaluations at least, unless chosen: those of a short training would take longer than it."""
+
 
 class TrainConfig(EnvironmentConfig):
     """Training configuration. Inherits :class:`EnvironmentConfig`; ``user_split`` defaults to ``"train"``."""
@@ -52,7 +55,13 @@ class TrainConfig(EnvironmentConfig):
         unset="none",
         rare=True,
     )
-    eval_every: int = option(0, "Steps between evaluations on evaluation episodes; 0 for none.", ge=0, unit="steps")
+    eval_every: int | None = option(
+        None,
+        "Steps between evaluations on evaluation episodes, of users whom the training does not meet too; 0 for none.",
+        ge=0,
+        unset="a tenth of the training, at least 5,000; 0 where a language model rates",
+        unit="steps",
+    )
     eval_episodes: int = option(
         100, "Episodes of an evaluation, for each user split.", ge=1, unit="episodes", rare=True
     )
@@ -73,6 +82,12 @@ class TrainConfig(EnvironmentConfig):
         if self.slate != 1:
             raise ValueError(f"a training recommends one item per step; slate must be 1, not {self.slate}")
         return self
+
+    def evaluates_every(self, uses_llm: bool) -> int:
+        """Steps between evaluations; 0 for none."""
+        if self.eval_every is not None:
+            return self.eval_every
+        return 0 if uses_llm else max(_EVALUATION, self.timesteps // 10)
 
     @property
     def environment(self) -> EnvironmentConfig:

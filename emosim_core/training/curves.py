@@ -18,6 +18,9 @@ from emosim_core.runs.schemas import Count, Number, Written
 PROGRESS = "progress.jsonl"
 """One line each time that the curves move: timesteps, episodes, reward, length, fps, updates, losses, evaluation."""
 
+REFERENCES = "references.json"
+"""What ``random``, ``popular`` and the oracle get in the evaluation episodes, by group of users."""
+
 RECENT = 100
 """Episodes over which a reward or a length while learning is a mean, as in stable-baselines3."""
 
@@ -51,6 +54,23 @@ class _Line(Written):
     length: NotRequired[Number | None]
     fps: NotRequired[Number | None]
     evaluation: NotRequired[dict[str, Number]]
+    intervals: NotRequired[dict[str, list[Number | None]]]
+
+
+class Estimate(Written):
+    """A mean return with the ends of its 95 % interval over users."""
+
+    estimate: Number | None
+    low: Number | None
+    high: Number | None
+
+
+class HeldOut(Estimate):
+    """What the final recommender of a training gets from users whom it has not met."""
+
+    user_split: str
+    episodes: Count
+    users: Count
 
 
 class _Summary(Written):
@@ -61,11 +81,20 @@ class _Summary(Written):
     reward: Number | None
     recent_episodes: Count
     evaluation: dict[str, Number] | None
+    held_out: NotRequired[HeldOut | None]
+    references: NotRequired[dict[str, dict[str, Estimate]]]
     seconds: Number
     steps_per_second: Number | None
 
 
-LINE, SUMMARY = TypeAdapter(_Line), TypeAdapter(_Summary)
+class _References(Written):
+    """What references.json holds."""
+
+    episodes: Count
+    rewards: dict[str, dict[str, Estimate]]
+
+
+LINE, SUMMARY, STORED_REFERENCES = TypeAdapter(_Line), TypeAdapter(_Summary), TypeAdapter(_References)
 
 
 def read_progress(directory: Path) -> list[dict[str, Any]]:

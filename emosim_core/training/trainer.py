@@ -6,7 +6,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,19 @@ from emosim_core.hooks import Registry
 from emosim_core.recommenders.recommender import MODEL, need_train, save_recommender
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
 from emosim_core.runs.manifest import begin_job, check_same, make_manifest
+from emosim_core.runs.reading import read_object
 from emosim_core.runs.records import SUMMARY
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.training.config import MAY_DIFFER, TrainConfig
-from emosim_core.training.curves import PROGRESS, TrainingProgress, mean_over, read_progress
+from emosim_core.training.curves import (
+    PROGRESS,
+    REFERENCES,
+    STORED_REFERENCES,
+    TrainingProgress,
+    mean_over,
+    read_progress,
+)
+from emosim_core.training.held_out import estimate_of, references, users_met, world_of
 
 if TYPE_CHECKING:
     from emosim_core.training.callbacks import Progress
@@ -61,7 +70,9 @@ class Training:
         self.manifest = make_manifest(self.world, config, ("torch", "stable-baselines3", "sb3-contrib"))
         self.job = job_directory(directory, "train", resume)
         self.job.claim()
+        self._eval_every = config.evaluates_every(self.world.rater.uses_llm)
         self._best = -np.inf
+        self._evaluated_at = 0
         self._seconds_before = 0.0
         self._started = time.perf_counter()
         self.end_reasons: Counter[str] = Counter()
@@ -80,8 +91,16 @@ class Training:
         from emosim_core.training.callbacks import DivergedError, Progress
 
         begun = self._begin()
+        self._references = self._measured_references()
         progress = Progress(
-            self.config, self.directory, self.env, self.end_reasons, self.evaluate, self.checkpoint, on_progress
+            self.config.model_copy(update={"eval_every": self._eval_every}),
+            self.directory,
+            self.env,
+            self.end_reasons,
+            self.evaluate,
+            self.checkpoint_and_begin,
+            on_progress,
+            self._evaluated_at,
         )
         self._started = time.perf_counter()
         try:
@@ -147,10 +166,23 @@ class Training:
         if (self.directory / PROGRESS).exists():  # lines beyond the checkpoint are trained, and told, again
             lines = [line for line in read_progress(self.directory) if line["timesteps"] <= begun]
             self.job.write(PROGRESS, b"".join(json_text.dumps(line).encode() + b"\n" for line in lines))
-        seed = np.random.SeedSequence([self.config.seed, begun]).generate_state(2, np.uint32)
+        self._seed(begun)
+        return begun
+
+    def _seed(self, steps: int) -> None:
+        """Seed all random numbers by the steps of training so far."""
+        seed = np.random.SeedSequence([self.config.seed, steps]).generate_state(2, np.uint32)
         self.model.set_random_seed(int(seed[0]))
         self.env.seed(int(seed[1]) << 20)
-        return begun
+        if hasattr(self.model, "exploration_schedule"):  # else the first action after it has that of the beginning
+            self.model.exploration_rate = self.model.exploration_schedule(1.0 - steps / self.config.timesteps)
+
+    def checkpoint_and_begin(self) -> None:
+        """Write a checkpoint and begin new episodes, as a training does that is resumed from it: both go on alike."""
+        self.checkpoint()
+        self._seed(self.model.num_timesteps)
+        self.model._last_obs = self.env.reset()
+        self.model._last_episode_starts = np.ones(self.env.num_envs, dtype=np.bool_)
 
     def _load_last(self) -> int:
         from emosim_core.recommenders.weights import load_checkpoint
@@ -160,6 +192,7 @@ class Training:
             return 0
         counters = load_checkpoint(existing[-1], self.model)
         self._best = -np.inf if counters["best"] is None else counters["best"]
+        self._evaluated_at = int(counters["evaluated_at"])
         self._seconds_before = counters["seconds"]
         self.env.episodes = counters["episodes"]
         self.end_reasons = Counter(counters["end_reasons"])
@@ -173,6 +206,7 @@ class Training:
         counters = {
             "episodes": self.env.episodes,
             "best": None if self._best == -np.inf else self._best,
+            "evaluated_at": self._evaluated_at,
             "seconds": round(self.seconds, 3),
             "end_reasons": dict(self.end_reasons),
         }
@@ -210,21 +244,47 @@ class Training:
             "users": [user.id for user in self.world.population.users],
         }
 
-    def evaluate(self) -> dict[str, float]:
-        """Mean return of the recommender of now, by group of users, on episodes that no training meets."""
-        from emosim_core.training.callbacks import mean_return
+    @property
+    def _user_splits(self) -> tuple[str, ...]:
+        """Whom the training is measured on: those it learns from, and those it does not meet where there are any."""
+        return ("train", "test") if self.config.user_split == "train" else (self.config.user_split,)
 
-        user_splits = ("train", "test") if self.config.user_split == "train" else (self.config.user_split,)
-        result = {name: mean_return(self._held_out(name), self.model, self.net, self.config) for name in user_splits}
-        if (reward := result[user_splits[0]]) > self._best:
+    def evaluate(self) -> dict[str, dict[str, Any]]:
+        """Mean return of the recommender of now and its interval, by group of users, on evaluation episodes."""
+        from emosim_core.training.callbacks import returns_of_model
+
+        self._evaluated_at = self.model.num_timesteps
+        result = {}
+        for name in self._user_splits:
+            world = world_of(self.world, name)
+            returns = returns_of_model(world, self.model, self.net, self.config)
+            result[name] = estimate_of(users_met(world, len(returns)), returns)
+        if (reward := result[self._user_splits[0]]["estimate"]) > self._best:
             self._best = reward
             self.save_model(BEST)
         return result
 
-    def _held_out(self, user_split: str) -> World:
-        """The same world, about the users of a group one after another."""
-        about = {"user_order": "sequential", "keep_memory": False, "user_split": user_split}
-        return replace(self.world, config=self.world.config.model_copy(update=about))
+    def _measured_references(self) -> dict[str, Any]:
+        """What simple policies and the oracle get in the evaluation episodes, by group of users; kept in a file."""
+        if not self._eval_every:
+            return {}
+        path, episodes = self.directory / REFERENCES, self.config.eval_episodes
+        if path.exists() and (stored := read_object(path, STORED_REFERENCES))["episodes"] == episodes:
+            return dict(stored["rewards"])
+        registry = self.world.registry
+        rewards = {name: references(world_of(self.world, name), episodes, registry) for name in self._user_splits}
+        self.job.write(REFERENCES, {"episodes": episodes, "rewards": rewards})
+        return rewards
+
+    def _held_out(self, line: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What the final recommender gets from the users whom the training does not meet, after a line of progress."""
+        if "test" not in self._user_splits or self.config.user_split == "test" or "intervals" not in line:
+            return None
+        low, high = line["intervals"]["test"]
+        episodes = self.config.eval_episodes
+        users = len(np.unique(users_met(world_of(self.world, "test"), episodes)))
+        about = {"user_split": "test", "episodes": episodes, "users": users}
+        return {**about, "estimate": line["evaluation"]["test"], "low": low, "high": high}
 
     def _summary(self) -> dict[str, Any]:
         lines, seconds = read_progress(self.directory), self.seconds
@@ -248,6 +308,8 @@ class Training:
             "recent_episodes": 0 if reward is None else reward[1],
             "end_reasons": dict(self.end_reasons.most_common()),
             "evaluation": evaluations[-1]["evaluation"] if evaluations else None,
+            "held_out": self._held_out(evaluations[-1]) if evaluations else None,
+            "references": self._references,
             "parameters": int(sum(p.numel() for p in self.model.policy.parameters())),
             "seconds": round(seconds, 3),
             "steps_per_second": round(self.model.num_timesteps / seconds) if seconds > 0 else None,

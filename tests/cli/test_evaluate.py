@@ -27,7 +27,7 @@ def test_an_evaluation_in_several_processes_leaves_the_same_and_counts_its_episo
     for folder in (quick.folder / "local", quick.folder / "processes2"):
         kept = [path for path in folder.rglob("*") if path.suffix in (".jsonl", ".csv")]
         files.append({str(path.relative_to(folder)): path.read_bytes() for path in kept})
-    assert len(files[0]) == 1 + 6 + 2
+    assert len(files[0]) == 1 + 8 + 2
     assert files[0] == files[1]
     first, second = (
         json.loads((quick.folder / name / "evaluation.json").read_text()) for name in ("local", "processes2")
@@ -63,7 +63,7 @@ def test_an_evaluation_prints_its_tables_and_leaves_metrics_and_charts(quick: An
             *(f"charts/{name}.{kind}" for name in ("end_reasons", "lists", "reward", "reward_by_step", "survival")
               for kind in ("png", "svg")),
             *(f"runs/{group}/{name}/{file}" for group in ("train", "test")
-              for name in ("random", "epsilon_greedy_epsilon=0.2_prior_weight=5")
+              for name in ("random", "oracle", "epsilon_greedy_epsilon=0.2_prior_weight=5")
               for file in ("interactions.jsonl", "manifest.json", "summary.json")),
             *(f"runs/{group}/epsilon_greedy_epsilon=0.2_prior_weight=5" for group in ("train", "test")),
         ]
@@ -162,7 +162,7 @@ def test_a_configuration_file_names_recommenders_and_users(quick: Any, tmp_path:
     )
     payload = quick("evaluate", "--config", "c.toml", "--no-charts", "--json").json
     assert list(payload["user_splits"]) == ["test"]
-    assert list(payload["user_splits"]["test"]["recommenders"]) == ["popular", "epsilon_greedy:epsilon=0.3"]
+    assert list(payload["user_splits"]["test"]["recommenders"]) == ["popular", "epsilon_greedy:epsilon=0.3", "oracle"]
 
 
 def test_without_a_domain_or_a_model_it_says_how_to_choose_one(quick: Any) -> None:

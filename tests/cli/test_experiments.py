@@ -122,7 +122,7 @@ def test_an_arm_may_be_a_service_and_one_that_dies_leaves_an_experiment_to_resum
         assert (folder / "e" / path.relative_to(folder / "whole")).read_bytes() == path.read_bytes()
     results = [json.loads((folder / name / "evaluation.json").read_text()) for name in ("e", "whole")]
     assert results[0]["user_splits"] == results[1]["user_splits"]
-    assert [one["arm"] for one in results[0]["recommenders"]] == ["control", "new"]
+    assert [one["arm"] for one in results[0]["recommenders"]] == ["control", "new", "oracle"]
 
 
 def test_a_file_names_arms_and_an_experiment_goes_on_with_resume(quick: Any, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 from fixtures.evaluations import SMALL, config_of, trained
 
 from emosim_core import ConfigurationError, EmoSimError, RunError, UnknownNameError, run
+from emosim_core.components.base import Rater
+from emosim_core.components.rule_based import RuleBased
 from emosim_core.evaluation.evaluate import base, evaluate
 from emosim_core.evaluation.metrics import METRICS
 from emosim_core.evaluation.plan import (
@@ -119,12 +121,60 @@ def test_differences_are_to_the_best_that_was_not_trained_and_to_the_first(made:
     for measured in results["user_splits"].values():
         rewards = {name: one["metrics"]["mean_reward"]["estimate"] for name, one in measured["recommenders"].items()}
         best, first = measured["differences"]["best_baseline"], measured["differences"]["first"]
-        assert best["reference"] == max(rewards, key=lambda name: rewards[name]) == "popular"
+        assert max(rewards, key=lambda name: rewards[name]) == "oracle"
+        assert best["reference"] == "popular"
         assert first["reference"] == "random"
         above = first["recommenders"]["popular"]["metrics"]["mean_reward"]
         assert above["estimate"] == pytest.approx(rewards["popular"] - rewards["random"], abs=1e-5)
         assert above["low"] <= above["estimate"] <= above["high"]
-        assert set(best["recommenders"]) == {"random"}
+        assert set(best["recommenders"]) == {"random", "oracle"}
+
+
+def test_the_oracle_stands_beside_recommenders_with_the_regret_of_each(made: tuple[Path, dict[str, Any]]) -> None:
+    out, results = made
+    assert results["recommenders"][-1] == {
+        "name": "oracle", "policy": "oracle", "model": None, "folder": "oracle", "added": True,
+    }  # fmt: skip
+    with (out / "evaluation.csv").open(newline="") as stream:
+        rows = {(row["user_split"], row["recommender"], row["metric"]): row for row in csv.DictReader(stream)}
+    for split, measured in results["user_splits"].items():
+        assert measured["regret"]["oracle"] == "oracle"
+        assert set(measured["regret"]["recommenders"]) == {"random", "popular"}
+        for name, one in measured["regret"]["recommenders"].items():
+            regret = one["metrics"]["mean_reward"]
+            own, best = (measured["recommenders"][who]["metrics"]["mean_reward"] for who in (name, "oracle"))
+            assert regret["estimate"] == pytest.approx(best["estimate"] - own["estimate"], abs=1e-5)
+            assert 0 < regret["low"] <= regret["estimate"] <= regret["high"]
+            above = measured["differences"]["first"]["recommenders"]["oracle"]["metrics"]["mean_reward"]
+            if name == "random":
+                assert above == regret  # paired: the same resamples of the same users
+            assert float(rows[split, name, "regret:mean_reward"]["estimate"]) == regret["estimate"]
+
+
+def test_the_oracle_is_left_out_where_it_is_not_wanted_and_stands_once_where_it_is_named(tmp_path: Path) -> None:
+    given = {**SMALL, "user_splits": "test"}
+    without = evaluate({**given, "oracle": False}, tmp_path / "a")
+    assert [one["name"] for one in without["recommenders"]] == ["random", "popular"]
+    assert "regret" not in without["user_splits"]["test"]
+    named = evaluate({**given, "policies": ["oracle", "random"]}, tmp_path / "b")
+    assert [one["name"] for one in named["recommenders"]] == ["oracle", "random"]
+    assert set(named["user_splits"]["test"]["regret"]["recommenders"]) == {"random"}
+    assert named["user_splits"]["test"]["differences"]["best_baseline"]["reference"] == "random"
+
+
+def test_of_a_rater_that_does_not_tell_what_users_rate_there_is_an_oracle_only_on_demand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RuleBased, "expected_batch", Rater.expected_batch)
+    given = {**SMALL, "user_splits": "test", "episodes": 3, "max_steps": 2}
+    results = evaluate(given, tmp_path / "a")
+    assert [one["name"] for one in results["recommenders"]] == ["random", "popular"]
+    (note,) = results["notes"]
+    assert note.startswith("No oracle: rater 'rule_based' of emosim-core ")
+    assert "--policies oracle" in note
+    named = evaluate({**given, "policies": ["random", "oracle"]}, tmp_path / "b")
+    assert named["notes"] == []
+    assert named["user_splits"]["test"]["regret"]["recommenders"]["random"]["metrics"]["mean_reward"]["estimate"] > 0
 
 
 def test_neither_the_seed_of_the_resamples_nor_of_the_episodes_is_left_to_chance(tmp_path: Path) -> None:
@@ -168,9 +218,9 @@ def test_policies_that_learn_from_logs_are_given_some_of_train_users_and_others_
     new = {line["user"] for line in lines_of(tmp_path / "e" / "runs" / "test" / "random")}
     assert not new & {line["user"] for line in lines_of(tmp_path / "e" / "logs")}
     assert [one["policy"] for one in results["recommenders"]] == [
-        "random", {"name": "item_knn:k=5", "logs": [str(tmp_path / "e" / "logs")]},
+        "random", {"name": "item_knn:k=5", "logs": [str(tmp_path / "e" / "logs")]}, "oracle",
     ]  # fmt: skip
-    assert list(results["user_splits"]["test"]["recommenders"]) == ["random", "item_knn:k=5"]
+    assert list(results["user_splits"]["test"]["recommenders"]) == ["random", "item_knn:k=5", "oracle"]
 
 
 def test_logs_of_an_earlier_evaluation_are_used_again_where_they_would_be_the_same(
@@ -427,6 +477,6 @@ def test_a_run_of_other_users_is_not_compared(made: tuple[Path, dict[str, Any]],
 def test_progress_counts_every_episode_once(tmp_path: Path) -> None:
     seen: list[Any] = []
     evaluate({**SMALL, "user_splits": "test"}, tmp_path / "e", on_progress=seen.append)
-    assert [one.done for one in seen] == list(range(1, 13))
-    assert {one.total for one in seen} == {12}
+    assert [one.done for one in seen] == list(range(1, 19))
+    assert {one.total for one in seen} == {18}
     assert [one.what for one in seen[5:7]] == ["random, test users", "popular, test users"]

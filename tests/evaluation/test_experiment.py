@@ -66,7 +66,10 @@ def test_differences_are_those_of_arms_from_the_control_and_the_same_as_of_polic
         above = measured["differences"]["control"]
         assert above["reference"] == "control"
         wanted = {own[arm]: one for arm, one in above["recommenders"].items()}
-        assert wanted == there["differences"]["first"]["recommenders"]
+        first = there["differences"]["first"]["recommenders"]
+        assert wanted == {name: one for name, one in first.items() if name != "oracle"}
+        assert measured["regret"]["recommenders"].keys() == own.keys()
+        assert "oracle" not in measured["experiment"]["arms"]
 
 
 def test_the_smallest_difference_and_the_users_of_a_live_test_are_those_of_the_users_means(

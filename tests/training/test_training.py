@@ -71,7 +71,7 @@ def test_it_leaves_its_files(train: Callable[..., Any], tmp_path: Path) -> None:
     summary = training.train(seen.append)
     path = tmp_path / "t"
     assert sorted(one.name for one in path.iterdir()) == [
-        "best", "checkpoints", "manifest.json", "model", "progress.jsonl", "summary.json",
+        "best", "checkpoints", "manifest.json", "model", "progress.jsonl", "references.json", "summary.json",
     ]  # fmt: skip
     assert [one.name for one in checkpoints(path)] == ["000000000300", "000000000400"]
     assert len(list((path / "checkpoints").iterdir())) == 2
@@ -110,10 +110,28 @@ def test_a_seed_decides_everything(train: Callable[..., Any], tmp_path: Path, al
 
 def test_looking_at_it_does_not_change_it(train: Callable[..., Any], tmp_path: Path) -> None:
     train("a").train()
-    train("b", eval_every=40, eval_episodes=4, checkpoint_every=60).train()
+    train("b", eval_every=40, eval_episodes=4).train()
     a, b = weights(tmp_path / "a"), weights(tmp_path / "b")
     assert a.keys() == b.keys() != set()
     assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("algo", ALGOS)
+def test_a_training_that_was_killed_ends_as_one_that_was_not(
+    train: Callable[..., Any], tmp_path: Path, algo: str
+) -> None:
+    options = {"algo": algo, "checkpoint_every": 80, "eval_every": 100, "eval_episodes": 4, **SHORT[algo]}
+    ended = [train("whole", **options).train()]
+    stopped_at(train("cut", **options), 230, Killed)
+    ended.append(train("cut", resume=True, **options).train())
+    for part in ("model", "best"):
+        for name in ("weights.safetensors", "recommender.json"):
+            made, again = ((tmp_path / out / part / name).read_bytes() for out in ("whole", "cut"))
+            assert made == again, (part, name)
+    assert curves(tmp_path / "whole") == curves(tmp_path / "cut")
+    clock = ("seconds", "steps_per_second")
+    first, second = ({name: value for name, value in one.items() if name not in clock} for one in ended)
+    assert first == second
 
 
 @pytest.mark.parametrize("algo", ALGOS)

@@ -105,7 +105,7 @@ const KINDS = {
     const traces = [];
     chart.series.forEach((series, k) => {
       const shade = colour(`series-${(k % 4) + 1}`);
-      if (series.low.length && chart.series.length <= BANDS) {
+      if (series.low.length && hasBands(chart)) {
         const edge = { type: 'scatter', mode: 'lines', x: series.x, line: { width: 0 }, hoverinfo: 'skip', showlegend: false };
         traces.push({ ...edge, y: series.low }, { ...edge, y: series.high, fill: 'tonexty', fillcolor: withAlpha(shade, 0.22) });
       }
@@ -184,10 +184,15 @@ function namesAtEnds(chart, place, range) {
   };
 }
 
+/** Whether the lines of a chart that have intervals are few enough for bands. */
+function hasBands(chart) {
+  return chart.series.filter((series) => series.low.length).length <= BANDS;
+}
+
 /** The range of the values of lines and their bands. */
 function rangeOf(chart) {
   if (chart.y_range) return chart.y_range;
-  const banded = chart.series.length <= BANDS;
+  const banded = hasBands(chart);
   const values = chart.series.flatMap((series) => [...series.y, ...(banded ? [...series.low, ...series.high] : [])]).filter((value) => value !== null);
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const room = 0.05 * (high - low || Math.abs(high) || 1);
