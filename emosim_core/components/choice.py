@@ -91,6 +91,13 @@ class Choice:
             clicked.append(flags[1])
         return np.array(examined), np.array(clicked)
 
+    def attraction(self, request: ChoiceRequest) -> NDArray[np.float64]:
+        """How probable a click on each item would be if it were examined alone, shape ``(R, S)``; optional, 1 each.
+
+        The policy ``oracle`` asks, of any number of items.
+        """
+        return np.ones(request.items.shape)
+
 
 _SURE = 500.0
 """Log-odds beyond which a choice is certain; an exponential of more would overflow."""
@@ -145,6 +152,11 @@ class _ByInterest(Choice):
     def __init__(self, options: ChoiceOptions) -> None:
         self._sensitivity, self._mood, self._boredom = options.sensitivity, options.mood, options.boredom
         self.patience = options.patience
+        self._nothing = 0.0
+
+    def attraction(self, request: ChoiceRequest) -> Floats:
+        """The logistic function of the log-odds."""
+        return _logistic(self._utility(request, self._nothing))
 
     def _utility(self, request: ChoiceRequest, nothing: float) -> Floats:
         """Log-odds of choosing each item against what has the interest ``nothing``, shape ``(R, S)``."""
@@ -157,7 +169,7 @@ class _ByInterest(Choice):
     @staticmethod
     def _clicks(utility: Floats, draws: Draws) -> Flags:
         """Which items would be clicked if they were examined, each on its own."""
-        return draws.uniform(utility.shape[1]) < 1.0 / (1.0 + np.exp(-utility))
+        return draws.uniform(utility.shape[1]) < _logistic(utility)
 
 
 class PositionBased(_ByInterest):
@@ -171,11 +183,11 @@ class PositionBased(_ByInterest):
 
     def __init__(self, options: PositionOptions) -> None:
         super().__init__(options)
-        self._eta, self._threshold = options.eta, options.threshold
+        self._eta, self._nothing = options.eta, options.threshold
 
     def choose_batch(self, request: ChoiceRequest, examining: Draws, choosing: Draws) -> tuple[Flags, Flags]:
         examined = _by_place(self._eta, request.items.shape[1], examining)
-        return examined, examined & self._clicks(self._utility(request, self._threshold), choosing)
+        return examined, examined & self._clicks(self._utility(request, self._nothing), choosing)
 
 
 class Cascade(_ByInterest):
@@ -188,10 +200,10 @@ class Cascade(_ByInterest):
 
     def __init__(self, options: CascadeOptions) -> None:
         super().__init__(options)
-        self._persistence, self._threshold = options.persistence, options.threshold
+        self._persistence, self._nothing = options.persistence, options.threshold
 
     def choose_batch(self, request: ChoiceRequest, examining: Draws, choosing: Draws) -> tuple[Flags, Flags]:
-        wanted = self._clicks(self._utility(request, self._threshold), choosing)
+        wanted = self._clicks(self._utility(request, self._nothing), choosing)
         goes_on = (examining.uniform(wanted.shape[1]) < self._persistence) & ~wanted
         reached = np.ones(wanted.shape, dtype=np.bool_)
         reached[:, 1:] = np.logical_and.accumulate(goes_on[:, :-1], axis=1)
@@ -206,12 +218,12 @@ class InterestLogit(_ByInterest):
 
     def __init__(self, options: ChoiceLogitOptions) -> None:
         super().__init__(options)
-        self._eta, self._no_choice = options.eta, options.no_choice
+        self._eta, self._nothing = options.eta, options.no_choice
 
     def choose_batch(self, request: ChoiceRequest, examining: Draws, choosing: Draws) -> tuple[Flags, Flags]:
         places = request.items.shape[1]
         examined = _by_place(self._eta, places, examining)
-        weight = np.where(examined, np.exp(self._utility(request, self._no_choice)), 0.0)
+        weight = np.where(examined, np.exp(self._utility(request, self._nothing)), 0.0)
         edges = weight.cumsum(axis=1)
         drawn = choosing.uniform(1) * (edges[:, -1:] + 1.0)
         # Beyond the last edge is what taking nothing weighs.
@@ -230,6 +242,10 @@ class FittedLogit(InterestLogit):
 
     def _utility(self, request: ChoiceRequest, nothing: float) -> Floats:
         return np.clip(super()._utility(request, nothing) * request.spread[:, None], -_SURE, _SURE)
+
+
+def _logistic(values: Floats) -> Floats:
+    return 1.0 / (1.0 + np.exp(-values))
 
 
 def _by_place(eta: float, places: int, draws: Draws) -> Flags:

@@ -61,6 +61,9 @@ class _LinearBandit(ScoredPolicy):
     - the similarity of the item's embedding to items that were rated better than that, and unlike those rated worse;
     - how much better than that items of the same categories were rated, each category shrunk to 0.
 
+    Where users click before they rate, what is not clicked counts as a rating of 0, so that the model learns what a
+    recommendation earns.
+
     It is a ridge regression over all ratings of all episodes: ``A = ridge I + sum x x'``, ``w = A^-1 sum x r``. As it
     learns across episodes, its choices depend on the order in which episodes run.
     """
@@ -100,7 +103,7 @@ class _LinearBandit(ScoredPolicy):
         rows, everything = request.rows, np.arange(len(self.catalog))
         traits = request.observations.get("traits", np.full((len(rows), len(TRAITS)), 2))
         episode_x = self._episode_x(rows, traits, everything)
-        actions = self.pick(rows, np.round(self.estimates(rows, episode_x, draws), _DECIMALS))
+        actions = self.pick(request, np.round(self.estimates(rows, episode_x, draws), _DECIMALS))
         here = np.arange(len(rows))[:, None]
         offered = [self._item_x[actions], episode_x[here, actions]]
         self._offered[rows] = np.concatenate(offered, axis=2)
@@ -110,6 +113,10 @@ class _LinearBandit(ScoredPolicy):
         rows, actions, ratings = outcome.rows, outcome.actions, outcome.ratings
         r, place = np.nonzero(~np.isnan(ratings))
         self._take(rows[r], actions[r, place], self._offered[rows[r], place], ratings[r, place])
+        r, place = np.nonzero(self.missed(outcome))
+        x = self._offered[rows[r], place]
+        self._gram += x.T @ x
+        self._pull += (0.0 - self.catalog.scale.low) / self.catalog.scale.span * x.sum(axis=0)
         self._solve()
 
     def _take(self, rows: Ints, items: Ints, x: Floats, ratings: Floats) -> None:

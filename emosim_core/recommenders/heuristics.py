@@ -1,4 +1,4 @@
-"""Built-in recommender policies: simple ones to compare with, none of which recommends an item twice in an episode."""
+"""Built-in recommender policies: simple ones to compare with, none of which recommends what was consumed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic import Field
 from emosim_core.components.base import (
     BeginRequest,
     Draws,
+    Observations,
     Policy,
     PolicySetting,
     RecommendationOutcome,
@@ -18,7 +19,7 @@ from emosim_core.components.base import (
 from emosim_core.data.tables import read_csv
 from emosim_core.errors import DataError
 from emosim_core.model import Catalog
-from emosim_core.model.arrays import Floats, Ints
+from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.frozen import Frozen, option
 
 
@@ -41,8 +42,18 @@ class ReplayOptions(Frozen):
     file: str = Field(min_length=1, description="CSV file with a column 'item' of item ids; recommended from the top.")
 
 
+def clicked_last(observations: Observations, slate: int) -> tuple[Ints, Flags] | None:
+    """The items of each user's last slate and which of them were clicked, shape ``(R, S)``.
+
+    None where observations do not show them: users then consume of each slate, or nobody knows what they clicked.
+    """
+    if "shown_items" not in observations:
+        return None
+    return observations["shown_items"][:, :slate], observations["shown_clicks"][:, :slate] > 0
+
+
 class _Ranked(Policy):
-    """Base of policies that recommend items in an order that is fixed when an episode begins."""
+    """Base of policies that recommend items in an order that is fixed when an episode begins, each once."""
 
     def start(self, setting: PolicySetting) -> None:
         super().start(setting)
@@ -67,19 +78,47 @@ class _Ranked(Policy):
         return recommended
 
 
-class Popular(_Ranked):
-    """The items that most users rated, most first."""
+class _Best(_Ranked):
+    """Base of policies with one order of worth for everybody.
+
+    Where users click before they rate, what was not clicked is recommended again: the best that was not consumed.
+    """
 
     deterministic = True
+
+    def start(self, setting: PolicySetting) -> None:
+        super().start(setting)
+        self._best = self.ranking(setting.catalog)
+        self._gone: list[set[int]] = [set() for _ in range(setting.batch_size)]
+
+    def begin(self, request: BeginRequest, draws: Draws) -> None:
+        super().begin(request, draws)
+        for row in request.rows.tolist():
+            self._gone[row] = set()
+
+    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> Ints:
+        last = clicked_last(request.observations, self.slate)
+        if last is None:
+            return super().recommend_batch(request, draws)
+        recommended = np.full((len(request.rows), self.slate), -1, dtype=np.intp)
+        for r, row in enumerate(request.rows.tolist()):
+            gone = self._gone[row]
+            gone.update(last[0][r][last[1][r]].tolist())
+            best = [item for item in self._best[: self.slate + len(gone)].tolist() if item not in gone][: self.slate]
+            if len(best) == self.slate:
+                recommended[r] = best
+        return recommended
+
+
+class Popular(_Best):
+    """The items that most users rated, most first."""
 
     def ranking(self, catalog: Catalog) -> Ints:
         return np.lexsort((-catalog.public_ratings, -catalog.public_counts))
 
 
-class TopRated(_Ranked):
+class TopRated(_Best):
     """The items with the best public ratings, best first."""
-
-    deterministic = True
 
     def ranking(self, catalog: Catalog) -> Ints:
         return np.lexsort((-catalog.public_counts, -catalog.public_ratings))
@@ -127,21 +166,39 @@ class Replay(_Ranked):
 
 
 class ScoredPolicy(Policy):
-    """Base of policies that score all items at every step and recommend the best not yet recommended."""
+    """Base of policies that score all items at every step and recommend the best not yet recommended.
+
+    Where users click before they rate, what was not clicked is recommended again: the best that was not consumed.
+    """
 
     def start(self, setting: PolicySetting) -> None:
         super().start(setting)
+        self._chosen_first = False
         self._recommended = np.zeros((setting.batch_size, len(setting.catalog)), dtype=np.bool_)
 
     def begin(self, request: BeginRequest, draws: Draws) -> None:
         self._recommended[request.rows] = False
 
-    def pick(self, rows: Ints, scores: Floats) -> Ints:
-        """The best of ``scores``, ``(R, N)``, that were not recommended; shape ``(R, S)``, -1 if too few are left."""
-        actions = self._best(rows, scores)
-        remaining = actions[:, 0] >= 0
-        self._recommended[rows[remaining, None], actions[remaining]] = True
+    def pick(self, request: RecommendationRequest, scores: Floats) -> Ints:
+        """The best of ``scores``, ``(R, N)``, that may be recommended; shape ``(R, S)``, -1 if too few are left."""
+        self._look_back(request)
+        actions = self._best(request.rows, scores)
+        if not self._chosen_first:
+            remaining = actions[:, 0] >= 0
+            self._recommended[request.rows[remaining, None], actions[remaining]] = True
         return actions
+
+    def _look_back(self, request: RecommendationRequest) -> None:
+        """See what was clicked of the last slates."""
+        last = clicked_last(request.observations, self.slate)
+        self._chosen_first = last is not None
+        if last is not None:
+            r, place = last[1].nonzero()
+            self._recommended[request.rows[r], last[0][r, place]] = True
+
+    def missed(self, outcome: RecommendationOutcome) -> Flags:
+        """Items that users saw before they would have known them and did not click, shape ``(R, S)``."""
+        return ~outcome.clicked if self._chosen_first else np.zeros(outcome.clicked.shape, dtype=np.bool_)
 
     def _best(self, rows: Ints, scores: Floats) -> Ints:
         scores = np.where(self._recommended[rows], -np.inf, scores)
@@ -182,11 +239,13 @@ class SimilarToLiked(ScoredPolicy):
         weights /= np.maximum(seen.sum(axis=1, keepdims=True), 1)
         vectors = self.catalog.embeddings[observations["history_items"]]
         taste = np.einsum("rl,rld->rd", weights, vectors)
-        return self.pick(request.rows, taste @ self.catalog.embeddings.T + 0.1 * self._public)
+        return self.pick(request, taste @ self.catalog.embeddings.T + 0.1 * self._public)
 
 
 class EpsilonGreedy(ScoredPolicy):
     """The items rated best so far over all users, or a random one with probability epsilon.
+
+    Where users click before they rate, an item that is not clicked counts as a rating of 0.
 
     It learns across episodes, so the same seed repeats a run only for the same number of environments.
     """
@@ -205,9 +264,10 @@ class EpsilonGreedy(ScoredPolicy):
         explore = draws.uniform(1)[:, 0] < self.options.epsilon
         for r in np.flatnonzero(explore):
             scores[r] = draws.generator(int(r)).random(len(self.catalog))
+        self._look_back(request)
         left = len(self.catalog) - self._recommended[request.rows].sum(axis=1)
         greedy = self._best(request.rows, np.tile(means, (len(request.rows), 1)))
-        actions = self.pick(request.rows, scores)
+        actions = self.pick(request, scores)
         # A random slate is as often any other of the items that are left, each in any place.
         random = self.options.epsilon / np.maximum(left, 1)
         self._propensities = random[:, None] + (1.0 - self.options.epsilon) * (actions == greedy)
@@ -219,5 +279,5 @@ class EpsilonGreedy(ScoredPolicy):
 
     def learn(self, outcome: RecommendationOutcome) -> None:
         known = ~np.isnan(outcome.ratings)
-        np.add.at(self._count, outcome.actions[known], 1.0)
+        np.add.at(self._count, outcome.actions[known | self.missed(outcome)], 1.0)
         np.add.at(self._total, outcome.actions[known], outcome.ratings[known])

@@ -12,6 +12,7 @@ import numpy as np
 from emosim_core.components.base import BeginRequest, Draws, Observations, Policy, PolicySetting, RecommendationRequest
 from emosim_core.errors import WrongAnswerError
 from emosim_core.model.arrays import Ints
+from emosim_core.recommenders.heuristics import clicked_last
 
 History = list[tuple[str, float]]
 """Items that a user consumed with their ratings, oldest first."""
@@ -52,12 +53,17 @@ class OutsidePolicy(Policy):
         Args:
             users: their ids.
             histories: of each, what the observation shows.
-            exclude: for each, what was recommended in this episode.
+            exclude: for each, what was recommended in this episode; where users click before they rate, what they
+                clicked.
         """
         raise NotImplementedError
 
     def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> Ints:
         rows = request.rows.tolist()
+        last = clicked_last(request.observations, self.slate)
+        if last is not None:
+            for row, shown, clicked in zip(rows, *last, strict=True):
+                self._recommended[row] += shown[clicked].tolist()
         exclude = [[self._ids[item] for item in self._recommended[row]] for row in rows]
         users = [self.users[user] for user in np.asarray(request.observations["user"]).ravel().tolist()]
         answers = self.lists(users, self._histories(request.observations), exclude)
@@ -66,7 +72,7 @@ class OutsidePolicy(Policy):
             slate = self._slate(answer, self._recommended[row])
             if len(slate) == self.slate:
                 actions[place] = slate
-                self._recommended[row] += slate
+                self._recommended[row] += slate if last is None else []
             else:
                 self._counts["short_lists"] += 1
         return actions

@@ -96,7 +96,7 @@ class ProfilePolicy(ScoredPolicy):
 
     def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> Ints:
         self._look(request.rows, request.observations)
-        return self.pick(request.rows, np.round(self.scores(request.rows), _DECIMALS))
+        return self.pick(request, np.round(self.scores(request.rows), _DECIMALS))
 
     def learn(self, outcome: RecommendationOutcome) -> None:
         rows, actions, ratings = outcome.rows, outcome.actions, outcome.ratings

@@ -57,5 +57,6 @@ class Trained(ScoredPolicy):
             key: values[:, : self.history_length] if key.startswith("history_") else values
             for key, values in observations.items()
         }
+        self._look_back(request)
         seen.update(user=known, consumed=self._recommended[request.rows])
-        return self.pick(request.rows, self.recommender.scores(seen).astype(np.float64))
+        return self.pick(request, self.recommender.scores(seen).astype(np.float64))

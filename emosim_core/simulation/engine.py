@@ -435,18 +435,7 @@ class Engine:
         """Users click by interest, and rate what they clicked alone."""
         world = self.world
         self._current_part = "rater"
-        wanted, spread = interest.of(users, actions, moods, history)
-        request = ChoiceRequest(
-            users=users,
-            items=actions,
-            moods=moods,
-            interest=wanted,
-            spread=spread,
-            times=history.times_before(actions),
-            history=history,
-            catalog=world.catalog,
-            population=world.population,
-        )
+        request = self._in_front_of(interest, users, actions, moods, history)
         self._current_part = "choice"
         chosen = world.choice.choose_batch(request, self._draws(Stage.EXAMINE, who), self._draws(Stage.CHOOSE, who))
         if "choice" in world.doubted:
@@ -470,6 +459,34 @@ class Engine:
         self._took_a_step(rows)
         self._show(who, actions, clicked)
         return request, _Given(raw, clicked & ~np.isnan(raw), retrieved, rated, answers, examined, clicked)
+
+    def _in_front_of(
+        self, interest: InterestScale, users: Ints, items: Ints, moods: Floats, history: History
+    ) -> ChoiceRequest:
+        """What a choice model is handed of users in front of items."""
+        wanted, spread = interest.of(users, items, moods, history)
+        return ChoiceRequest(
+            users=users,
+            items=items,
+            moods=moods,
+            interest=wanted,
+            spread=spread,
+            times=history.times_before(items),
+            history=history,
+            catalog=self.world.catalog,
+            population=self.world.population,
+        )
+
+    def attraction(self, rows: Ints, items: Ints) -> Floats:
+        """How probable a click of the users in the slots ``rows`` on items is that they examine, shape ``(R, C)``.
+
+        1 each where the whole slate is rated first. ``items`` are indices, shape ``(R, C)``.
+        """
+        if self.interest is None:
+            return np.ones(items.shape)
+        with self.world.blaming("choice"):
+            about = (self.users[rows], items, self.moods[rows], self.memory.history(rows))
+            return self.world.choice.attraction(self._in_front_of(self.interest, *about))
 
     def _rated(self, request: RatingRequest, slots: Ints, draws: Draws) -> Ratings:
         """What the rater answers; a RatingError where it failed and failed ratings raise."""

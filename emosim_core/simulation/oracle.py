@@ -32,6 +32,8 @@ class OracleOptions(Frozen):
 class Oracle(Policy):
     """Recommends the items that each user rates highest on average now, with the memories and the mood of now.
 
+    Where users choose before they rate, what an item is worth is that rating times the chance of a click on it.
+
     Items that the user consumed are left out; of items that are rated alike, the first of the catalog comes first. The
     best next rating is not always the best episode: it is greedy, and no bound on what a recommender can reach.
 
@@ -95,12 +97,13 @@ class Oracle(Policy):
                 told = world.rater.expected_batch(request)
             else:
                 told = world.rate(request, engine.policy_draws(rows)).values
+        told = told * engine.attraction(rows, items)
         return np.where((request.times > 0) | np.isnan(told), -np.inf, told)
 
 
 def tells_expectation(rater: Rater) -> bool:
     """Whether a rater tells what users rate on average, which costs no question to a language model."""
-    return type(rater).expected_batch is not Rater.expected_batch
+    return not rater.uses_llm and type(rater).expected_batch is not Rater.expected_batch
 
 
 def _highest(values: Floats, count: int) -> Ints:

@@ -356,3 +356,106 @@ def test_the_single_form_of_a_third_party_recommends_for_a_batch(draws: MakeDraw
     assert together[2].tolist() == alone[0].tolist()
     with pytest.raises(NotImplementedError, match="neither recommend nor recommend_batch"):
         Policy().recommend({}, np.random.default_rng(0))
+
+
+# ------------------------------------------------------------------------------- clicks before ratings
+
+
+def shown(items: list[list[int]], clicked: list[list[int]]) -> dict[str, Any]:
+    """Observations of users whose last slate is shown with its clicks, and one before it."""
+    before = np.full((len(items), len(items[0])), 7)
+    shown_items = np.concatenate([np.array(items), before], axis=1)
+    clicks = np.concatenate([np.array(clicked, dtype=np.int8), np.ones(before.shape, dtype=np.int8)], axis=1)
+    return {**seen(len(items), [0], [9.0]), "shown_items": shown_items, "shown_clicks": clicks}
+
+
+@pytest.mark.parametrize("name", ["popular", "top_rated", "similar_to_liked"])
+def test_what_was_not_clicked_is_recommended_again_and_what_was_clicked_is_not(draws: MakeDraws, name: str) -> None:
+    policy, source, rows = MAKERS[name](), draws(2), np.arange(2)
+    policy.start(PolicySetting(catalog=small_catalog(), slate=3, batch_size=2))
+    policy.begin(BeginRequest(rows=rows), source)
+    nothing = shown([[-1] * 3] * 2, [[0] * 3] * 2)
+    nothing["shown_clicks"][:] = 0
+    first = policy.recommend_batch(RecommendationRequest(rows=rows, observations=nothing), source).tolist()
+    clicks = [[0, 0, 0], [0, 1, 0]]
+    second = policy.recommend_batch(
+        RecommendationRequest(rows=rows, observations=shown(first, clicks)), source
+    ).tolist()
+    assert second[0] == first[0]
+    assert first[1][1] not in second[1]
+    assert [item for item in second[1] if item in first[1]] == [first[1][0], first[1][2]]
+    third = policy.recommend_batch(
+        RecommendationRequest(rows=rows, observations=shown(second, [[1, 1, 1], [0, 0, 0]])), source
+    ).tolist()
+    assert not set(third[0]) & set(first[0])
+    assert third[1] == second[1]
+    policy.begin(BeginRequest(rows=rows), source)
+    assert policy.recommend_batch(RecommendationRequest(rows=rows, observations=nothing), source).tolist() == first
+
+
+def test_of_a_slate_that_is_rated_first_nothing_is_recommended_again(draws: MakeDraws) -> None:
+    policy, source, rows = Popular(), draws(1), np.arange(1)
+    policy.start(PolicySetting(catalog=small_catalog(), slate=3, batch_size=1))
+    policy.begin(BeginRequest(rows=rows), source)
+    slates = [policy.recommend_batch(RecommendationRequest(rows=rows, observations=seen(1)), source) for _ in range(3)]
+    assert len(set(np.concatenate(slates[:2], axis=1)[0].tolist())) == 6
+    assert slates[2].tolist() == [[-1] * 3]
+
+
+def test_an_item_that_is_not_clicked_counts_as_a_rating_of_zero(draws: MakeDraws) -> None:
+    policy, source, rows = EpsilonGreedy(EpsilonGreedyOptions(epsilon=0.0, prior_weight=1.0)), draws(1), np.arange(1)
+    policy.start(PolicySetting(catalog=small_catalog(), slate=2, batch_size=1))
+    policy.begin(BeginRequest(rows=rows), source)
+    nothing = shown([[-1] * 2], [[0] * 2])
+    nothing["shown_clicks"][:] = 0
+    (best, next_best) = policy.recommend_batch(RecommendationRequest(rows=rows, observations=nothing), source)[0]
+    policy.learn(
+        RecommendationOutcome(
+            rows=rows,
+            actions=np.array([[best, next_best]]),
+            ratings=np.array([[np.nan, 10.0]]),
+            rewards=np.array([10.0]),
+            ended=np.array([False]),
+            clicked=np.array([[False, True]]),
+        )
+    )
+    observations = shown([[best, next_best]], [[0, 1]])
+    again = policy.recommend_batch(RecommendationRequest(rows=rows, observations=observations), source)[0].tolist()
+    assert best not in again  # its mean has fallen by half
+    assert next_best not in again  # it was consumed
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("random", [[1 / 8, 1 / 8], [1 / 6, 1 / 6]]), ("always_exploring", [[1 / 8, 1 / 8], [1 / 6, 1 / 6]])],
+)
+def test_propensities_are_the_chances_of_the_items_that_are_left(
+    draws: MakeDraws, name: str, expected: list[list[float]]
+) -> None:
+    policy, source, rows = MAKERS[name](), draws(1), np.arange(1)
+    policy.start(PolicySetting(catalog=small_catalog(), slate=2, batch_size=1))
+    policy.begin(BeginRequest(rows=rows), source)
+    for wanted in expected:
+        actions = policy.recommend_batch(RecommendationRequest(rows=rows, observations=seen(1)), source)
+        propensities = policy.propensities()
+        assert propensities is not None
+        assert propensities.shape == actions.shape
+        if name == "random":
+            assert propensities.tolist() == [wanted]
+        else:  # a random slate may be the best one, which is then chosen for sure
+            assert set(np.round(propensities[0], 9)) <= {round(wanted[0], 9)}
+
+
+def test_a_greedy_item_is_as_probable_as_it_is_not_explored(draws: MakeDraws) -> None:
+    policy = EpsilonGreedy(EpsilonGreedyOptions(epsilon=0.2))
+    source, rows = draws(4_000), np.arange(4_000)
+    policy.start(PolicySetting(catalog=small_catalog(), slate=2, batch_size=4_000))
+    policy.begin(BeginRequest(rows=rows), source)
+    actions = policy.recommend_batch(RecommendationRequest(rows=rows, observations=seen(4_000)), source)
+    propensities = policy.propensities()
+    assert propensities is not None
+    for place in range(2):
+        for item in range(8):
+            told = np.unique(propensities[actions[:, place] == item, place])
+            assert len(told) == 1
+            assert (actions[:, place] == item).mean() == pytest.approx(told[0], abs=0.02)

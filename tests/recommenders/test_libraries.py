@@ -221,7 +221,7 @@ def test_an_evaluation_trains_models_by_name_and_prints_nothing_of_theirs(quick:
         "evaluate", "--plugin", "movies", "--policies", policies, "--logs", "logs", *few, "--out", "e", "--json"
     )
     measured = done.json["user_splits"]["test"]["recommenders"]
-    assert list(measured) == ["random", "implicit:als,factors=8", "cornac:HPF,max_iter=5"]
+    assert list(measured) == ["random", "implicit:als,factors=8", "cornac:HPF,max_iter=5", "oracle"]
     parts = [
         json.loads((quick.folder / "e" / one["run"] / "manifest.json").read_text())["parts"]["policy"]["options"]
         for one in measured.values()

@@ -216,7 +216,16 @@ def test_an_empty_list_ends_the_episode(files: Path, quick: Emosim) -> None:
     assert {json.loads(line).get("end_reason") for line in lines(files / "e")} >= {"out_of_items"}
 
 
-CARELESS = ("--policy", "python:rec.py:Careless", "--slate", "2", "--reward-shaping", "identity")
+CARELESS = (
+    "--policy",
+    "python:rec.py:Careless",
+    "--slate",
+    "2",
+    "--choice",
+    "ratings_first",
+    "--reward-shaping",
+    "identity",
+)
 
 
 def test_what_cannot_be_shown_is_left_out_warned_of_once_and_counted(files: Path, quick: Emosim) -> None:
@@ -226,7 +235,19 @@ def test_what_cannot_be_shown_is_left_out_warned_of_once_and_counted(files: Path
         assert warned.count(what) == 1
     whole = items(files / "c")
     assert [len(episode) for episode in whole] == [10] * 24
-    quick(*RUN, "--slate", "2", "--policy", "python:rec.py:recommend", "--reward-shaping", "identity", "--out", "r")
+    quick(
+        *RUN,
+        "--slate",
+        "2",
+        "--choice",
+        "ratings_first",
+        "--policy",
+        "python:rec.py:recommend",
+        "--reward-shaping",
+        "identity",
+        "--out",
+        "r",
+    )
     assert whole == [episode[:10] for episode in items(files / "r")]
     summary = json.loads((files / "c" / "summary.json").read_text())
     counts = {"excluded_items": 24 * 4, "repeated_items": 24 * 5, "short_lists": 24, "unknown_items": 24 * 5}
@@ -242,7 +263,8 @@ def test_counts_are_the_same_in_blocks_and_after_a_resumption(
 ) -> None:
     for name, value in (("_BLOCK", 7), ("_PER_SLOT", 1)):
         monkeypatch.setattr(blocks, name, value)
-    made = {"episodes": 24, "num_envs": 3, "max_steps": 8, "user_dataset": "sampled:n=20", "slate": 2}
+    made = {"episodes": 24, "num_envs": 3, "max_steps": 8, "user_dataset": "sampled:n=20"}
+    made |= {"slate": 2, "choice": "ratings_first"}
     values = {**made, "reward_shaping": "identity", "policy": f"python:{files / 'rec.py'}:Careless"}
 
     def counted(name: str, records: str, **more: Any) -> dict[str, int]:
@@ -286,7 +308,20 @@ def test_a_recommender_without_any_item_is_evaluated_all_the_same(files: Path, q
 
 
 def test_an_evaluation_shows_what_recommenders_count(files: Path, quick: Emosim) -> None:
-    few = ("--users", "sampled:n=20", "--max-steps", "8", "--episodes", "24", "--slate", "2", "--resamples", "100")
+    few = (
+        "--users",
+        "sampled:n=20",
+        "--max-steps",
+        "8",
+        "--episodes",
+        "24",
+        "--slate",
+        "2",
+        "--choice",
+        "ratings_first",
+        "--resamples",
+        "100",
+    )
     careless = "python:rec.py:Careless"
     for where in ("local", "processes:2"):
         done = quick(
