@@ -60,6 +60,7 @@ def _report(
     if "answered_by" in manifest:
         headline += f" Network: {config['policy_net']}. {who_answers(manifest['answered_by'])}"
     report = Report("training", title, headline)
+    report.notes += map(str, manifest.get("announcements", ()))
     names = [name for name in _FIRST if name in columns]
     tested = sorted(name for name in columns if name.startswith(_EVALUATION))
     for name in tested:

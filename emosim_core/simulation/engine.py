@@ -169,6 +169,11 @@ class Engine:
                     max_steps=config.max_steps,
                     history_length=self.history_length,
                     observe_consumed=config.observe_consumed,
+                    consumed_length=(
+                        len(world.catalog)
+                        if config.keep_memory
+                        else min(len(world.catalog), config.max_steps * config.slate)
+                    ),
                 )
             )
             check_parts(self.observation_parts, world.label("observation"))
