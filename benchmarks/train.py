@@ -45,7 +45,7 @@ class NullVecEnv(VecEnv):
             self._observation = like.step(self._rng.integers(like.action_space.n, size=like.num_envs))[0]
         self._ages = self._rng.integers(0, EPISODE, like.num_envs)
         self._rewards = np.full(like.num_envs, 0.8, dtype=np.float32)
-        self._masks = self._observation["consumed"] == 0
+        self._masks = like.action_masks()
 
     def reset(self) -> dict[str, np.ndarray]:
         return self._observation

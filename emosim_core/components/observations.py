@@ -15,20 +15,24 @@ from emosim_core.components.answers import wrong
 from emosim_core.components.base import Observations, UserSituation, UsersRequest, WorldSetting, user_of
 from emosim_core.model import Catalog, History, Interaction, RatingScale
 from emosim_core.model.frozen import Frozen, option
-from emosim_core.model.user import TRAITS
+from emosim_core.model.user import LATENT, TRAITS
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObservationSetting(WorldSetting):
-    """The world that is observed; ``history_length`` is L, the number of recent interactions to show.
+    """The world that is observed.
 
-    ``chooses_first`` says whether users examine and click before they rate, so that there is something shown.
+    Attributes:
+        history_length: L, the number of recent interactions to show.
+        consumed_length: M, the most different items that a user can remember.
+        chooses_first: whether users examine and click before they rate, so that there is something shown.
     """
 
     max_steps: int = 50
     history_length: int = 10
     observe_consumed: bool = False
     chooses_first: bool = False
+    consumed_length: int = 50
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,7 +73,13 @@ class ObservationSituation(UserSituation):
 
 
 class ObservationModel:
-    """Decides what a recommender sees: the parts of an observation, by name."""
+    """Decides what a recommender sees: the parts of an observation, by name.
+
+    Attributes:
+        latent: the parts that show what no real recommender sees; announced with every result.
+    """
+
+    latent: Sequence[str] = ()
 
     def space(self, setting: ObservationSetting) -> Mapping[str, Space[Any]]:
         """The Gymnasium space of each part, for one user. Called before the first step; a place to keep the setting."""
@@ -132,14 +142,18 @@ class Parts(ObservationModel):
       slate first, then -1, int64 of shape ``(L * S,)``
     - ``shown_clicks``, beside it: 1 where the item was clicked, int8 of shape ``(L * S,)``
     - ``consumed``, with ``observe_consumed``: 1 where the user remembers the item, int8 of shape ``(N,)``
+    - ``consumed_items``, with ``observe_consumed``: the same as item indices, in the order in which they were last
+      consumed, then -1, int64 of shape ``(M,)``. M is ``max_steps`` times the slate, or N where that is less or
+      memories are kept from episode to episode.
     """
 
     def __init__(self, options: PartsOptions) -> None:
         self._shown = options
+        self.latent = tuple(part for part in LATENT if getattr(options, part))
 
     def space(self, setting: ObservationSetting) -> dict[str, Space[Any]]:
         """The spaces of the parts that the options show."""
-        self._length = setting.history_length
+        self._length, self._consumed_length = setting.history_length, setting.consumed_length
         places = setting.history_length * setting.slate
         scale, items, shape = setting.scale, len(setting.catalog), (self._length,)
         parts: dict[str, Space[Any]] = {
@@ -153,6 +167,7 @@ class Parts(ObservationModel):
             "shown_items": spaces.Box(-1, items - 1, (places,), dtype=np.int64),
             "shown_clicks": spaces.MultiBinary(places),
             "consumed": spaces.MultiBinary(items),
+            "consumed_items": spaces.Box(-1, items - 1, (self._consumed_length,), dtype=np.int64),
         }
         shown = {**self._shown.model_dump(), "consumed": setting.observe_consumed}
         shown["shown"] = shown["shown"] and setting.chooses_first
@@ -161,6 +176,8 @@ class Parts(ObservationModel):
     def observe_batch(self, request: ObservationRequest) -> Observations:
         """The parts that are wanted."""
         seen = {part: _MAKE[part](request) for part in request.parts if part in _MAKE}
+        if "consumed_items" in request.parts:
+            seen["consumed_items"] = request.history.consumed_items(self._consumed_length)
         if len(seen) < len(request.parts):
             seen.update(self._history(request))
         return seen

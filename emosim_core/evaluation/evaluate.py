@@ -51,7 +51,7 @@ from emosim_core.runs.records import FORMAT, INTERACTIONS, MANIFEST, SUMMARY, re
 from emosim_core.runs.runner import run_part, with_records
 from emosim_core.runs.trust import CommandHint, confirmed
 from emosim_core.runs.typed import typed
-from emosim_core.simulation.assembly import World, assemble
+from emosim_core.simulation.assembly import World, assemble, latent_notes
 from emosim_core.simulation.config import RunConfig, read_config
 from emosim_core.simulation.oracle import tells_expectation
 
@@ -274,7 +274,7 @@ class Evaluation:
             "config": self.config.stored(),
             "scale": scale.model_dump(mode="json"),
             "liked_from": scale.carry(self.config.emotion.positive),
-            "notes": self.notes,
+            "notes": [*latent_notes(world.observation), *self.notes],
             "recommenders": [
                 {
                     "name": one.name,

@@ -128,6 +128,19 @@ class History:
         remembered[who, self.items[who, position]] = 1
         return remembered
 
+    def consumed_items(self, count: int) -> NDArray[np.int64]:
+        """The items that each user remembers, in the order in which they were last consumed, then -1; ``(R, count)``.
+
+        A new array; of more than ``count`` items, the first are there.
+        """
+        remembered = np.full((len(self), count), -1, dtype=np.int64)
+        latest = self.latest
+        who, position = latest.nonzero()
+        place = latest.cumsum(axis=1)[who, position] - 1
+        fits = place < count
+        remembered[who[fits], place[fits]] = self.items[who[fits], position[fits]]
+        return remembered
+
     def distinct(self) -> Ints:
         """How many different items each user remembers, shape ``(R,)``."""
         return np.count_nonzero(self.latest, axis=1)

@@ -21,6 +21,9 @@ Level = Literal[1, 2, 3]
 TRAITS = ("activity", "conformity", "diversity")
 """The traits, in the order of every array of traits."""
 
+LATENT = ("traits", "mood")
+"""What no real recommender sees of a user: parts of observations that have it."""
+
 TRAIT_NAMES: dict[str, tuple[str, str, str]] = {
     "activity": ("elusive", "occasional", "enthusiast"),
     "conformity": ("follower", "balanced", "maverick"),

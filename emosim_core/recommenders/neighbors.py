@@ -9,8 +9,8 @@ from emosim_core.model.frozen import option
 from emosim_core.recommenders.logs import LogOptions
 from emosim_core.recommenders.profiles import ProfilePolicy
 
-_BLOCK = 1024
-"""Items whose similarities to all others are held at once."""
+_CELLS = 4_000_000
+"""Similarities that are held at once."""
 
 _NOTHING = 1e-12
 
@@ -97,19 +97,26 @@ class ItemKNN(_Baselined):
 
         from scipy import sparse
 
-        blocks = [self._nearest(slice(at, at + _BLOCK)) for at in range(0, len(self.catalog), _BLOCK)]
-        self._near = sparse.vstack([sparse.csr_array(block) for block in blocks], format="csr")
+        logged, items = np.flatnonzero(np.diff(self._rated_by_item.indptr)), len(self.catalog)
+        block = max(1, _CELLS // max(len(logged), 1))
+        found = [self._nearest(logged[at : at + block]) for at in range(0, len(logged), block)]
+        rows, columns, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        self._near = sparse.csr_array((values, (rows, columns)), shape=(items, items))
 
-    def _nearest(self, block: slice) -> Floats:
-        """Similarities of some items to all, 0 for all but the k nearest; shape ``(items of the block, N)``."""
-        common = (self._rated_by_item[block] @ self._rated).toarray()
-        products = (self._above_by_item[block] @ self._above).toarray()
-        both = (self._squared_by_item[block] @ self._rated).toarray()
-        both = both * (self._rated_by_item[block] @ self._squared).toarray()
+    def _nearest(self, items: Ints) -> tuple[Ints, Ints, Floats]:
+        """The similarities of some items to those nearest to them: item, other item and similarity."""
+        together = self._rated_by_item[items] @ self._rated
+        others = np.unique(together.indices)  # only what somebody rated with one of them can be near
+        common = together[:, others].toarray()
+        products = (self._above_by_item[items] @ self._above)[:, others].toarray()
+        both = (self._squared_by_item[items] @ self._rated)[:, others].toarray()
+        both = both * (self._rated_by_item[items] @ self._squared)[:, others].toarray()
         certainty = np.maximum(common - 1.0, 0.0) / np.maximum(common - 1.0 + self.options.shrinkage, 1e-9)
         near = np.where(both > _NOTHING, products / np.sqrt(np.maximum(both, _NOTHING)) * certainty, 0.0)
-        near[np.arange(len(near)), np.arange(len(self.catalog))[block]] = 0.0
-        return nearest_only(near, self.options.k)
+        near[items[:, None] == others] = 0.0
+        near = nearest_only(near, self.options.k)
+        item, other = near.nonzero()
+        return items[item], others[other], near[item, other]
 
     def scores(self, rows: Ints) -> Floats:
         total = np.asarray(self._near @ self.deviations(rows).T).T

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,15 +13,19 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
+from torch.nn import functional
 
 from emosim_core.model import Catalog
 from emosim_core.model.arrays import Floats
+from emosim_core.model.user import LATENT
 
 _CATEGORY_SCALE = 2.0
 """Brings the categories of an item, whose squares sum to 1, to about the size of its other features."""
 
 _SHRINK = 2.0
 """How many ratings as expected a user is taken to have given before."""
+
+_LATENT_WIDTH = dict(zip(LATENT, (3, 2), strict=True))
 
 MASKED = -1e8
 """Score of an item that may not be recommended: finite, so that nothing becomes NaN, and below all others."""
@@ -40,6 +45,8 @@ class NetOptions:
         max_steps: steps after which an episode is cut off.
         embedding_dim: size of a user's embedding.
         hidden: sizes of the hidden layers.
+        latent: which of traits and mood it reads, ``mlp`` only.
+        candidates: K, the items that a training scores at once, the best of all; 0 for all.
     """
 
     kind: str
@@ -52,13 +59,22 @@ class NetOptions:
     max_steps: int
     embedding_dim: int = 32
     hidden: tuple[int, ...] = (64, 64)
+    latent: tuple[str, ...] = ()
+    candidates: int = 0
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The parts of an observation that the network reads."""
         if self.kind == "cf":
-            return ("user", "consumed")
-        return ("traits", "mood", "step", "history_items", "history_ratings", "history_mask", "consumed")
+            return ("user", "consumed_items")
+        return (*self.latent, "step", "history_items", "history_ratings", "history_mask", "consumed_items")
+
+    @property
+    def width(self) -> int:
+        """Number of features of a user that :class:`Torso` gets."""
+        if self.kind == "cf":
+            return self.embedding_dim + 1
+        return 3 + sum(_LATENT_WIDTH[part] for part in self.latent) + 2 * self.features
 
 
 @dataclass(frozen=True)
@@ -91,18 +107,45 @@ class Net:
         return ItemScores(self)
 
 
+class Seen(NamedTuple):
+    """What the parts of a network hand on of B users.
+
+    Attributes:
+        hidden: features, then what a hidden layer makes of them, shape ``(B, h)``.
+        extra: what reaches the last layer as it is, the user bias or the taste, shape ``(B, e)``.
+        consumed: indices of consumed items, -1 for none, shape ``(B, M)``.
+        candidates: indices i of the items to score, ``-1 - i`` for one that may not be recommended, shape ``(B, K)``;
+            None for all items.
+    """
+
+    hidden: torch.Tensor
+    extra: torch.Tensor
+    consumed: torch.Tensor
+    candidates: torch.Tensor | None
+
+
+def _seen(features: torch.Tensor, extra: int, observation: dict[str, torch.Tensor]) -> Seen:
+    candidates = observation.get("candidates")
+    return Seen(
+        features,
+        features[:, features.shape[1] - extra :],
+        observation["consumed_items"].long(),
+        None if candidates is None else candidates.long(),
+    )
+
+
 class UserFeatures(BaseFeaturesExtractor):
-    """The embedding of a user, a bias of that user, and which items were consumed.
+    """The embedding of a user and a bias of that user, ``(B, embedding_dim + 1)``, and which items were consumed.
 
     Part of the collaborative-filtering policy of EmoSim-RL. A user who was never trained on has the
-    mean of those who were (ours). Output: ``(B, embedding_dim + 1 + N)``.
+    mean of those who were (ours).
     """
 
     met: torch.Tensor
 
     def __init__(self, observation_space: spaces.Dict, net: Net) -> None:
         options = net.options
-        super().__init__(observation_space, options.embedding_dim + 1 + options.items)
+        super().__init__(observation_space, options.width)
         # The user arrives one-hot, so that a linear map without bias is an embedding.
         self.embedding = nn.Linear(options.num_users, options.embedding_dim + 1, bias=False)
         self.register_buffer("met", torch.as_tensor(net.met.astype(np.float32)))
@@ -110,23 +153,23 @@ class UserFeatures(BaseFeaturesExtractor):
         with torch.no_grad():
             self.embedding.weight[-1] = 0.0  # the user's bias
 
-    def forward(self, observation: dict[str, torch.Tensor]) -> torch.Tensor:
+    def forward(self, observation: dict[str, torch.Tensor]) -> Seen:
         user = observation["user"].flatten(1) * self.met
         embedded = self.embedding(user)
         if not self.training:
             strangers = 1.0 - user.sum(1, keepdim=True)
             embedded = embedded + strangers * (self.embedding.weight @ self.met / self.met.sum())
-        return torch.cat([embedded, observation["consumed"]], dim=1)
+        return _seen(embedded, 1, observation)
 
 
 class HistoryFeatures(BaseFeaturesExtractor):
-    """Compact features of a user: traits, mood, progress, and what of the recent history was liked.
+    """Compact features of a user: progress, what of the recent history was liked, and traits and mood where observed.
 
     With F_h the features of history item h, its surprise s_h is the rating above the public one, both
     from -1 to 1, and m = sum_h s_h / (n + 2) the user's leniency. The taste is
     sum_h (s_h - m) F_h / (2 + sum_h F_h^2) for each feature: shrunk to 0 where little is known of it.
-    Output: ``(B, 8 + 2 f + N)``: three traits, the mood, the step, leniency, last surprise, exposure
-    sum_h F_h / L, taste, and which items were consumed.
+    Output: ``(B, 3 + 2 f)``, or as many more as there are traits and moods: these first, the step, leniency, last
+    surprise, exposure sum_h F_h / L and taste; and which items were consumed.
     """
 
     item_features: torch.Tensor
@@ -134,13 +177,13 @@ class HistoryFeatures(BaseFeaturesExtractor):
 
     def __init__(self, observation_space: spaces.Dict, net: Net) -> None:
         options = net.options
-        super().__init__(observation_space, 8 + 2 * options.features + options.items)
+        super().__init__(observation_space, options.width)
         self.register_buffer("item_features", torch.as_tensor(net.item_features))
         self.register_buffer("public", torch.as_tensor(net.public))
         self._middle, self._half = (options.low + options.high) / 2, (options.high - options.low) / 2
-        self._max_steps = options.max_steps
+        self._max_steps, self._latent = options.max_steps, options.latent
 
-    def forward(self, observation: dict[str, torch.Tensor]) -> torch.Tensor:
+    def forward(self, observation: dict[str, torch.Tensor]) -> Seen:
         mask = observation["history_mask"]
         items = observation["history_items"].long()
         surprise = ((observation["history_ratings"] - self._middle) / self._half - self.public[items]) * mask
@@ -148,50 +191,75 @@ class HistoryFeatures(BaseFeaturesExtractor):
         past = self.item_features[items] * mask[:, :, None]
         taste = torch.einsum("bl,blf->bf", surprise - leniency, past) / (_SHRINK + past.square().sum(1))
         parts = [
-            observation["traits"] - 2.0,
-            observation["mood"],
+            *(observation[part] - 2.0 if part == "traits" else observation[part] for part in self._latent),
             observation["step"] / self._max_steps,
             leniency,
             surprise[:, :1],
             past.mean(1),
             taste,
-            observation["consumed"],
         ]
-        return torch.cat(parts, dim=1)
+        return _seen(torch.cat(parts, dim=1), taste.shape[1], observation)
 
 
 class Torso(nn.Module):
     """What stands between features and the last layers, in the form that actor-critic policies of sb3 ask for.
 
-    ``cf`` has no hidden layer in the actor, and its critic, where there is one, reads the consumed vector (EmoSim-RL);
-    ``mlp`` has the same hidden layers in both.
+    ``cf`` has no hidden layer in the actor, and its critic, where there is one, reads the consumed vector (EmoSim-RL),
+    whose weights are those of the items that it marks; ``mlp`` has the same hidden layers in both.
     """
 
     def __init__(self, options: NetOptions, critic: bool) -> None:
         super().__init__()
-        cf, self._extra, hidden = options.kind == "cf", extra_width(options), list(options.hidden)
-        self._critic_sees_all = cf
-        self._width = options.embedding_dim + 1 if cf else 8 + 2 * options.features
+        cf, hidden = options.kind == "cf", list(options.hidden)
+        self._width = options.width
         self._inner = options.embedding_dim if cf else self._width
         self.policy_net = layers(self._inner, [] if cf else hidden)
-        self.latent_dim_pi = hidden_width(options) + self._extra + options.items
-        self.latent_dim_vf = hidden[-1]
+        self.latent_dim_pi, self.latent_dim_vf = hidden_width(options), hidden[-1]
         if critic:
-            self.value_net = layers(self._width + options.items * self._critic_sees_all, hidden)
+            self.value_net = Critic(options)
 
-    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.forward_actor(features), self.forward_critic(features)
+    def forward(self, seen: Seen) -> tuple[Seen, torch.Tensor]:
+        return self.forward_actor(seen), self.forward_critic(seen)
 
-    def forward_actor(self, features: torch.Tensor) -> torch.Tensor:
-        hidden = self.policy_net(features[:, : self._inner])
-        return torch.cat([hidden, features[:, self._width - self._extra :]], dim=1)
+    def forward_actor(self, seen: Seen) -> Seen:
+        return seen._replace(hidden=self.policy_net(seen.hidden[:, : self._inner]))
 
-    def forward_critic(self, features: torch.Tensor) -> torch.Tensor:
-        return self.value_net(features if self._critic_sees_all else features[:, : self._width])
+    def forward_critic(self, seen: Seen) -> torch.Tensor:
+        value: torch.Tensor = self.value_net(seen)
+        return value
+
+
+class Critic(nn.Module):
+    """The hidden layers of a critic.
+
+    That of ``cf`` reads the vector that marks consumed items too, as the sum of their weights in the first layer.
+    """
+
+    def __init__(self, options: NetOptions) -> None:
+        super().__init__()
+        width, count, (first, *hidden) = options.width, options.items, options.hidden
+        reads_consumed = options.kind == "cf"
+        self.first, self.others = nn.Linear(width, first), layers(first, hidden)
+        self.consumed = nn.Embedding(count + 1, first, padding_idx=count) if reads_consumed else None
+        weight = nn.init.orthogonal_(torch.empty(first, width + count * reads_consumed), np.sqrt(2))
+        nn.init.zeros_(self.first.bias)
+        with torch.no_grad():
+            self.first.weight.copy_(weight[:, :width])
+            if self.consumed is not None:
+                self.consumed.weight[:count] = weight[:, width:].T
+
+    def forward(self, seen: Seen) -> torch.Tensor:
+        value = self.first(seen.hidden)
+        if self.consumed is not None:
+            none = self.consumed.num_embeddings - 1
+            items = torch.where(seen.consumed < 0, none, seen.consumed)
+            value = value + functional.embedding_bag(items, self.consumed.weight, mode="sum", padding_idx=none)
+        made: torch.Tensor = self.others(torch.tanh(value))
+        return made
 
 
 class ItemScores(nn.Module):
-    """The last layer: one score for each item, :data:`MASKED` where it was consumed.
+    """The last layer: one score for each item or candidate, :data:`MASKED` where it may not be recommended.
 
     score_i = b_i + (Q h + g * taste) F_i + w_i h + c h + c_0 + user bias: a score of its own for every item,
     one by the features of the item, so that what is learned of one item goes for similar ones, and a
@@ -205,28 +273,44 @@ class ItemScores(nn.Module):
     def __init__(self, net: Net) -> None:
         super().__init__()
         options = net.options
-        self._hidden, self._extra = hidden_width(options), extra_width(options)
-        self.register_buffer("item_features", torch.as_tensor(net.item_features.T.copy()))
+        self.register_buffer("item_features", torch.tensor(net.item_features))
         self.bias = nn.Parameter(torch.as_tensor(net.start.copy()))
-        self.query = nn.Linear(self._hidden, options.features)
-        self.common = nn.Linear(self._hidden, 1)
+        width = hidden_width(options)
+        self.query = nn.Linear(width, options.features)
+        self.common = nn.Linear(width, 1)
         for linear in (self.query, self.common):
             nn.init.orthogonal_(linear.weight, 0.01)
             nn.init.zeros_(linear.bias)
-        self.own = nn.Linear(self._hidden, options.items, bias=False) if options.kind == "cf" else None
+        self.own = nn.Linear(width, options.items, bias=False) if options.kind == "cf" else None
         self.gain = nn.Parameter(torch.full((options.features,), net.gain)) if options.kind == "mlp" else None
         if self.own is not None:
             nn.init.orthogonal_(self.own.weight, 0.01)
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        hidden, extra, consumed = features.tensor_split([self._hidden, self._hidden + self._extra], dim=1)
-        query, scores = self.query(hidden), self.bias + self.common(hidden)
-        if self.own is not None:
-            scores = scores + self.own(hidden) + extra
+    def forward(self, seen: Seen) -> torch.Tensor:
+        """Scores of all items, ``(B, N)``, or of the candidates, ``(B, K)``."""
+        query, shared = self.query(seen.hidden), self.common(seen.hidden)
         if self.gain is not None:
-            query = query + self.gain * extra
-        scores = scores + query @ self.item_features
-        return scores.masked_fill(consumed > 0.5, MASKED)
+            query = query + self.gain * seen.extra
+        if self.own is not None:
+            shared = shared + seen.extra
+        if seen.candidates is None:
+            scores = self.bias + shared + query @ self.item_features.T
+            if self.own is not None:
+                scores = scores + self.own(seen.hidden)
+            row, place = (seen.consumed >= 0).nonzero(as_tuple=True)
+            return scores.index_put_((row, seen.consumed[row, place]), scores.new_tensor(MASKED))
+        barred = seen.candidates < 0
+        items = torch.where(barred, -1 - seen.candidates, seen.candidates)
+        scores = functional.embedding(items, self.bias[:, None])[:, :, 0] + shared
+        scores = scores + _products(items, self.item_features, query)
+        if self.own is not None:
+            scores = scores + _products(items, self.own.weight, seen.hidden)
+        return scores.masked_fill(barred, MASKED)
+
+
+def _products(items: torch.Tensor, vectors: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
+    """Inner products of queries, ``(B, d)``, and the vectors, ``(N, d)``, of items, ``(B, K)``; shape ``(B, K)``."""
+    return torch.bmm(functional.embedding(items, vectors), query[:, :, None])[:, :, 0]
 
 
 class Actor(nn.Module):
@@ -242,11 +326,6 @@ class Actor(nn.Module):
     def weights(self) -> dict[str, torch.Tensor]:
         """All that :meth:`load_state_dict` needs; what belongs to a critic is left out."""
         return {name: value for name, value in self.state_dict().items() if not name.startswith("torso.value_net.")}
-
-
-def extra_width(options: NetOptions) -> int:
-    """Number of features, the last ones, that reach the last layer as they are: the user bias, or the taste."""
-    return 1 if options.kind == "cf" else options.features
 
 
 def hidden_width(options: NetOptions) -> int:

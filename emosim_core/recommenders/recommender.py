@@ -29,7 +29,7 @@ MODEL = "model"
 
 DESCRIPTION = "recommender.json"
 WEIGHTS = "weights.safetensors"
-FORMAT = 3
+FORMAT = 4
 
 INSTALL = 'pip install "emosim-core[train]"'
 
@@ -59,6 +59,8 @@ class _Net(TypedDict):
     max_steps: Size
     embedding_dim: Size
     hidden: list[Size]
+    latent: list[Literal["traits", "mood"]]
+    candidates: Annotated[int, Field(ge=0, le=_LARGEST)]
 
 
 class _Description(Written):
@@ -128,8 +130,9 @@ class Recommender:
             k: how many.
             user: id of a user that the recommender was trained among; ``cf`` knows nobody else, and
                 takes the mean of those it was trained on for a stranger.
-            traits: activity, conformity and diversity, 1 to 3; the middle where not known. Read by ``mlp``.
-            mood: valence in [-1, 1] and arousal in [0, 1]. Read by ``mlp``.
+            traits: activity, conformity and diversity, 1 to 3; the middle where not known. Read by ``mlp`` that was
+                trained to see them.
+            mood: valence in [-1, 1] and arousal in [0, 1]. Read likewise.
 
         Raises:
             ConfigurationError: an item, a rating, a user or a trait is none.
@@ -148,8 +151,8 @@ class Recommender:
         if len(known_traits) != 3 or not all(level in (1, 2, 3) for level in known_traits):
             raise ConfigurationError(f"traits are three levels from 1 to 3, got {known_traits!r}")
         scores = self.scores(self._observations([past], [user], known_traits, mood))[0]
-        order = self._best(scores, {self._index[item] for item, _ in past})
-        return [Recommendation(self.items[i], self.titles[i], float(scores[i])) for i in order[:k]]
+        order = _best(scores, [self._index[item] for item, _ in past], k)
+        return [Recommendation(self.items[i], self.titles[i], float(scores[i])) for i in order]
 
     def recommend_batch(
         self,
@@ -176,14 +179,10 @@ class Recommender:
         scores = self.scores(self._observations([list(past) for past in histories], known, middle, (0.0, 0.0)))
         lists = []
         for row, past in enumerate(histories):
-            out = {self._index[item] for item, _ in past}
-            out |= {self._index[item] for item in exclude[row] if item in self._index}
-            lists.append([self.items[i] for i in self._best(scores[row], out)[:k]])
+            out = [self._index[item] for item, _ in past]
+            out += [self._index[item] for item in exclude[row] if item in self._index]
+            lists.append([self.items[i] for i in _best(scores[row], out, k)])
         return lists
-
-    def _best(self, scores: NDArray[np.float32], without: set[int]) -> list[int]:
-        """Indices of items, best first."""
-        return [index for index in np.argsort(-scores, kind="stable").tolist() if index not in without]
 
     def unknown_item(self, item: str) -> str:
         """What is wrong with the id of an item that the recommender does not know: for the message of an error."""
@@ -205,12 +204,12 @@ class Recommender:
         items = np.zeros((rows, length), dtype=np.int64)
         ratings = np.full((rows, length), self.options.low, dtype=np.float32)
         mask = np.zeros((rows, length), dtype=np.int8)
-        consumed = np.zeros((rows, len(self.items)), dtype=np.int8)
+        consumed = np.full((rows, max(map(len, pasts), default=0)), -1, dtype=np.int64)
         for row, past in enumerate(pasts):
             recent = [(self._index[item], rating) for item, rating in past if rating is not None][::-1][:length]
             for place, (item, rating) in enumerate(recent):
                 items[row, place], ratings[row, place], mask[row, place] = item, rating, 1
-            consumed[row, [self._index[item] for item, _ in past]] = 1
+            consumed[row, : len(past)] = [self._index[item] for item, _ in past]
         steps = [[min(len(past), self.options.max_steps)] for past in pasts]
         return {
             "user": np.array([-1 if user is None else self._user[user] for user in users]),
@@ -220,15 +219,15 @@ class Recommender:
             "history_items": items,
             "history_ratings": ratings,
             "history_mask": mask,
-            "consumed": consumed,
+            "consumed_items": consumed,
         }
 
     def scores(self, observations: Mapping[str, NDArray]) -> NDArray[np.float32]:
         """Scores of all items, shape ``(R, N)``; -1e8 where consumed. A ConfigurationError where one is not finite.
 
         Args:
-            observations: observations of R users, by name, with ``consumed``; ``user`` is an index
-                into :attr:`users`, -1 for a stranger.
+            observations: observations of R users, by name, with ``consumed_items``, indices of any number of items
+                and -1 for none; ``user`` is an index into :attr:`users`, -1 for a stranger.
         """
         import torch
 
@@ -251,6 +250,17 @@ class Recommender:
                 "diverged. Train anew with a lower --learning-rate"
             )
         return scores
+
+
+def _best(scores: NDArray[np.float32], without: list[int], k: int) -> list[int]:
+    """Indices of the k best items that are not in ``without``, best first, the first of equal ones first."""
+    open_ = np.ones(len(scores), dtype=np.bool_)
+    open_[without] = False
+    items = np.flatnonzero(open_)
+    if k < len(items):
+        values = scores[items]
+        items = items[values >= np.partition(values, len(values) - k)[len(values) - k]]
+    return items[np.argsort(-scores[items], kind="stable")[:k]].tolist()
 
 
 def load_recommender(path: str | Path) -> Recommender:

@@ -28,7 +28,11 @@ class Trained(ScoredPolicy):
     def __init__(self, options: TrainedOptions) -> None:
         self.recommender = load_recommender(options.path)
         self.history_length = self.recommender.options.history_length
-        self.observes = ("user", "history_items", *(key for key in self.recommender.options.keys if key != "consumed"))
+        self.observes = (
+            "user",
+            "history_items",
+            *(key for key in self.recommender.options.keys if key != "consumed_items"),
+        )
         self._path = options.path
 
     def start(self, setting: PolicySetting) -> None:
@@ -57,6 +61,6 @@ class Trained(ScoredPolicy):
             key: values[:, : self.history_length] if key.startswith("history_") else values
             for key, values in observations.items()
         }
-        self._look_back(request)
-        seen.update(user=known, consumed=self._recommended[request.rows])
+        # What was recommended, or clicked, is left out below.
+        seen.update(user=known, consumed_items=np.full((len(known), 0), -1))
         return self.pick(request, self.recommender.scores(seen).astype(np.float64))

@@ -50,11 +50,12 @@ def actor_bytes(actor: Actor) -> bytes:
 
 def empty_actor(description: Mapping[str, Any]) -> tuple[NetOptions, Actor]:
     """An actor whose weights are still to be loaded, from the fields of :class:`NetOptions`."""
-    options = NetOptions(**{**description, "hidden": tuple(description["hidden"])})
+    lists = {name: tuple(description[name]) for name in ("hidden", "latent")}
+    options = NetOptions(**{**description, **lists})
     features = np.zeros((options.items, options.features), dtype=np.float32)
     nothing = np.zeros(options.items, dtype=np.float32)
     net = Net(options, features, nothing, nothing, 0.0, np.ones(options.num_users, dtype=np.bool_))
-    extractor = net.extractor(spaces.Dict({"consumed": spaces.MultiBinary(options.items)}), net)
+    extractor = net.extractor(spaces.Dict(), net)
     actor = Actor(extractor, net.torso(critic=False), net.head())
     actor.eval()
     actor.requires_grad_(False)

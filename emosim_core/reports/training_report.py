@@ -72,6 +72,7 @@ def _report(
             Fact(f"reward of {name}, held-out users", with_ends(one, partial(decimal, decimals=1)))
             for name, one in others.items()
         ]
+    report.notes += map(str, manifest.get("announcements", ()))
     names = [name for name in _FIRST if name in columns]
     tested = sorted(name for name in columns if name.startswith(_EVALUATION))
     for name in tested:

@@ -308,6 +308,7 @@ def assemble(
                 parts[kind]["data_sha256"] = made[kind].data_sha256
             with named(resolved.label):
                 announcements.extend(made[kind].announcements())
+    announcements.extend(latent_notes(made["observation"]))
     items_part = part("item_loader", config.items or domain.default_items)
     users_part = part("user_loader", config.user_dataset or domain.default_users)
 
@@ -417,6 +418,14 @@ def loader_of(resolved: Resolved, domain: Domain, categories: Sequence[str] = ()
         users = PopulationSetting(domain=domain, categories=categories)
         loader.prepare(CatalogSetting(domain=domain) if of_items else users)
     return loader
+
+
+def latent_notes(observation: ObservationModel) -> list[str]:
+    """What is to be said with results where observations show what no real recommender sees."""
+    if not observation.latent:
+        return []
+    shown = " and ".join(observation.latent)
+    return [f"Observations show the {shown} of users, which no real recommender sees, to recommenders that read them."]
 
 
 def make_catalog(loaded: LoadedItems, domain: Domain, embeddings: str, announcements: list[str]) -> Catalog:

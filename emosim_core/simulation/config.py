@@ -85,7 +85,8 @@ class EnvironmentConfig(Frozen):
         "valence_arousal", "Emotion model: the emotion that a rating evokes, and how it moves the mood.", rare=True
     )
     observation: ComponentChoice = option(
-        "full", "Observation: what a recommender sees of a user; behavior hides traits and mood."
+        "behavior",
+        "Observation: what a recommender sees of a user; full shows traits and mood, which no real recommender sees.",
     )
     slate: int = option(1, "Recommended items per step.", ge=1, unit="items")
     max_steps: int = option(50, "Steps after which an episode is truncated.", ge=1, unit="steps")

@@ -232,6 +232,11 @@ class Engine:
                     history_length=self.history_length,
                     observe_consumed=config.observe_consumed,
                     chooses_first=self.interest is not None,
+                    consumed_length=(
+                        len(world.catalog)
+                        if config.keep_memory
+                        else min(len(world.catalog), config.max_steps * config.slate)
+                    ),
                 )
             )
             check_parts(self.observation_parts, world.label("observation"))

@@ -22,6 +22,7 @@ class Algorithm:
     Attributes:
         steps: the argument that says how many steps each environment makes between updates.
         prior: where the score of an item begins, in standard deviations of the public ratings.
+        candidates: items that are scored at once in a large catalog.
         gain: what a taste for an item adds to its score in the beginning, per unit; read by ``mlp``.
         defaults: arguments that differ from the library's.
         by_net: arguments that differ for one network.
@@ -33,6 +34,7 @@ class Algorithm:
     steps: str
     prior: float
     gain: float
+    candidates: int
     defaults: Mapping[str, Any] = field(default_factory=dict)
     by_net: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

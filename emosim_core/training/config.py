@@ -20,7 +20,7 @@ class TrainConfig(EnvironmentConfig):
 
     algo: Literal["a2c", "ppo", "dqn", "trpo", "maskable_ppo"] = option("a2c", "Reinforcement-learning algorithm.")
     policy_net: Literal["cf", "mlp"] = option(
-        "cf", "Policy network: cf learns an embedding per user, mlp reads traits, mood and history."
+        "cf", "Policy network: cf learns an embedding per user, mlp reads the history, and traits and mood if observed."
     )
     timesteps: int = option(100_000, "Training steps over all environments.", ge=1, unit="steps")
     num_envs: int = option(64, "Environments that are stepped as one batch.", ge=1, unit="environments")
@@ -47,6 +47,14 @@ class TrainConfig(EnvironmentConfig):
         ge=0,
         unset="the algorithm's",
         unit="deviations",
+        rare=True,
+    )
+    candidates: int | None = option(
+        None,
+        "Items that are scored at once in learning, the best of all; 0 for all.",
+        ge=0,
+        unset="all up to 2,000 items; above, the algorithm's",
+        unit="items",
         rare=True,
     )
     algorithm: dict[str, Any] = option(

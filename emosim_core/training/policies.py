@@ -7,37 +7,51 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sb3_contrib.common.maskable.distributions import MaskableCategoricalDistribution
 from sb3_contrib.common.maskable.policies import MaskableMultiInputActorCriticPolicy
 from stable_baselines3 import DQN
 from stable_baselines3.common.policies import MultiInputActorCriticPolicy
+from stable_baselines3.common.preprocessing import preprocess_obs
 from stable_baselines3.common.type_aliases import Schedule
+from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.dqn.policies import MultiInputPolicy, QNetwork
 from torch import nn
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks.component import load_object
+from emosim_core.model.user import LATENT
 from emosim_core.recommenders.networks import (
+    MASKED,
     Actor,
     ItemScores,
     Net,
     NetOptions,
+    Seen,
     Torso,
     item_features,
     public_ratings,
 )
 from emosim_core.simulation.assembly import World
+from emosim_core.simulation.vector_env import EmoSimVectorEnv
 from emosim_core.training.algorithms import ALGORITHMS, arguments
+from emosim_core.training.candidates import CandidateEnv, Retrieve
 from emosim_core.training.config import TrainConfig
-from emosim_core.training.vec_env import StableBaselines3VecEnv
+
+_ALL_UP_TO = 2_000
+"""Items up to which all are scored in learning, if the configuration does not say."""
 
 
 class _ItemActorCritic:
-    """Puts the parts of a :class:`Net` where an actor-critic policy of sb3 has its own."""
+    """Puts the parts of a :class:`Net` where an actor-critic policy of sb3 has its own.
+
+    An action is the place of a candidate where observations show candidates, and the index of an item elsewhere.
+    """
 
     net: Net
     features_extractor: Any
     mlp_extractor: Any
     action_net: Any
+    action_dist: Any
     optimizer: Any
 
     def __init__(self, *args: Any, net: Net, **kwargs: Any) -> None:
@@ -56,6 +70,12 @@ class _ItemActorCritic:
     def actor(self) -> Actor:
         """What chooses items, sharing its weights with the policy."""
         return Actor(self.features_extractor, self.mlp_extractor, self.action_net)
+
+    def _get_action_dist_from_latent(self, latent_pi: Any) -> Any:
+        logits = self.action_net(latent_pi)
+        if isinstance(self.action_dist, MaskableCategoricalDistribution):
+            self.action_dist.action_dim = logits.shape[1]  # one observation shows candidates, another none
+        return self.action_dist.proba_distribution(action_logits=logits)
 
 
 class ItemActorCritic(_ItemActorCritic, MultiInputActorCriticPolicy):
@@ -79,8 +99,8 @@ class _ActorTorso(nn.Module):
         super().__init__()
         self.torso = torso
 
-    def forward(self, features: Any) -> Any:
-        return self.torso.forward_actor(features)
+    def forward(self, seen: Seen) -> Seen:
+        return self.torso.forward_actor(seen)
 
 
 class ItemDQNPolicy(MultiInputPolicy):
@@ -139,9 +159,28 @@ class MaskedDQN(DQN):
         return np.where(explore, self._random_items(observation), actions), state
 
     def _random_items(self, observation: dict[str, NDArray]) -> NDArray:
-        """One of the items that were not consumed, each as probable as the others."""
-        consumed = observation["consumed"].astype(bool)
-        return np.where(consumed, -1.0, self.np_random.random(consumed.shape)).argmax(axis=-1)
+        """One of the items that were not consumed, or of the candidates, each as probable as the others."""
+        if "candidates" in observation:
+            barred = observation["candidates"] < 0
+        else:
+            consumed = observation["consumed_items"]
+            net: Any = self.policy.net
+            barred = np.zeros((len(consumed), net.options.items), dtype=np.bool_)
+            row, place = np.nonzero(consumed >= 0)
+            barred[row, consumed[row, place]] = True
+        return np.where(barred, -1.0, self.np_random.random(barred.shape)).argmax(axis=-1)
+
+
+def retrieving(policy: Any, count: int) -> Retrieve:
+    """The ``count`` items that a policy of now scores highest, by exact inner products with all of them."""
+
+    def retrieve(observations: dict[str, NDArray]) -> NDArray[np.int32]:
+        tensors = preprocess_obs(policy.obs_to_tensor(observations)[0], policy.observation_space)
+        with torch.no_grad():
+            scores, items = policy.actor()(tensors).topk(count)
+        return torch.where(scores > MASKED / 2, items, -1 - items).to(torch.int32).cpu().numpy()
+
+    return retrieve
 
 
 def make_net(config: TrainConfig, world: World) -> Net:
@@ -162,6 +201,8 @@ def make_net(config: TrainConfig, world: World) -> Net:
         max_steps=config.max_steps,
         embedding_dim=config.embedding_dim,
         hidden=config.hidden,
+        latent=_latent(world) if config.policy_net == "mlp" else (),
+        candidates=_candidates(config, len(world.catalog)),
     )
     catalog = world.catalog
     public = 2.0 * (catalog.public_ratings - catalog.scale.low) / catalog.scale.span - 1.0
@@ -169,16 +210,32 @@ def make_net(config: TrainConfig, world: World) -> Net:
     return Net(options, features, public.astype(np.float32), start.astype(np.float32), algorithm.gain, met)
 
 
-def make_model(config: TrainConfig, net: Net, env: StableBaselines3VecEnv) -> Any:
+def _latent(world: World) -> tuple[str, ...]:
+    """The parts of the observation that no real recommender sees."""
+    shown: Any = EmoSimVectorEnv(world=world).single_observation_space
+    return tuple(part for part in LATENT if part in shown.spaces)
+
+
+def _candidates(config: TrainConfig, items: int) -> int:
+    """How many items are scored at once; 0 for all."""
+    count = config.candidates
+    if count is None:
+        count = ALGORITHMS[config.algo].candidates if items > _ALL_UP_TO else 0
+    return count if count < items else 0
+
+
+def make_model(config: TrainConfig, net: Net, env: VecEnv) -> Any:
     """The algorithm with its network, untrained; a ConfigurationError where an argument or the device is refused."""
     algorithm = ALGORITHMS[config.algo]
     given = arguments(config)
     if config.device.startswith("cuda") and not torch.cuda.is_available():  # stable-baselines3 would take the CPU
         raise ConfigurationError(f"device {config.device!r}: torch finds no CUDA here; give --device auto or cpu")
+    candidates = net.options.candidates
+    users: VecEnv = CandidateEnv(env, candidates) if candidates else env
     try:
-        return load_object(algorithm.cls)(
+        model = load_object(algorithm.cls)(
             load_object(algorithm.policy),
-            env,
+            users,
             policy_kwargs={"net": net},
             seed=config.seed,
             device=config.device,
@@ -186,3 +243,6 @@ def make_model(config: TrainConfig, net: Net, env: StableBaselines3VecEnv) -> An
         )
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         raise ConfigurationError(f"{algorithm.title} refuses its arguments: {error}") from error
+    if isinstance(users, CandidateEnv):
+        users.retrieve = retrieving(model.policy, candidates)
+    return model

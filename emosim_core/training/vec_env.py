@@ -46,7 +46,7 @@ class StableBaselines3VecEnv(VecEnv):
         if missing:
             raise ConfigurationError(
                 f"the observation has no {missing[0]!r}; it has {', '.join(seen)}. Choose another with --observation, "
-                "such as full; consumed comes with --observe-consumed"
+                "such as behavior; consumed comes with --observe-consumed"
             )
         self.env = env
         env.observed = self._keys

@@ -16,6 +16,7 @@ from emosim_core.recommenders.networks import (
     HistoryFeatures,
     Net,
     NetOptions,
+    Seen,
     UserFeatures,
     item_features,
     public_ratings,
@@ -50,13 +51,13 @@ def net(kind: str, **more: Any) -> Net:
 
 
 def extractor(made: Net) -> UserFeatures | HistoryFeatures:
-    return made.extractor(spaces.Dict({"consumed": spaces.MultiBinary(ITEMS)}), made).eval()
+    return made.extractor(spaces.Dict(), made).eval()
 
 
 def user(*indices: int) -> dict[str, torch.Tensor]:
-    consumed = torch.zeros(len(indices), ITEMS)
-    consumed[0, 1] = 1
-    return {"user": torch.nn.functional.one_hot(torch.tensor(indices), USERS).float(), "consumed": consumed}
+    consumed = torch.full((len(indices), 2), -1.0)
+    consumed[0, 0] = 1
+    return {"user": torch.nn.functional.one_hot(torch.tensor(indices), USERS).float(), "consumed_items": consumed}
 
 
 def test_cf_has_an_embedding_of_each_user_and_a_bias_that_begins_at_nothing() -> None:
@@ -64,10 +65,12 @@ def test_cf_has_an_embedding_of_each_user_and_a_bias_that_begins_at_nothing() ->
     assert isinstance(extract, UserFeatures)
     assert extract.embedding.weight.shape == (6 + 1, USERS)
     seen = extract(user(1, 0))
-    assert seen.shape == (2, 6 + 1 + ITEMS)
-    assert torch.equal(seen[0, :6], extract.embedding.weight[:6, 1])
-    assert torch.equal(seen[:, 6], torch.zeros(2))
-    assert seen[0, 7:].tolist() == [0, 1, 0, 0]
+    assert seen.hidden.shape == (2, 6 + 1)
+    assert torch.equal(seen.hidden[0, :6], extract.embedding.weight[:6, 1])
+    assert torch.equal(seen.hidden[:, 6], torch.zeros(2))
+    assert torch.equal(seen.extra, torch.zeros(2, 1))
+    assert seen.consumed.tolist() == [[1, -1], [-1, -1]]
+    assert seen.candidates is None
 
 
 @pytest.mark.parametrize("cold_start_user", [torch.zeros(USERS), torch.tensor([0.0, 0.0, 1.0])])
@@ -76,22 +79,30 @@ def test_who_was_never_met_is_the_mean_of_those_who_were(cold_start_user: torch.
     assert isinstance(extract, UserFeatures)
     with torch.no_grad():
         extract.embedding.weight[:, 2] = 99.0
-    seen = extract({"user": cold_start_user[None], "consumed": torch.zeros(1, ITEMS)})
-    assert torch.allclose(seen[0, :7], extract.embedding.weight[:, :2].mean(1))
+    seen = extract({"user": cold_start_user[None], "consumed_items": torch.zeros(1, 0)})
+    assert torch.allclose(seen.hidden[0], extract.embedding.weight[:, :2].mean(1))
 
 
 def test_cf_has_no_hidden_layer_and_its_critic_reads_what_was_consumed() -> None:
     made = net("cf")
     torso, extract = made.torso(), extractor(made)
     assert len(torso.policy_net) == 0
-    assert [layer.weight.shape for layer in torso.value_net if hasattr(layer, "weight")] == [(5, 11), (7, 5)]
+    first, second = torso.value_net.first, torso.value_net.others[0]
+    of_items = torso.value_net.consumed.weight
+    assert (first.weight.shape, of_items.shape, second.weight.shape) == ((5, 7), (ITEMS + 1, 5), (7, 5))
+    assert not of_items[ITEMS].any()
     one, other = user(0), user(0)
-    other["consumed"][0, 3] = 1
+    other["consumed_items"][0, 1] = 3
     actor, critic = torso(extract(one))
     also, differs = torso(extract(other))
-    assert torch.equal(actor[:, :7], also[:, :7])
+    assert torch.equal(actor.hidden, also.hidden)
     assert not torch.equal(critic, differs)
     assert torch.equal(critic, torso.forward_critic(extract(one)))
+    with torch.no_grad():  # the same as a layer over the vector that marks them
+        marked = torch.cat([extract(other).hidden, torch.tensor([[0.0, 1.0, 0.0, 1.0]])], dim=1)
+        whole = torch.cat([first.weight, of_items[:ITEMS].T], dim=1)
+        expected = torch.tanh(second(torch.tanh(marked @ whole.T + first.bias)))
+    assert torch.allclose(differs, expected, atol=1e-6)
 
 
 def test_the_score_of_an_item_is_the_formula() -> None:
@@ -102,11 +113,14 @@ def test_the_score_of_an_item_is_the_formula() -> None:
         with torch.no_grad():
             for parameter in head.parameters():
                 parameter.copy_(torch.randn(parameter.shape))
-        features = torch.randn(2, width + extra + ITEMS)
-        features[:, width + extra :] = torch.tensor([[0, 0, 1, 0], [0, 0, 0, 0]])
-        scores = head(features)
+        seen = Seen(torch.randn(2, width), torch.randn(2, extra), torch.tensor([[2, -1], [-1, -1]]), None)
+        scores = head(seen)
+        candidates = torch.tensor([[3, -1 - 2, 0], [1, 2, 3]])
+        some = head(seen._replace(candidates=candidates))
         for row in range(2):
-            h, extra_features = features[row, :width], features[row, width : width + extra]
+            places = torch.where(candidates[row] < 0, -1 - candidates[row], candidates[row])
+            assert torch.allclose(some[row], scores[row, places], atol=1e-5)
+            h, extra_features = seen.hidden[row], seen.extra[row]
             query = head.query.weight @ h + head.query.bias
             common = head.common.weight[0] @ h + head.common.bias[0]
             query, common = (
@@ -131,8 +145,9 @@ def test_items_begin_at_the_start_of_the_net_and_taste_at_its_gain() -> None:
     assert net("cf").head().gain is None
 
 
-def test_compact_features_are_as_worked_out_by_hand() -> None:
-    extract = extractor(net("mlp"))
+@pytest.mark.parametrize("latent", [(), ("traits",), ("mood",), ("traits", "mood")])
+def test_compact_features_are_as_worked_out_by_hand(latent: tuple[str, ...]) -> None:
+    extract = extractor(net("mlp", latent=latent))
     seen = extract(
         {
             "traits": torch.tensor([[1.0, 2.0, 3.0]]),
@@ -141,24 +156,27 @@ def test_compact_features_are_as_worked_out_by_hand() -> None:
             "history_items": torch.tensor([[2.0, 1.0]]),  # the last, and the one before
             "history_ratings": torch.tensor([[5.0, 2.0]]),
             "history_mask": torch.tensor([[1.0, 1.0]]),
-            "consumed": torch.tensor([[0.0, 1.0, 1.0, 0.0]]),
+            "consumed_items": torch.tensor([[1.0, 2.0, -1.0]]),
         }
     )
     # surprises: (5 - 3) / 2 + 0.5 = 1.5 of item 2, (2 - 3) / 2 - 0 = -0.5 of item 1; leniency 1 / (2 + 2) = 0.25
     # taste: feature 0 is 1 of item 2: 1.25 * 1 / (2 + 1); feature 1 is 1 and 2: (1.25 * 1 - 0.75 * 2) / (2 + 5)
-    assert seen[0].tolist() == pytest.approx(
-        [-1, 0, 1, -0.25, 0.75, 0.3, 0.25, 1.5, 0.5, 1.5, 1.25 / 3, -0.25 / 7, 0, 1, 1, 0]
-    )
+    hidden_state = {"traits": [-1, 0, 1], "mood": [-0.25, 0.75]}
+    shown = [number for part in latent for number in hidden_state[part]]
+    taste = [1.25 / 3, -0.25 / 7]
+    assert seen.hidden[0].tolist() == pytest.approx([*shown, 0.3, 0.25, 1.5, 0.5, 1.5, *taste])
+    assert seen.extra[0].tolist() == pytest.approx(taste)
+    assert seen.consumed.tolist() == [[1, 2, -1]]
 
 
 def test_what_a_history_holds_where_nothing_happened_means_nothing() -> None:
     extract = extractor(net("mlp"))
     empty = {
-        "traits": torch.full((1, 3), 2.0), "mood": torch.zeros(1, 2), "step": torch.zeros(1, 1),
+        "step": torch.zeros(1, 1), "consumed_items": torch.full((1, 2), -1.0),
         "history_items": torch.tensor([[3.0, 1.0]]), "history_ratings": torch.tensor([[5.0, 4.0]]),
-        "history_mask": torch.zeros(1, 2), "consumed": torch.zeros(1, ITEMS),
+        "history_mask": torch.zeros(1, 2),
     }  # fmt: skip
-    assert extract(empty).tolist() == [[0.0] * (8 + 2 * 2 + ITEMS)]
+    assert extract(empty).hidden.tolist() == [[0.0] * (3 + 2 * 2)]
 
 
 def test_features_of_items_are_the_same_size_for_every_number_of_categories() -> None:

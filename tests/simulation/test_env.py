@@ -161,6 +161,7 @@ def test_observations_lie_in_their_space_and_show_what_happened_most_recent_firs
         history_length=length,
         keep_memory=keep,
         max_steps=9,
+        observation="full",
     )
     env = EmoSimEnv(world=world)
     env.action_space.seed(seed % 1000)
@@ -191,6 +192,47 @@ def test_observations_lie_in_their_space_and_show_what_happened_most_recent_firs
                 if info["consumed"][place]:
                     past.append((item, slot[len(past)].rating))
             steps, over = steps + 1, terminated or truncated
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("slate", [1, 2])
+def test_consumed_items_are_shown_as_marks_and_as_ids_in_the_order_of_consumption(
+    small_world: MakeWorld, slate: int, keep: bool
+) -> None:
+    world = small_world(
+        slate=slate, keep_memory=keep, max_steps=3, observe_consumed=True, user_order="sequential",
+        selector="random", reward_shaping="identity",
+    )  # fmt: skip
+    env, longest = EmoSimEnv(world=world), 0
+    env.action_space.seed(1)
+    seen, _ = env.reset(seed=4)
+    for _ in range(60):
+        past = [one.item for one in env.engine.memory.history().interactions(0)]
+        last = [item for place, item in enumerate(past) if item not in past[place + 1 :]]
+        assert seen in env.observation_space
+        shown = seen["consumed_items"].tolist()
+        assert len(shown) == (8 if keep else 3 * slate)
+        assert shown == [*last, *[-1] * (len(shown) - len(last))]
+        assert np.flatnonzero(seen["consumed"]).tolist() == sorted(last)
+        longest = max(longest, len(last))
+        seen, _, terminated, truncated, _ = env.step(env.action_space.sample())
+        if terminated or truncated:
+            seen, _ = env.reset()
+    assert longest >= (5 if keep else 2)
+
+
+def test_what_no_real_recommender_sees_is_shown_where_it_is_named_and_announced(small_world: MakeWorld) -> None:
+    honest = {"user", "step", "history_items", "history_ratings", "history_mask"}
+    assert set(EmoSimEnv(world=small_world()).observation_space.spaces) == honest
+    assert set(EmoSimEnv(world=small_world(observation="full")).observation_space.spaces) == honest | {"traits", "mood"}
+    for observation, shown in (
+        ("behavior:mood=true", "mood"),
+        ("full:mood=false", "traits"),
+        ("full", "traits and mood"),
+    ):
+        env = make("movies", observation=observation)
+        assert [note for note in env.world.announcements if f"Observations show the {shown} of users" in note]
+    assert not [note for note in make("movies").world.announcements if "Observations" in note]
 
 
 def test_spaces_are_those_of_the_world() -> None:

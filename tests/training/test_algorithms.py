@@ -56,6 +56,11 @@ def test_nothing_is_recommended_twice_in_training_nor_in_prediction(
     assert given[0] >= 240 + 2 * 12 * 4
 
 
+def marked(items: torch.Tensor, count: int) -> torch.Tensor:
+    """Which of ``count`` items are among those of each row, -1 for none."""
+    return torch.nn.functional.one_hot(items.long() + 1, count + 1).sum(1)[:, 1:] > 0
+
+
 @pytest.mark.parametrize("net", ["cf", "mlp"])
 def test_the_targets_of_dqn_hope_for_nothing_that_was_consumed(
     train: Callable[..., Any], net: str, monkeypatch: pytest.MonkeyPatch
@@ -65,7 +70,7 @@ def test_the_targets_of_dqn_hope_for_nothing_that_was_consumed(
     model = training.model
     seen = model.replay_buffer.sample(64).next_observations
     values = model.q_net_target(seen)
-    consumed = seen["consumed"] > 0.5
+    consumed = marked(seen["consumed_items"], values.shape[1])
     assert consumed.any()
     assert (values[consumed] == MASKED).all()
     with monkeypatch.context() as patch:
@@ -78,8 +83,8 @@ def test_the_targets_of_dqn_hope_for_nothing_that_was_consumed(
 
 def test_random_exploration_is_even_among_what_is_left(train: Callable[..., Any]) -> None:
     model = train(algo="dqn", **SHORT["dqn"]).model
-    consumed = np.tile(np.array([0, 1, 0, 1, 1, 0, 1, 1]), (6000, 1))
-    counts = np.bincount(model._random_items({"consumed": consumed}), minlength=8)
+    consumed = np.tile(np.array([1, 3, 4, 6, 7, -1]), (6000, 1))
+    counts = np.bincount(model._random_items({"consumed_items": consumed}), minlength=8)
     assert np.flatnonzero(counts).tolist() == [0, 2, 5]
     assert counts[[0, 2, 5]] / 6000 == pytest.approx([1 / 3] * 3, abs=0.03)
 

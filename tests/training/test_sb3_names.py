@@ -45,7 +45,7 @@ NAMED: dict[str, Callable[[], Any]] = {
         ID, wrapper_class=gymnasium.wrappers.TimeLimit, wrapper_kwargs={"max_episode_steps": 3}
     ),
     "VecMonitor": lambda: VecMonitor(DummyVecEnv([lambda: gymnasium.make(ID)])),
-    "VecNormalize": lambda: VecNormalize(make_vec_env(ID), norm_obs_keys=["mood", "history_ratings"]),
+    "VecNormalize": lambda: VecNormalize(make_vec_env(ID), norm_obs_keys=["step", "history_ratings"]),
     "the adapter": lambda: StableBaselines3VecEnv(make_vec("movies", num_envs=2, autoreset_mode="SameStep")),
 }
 

@@ -157,7 +157,7 @@ def test_a_training_that_was_killed_goes_on_from_its_last_checkpoint(
         with np.load(last / "replay.npz") as arrays:
             assert np.array_equal(again.model.replay_buffer.actions[:40], arrays["actions"])
             assert np.array_equal(
-                again.model.replay_buffer.observations["consumed"][:40], arrays["observation.consumed"]
+                again.model.replay_buffer.observations["consumed_items"][:40], arrays["observation.consumed_items"]
             )
             assert (again.model.replay_buffer.rewards[:40] > 0).all()
     again.job.release()

@@ -202,7 +202,7 @@ def test_masks_are_what_is_not_consumed(small_world: Callable[..., World]) -> No
 
 
 def test_seeds_hold_for_one_reset(small_world: Callable[..., World]) -> None:
-    env = adapter(small_world(observe_consumed=True, max_steps=6), 3)
+    env = adapter(small_world(observation="full", observe_consumed=True, max_steps=6), 3)
     first, again, other = ran(env, 6, seed=5), ran(env, 6, seed=5), ran(env, 6, seed=50)
     assert all(np.array_equal(one[1]["mood"], two[1]["mood"]) for one, two in zip(first, again, strict=True))
     assert any(not np.array_equal(one[1]["mood"], two[1]["mood"]) for one, two in zip(first, other, strict=True))
