@@ -66,22 +66,39 @@ def run(
     )
 
 
-def train(plugin: str, out: str | Path, *, resume: bool = False, **options: Any) -> dict[str, Any]:
+def train(
+    plugin: str,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    executor: str | Mapping[str, Any] = "local",
+    **options: Any,
+) -> dict[str, Any]:
     """Train a recommender on simulated users, as ``emosim train`` does; arguments as of :func:`run`.
 
-    ``options`` are fields of :class:`~emosim_core.training.config.TrainConfig`, such as ``algo="ppo"``. Returns what
-    summary.json holds.
+    Args:
+        executor: where the trainings of ``num_seeds`` seeds are done, such as ``"processes:2"``.
+        options: fields of :class:`~emosim_core.training.config.TrainConfig`, such as ``algo="ppo"``.
+
+    Returns:
+        What summary.json holds, or results.json with more than one seed.
 
     Raises:
         EmoSimError: something that the options name is wrong or missing, or the training cannot be written.
     """
+    from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import check_names
+    from emosim_core.runs.job import JobDirectory
     from emosim_core.simulation.config import read_config
+    from emosim_core.studies.seeds import train_seeds
     from emosim_core.training.config import TrainConfig
     from emosim_core.training.trainer import Training
 
     check_names("train", options, (TrainConfig,), train)
-    return Training(read_config(TrainConfig, {"plugin": plugin, **options}, "train"), Path(out), resume).train()
+    config: TrainConfig = read_config(TrainConfig, {"plugin": plugin, **options}, "train")
+    if config.num_seeds > 1:
+        return train_seeds(config, JobDirectory(Path(out), "train", resume=resume), Registry(), executor)
+    return Training(config, Path(out), resume).train()
 
 
 def evaluate(

@@ -18,6 +18,16 @@ def print_report(screen: Screen, directory: Path, report: Report | None = None) 
         RunError: the directory is damaged, or has no results yet.
     """
     report = report or report_of(directory)
+    print_parts(screen, report)
+    screen.print()
+    screen.print_line(f"All files are in {directory}. Charts, as a page: {typed('report', directory)}")
+    if report.kind == TRAINING:
+        command = typed("evaluate", "--recommenders", directory, "--policies", "random,popular")
+        screen.print_line(f"Measure the recommender with: {command}")
+
+
+def print_parts(screen: Screen, report: Report) -> None:
+    """Print the words and the tables of a report."""
     screen.print_line((report.title, "bold"))
     screen.print_line(report.headline)
     print_notes(screen, report.notes)
@@ -33,8 +43,3 @@ def print_report(screen: Screen, directory: Path, report: Report | None = None) 
             show_table(screen, Table(*table.columns, rows=table.rows, title=table.title, style="dim"))
             if table.caption:
                 screen.print_line(table.caption)
-    screen.print()
-    screen.print_line(f"All files are in {directory}. Charts, as a page: {typed('report', directory)}")
-    if report.kind == TRAINING:
-        command = typed("evaluate", "--recommenders", directory, "--policies", "random,popular")
-        screen.print_line(f"Measure the recommender with: {command}")

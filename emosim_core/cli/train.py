@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emosim_core.cli.fields import SectionedCommand
-from emosim_core.cli.options import chosen_job, configuration_options, place_options
+from emosim_core.cli.options import chosen_job, configuration_options, executor_option, place_options
 from emosim_core.cli.places import new_job
 from emosim_core.cli.printing import print_line, print_results
 from emosim_core.cli.stopping import telling_progress
 
 if TYPE_CHECKING:
+    from emosim_core.hooks import Registry
+    from emosim_core.runs.job import JobDirectory
+    from emosim_core.training.config import TrainConfig
     from emosim_core.training.curves import TrainingProgress
     from emosim_core.training.trainer import Training
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 @click.command(cls=SectionedCommand)
 @configuration_options("TrainConfig")
 @place_options("training")
+@executor_option()
 @click.pass_obj
 def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> None:
     """Train a recommender on simulated users.
@@ -30,12 +34,15 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
     The environment has the options of 'emosim run'. Consumed items are never recommended again. Measure a training
     with 'emosim evaluate --recommenders DIR', get recommendations with 'emosim recommend DIR', and run it with
     'emosim run --policy trained:DIR'.
+
+    With --num-seeds, recommenders are trained under several seeds into one directory; --executor says where.
     """
     from emosim_core.cli.output import loading
     from emosim_core.hooks import Registry
     from emosim_core.runs.reading import read_object
     from emosim_core.runs.records import SUMMARY
     from emosim_core.simulation.config import read_config
+    from emosim_core.studies.seeds import base
     from emosim_core.training.config import TrainConfig
     from emosim_core.training.curves import SUMMARY as TRAINED
 
@@ -44,10 +51,13 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
         from emosim_core.training.trainer import Training
 
     registry = Registry(only=obj["only"])
-    config, out = given["config"], given["out"]
-    values, resumed, _ = chosen_job("train", TrainConfig, obj, given, registry)
-    checked = read_config(TrainConfig, values, "train" if config is None else str(config))
+    config, out, executor = given["config"], given["out"], given.pop("executor") or "local"
+    values, resumed, _ = chosen_job("train", TrainConfig, obj, given, registry, base=base)
+    checked: TrainConfig = read_config(TrainConfig, values, "train" if config is None else str(config))
     job = resumed or new_job("train", f"{checked.plugin}-{checked.algo}", out)
+    if checked.num_seeds > 1:
+        print_results(_train_seeds(checked, job, registry, executor, silent), job.path, as_json, quiet)
+        return
     if resumed and (job.path / SUMMARY).exists():
         summary = read_object(job.path / SUMMARY, TRAINED)
         if summary["timesteps"] >= checked.timesteps:
@@ -61,6 +71,16 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
             training = Training(checked, job, registry=registry)
         summary = _train(training, silent)
     print_results(summary, job.path, as_json, quiet)
+
+
+def _train_seeds(
+    config: TrainConfig, job: JobDirectory, registry: Registry, executor: str, silent: bool
+) -> dict[str, Any]:
+    from emosim_core.cli.output import console, live_progress
+    from emosim_core.studies.seeds import train_seeds
+
+    with telling_progress(job), live_progress(console(stderr=True), "trainings", silent=silent) as progress:
+        return train_seeds(config, job, registry, executor, lambda done, total: progress.update(done=done, total=total))
 
 
 def _train(training: Training, silent: bool) -> dict[str, Any]:

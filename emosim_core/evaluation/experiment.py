@@ -28,6 +28,7 @@ FEW_USERS = 30
 """Users of a segment below which it is said to be small."""
 
 _RATIOS = tuple(metric for metric in METRICS if metric.sums)
+_SHARES = frozenset(metric.name for metric in METRICS if metric.share)
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,7 @@ def arm_samples(
             values, drawn = np.array([one.exact for one in own]), np.mean([one.drawn for one in own], axis=0)
             moved = np.random.default_rng((*seed, number)).standard_t(len(own) - 1, size=(len(drawn), 1))
             drawn = drawn + moved * standard_error(values)
-            shares = [name.startswith(("end_reason:", "survival:")) for name in own[0].names]
+            shares = [name in _SHARES or name.startswith(("end_reason:", "survival:")) for name in own[0].names]
             drawn[:, shares] = np.clip(drawn[:, shares], 0.0, 1.0)
             made[arm] = Sample(own[0].names, values.mean(axis=0), drawn)
     return made

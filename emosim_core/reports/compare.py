@@ -16,7 +16,7 @@ from emosim_core.evaluation.results import runs_of
 from emosim_core.hooks.fields import by_field
 from emosim_core.reports.report import flat
 from emosim_core.runs.words import END_REASONS
-from emosim_core.simulation.config import RunConfig
+from emosim_core.simulation.config import EnvironmentConfig, RunConfig
 from emosim_core.stats import RESAMPLES
 
 _METRICS = ("mean_rating", "share_liked", "mean_reward", "episode_length", "valence_at_end", "arousal_at_end")
@@ -111,7 +111,7 @@ def compare(directories: Sequence[str | Path], *, resamples: int = RESAMPLES, se
     compared = []
     for number, run in enumerate(runs):
         paired = number > 0 and _paired(first, run)
-        alone = _sample(run, reasons, _ids(run), resamples, _own_seed(seed, number))
+        alone = _sample(run, reasons, _ids(run), resamples, own_seed(seed, number))
         columns = [alone.estimates()]
         if number:
             columns.append(_above(first, run, reasons, resamples, seed, paired).estimates())
@@ -122,7 +122,7 @@ def compare(directories: Sequence[str | Path], *, resamples: int = RESAMPLES, se
                 users=len(_ids(run)),
                 complete=run.complete,
                 paired=paired,
-                differs_in=_differences(first.manifest, run.manifest),
+                differs_in=differences(first.manifest, run.manifest, RunConfig),
                 metrics={
                     _label(name): Metric(*(value for column in columns for value in column[name].values()))
                     for name in alone.names
@@ -142,7 +142,7 @@ def _label(name: str) -> str:
     return f"{_ENDED}{END_REASONS.get(reason, reason)}" if reason else metric_named(kind).label
 
 
-def _own_seed(seed: int, number: int) -> int:
+def own_seed(seed: int, number: int) -> int:
     return int(np.random.SeedSequence([seed, number + 1]).generate_state(1)[0])
 
 
@@ -172,23 +172,25 @@ def _above(
         ids = sorted({*_ids(first), *_ids(run)})
         drawn = [(first, ids, seed), (run, ids, seed)]
     else:
-        drawn = [(one, _ids(one), _own_seed(seed, number)) for number, one in enumerate((first, run))]
+        drawn = [(one, _ids(one), own_seed(seed, number)) for number, one in enumerate((first, run))]
     below, above = (_sample(one, reasons, ids, resamples, own) for one, ids, own in drawn)
     return above - below
 
 
-def _differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Configuration, components, data and versions, where they differ."""
-    differences: dict[str, tuple[str, str]] = {}
+def differences(
+    first: Mapping[str, Any], other: Mapping[str, Any], model: type[EnvironmentConfig]
+) -> dict[str, tuple[str, str]]:
+    """Configuration, which is a ``model``, components, data and versions, where they differ."""
+    found: dict[str, tuple[str, str]] = {}
     for section in ("config", "parts", "data", "versions"):
         both = [manifest.get(section, {}) for manifest in (first, other)]
         if section == "config":
-            both = [by_field(RunConfig, one) for one in both]
+            both = [by_field(model, one) for one in both]
         before, after = (dict(flat(one)) for one in both)
         for name in {**before, **after}:
             old, new = before.get(name, "none"), after.get(name, "none")
             if old != new and not name.startswith("gateway."):
-                differences[name if section == "config" else f"{section}: {name}"] = (old, new)
+                found[name if section == "config" else f"{section}: {name}"] = (old, new)
     # What a choice brings along is no further difference.
     brought = {
         "llm_model": ["parts: rater."],
@@ -197,9 +199,9 @@ def _differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str
         "user_dataset": ["parts: user_loader.", "data: users"],
         "items_retrieval": ["parts: retrieval."],
     }
-    chosen = {name.partition(".")[0] for name in differences if ": " not in name}
+    chosen = {name.partition(".")[0] for name in found if ": " not in name}
     brought_along = tuple(part for choice in chosen for part in brought.get(choice, [f"parts: {choice}."]))
-    return {name: value for name, value in differences.items() if not name.startswith(brought_along)}
+    return {name: value for name, value in found.items() if not name.startswith(brought_along)}
 
 
 def _notes(runs: Sequence[Compared]) -> list[str]:

@@ -53,21 +53,26 @@ def write_report(
 
     ``registry`` has the plugins to use, found anew if not given; ``again`` is how values are given again.
     """
-    from emosim_core.reports.page import page
-
     target = Path(directory) / REPORT if out is None else Path(out)
     report = report_of(Path(directory), prompts=prompts, registry=registry, given=given, again=again)
-    text = page(report).encode("utf-8")
     if charts is not None:
         from emosim_core.reports.drawings import draw_charts
 
         draw_charts(report.charts, Path(charts))
+    write_page(report, target)
+    return target
+
+
+def write_page(report: Report, target: Path) -> None:
+    """Write a report as one HTML file; a MissingDependencyError or a RunError where that is not possible."""
+    from emosim_core.reports.page import page
+
+    text = page(report).encode("utf-8")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, text)
     except OSError as error:
         raise RunError(f"{target} cannot be written: {error.strerror}") from error
-    return target
 
 
 def report_of(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from emosim_core.reports.chart import Table
+from emosim_core.evaluation.plan import trainings_of
+from emosim_core.reports.chart import Table, with_ends
+from emosim_core.reports.compare_trainings import compare_trainings
 from emosim_core.reports.report import Report, Section, read_results
-from emosim_core.runs.words import decimal
+from emosim_core.runs.words import decimal, users_of
 from emosim_core.studies.sweep import RESULTS as RESULTS
+from emosim_core.terminal import counted
+from emosim_core.training.curves import LAST_EVALUATION
 
 _CALLED = {
     "mean_reward": "reward",
@@ -29,7 +34,9 @@ def report_of_sweep(directory: Path) -> Report:
     manifest, results = read_results(directory, "sweep", RESULTS)
     count, jobs = len(results["configurations"]), len(results["jobs"])
     what = "runs" if results["command"] == "run" else "trainings"
-    headline = f"{jobs:,} {what} of {count:,} configurations."
+    headline = f"{jobs:,} {what} of {counted(count, 'configuration')}."
+    if results["command"] == "train" and count == 1:
+        headline = f"{_of_seeds(directory)}{headline}"
     if search := results.get("search"):
         headline += f" {_found(results, search)}"
     caption = f"Made {manifest.get('created')}. Each job has a directory of its own in jobs/."
@@ -38,6 +45,21 @@ def report_of_sweep(directory: Path) -> Report:
         Section("setup", "Jobs", caption, tables=[jobs_table(results)]),
     ]
     return Report("sweep", directory.name, headline, sections=sections)
+
+
+def _of_seeds(directory: Path) -> str:
+    """What trainings of several seeds get from held-out users, as a sentence; empty where they were not evaluated."""
+    if not all((Path(one) / LAST_EVALUATION).is_file() for one in trainings_of(str(directory))):
+        return ""
+    found = compare_trainings([directory])
+    (one,) = found.trainings
+    write = partial(decimal, decimals=1)
+    beside = ", ".join(f"{name} {write(value['estimate'])}" for name, value in one.references.items())
+    return (
+        f"Reward of the final models from {one.users:,} {users_of(found.user_split)}, mean of "
+        f"{counted(one.seeds, 'seed')}: {with_ends(one.reward, write)}{f' ({beside})' if beside else ''}, spread "
+        f"{decimal(one.deviation, 1)} between seeds. "
+    )
 
 
 def _found(results: Mapping[str, Any], search: Mapping[str, Any]) -> str:

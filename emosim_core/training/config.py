@@ -25,6 +25,13 @@ class TrainConfig(EnvironmentConfig):
     timesteps: int = option(100_000, "Training steps over all environments.", ge=1, unit="steps")
     num_envs: int = option(64, "Environments that are stepped as one batch.", ge=1, unit="environments")
     seed: int = option(42, "Seed of all random numbers.", ge=0, le=2**63 - 1)
+    num_seeds: int = option(
+        1,
+        "Trainings side by side, under this seed and the next ones; 'emosim evaluate' takes them as one recommender.",
+        ge=1,
+        aliases=["seeds"],
+        unit="trainings",
+    )
     device: str = option("auto", "Device of the network: auto, cpu or cuda.", harmless=True)
     threads: int = option(
         1, "CPU threads of the network; small networks gain nothing from more.", ge=1, unit="threads", rare=True

@@ -18,6 +18,9 @@ from emosim_core.runs.schemas import Count, Number, Written
 PROGRESS = "progress.jsonl"
 """One line each time that the curves move: timesteps, episodes, reward, length, fps, updates, losses, evaluation."""
 
+LAST_EVALUATION = "evaluation_episodes.json"
+"""The last evaluation, episode by episode: users and returns by group of users."""
+
 REFERENCES = "references.json"
 """What ``random``, ``popular`` and the oracle get in the evaluation episodes, by group of users."""
 
@@ -94,7 +97,22 @@ class _References(Written):
     rewards: dict[str, dict[str, Estimate]]
 
 
+class _Episodes(Written):
+    """Ids of the users of evaluation episodes, and the return of each."""
+
+    users: list[str]
+    returns: list[Number]
+
+
+class _LastEvaluation(Written):
+    """What evaluation_episodes.json holds."""
+
+    timesteps: Count
+    episodes: dict[str, _Episodes]
+
+
 LINE, SUMMARY, STORED_REFERENCES = TypeAdapter(_Line), TypeAdapter(_Summary), TypeAdapter(_References)
+STORED_EVALUATION = TypeAdapter(_LastEvaluation)
 
 
 def read_progress(directory: Path) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emosim_core.data import json_text
-from emosim_core.errors import EmoSimError, RunError
+from emosim_core.errors import ConfigurationError, EmoSimError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.recommenders.recommender import MODEL, need_train, save_recommender
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
@@ -23,6 +23,7 @@ from emosim_core.runs.records import SUMMARY
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.training.config import MAY_DIFFER, TrainConfig
 from emosim_core.training.curves import (
+    LAST_EVALUATION,
     PROGRESS,
     REFERENCES,
     STORED_REFERENCES,
@@ -57,6 +58,8 @@ class Training:
         ask_service: Callable[[Iterable[Any]], Any] | None = None,
     ) -> None:
         need_train("training")
+        if config.num_seeds != 1:
+            raise ConfigurationError("one training has one seed; emosim train, or emosim_core.train, make several")
         from emosim_core.simulation.vector_env import EmoSimVectorEnv
         from emosim_core.training.policies import make_model, make_net
         from emosim_core.training.vec_env import StableBaselines3VecEnv
@@ -254,11 +257,15 @@ class Training:
         from emosim_core.training.callbacks import returns_of_model
 
         self._evaluated_at = self.model.num_timesteps
-        result = {}
+        result, episodes = {}, {}
         for name in self._user_splits:
             world = world_of(self.world, name)
             returns = returns_of_model(world, self.model, self.net, self.config)
-            result[name] = estimate_of(users_met(world, len(returns)), returns)
+            users = users_met(world, len(returns))
+            result[name] = estimate_of(users, returns)
+            ids = [world.population.users[user].id for user in users.tolist()]
+            episodes[name] = {"users": ids, "returns": returns.round(6).tolist()}
+        self.job.write(LAST_EVALUATION, {"timesteps": self.model.num_timesteps, "episodes": episodes})
         if (reward := result[self._user_splits[0]]["estimate"]) > self._best:
             self._best = reward
             self.save_model(BEST)

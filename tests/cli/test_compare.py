@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +75,48 @@ def test_without_a_directory_the_two_newest_runs_are_compared_the_older_one_firs
             assert "name those to compare: emosim compare runs/a runs/b" in quick("compare", status=2).err
     runs = quick("compare", "--json", "--resamples", "100").json["runs"]
     assert [run["directory"] for run in runs] == ["runs/older", "runs/newest"]
+
+
+def training(quick: Any, name: str, *more: str) -> None:
+    quick(
+        "train", "--plugin", "movies", "--users", "sampled:n=20", "--timesteps", "200", "--num-envs", "4",
+        "--max-steps", "6", "--eval-every", "100", "--eval-episodes", "12", *more, "--quiet", "--out", name,
+    )  # fmt: skip
+
+
+def test_trainings_are_compared_by_what_held_out_users_give(quick: Any, tmp_path: Path) -> None:
+    training(quick, "a")
+    training(quick, "b", "--algo", "ppo", "--seeds", "2")
+    done = quick("compare", "a", "b", "--out", "page.html")
+    for words in (
+        "2 trainings on movies, by the reward from test users.", "above a", "popular", "oracle",
+        "Reward by steps of training", "b differs from a in:", "  algo: a2c there, ppo here",
+        "Note: Of one seed, an interval says nothing of how far another seed would lie",
+        "The learning curves are in page.html.",
+    ):  # fmt: skip
+        assert words in done.out, words
+    assert "Learning curves" in (tmp_path / "page.html").read_text()
+    payload = quick("compare", "a", "b", "--json").json
+    first, second = payload["trainings"]
+    summary = json.loads((tmp_path / "a" / "summary.json").read_text())
+    ends = ("estimate", "low", "high")
+    assert first["reward"]["estimate"] == summary["held_out"]["estimate"]
+    assert (first["difference"], first["deviation"]) == (None, None)
+    assert (first["seeds"], second["seeds"], second["paired"]) == (1, 2, True)
+    own = [
+        json.loads((tmp_path / "b" / "jobs" / f"001-seed{seed}" / "summary.json").read_text())["held_out"]["estimate"]
+        for seed in (42, 43)
+    ]
+    assert second["reward"]["estimate"] == pytest.approx(sum(own) / 2, abs=1e-5)
+    assert second["difference"]["estimate"] == pytest.approx(sum(own) / 2 - first["reward"]["estimate"], abs=1e-5)
+    assert all(second["reward"][end] is not None for end in ends)
+    assert [step for step, _ in first["curve"]] == [100, 200]
+
+
+def test_what_is_no_pair_of_trainings_is_said_in_one_line(quick: Any, runs: Path) -> None:
+    training(quick, "t", "--eval-every", "0")
+    message = quick("compare", "t", "a", status=2).err
+    assert "a holds no training, and others do" in message
+    message = quick("compare", "t", "t", status=1).err
+    assert "t was not evaluated while it was trained" in message
+    assert "--out writes the learning curves of trainings" in quick("compare", "a", "b", "--out", "p", status=2).err

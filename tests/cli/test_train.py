@@ -49,6 +49,56 @@ def test_a_training_says_what_it_does_and_how_to_measure_it(alone: Emosim, quick
     assert "t is complete; nothing was left to do." in again
 
 
+def seeds_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("weights.safetensors"))}
+
+
+def test_several_seeds_are_trained_side_by_side_and_are_one_recommender(quick: Any, tmp_path: Path) -> None:
+    options = (*SHORT, "--timesteps", "200", "--eval-every", "100", "--eval-episodes", "8")
+    done = quick(*options, "--seeds", "2", "--seed", "7", "--out", "both")
+    assert "test users, mean of 2 seeds: " in done.out
+    assert "(random " in done.out
+    assert "2 trainings of 1 configuration." in done.out
+    for seed in (7, 8):
+        quick(*options, "--seed", str(seed), "--quiet", "--out", str(seed))
+        alone, beside = tmp_path / str(seed) / "model", tmp_path / "both" / "jobs" / f"001-seed{seed}" / "model"
+        assert (alone / "weights.safetensors").read_bytes() == (beside / "weights.safetensors").read_bytes()
+    result = quick(
+        "evaluate", "--recommenders", "both,7", "--policies", "popular", "--user-splits", "test", "--episodes", "4",
+        "--no-charts", "--out", "e",
+    )  # fmt: skip
+    assert re.search(r"^both +2 ", result.out, re.M)
+    results = json.loads((tmp_path / "e" / "evaluation.json").read_text())
+    found = results["user_splits"]["test"]["recommenders"]
+    assert list(found) == ["both", "7", "popular", "oracle"]
+    members = [one["metrics"]["mean_reward"]["estimate"] for one in found["both"]["trainings"].values()]
+    assert found["both"]["metrics"]["mean_reward"]["estimate"] == pytest.approx(sum(members) / 2, abs=1e-5)
+    assert members[0] == found["7"]["metrics"]["mean_reward"]["estimate"]
+
+
+def test_several_seeds_that_are_killed_go_on_to_the_same_recommenders(alone: Emosim, quick: Any) -> None:
+    options = (
+        *SHORT, "--timesteps", "3000", "--checkpoint-every", "500", "--eval-every", "0", "--num-seeds", "2", "--quiet",
+    )  # fmt: skip
+    process = alone.start(*options, "--out", "cut")
+    second = alone.folder / "cut" / "jobs" / "001-seed43" / "checkpoints"
+    deadline = time.monotonic() + 120
+    while not list(second.glob("*/counters.json")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert not (second.parent / "summary.json").exists()
+    message = quick("train", "--resume", "cut", "--timesteps", "500", status=1).err
+    assert "was begun with another plan" in message
+    quick("train", "--resume", "cut", "--quiet")
+    quick(*options, "--out", "whole", "--executor", "processes:2")
+    made, again = seeds_of(alone.folder / "whole"), seeds_of(alone.folder / "cut")
+    assert len(made) == 2
+    assert made == again
+
+
 def test_a_line_is_the_mean_of_the_episodes_since_the_line_before(quick: Any, tmp_path: Path) -> None:
     out = quick(*SHORT, "--timesteps", "400", "--eval-every", "200", "--out", "t").out
     printed = [

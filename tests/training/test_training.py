@@ -71,7 +71,8 @@ def test_it_leaves_its_files(train: Callable[..., Any], tmp_path: Path) -> None:
     summary = training.train(seen.append)
     path = tmp_path / "t"
     assert sorted(one.name for one in path.iterdir()) == [
-        "best", "checkpoints", "manifest.json", "model", "progress.jsonl", "references.json", "summary.json",
+        "best", "checkpoints", "evaluation_episodes.json", "manifest.json", "model", "progress.jsonl",
+        "references.json", "summary.json",
     ]  # fmt: skip
     assert [one.name for one in checkpoints(path)] == ["000000000300", "000000000400"]
     assert len(list((path / "checkpoints").iterdir())) == 2
