@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +196,18 @@ def test_a_log_without_ratings_gives_people_who_rate_by_their_interest(movielens
         embeddings="lexical",
         episodes=3,
     )
+
+
+def test_a_reason_names_the_closest_memories_and_how_many_more_count(
+    people: Path, movielens: Path, tmp_path: Path
+) -> None:
+    rater = {"name": "fitted", "path": str(people), "memory": 0.6}
+    about: dict[str, Any] = {"items": f"movielens:{movielens}", "users": f"fitted:{people}", "embeddings": "lexical"}
+    about |= {"episodes": 6, "max_steps": 60, "items_retrieval": "decay_emotion:k=5", "records": "jsonl"}
+    emosim_core.run("movies", tmp_path / "r", rater=rater, **about)
+    text = (tmp_path / "r" / "interactions.jsonl").read_text()
+    named = re.findall(r"; like ([^;]+?) [+-]\d\.\d\d;", text)
+    assert named
+    assert all(len(re.findall(r" \(\d+\)(?=,| and|$)", one)) <= 2 for one in named)
+    assert any(re.search(r" \(\d+\) and [123] more$", one) for one in named)
+    assert re.search(r"; second viewing -1\.50;", text)
