@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -167,7 +168,9 @@ class Fitted(Rater):
         unit = scale.span / 9.0
         if catalog is not self._catalog:
             self._close = Closeness(catalog)
-            self._yardstick = np.random.default_rng(0).permutation(len(catalog))[:_YARDSTICK]
+            # Drawn by a hash of the ids, so that the order of the catalog decides nothing.
+            order = sorted(range(len(catalog)), key=lambda item: (_drawn_place(catalog.ids[item]), catalog.ids[item]))
+            self._yardstick = np.array(order[:_YARDSTICK], dtype=np.intp)
         self._catalog, self._population, self._scale = catalog, population, scale
         memory = self.options.memory
         self._doubt = (1.0 - memory) / memory if memory else 0.0
@@ -341,3 +344,8 @@ class Fitted(Rater):
         texts = [f"{name} ({format_rating(float(rated[k]))})" for name, k in zip(alike, counting, strict=False)]
         more = len(counting) - len(texts)
         return f"like {listed([*texts, *([f'{more} more'] if more else [])])}"
+
+
+def _drawn_place(item: str) -> bytes:
+    """Where an item stands in a random order of all items; it depends on the id alone."""
+    return blake2b(item.encode(), digest_size=8, person=b"yardstick").digest()

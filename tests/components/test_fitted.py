@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +190,13 @@ def test_a_log_without_ratings_gives_people_who_rate_by_their_interest(movielens
     for row in range(len(expected)):
         order = np.argsort(interest[row])
         assert (np.diff(expected[row][order]) >= 0).all()
+    turned = shutil.copytree(movielens, tmp_path / "turned")
+    head, *lines = (turned / "movies.csv").read_text().splitlines(keepends=True)
+    (turned / "movies.csv").write_text("".join([head, *lines[::-1]]))
+    other = world(turned, users=f"fitted:{out}")
+    place = [other.catalog.index[one.catalog.ids[item]] for item in asked.items.ravel().tolist()]
+    same = replace(request(other), items=np.array(place).reshape(asked.items.shape), users=asked.users)
+    assert other.rater.expected_batch(same) == pytest.approx(expected)
     emosim_core.run(
         "movies",
         tmp_path / "r",
@@ -210,4 +219,3 @@ def test_a_reason_names_the_closest_memories_and_how_many_more_count(
     assert named
     assert all(len(re.findall(r" \(\d+\)(?=,| and|$)", one)) <= 2 for one in named)
     assert any(re.search(r" \(\d+\) and [123] more$", one) for one in named)
-    assert re.search(r"; second viewing -1\.50;", text)
