@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,10 @@ from emosim_core.model import Catalog, History, Population, RatingScale
 from emosim_core.model.arrays import Floats, Ints
 from emosim_core.model.frozen import Frozen, option
 from emosim_core.model.memory import Memory
+from emosim_core.model.names import listed, ordinal
+
+_NAMED = 2
+"""Memories that a reason names."""
 
 _YARDSTICK = 256
 """Items that one is compared with where the log had no ratings."""
@@ -165,7 +170,9 @@ class Fitted(Rater):
         unit = scale.span / 9.0
         if catalog is not self._catalog:
             self._close = Closeness(catalog)
-            self._yardstick = np.random.default_rng(0).permutation(len(catalog))[:_YARDSTICK]
+            # Drawn by a hash of the ids, so that the order of the catalog decides nothing.
+            order = sorted(range(len(catalog)), key=lambda item: (_drawn_place(catalog.ids[item]), catalog.ids[item]))
+            self._yardstick = np.array(order[:_YARDSTICK], dtype=np.intp)
         self._catalog, self._population, self._scale = catalog, population, scale
         memory = self.options.memory
         self._doubt = (1.0 - memory) / memory if memory else 0.0
@@ -315,22 +322,32 @@ class Fitted(Rater):
         scale, item = request.scale, int(request.items[row, place])
         times = int(request.times[row, place])
         mood = float(terms.mood[row, 0])
+        boredom, memory = float(self._boredom[min(times, BOREDOM_CAP)]), float(terms.memory[row, place])
         named = [
             ("in a better mood than usual" if mood > 0 else "in a worse mood than usual", mood),
-            (f"seen {times} time{'s' if times > 1 else ''} before", float(self._boredom[min(times, BOREDOM_CAP)])),
-            (self._recalled(request, row, place), float(terms.memory[row, place])),
+            (f"{ordinal(times + 1)} {request.words.consumption}", boredom),
+            (self._recalled(request, row, place) if round(memory, 2) else "", memory),
         ]
         parts = [f"{text} {points:+.2f}" for text, points in named if round(points, 2)]
         usual, made = float(terms.expected[row, place]), float(terms.latent[row, place])
-        title, given = request.catalog.titles[item], float(terms.values[row, place])
+        title, given = request.catalog.titles[item], scale.format(float(terms.values[row, place]))
         summed = f"; {'; '.join(parts)}; makes {made:.2f}" if parts else ""
-        noisy = f"this time {scale.format(given)}, by the noise of own answers"
-        return f"Rates {title} {usual:.2f} on average{summed}; {noisy}"
+        return f"Rates {title} {usual:.2f} on average{summed}; single answers vary, this one is {given}"
 
-    @staticmethod
-    def _recalled(request: RatingRequest, row: int, place: int) -> str:
-        """The memories that matter, in words."""
-        pairs = zip(request.retrieved_items[row, place], request.retrieved_ratings[row, place], strict=True)
-        known = [(int(item), float(value)) for item, value in pairs if not np.isnan(value)]
-        titles = [f"{request.catalog.titles[item]}, rated {request.scale.format(value)}" for item, value in known]
-        return f"like {' and '.join(titles)}"
+    def _recalled(self, request: RatingRequest, row: int, place: int) -> str:
+        """The memories that count, in words, the closest first; of more than two, how many more there are."""
+        item, format_rating = int(request.items[row, place]), request.scale.format
+        past, rated = request.retrieved_items[row, place], request.retrieved_ratings[row, place]
+        close = np.where(np.isnan(rated), 0.0, self._close.of(np.array(item), past))
+        counting = [k for k in np.argsort(-close, kind="stable").tolist() if close[k] > 0.0]
+        alike = [
+            "itself before" if int(past[k]) == item else request.catalog.titles[int(past[k])] for k in counting[:_NAMED]
+        ]
+        texts = [f"{name} ({format_rating(float(rated[k]))})" for name, k in zip(alike, counting, strict=False)]
+        more = len(counting) - len(texts)
+        return f"like {listed([*texts, *([f'{more} more'] if more else [])])}"
+
+
+def _drawn_place(item: str) -> bytes:
+    """Where an item stands in a random order of all items; it depends on the id alone."""
+    return blake2b(item.encode(), digest_size=8, person=b"yardstick").digest()

@@ -25,7 +25,7 @@ from emosim_core.model import Catalog, Population, RatingScale
 from emosim_core.model.arrays import Floats, Ints
 from emosim_core.model.domain import Words
 from emosim_core.model.frozen import Frozen, option
-from emosim_core.model.names import listed
+from emosim_core.model.names import listed, ordinal
 
 if TYPE_CHECKING:
     from emosim_core.kernels.compiled import Kernels
@@ -562,7 +562,7 @@ class RuleBased(Rater):
         named.append(("in a better mood than usual" if mood > 0 else "in a worse mood than usual", mood))
         if times := numbers.times[k]:
             points = round(float(self._boredom[min(times, BOREDOM_CAP)]), digits)
-            named.append((f"{_ordinal(times + 1)} {request.words.consumption}", points))
+            named.append((f"{ordinal(times + 1)} {request.words.consumption}", points))
         named.append(("random noise", round(numbers.noise[k], digits)))
         return named
 
@@ -671,11 +671,3 @@ def _hashed(text: str) -> float:
     """A number in (0, 1) that belongs to a text for ever."""
     digest = int.from_bytes(blake2b(text.encode(), digest_size=6, person=b"leniency").digest(), "big")
     return (digest + 0.5) / 2.0**48
-
-
-def _ordinal(number: int) -> str:
-    words = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"]
-    if number <= len(words):
-        return words[number - 1]
-    suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{suffix}"

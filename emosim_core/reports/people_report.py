@@ -76,9 +76,9 @@ def _report(card: Card, users: Sequence[User]) -> Report:
         low, middle, high = card.episodes["quartiles"]
         caption = (
             f"{card.episodes['episodes']:,} episodes, each ended by a pause of {card.episodes['pause_seconds']:g} "
-            f"seconds: half of them have {low:g} to {high:g} interactions, {middle:g} in the middle. When a simulated "
-            "user leaves is what --reward-shaping, --max-steps and --p-interrupt say; these lengths are what to set "
-            "them by."
+            f"seconds: half of them have {low:g} to {high:g} interactions, {middle:g} in the middle. The log does not "
+            "say why they ended, so simulated users leave by --reward-shaping, --max-steps and --p-interrupt; "
+            f"--p-interrupt {1.0 - 0.5 ** (1.0 / max(middle, 1.0)):.2g} ends half of the episodes by then."
         )
         report.sections.append(Section("episodes", "When users leave", caption))
     tables = [Table("The log", ("what", "value"), flat(log)), Table("The fit", ("option", "value"), flat(card.fit))]

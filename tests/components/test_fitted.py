@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +191,13 @@ def test_a_log_without_ratings_gives_people_who_rate_by_their_interest(movielens
     for row in range(len(expected)):
         order = np.argsort(interest[row])
         assert (np.diff(expected[row][order]) >= 0).all()
+    turned = shutil.copytree(movielens, tmp_path / "turned")
+    head, *lines = (turned / "movies.csv").read_text().splitlines(keepends=True)
+    (turned / "movies.csv").write_text("".join([head, *lines[::-1]]))
+    other = world(turned, users=f"fitted:{out}")
+    place = [other.catalog.index[one.catalog.ids[item]] for item in asked.items.ravel().tolist()]
+    same = replace(request(other), items=np.array(place).reshape(asked.items.shape), users=asked.users)
+    assert other.rater.expected_batch(same) == pytest.approx(expected)
     emosim_core.run(
         "movies",
         tmp_path / "r",
@@ -215,3 +225,17 @@ def test_a_choice_by_what_was_learned_needs_users_that_learned_it(movielens: Pat
         ConfigurationError, match=r"the choice model 'fitted' .* name users of emosim fit, --users fitted:DIR"
     ):
         world(movielens, slate=3, choice="fitted")
+
+
+def test_a_reason_names_the_closest_memories_and_how_many_more_count(
+    people: Path, movielens: Path, tmp_path: Path
+) -> None:
+    rater = {"name": "fitted", "path": str(people), "memory": 0.6}
+    about: dict[str, Any] = {"items": f"movielens:{movielens}", "users": f"fitted:{people}", "embeddings": "lexical"}
+    about |= {"episodes": 6, "max_steps": 60, "items_retrieval": "decay_emotion:k=5", "records": "jsonl"}
+    emosim_core.run("movies", tmp_path / "r", rater=rater, **about)
+    text = (tmp_path / "r" / "interactions.jsonl").read_text()
+    named = re.findall(r"; like ([^;]+?) [+-]\d\.\d\d;", text)
+    assert named
+    assert all(len(re.findall(r" \(\d+\)(?=,| and|$)", one)) <= 2 for one in named)
+    assert any(re.search(r" \(\d+\) and [123] more$", one) for one in named)
