@@ -27,12 +27,22 @@ from emosim_core.hooks.fields import FieldDescription, describe, field_names
 from emosim_core.simulation.config import EnvironmentConfig, RunConfig
 from emosim_core.studies.ablation.grid import AblationConfig
 from emosim_core.studies.fit import FitConfig
+from emosim_core.studies.trust.trust import TrustConfig
 from emosim_core.studies.validation.validation import ValidationConfig
 from emosim_core.training.config import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 DESCRIPTIONS = ROOT / "emosim_core" / "cli" / "fields.json"
-MODELS = (EnvironmentConfig, RunConfig, TrainConfig, EvaluationConfig, AblationConfig, ValidationConfig, FitConfig)
+MODELS = (
+    EnvironmentConfig,
+    RunConfig,
+    TrainConfig,
+    EvaluationConfig,
+    AblationConfig,
+    ValidationConfig,
+    FitConfig,
+    TrustConfig,
+)
 _TABLE = re.compile(
     r"(?P<head><!-- options of (?P<command>[^:>]+): (?P<which>[^>]+?) -->\n).*?(?P<end><!-- end -->)", re.DOTALL
 )
