@@ -61,7 +61,9 @@ class _Signs:
         between = values[:, first] - values[:, second]
         low, high = percentiles(between)
         self.apart = self.values[first] - self.values[second]
-        spread = np.nanstd(between, axis=0) if len(between) else np.zeros(len(first))
+        known = ~np.isnan(between).all(axis=0)
+        spread = np.zeros(len(first))
+        spread[known] = np.nanstd(between[:, known], axis=0)
         self.clearness = np.divide(np.abs(self.apart), spread, out=np.zeros(len(first)), where=spread > 0)
         self.called = (low > 0) | (high < 0)
 

@@ -52,7 +52,8 @@ class Drawn:
     Attributes:
         log: what all may learn from; ratings are levels of the scale.
         propensities: of each row of the log; None where they are not known.
-        pool: by user of the log, and then by user held out, their index in the truth.
+        learners, held_out: index in the truth of each user of the log, and of each who is held out, both rising.
+        names: ids of those who are held out.
         histories: what is known of each user who is held out.
         answers: what they really answer, shape ``(T, N)``, NaN where unknown.
         candidates: which items each can be recommended: the answer is known and they have not had it, ``(T, N)``.
@@ -62,6 +63,7 @@ class Drawn:
     propensities: Floats | None
     learners: Ints
     held_out: Ints
+    names: Sequence[str]
     histories: Sequence[Past]
     answers: Floats
     candidates: Flags
@@ -208,6 +210,7 @@ def draw(
         None if propensities is None else propensities[own],
         learners,
         held_out,
+        [truth.user_ids[user] for user in held_out.tolist()],
         histories,
         answers,
         candidates,

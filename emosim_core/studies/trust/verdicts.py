@@ -100,11 +100,11 @@ def simulated_answers(drawn: Drawn, catalog: Catalog, world: World, shown: Flags
     with world.blaming("rater"):
         world.rater.learn(log, known, world.domain.scale)
     profiles = Profiles(log, known, world.domain.scale, world.domain.words)
-    names = [f"held out {user}" for user in drawn.held_out.tolist()]
-    users = [profiles.user(name, profiles.row(past)) for name, past in zip(names, drawn.histories, strict=True)]
+    known_users = list(zip(drawn.names, drawn.histories, strict=True))
+    users = [profiles.user(name, profiles.row(past)) for name, past in known_users]
     real = [
         RealUser(name, number, past.items, past.values, None, len(past.items))
-        for number, (name, past) in enumerate(zip(names, drawn.histories, strict=True))
+        for number, (name, past) in enumerate(known_users)
     ]
     simulator = UserSimulator(replace(world, catalog=known), real, users, seed)
     answers = np.full(drawn.answers.shape, np.nan)
