@@ -41,8 +41,17 @@ def report_of_trust(directory: Path) -> Report:
     )
     clear = "A verdict is as many standard errors clear as the difference is from 0."
     report.sections.append(Section("clearness", "By how clear a verdict is", clear, tables=[_calibration(results)]))
+    worth = (
+        "Recommenders that differ from what the log was made by, up to turning it around: do simulated users, who know "
+        "the log alone, rate and like what real ones do?"
+    )
     report.sections.append(
-        Section("worth", "What the recommenders are worth", tables=[_worth(results), _losses(results)])
+        Section(
+            "worth",
+            "Users under other recommenders than that of the log",
+            worth,
+            tables=[_worth(results), _losses(results)],
+        )
     )
     setup = Section("setup", "What was run", f"Made {manifest.get('created')}.", tables=setup_tables(manifest))
     report.sections.append(setup)
@@ -102,10 +111,19 @@ def _calibration(results: Mapping[str, Any]) -> Table:
 
 def _worth(results: Mapping[str, Any]) -> Table:
     rows = [
-        (one["name"], *(with_ends(one[method], "{:.2f}".format) for method in ("truth", _SIMULATED)))
+        (
+            one["name"],
+            *(with_ends(one[key], "{:.2f}".format) for key in ("truth", _SIMULATED)),
+            with_ends(one["error"], "{:+.2f}".format),
+            *(with_ends(one[key], "{:.1%}".format) for key in ("liked really", "liked by simulated users")),
+            _points(one["liked_error"]),
+        )
         for one in results["recommenders"]
     ]
-    return Table(f"Mean rating of what is picked, {results['scale']}", ("recommender", "truth", _SIMULATED), rows)
+    logged = results["logged"]
+    rows.append(("what the log holds", f"{logged['rating']:.2f}", "", "", f"{logged['liked']:.1%}", "", ""))
+    columns = ("recommender", "rating", "simulated", "too high by", "liked", "simulated", "too high by, points")
+    return Table(f"How what is picked is rated, {results['scale']}", columns, rows)
 
 
 def _losses(results: Mapping[str, Any]) -> Table:

@@ -10,7 +10,14 @@ import numpy as np
 
 from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.stats import percentiles, ratio, resampled, rounded, weights
-from emosim_core.studies.trust.verdicts import BY_HELD_OUT, SIMULATED, TRUTH
+from emosim_core.studies.trust.verdicts import (
+    BY_HELD_OUT,
+    LIKED_REALLY,
+    LIKED_SIMULATED,
+    NO_METHODS,
+    SIMULATED,
+    TRUTH,
+)
 
 RESAMPLES = 1000
 """How often users and logs are drawn again."""
@@ -31,11 +38,13 @@ class LogVerdicts:
     Attributes:
         sums: by method, as of :class:`~emosim_core.studies.trust.verdicts.Verdicts`.
         learners, held_out: indices of the users of the log, and of those held out, among all.
+        logged: mean rating and share of liked items in the log, shape ``(2,)``.
     """
 
     sums: Mapping[str, Floats]
     learners: Ints
     held_out: Ints
+    logged: Floats
 
     def users_of(self, method: str) -> Ints:
         """The users whom the table of a method is of."""
@@ -90,7 +99,7 @@ def compute_figures(logs: Sequence[LogVerdicts], names: Sequence[str], users: in
     """
     pairs = np.triu_indices(len(names), 1)
     first = pairs[0], pairs[1]
-    methods = [name for name in logs[0].sums if name != TRUTH]
+    methods = [name for name in logs[0].sums if name not in NO_METHODS]
     truths = [_Signs(one.sums[TRUTH], first) for one in logs]
     said = {name: [_Signs(one.sums[name], first) for one in logs] for name in methods}
     user_weights = np.concatenate([*weights(users, RESAMPLES, _USERS_SEED)])
@@ -127,7 +136,8 @@ def compute_figures(logs: Sequence[LogVerdicts], names: Sequence[str], users: in
             if name != SIMULATED
         },
         "calibration": _calibration(truths, said[SIMULATED]),
-        "recommenders": _worth(logs, names, truths, said[SIMULATED], log_weights, user_weights),
+        "recommenders": _worth(logs, names, log_weights, user_weights),
+        "logged": dict(zip(("rating", "liked"), _listed(np.mean([one.logged for one in logs], axis=0)), strict=True)),
         "pairs": _pairs(names, first, truths, said[SIMULATED]),
     }
 
@@ -203,27 +213,29 @@ def _calibration(truths: Sequence[_Signs], said: Sequence[_Signs]) -> list[dict[
 
 
 def _worth(
-    logs: Sequence[LogVerdicts],
-    names: Sequence[str],
-    truths: Sequence[_Signs],
-    said: Sequence[_Signs],
-    log_weights: Floats,
-    user_weights: Floats,
+    logs: Sequence[LogVerdicts], names: Sequence[str], log_weights: Floats, user_weights: Floats
 ) -> list[dict[str, Any]]:
-    """The mean rating of what each recommender picks, really and by simulated users, best first."""
-    made: dict[str, tuple[Floats, Floats]] = {}
+    """How what each recommender picks is rated and liked, really and by simulated users, best first.
+
+    ``error`` and ``liked_error`` are how much higher the simulated value is than the real one.
+    """
     share = log_weights / log_weights.sum(axis=1, keepdims=True)
-    for method, signs in ((TRUTH, truths), (SIMULATED, said)):
-        draws = np.stack([_drawn_values(one, method, user_weights) for one in logs], axis=1)
-        made[method] = np.mean([one.values for one in signs], axis=0), (draws * share[:, :, None]).sum(axis=1)
-    rows = [
-        {
-            "name": name,
-            **{method: _interval(float(value[place]), draws[:, place]) for method, (value, draws) in made.items()},
-        }
+    values, draws = {}, {}
+    for method in (TRUTH, SIMULATED, LIKED_REALLY, LIKED_SIMULATED):
+        values[method] = np.mean([_ratio(one.sums[method].sum(axis=1)) for one in logs], axis=0)
+        drawn = np.stack([_drawn_values(one, method, user_weights) for one in logs], axis=1)
+        draws[method] = (drawn * share[:, :, None]).sum(axis=1)
+    for error, said, true in (("error", SIMULATED, TRUTH), ("liked_error", LIKED_SIMULATED, LIKED_REALLY)):
+        values[error], draws[error] = values[said] - values[true], draws[said] - draws[true]
+    rows: list[dict[str, Any]] = [
+        {"name": name, **{one: _interval(float(values[one][place]), draws[one][:, place]) for one in values}}
         for place, name in enumerate(names)
     ]
     return sorted(rows, key=lambda row: -(row[TRUTH]["estimate"] or 0.0))
+
+
+def _listed(values: Floats) -> list[float | None]:
+    return [rounded(value) for value in values.tolist()]
 
 
 def _pairs(

@@ -338,6 +338,7 @@ def judge_log(task: _Task, worlds: Worlds, on_log: OnProgress) -> None:
         )
     arrays: dict[str, Any] = {f"sums/{name}": table for name, table in found.sums.items()}
     arrays |= {"learners": drawn.learners, "held_out": drawn.held_out, "failed": np.array(found.failed)}
+    arrays["logged"] = found.logged
     stream = io.BytesIO()
     np.savez_compressed(stream, **arrays)
     write_file(task.path, stream.getvalue())
@@ -348,7 +349,8 @@ def read_verdicts(path: Path) -> tuple[LogVerdicts, float]:
     """The verdicts on one log, and the share of the simulated answers that failed."""
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
         sums = {name.removeprefix("sums/"): arrays[name] for name in arrays.files if name.startswith("sums/")}
-        return LogVerdicts(sums, arrays["learners"], arrays["held_out"]), float(arrays["failed"])
+        one = LogVerdicts(sums, arrays["learners"], arrays["held_out"], arrays["logged"])
+        return one, float(arrays["failed"])
 
 
 def results_of(

@@ -26,9 +26,13 @@ from emosim_core.studies.validation.simulator import UserSimulator
 from emosim_core.studies.validation.users import RealUser
 
 TRUTH, SIMULATED = "truth", "simulated users"
+LIKED_REALLY, LIKED_SIMULATED = "liked really", "liked by simulated users"
 POPULAR, NDCG, RECALL = "the more popular one", "nDCG@10", "recall@10"
 
-BY_HELD_OUT = (TRUTH, SIMULATED, POPULAR)
+NO_METHODS = (TRUTH, LIKED_REALLY, LIKED_SIMULATED)
+"""What is measured of the recommenders beside what methods say of them: the last two are shares of what is picked."""
+
+BY_HELD_OUT = (*NO_METHODS, SIMULATED, POPULAR)
 """Methods whose users are those who are held out; those of the others are the users of the log."""
 
 _AT = 10
@@ -43,13 +47,16 @@ class Verdicts:
     """What each method says of M recommenders on one log.
 
     Attributes:
-        sums: by method, what each user adds to the numerators and the denominators of its values, shape ``(2, U, M)``:
-            the value of a recommender is the ratio of the sums over users.
+        sums: by method, and by the names of :data:`NO_METHODS`, what each user adds to the numerators and the
+            denominators of its values, shape ``(2, U, M)``: the value of a recommender is the ratio of the sums over
+            users.
         failed: share of the simulated answers that failed.
+        logged: mean rating and share of liked items in the log, shape ``(2,)``.
     """
 
     sums: Mapping[str, Floats]
     failed: float
+    logged: Floats
 
 
 def verdicts_on(
@@ -82,10 +89,14 @@ def verdicts_on(
     sums = {
         TRUTH: _means(picks, drawn.answers),
         SIMULATED: _means(picks, answers),
+        LIKED_REALLY: _means(picks, _likes(drawn.answers, domain.scale)),
+        LIKED_SIMULATED: _means(picks, _likes(answers, domain.scale)),
         POPULAR: _means(picks, popularity),
         **rivals_on(drawn, entries, catalog, domain.name, domain.scale, registry, slate, seed, folder),
     }
-    return Verdicts(sums, float(np.isnan(answers[shown]).mean()))
+    values = rated(drawn.log.values)
+    logged = np.array([values.mean(), _likes(values, domain.scale).mean()])
+    return Verdicts(sums, float(np.isnan(answers[shown]).mean()), logged)
 
 
 def simulated_answers(drawn: Drawn, catalog: Catalog, world: World, shown: Flags, seed: int) -> Floats:
@@ -228,6 +239,11 @@ def _recall(lists: Ints, relevant: Flags) -> Floats:
     """Recall of each user and how many values that is, 1 or 0; shape ``(R, 2)``."""
     count = relevant.sum(axis=1)
     return np.column_stack([_hits(lists, relevant).sum(axis=1) / np.maximum(count, 1), count > 0])
+
+
+def _likes(answers: Floats, scale: RatingScale) -> Floats:
+    """1 where an answer is 7 of 10 or more, 0 where it is less, NaN where there is none."""
+    return np.where(np.isnan(answers), np.nan, answers >= scale.carry(LIKED))
 
 
 def _means(picks: Sequence[Flags], answers: Floats) -> Floats:
