@@ -51,13 +51,13 @@ class Entry:
     base: str
 
 
-def lineup_of(names: Sequence[str], domain: str, registry: Registry) -> list[Entry]:
+def lineup_of(names: Sequence[str], domain: str, registry: Registry, least: int = 2) -> list[Entry]:
     """The recommenders of some names.
 
     Raises:
-        EmoSimError: a name or an option is wrong, a name stands twice, or there are fewer than two.
+        EmoSimError: a name or an option is wrong, a name stands twice, or there are fewer than ``least``.
     """
-    if len(names) < 2:
+    if len(names) < least:
         raise ConfigurationError("a verdict is on two recommenders or more: name several with --recommenders")
     entries = []
     for number, name in enumerate(names):

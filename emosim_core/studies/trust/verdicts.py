@@ -17,7 +17,7 @@ from emosim_core.fitting.people import known_by
 from emosim_core.fitting.profiles import Profiles
 from emosim_core.fitting.ratings import one_thread
 from emosim_core.hooks import Registry
-from emosim_core.model import Catalog, RatingScale
+from emosim_core.model import Catalog, Domain, RatingScale
 from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.simulation.assembly import World
 from emosim_core.studies.trust.lineup import Entry, Lineup, picked
@@ -92,7 +92,7 @@ def verdicts_on(
         LIKED_REALLY: _means(picks, _likes(drawn.answers, domain.scale)),
         LIKED_SIMULATED: _means(picks, _likes(answers, domain.scale)),
         POPULAR: _means(picks, popularity),
-        **rivals_on(drawn, entries, catalog, domain.name, domain.scale, registry, slate, seed, folder),
+        **rivals_on(drawn.log, drawn.propensities, entries, catalog, domain, registry, slate, seed, folder),
     }
     values = rated(drawn.log.values)
     logged = np.array([values.mean(), _likes(values, domain.scale).mean()])
@@ -127,11 +127,11 @@ def simulated_answers(drawn: Drawn, catalog: Catalog, world: World, shown: Flags
 
 
 def rivals_on(
-    drawn: Drawn,
+    log: Interactions,
+    propensities: Floats | None,
     entries: Sequence[Entry],
     catalog: Catalog,
-    domain: str,
-    scale: RatingScale,
+    domain: Domain,
     registry: Registry,
     slate: int,
     seed: int,
@@ -144,15 +144,17 @@ def rivals_on(
     that the user has not had (Jarvelin & Kekalainen, 2002, doi 10.1145/582415.582418), and by the off-policy
     estimators of :mod:`~emosim_core.evaluation.off_policy`, where propensities are known. Their rewards are ratings
     from 0, the worst, to 1, and their model of rewards is item kNN.
+
+    Returns:
+        By method what each user of the log adds, as of :class:`Verdicts`.
     """
-    log = drawn.log
-    starts, values = log.starts, rated(log.values)
+    scale, starts, values = domain.scale, log.starts, rated(log.values)
     sizes = np.diff(starts)
     out = np.maximum(1, np.round(_LEFT_OUT * sizes)).astype(np.intp)
     out[sizes < 2] = 0
     late = np.arange(len(log)) >= (starts[1:] - out)[log.users]
     earlier = log.only(~late)
-    lineup = Lineup(entries, earlier, catalog, domain, registry, folder, seed)
+    lineup = Lineup(entries, earlier, catalog, domain.name, registry, folder, seed)
     bounds = earlier.starts.tolist()
     assert earlier.values is not None
     pasts = [Past(earlier.items[low:high], earlier.values[low:high]) for low, high in pairwise(bounds)]
@@ -165,13 +167,16 @@ def rivals_on(
     lists = [picked_in_order(order, free, _AT) for order in orders]
     sums = {NDCG: _stacked([_ndcg(one, relevant) for one in lists])}
     sums[RECALL] = _stacked([_recall(one, relevant) for one in lists])
-    if drawn.propensities is not None:
-        sums |= _off_policy(drawn, earlier, late, pasts, orders, free, known_by(earlier, catalog), scale, slate)
+    if propensities is not None:
+        sums |= _off_policy(
+            *(log, propensities, earlier, late, pasts, orders, free, known_by(earlier, catalog), scale, slate)
+        )
     return sums
 
 
 def _off_policy(
-    drawn: Drawn,
+    log: Interactions,
+    propensities: Floats,
     earlier: Interactions,
     late: Flags,
     pasts: Sequence[Past],
@@ -182,8 +187,6 @@ def _off_policy(
     slate: int,
 ) -> dict[str, Floats]:
     """What each estimator says of each recommender, from the answers that were left out."""
-    log = drawn.log
-    assert drawn.propensities is not None
     model, everything = ItemKNN(), np.arange(len(catalog))
     with one_thread():
         model.fit(earlier, catalog, scale)
@@ -206,7 +209,7 @@ def _off_policy(
         events = LoggedEvents(
             users=users,
             shares=shares[here, items],
-            propensities=drawn.propensities[rows],
+            propensities=propensities[rows],
             rewards=rewards,
             predicted=expected[users, items],
             direct=(shares * expected[users]).sum(axis=1),
