@@ -7,7 +7,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,13 @@ class LogColumns:
     Attributes:
         named: by ``user``, ``item``, ``rating`` or ``time``, the name of its column, or empty where it is left out.
         scale: the worst and the best rating in the file; None where it has the domain's scale.
+        words: by ``user`` or ``item``, what the domain calls one: a column of this name is taken where none has a usual
+            name.
     """
 
     named: Mapping[str, str]
     scale: tuple[float, float] | None = None
+    words: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, text: str) -> LogColumns:
@@ -78,14 +81,15 @@ class LogColumns:
         """The column of each field that the file has; a DataError where one is missing that is needed or named."""
         alike = {_SEPARATORS.sub("", name).casefold(): name for name in reversed(names)}
         found = {}
-        for field, usual in _USUAL.items():
-            name = self.named.get(field)
-            column = next((alike[one] for one in usual if one in alike), "") if name is None else name
-            if (name and name not in names) or (not column and field in ("user", "item")):
-                problem = f"no column holds the {field}; the file has: {', '.join(names[:50])}. Name it: "
-                raise DataError(path, f"{problem}--columns {field}=NAME", field=name)
+        for what, usual in _USUAL.items():
+            name = self.named.get(what)
+            called = (*usual, _SEPARATORS.sub("", self.words.get(what, "")).casefold())
+            column = next((alike[one] for one in called if one in alike), "") if name is None else name
+            if (name and name not in names) or (not column and what in ("user", "item")):
+                problem = f"no column holds the {what}; the file has: {', '.join(names[:50])}. Name it: "
+                raise DataError(path, f"{problem}--columns {what}=NAME", field=name)
             if column:
-                found[field] = column
+                found[what] = column
         return found
 
 

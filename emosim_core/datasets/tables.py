@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,11 @@ COLUMNS = {
     "mood_valence": ("double", "Valence of the mood after the step, -1 to 1, to four decimals."),
     "mood_arousal": ("double", "Arousal of the mood after the step, 0 to 1, to four decimals."),
     "end_reason": ("string", "Why the episode ended with this step; none where it went on or the run was stopped."),
+    "propensity": (
+        "double",
+        "Probability with which the recommender showed the item here, after what it had shown before; none where that "
+        "is not known.",
+    ),
 }
 """Columns of a table by name, each with its Arrow type and what it holds."""
 
@@ -101,16 +106,32 @@ class _Counts:
     def rows_of(self, runs: Sequence[LoggedRun]) -> Iterator[tuple[Any, ...]]:
         for run in runs:
             extra = (run.name,) if len(runs) > 1 else ()
+            chance = propensity_of(run.manifest)
             for episode in logged_episodes(run):
                 self.episodes += 1
                 self.unfinished += episode.end_reason is None
-                for row in episode_rows(episode):
+                for row in episode_rows(episode, chance):
                     self.rows += 1
                     yield (*row, *extra)
 
 
-def episode_rows(episode: LoggedEpisode) -> Iterator[tuple[Any, ...]]:
-    """The rows of one episode, in the order of :data:`COLUMNS`."""
+def propensity_of(manifest: Mapping[str, Any]) -> Callable[[int], float] | None:
+    """The probability of what a run's recommender shows after so many items of an episode; None where not known.
+
+    It is known of recommenders of the core with an order of items for each episode: one order for all, or any of all.
+    """
+    policy, config = manifest["parts"].get("policy", {}), manifest["config"]
+    if not str(policy.get("provider")).startswith("emosim-core ") or config.get("observe_consumed"):
+        return None
+    if policy["name"] in ("popular", "top_rated", "replay"):
+        return lambda before: 1.0
+    count = int(manifest["data"]["items"])
+    return (lambda before: 1.0 / (count - before)) if policy["name"] == "random" else None
+
+
+def episode_rows(episode: LoggedEpisode, chance: Callable[[int], float] | None = None) -> Iterator[tuple[Any, ...]]:
+    """The rows of one episode, in the order of :data:`COLUMNS`; ``chance`` is that of :func:`propensity_of`."""
+    before = 0
     for step in episode.steps:
         end_reason = episode.end_reason if step is episode.steps[-1] else None
         for place, one in enumerate(step["recommended"]):
@@ -119,4 +140,6 @@ def episode_rows(episode: LoggedEpisode) -> Iterator[tuple[Any, ...]]:
                 *(end_reason is not None, one["title"], place, one["consumed"], one["raw_rating"]),
                 *(one.get("examined"), one.get("clicked"), one.get("propensity"), one.get("times")),
                 *(one.get("valence"), one.get("arousal"), *step["mood"], end_reason),
+                None if chance is None else chance(before),
             )
+            before += 1

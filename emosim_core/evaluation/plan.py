@@ -368,7 +368,7 @@ def recommenders_of(config: EvaluationConfig, registry: Registry) -> list[Recomm
     for number, (policy, name) in enumerate(zip(config.policies, written, strict=True)):
         if name in written[:number]:
             raise ConfigurationError(f"the policy {name!r} is named twice; two with different options may be")
-        made.append(Recommender(name, policy, needs_logs=_needs_logs(policy, domain, registry)))
+        made.append(Recommender(name, policy, needs_logs=needs_logs(policy, domain, registry)))
     for one in made:
         if not one.needs_logs:
             registry.resolve("policy", one.policy, domain)
@@ -419,7 +419,7 @@ def _recommenders_of_arm(arm: str, value: Any, domain: str, registry: Registry) 
     hint = f" For the directory {value}, write ./{value}." if isinstance(value, str) and Path(value).is_dir() else ""
     with _naming(arm, hint):
         if not isinstance(value, tuple):
-            return [Recommender(arm, value, needs_logs=_needs_logs(value, domain, registry), arm=arm)]
+            return [Recommender(arm, value, needs_logs=needs_logs(value, domain, registry), arm=arm)]
         if not value:
             raise ConfigurationError("no directory is named")
         paths = [Path(model).resolve() for model in value]
@@ -444,7 +444,8 @@ def with_logs(policy: ComponentChoice, logs: Sequence[str]) -> dict[str, Any]:
     return {**table, "logs": list(logs)}
 
 
-def _needs_logs(policy: ComponentChoice, domain: str, registry: Registry) -> bool:
+def needs_logs(policy: ComponentChoice, domain: str, registry: Registry) -> bool:
+    """Whether a policy learns from logs and names none; an EmoSimError where its name is wrong."""
     component, _, written = registry.written("policy", policy, domain)
     model = component.options_model()
     return model is not None and "logs" in model.model_fields and "logs" not in written

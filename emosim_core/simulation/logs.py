@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ConfigDict
@@ -62,6 +63,7 @@ def load_log(
     if is_table_log(ratings):
         named = LogColumns.of(columns)
         domain, _, loaded = load_items(registry, plugin, items)
+        named = replace(named, words={"user": domain.words.user, "item": domain.words.item})
         return domain, loaded, read_log(ratings, loaded.items, domain.scale, named)
     if columns:
         raise ConfigurationError(f"columns are named for a csv: or parquet: log only, not for {ratings!r}")

@@ -1,0 +1,1 @@
+"""How often a verdict of simulated users is right, where the truth is known."""
