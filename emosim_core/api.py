@@ -154,7 +154,7 @@ def validate(
         ratings: a log of real users, such as ``"movielens:ml-latest-small"``.
         executor: where the folds are measured, such as ``"processes:2"``.
         options: ``folds``, ``test_users``, ``split``, ``max_users``, ``only``, ``negatives``, ``max_positives``,
-            ``max_heldout``, ``seed``, and the fields of
+            ``max_heldout``, ``max_questions``, ``seed``, and the fields of
             :class:`~emosim_core.EnvironmentConfig` that say who rates, such as ``rater``.
 
     Raises:

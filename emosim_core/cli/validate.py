@@ -73,7 +73,7 @@ def validate(obj: dict[str, Any], /, **given: Any) -> None:
             validation.check_resumed(job.path)
         if not (job.path / RESULTS).exists() and (estimated := validation.estimate()) is not None:
             how = ". Cached answers cost nothing. "
-            how += "Fewer with --max-users, --max-positives, --max-heldout and --negatives."
+            how += "Fewer with --only, --max-users and --max-questions."
             print_line(cost_line(estimated, how), err=True)
             confirm_cost(yes or estimated.replay)
         if not quiet:

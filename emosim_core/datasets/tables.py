@@ -36,11 +36,6 @@ COLUMNS = {
     "mood_valence": ("double", "Valence of the mood after the step, -1 to 1, to four decimals."),
     "mood_arousal": ("double", "Arousal of the mood after the step, 0 to 1, to four decimals."),
     "end_reason": ("string", "Why the episode ended with this step; none where it went on or the run was stopped."),
-    "propensity": (
-        "double",
-        "Probability with which the recommender showed the item here, after what it had shown before; none where that "
-        "is not known.",
-    ),
 }
 """Columns of a table by name, each with its Arrow type and what it holds."""
 
@@ -116,9 +111,10 @@ class _Counts:
 
 
 def propensity_of(manifest: Mapping[str, Any]) -> Callable[[int], float] | None:
-    """The probability of what a run's recommender shows after so many items of an episode; None where not known.
+    """The probability of an item in a run that did not record it, after so many items in an episode before its slate.
 
-    It is known of recommenders of the core with an order of items for each episode: one order for all, or any of all.
+    None where it is not known. It is of recommenders of the core with an order of items for each episode: one order for
+    all, or any of all.
     """
     policy, config = manifest["parts"].get("policy", {}), manifest["config"]
     if not str(policy.get("provider")).startswith("emosim-core ") or config.get("observe_consumed"):
@@ -134,12 +130,12 @@ def episode_rows(episode: LoggedEpisode, chance: Callable[[int], float] | None =
     before = 0
     for step in episode.steps:
         end_reason = episode.end_reason if step is episode.steps[-1] else None
+        known = None if chance is None else chance(before)
         for place, one in enumerate(step["recommended"]):
             yield (
                 *(step["episode"], step["step"], step["user"], one["item"], one.get("rating"), step["reward"]),
                 *(end_reason is not None, one["title"], place, one["consumed"], one["raw_rating"]),
-                *(one.get("examined"), one.get("clicked"), one.get("propensity"), one.get("times")),
+                *(one.get("examined"), one.get("clicked"), one.get("propensity", known), one.get("times")),
                 *(one.get("valence"), one.get("arousal"), *step["mood"], end_reason),
-                None if chance is None else chance(before),
             )
-            before += 1
+        before += len(step["recommended"])

@@ -59,6 +59,13 @@ class UserSimulator:
         except NotImplementedError:
             return None
 
+    def distribution(self, row: int, items: Ints) -> Floats | None:
+        """How likely a user gives each level, shape ``(S, L)``; None where the rater does not know it."""
+        try:
+            return self.world.rater.distribution_batch(self.request(row, items))[0]
+        except NotImplementedError:
+            return None
+
     def choose(self, row: int, items: Ints) -> tuple[Floats, Mapping[str, Floats]]:
         """How likely a user is to choose each item, and what each term adds to it; all of the shape ``(S,)``.
 

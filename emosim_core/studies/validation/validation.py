@@ -23,6 +23,7 @@ from emosim_core.errors import ConfigurationError
 from emosim_core.fitting.profiles import Profiles
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field
+from emosim_core.llm.label_weights import fit_label_weights
 from emosim_core.model import User
 from emosim_core.model.arrays import Floats
 from emosim_core.model.frozen import option
@@ -51,6 +52,9 @@ WORDS = "lexical"
 CHOICES, RATINGS = "choices", "ratings"
 """What is measured."""
 
+LABEL_WEIGHTS = "label_weights.json"
+"""What corrects the probabilities of a language model for other users than those who were measured."""
+
 _WRITTEN = 40
 """Requests that are written out to learn how long they are."""
 
@@ -78,6 +82,13 @@ class ValidationConfig(LogConfig, StudyConfig):
     )
     max_positives: int = option(20, "Maximum held-out items per user whose choice is tested.", ge=1, unit="items")
     max_heldout: int | None = option(None, "Maximum held-out ratings per user.", ge=1, unset="all", unit="ratings")
+    max_questions: int | None = option(
+        None,
+        "Maximum answers asked of a rater in all; lowers max_positives and max_heldout.",
+        ge=1,
+        unset="no limit",
+        unit="answers",
+    )
 
     @field_validator("environment")
     @classmethod
@@ -168,6 +179,7 @@ class Validation:
         self.data = self._worlds.kept(self._key, lambda: _Data(config, environment.plugin, self._embeddings, registry))
         if RATINGS in config.only and self.data.log.interactions.values is None and CHOICES not in config.only:
             raise ConfigurationError("the log has no ratings: only choices can be measured")
+        self._asked = self._within(config.max_questions)
         self.world = replace(world, catalog=self.data.log.catalog)
         notes = self.data.log.embedding_notes if chosen != WORDS else ()
         self.announcements = [*self.world.announcements, *self.data.log.notes, *notes]
@@ -181,10 +193,28 @@ class Validation:
         """Everybody who is measured, part by part."""
         return [one for part in self.data.parts for one in part.users]
 
+    def _within(self, most: int | None) -> ValidationConfig:
+        """The configuration with as many held-out items per user as a number of answers allows."""
+        config = self.config
+        if most is None or self._questions(config) <= most:
+            return config
+        largest = max(len(one.later) for one in self.measured)
+        for each in range(largest, 0, -1):
+            heldout = min(each, config.max_heldout or each)
+            fewer = config.model_copy(update={"max_positives": min(each, config.max_positives), "max_heldout": heldout})
+            if self._questions(fewer) <= most:
+                return fewer
+        raise ConfigurationError(
+            f"max_questions={most:,} is too few: one held-out item for each of {len(self.measured):,} users takes "
+            f"{self._questions(fewer):,} answers. Lower --max-users, or measure less with --only and --negatives."
+        )
+
     @property
     def requests(self) -> int:
         """Most answers that a rater is asked for which tells ratings and nothing more, as language models do."""
-        config = self.config
+        return self._questions(self._asked)
+
+    def _questions(self, config: ValidationConfig) -> int:
         chosen = sum(min(config.max_positives, len(one.later)) for one in self.measured)
         rated = sum(min(config.max_heldout or len(one.later), len(one.later)) for one in self.measured)
         tests = 3 if (~np.isnan(self.data.log.years)).any() else 2
@@ -274,7 +304,23 @@ class Validation:
                 records[name] += lines
         for name, lines in records.items():
             write_lines(directory / f"{name}.jsonl", lines)
+        if (weights := self._label_weights(records["ratings"])) is not None:
+            write_file(directory / LABEL_WEIGHTS, weights)
         write_file(directory / MANIFEST, {**resumed_manifest(directory), "usage": summed(usages)})
+
+    def _label_weights(self, ratings: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+        """What corrects the probabilities of a language model for other users; None without such probabilities."""
+        corrected = (self._environment.get("rater") or {}).get("prior") is not None
+        told = [one for one in ratings if one.get("distribution")]
+        if corrected or not told:
+            return None
+        expected = np.array([levels for one in told for levels in one["distribution"]], dtype=np.float64)
+        given = np.array([value for one in told for value in one["real"]])
+        asked = ~np.isnan(expected).any(axis=1)
+        if not asked.any():
+            return None
+        levels = self.world.domain.scale.levels
+        return fit_label_weights(expected[asked], given[asked], levels, self.world.rater.answered_by)
 
     def _run_jobs(self, jobs: Sequence[ValidationJob], on_user: OnProgress, executor: str | Mapping[str, Any]) -> None:
         where = executor_of(executor, self._registry)
@@ -283,7 +329,7 @@ class Validation:
             if job.complete:
                 on_user(len(self.data.parts[number].users))
                 continue
-            task = _Task(self.config, self._environment, self._embeddings, number, job.directory, data)
+            task = _Task(self._asked, self._environment, self._embeddings, number, job.directory, data)
             cells.append(Cell(job.part, measure_part, task))
         if cells:
             with closing(where.run(cells, self._worlds, on_user)) as done:
@@ -387,7 +433,9 @@ def _ratings(config: ValidationConfig, simulator: UserSimulator, row: int, knowl
     rng = np.random.default_rng([config.seed, 1, *real_user.id.encode()])
     places = real.drawn(rng, len(real_user.later), config.max_heldout)
     items, given = real_user.later[places], real_user.later_values[places]
-    answers, expected = simulator.rate(row, items, RATE), simulator.expect(row, items)
+    answers, distribution = simulator.rate(row, items, RATE), simulator.distribution(row, items)
+    levels = simulator.world.domain.scale.levels
+    expected = simulator.expect(row, items) if distribution is None else distribution @ levels
     estimators = knowledge.ratings(real_user.moment)
     return {
         "user": real_user.id,
@@ -396,6 +444,7 @@ def _ratings(config: ValidationConfig, simulator: UserSimulator, row: int, knowl
         "answer": _written(answers),
         "expected": _written(answers if expected is None else expected),
         "baselines": {one.name: _written(one.predict(real_user.past, items)) for one in estimators},
+        **({} if distribution is None else {"distribution": [_written(one) for one in distribution]}),
     }
 
 
