@@ -59,6 +59,12 @@ def emosim_choices() -> Iterable[Component]:
     summary = "One item or none, by a multinomial logit over interest."
     yield one("multinomial_logit", summary, "InterestLogit", "ChoiceLogitOptions")
     yield one("fitted", "The same by log odds that emosim fit learned.", "FittedLogit", "ChoiceLogitOptions")
+    yield Component(
+        "llm",
+        "The language model that rates chooses, by one question for the whole slate.",
+        "emosim_core.llm.choice:ModelChoice",
+        options="emosim_core.llm.prompts.choice_prompt:ModelChoiceOptions",
+    )
 
 
 @hookimpl

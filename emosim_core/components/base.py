@@ -257,16 +257,17 @@ def _entry(table: Mapping[tuple[int, int], Any], row: int, place: int) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """A request of a rater to a language model and its answer, for the transcript of a run.
+    """A request of a rater or a choice model to a language model and its answer, for the transcript of a run.
 
     Attributes:
         row: row in the batch of the user whose rating was requested.
-        place: place in the slate of the item.
+        place: place in the slate of the item; 0 where it is about the whole slate.
         messages: role and text of each message.
         options: what else the request says, as JSON values, such as ``max_tokens``.
         answer: the answer as it came; None where the request failed.
         error: why there is no answer, or why it could not be parsed; empty otherwise.
         reasoning: what the model wrote before the answer.
+        about: what was requested.
         model: the model as the service names it.
         finished: False if the answer was cut off.
         usage: numbers of tokens by name; None for a number that is not known.
@@ -280,6 +281,7 @@ class Exchange:
     answer: str | None = None
     error: str = ""
     reasoning: str = ""
+    about: Literal["rating", "choice"] = "rating"
     model: str = ""
     finished: bool = True
     usage: Mapping[str, int | None] = field(default_factory=dict)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.components.answers import wrong
-from emosim_core.components.base import Draws, ItemsRequest, UserSituation, WorldSetting, user_of
+from emosim_core.components.base import Draws, Exchange, ItemsRequest, Rater, UserSituation, WorldSetting, user_of
+from emosim_core.errors import ConfigurationError
 from emosim_core.model import History, Item
 from emosim_core.model.arrays import Flags, Floats
 from emosim_core.model.frozen import Frozen, option
@@ -51,13 +52,24 @@ class Choice:
     Attributes:
         rates_first: whether the user rates the whole slate, and a selector chooses by these ratings; then no other
             method is called.
-        needs_log_odds: whether it needs a rater whose ``interest_batch`` answers log odds.
+        asks_llm: whether a language model chooses, so that nobody's interest is asked for: it is 0 each.
         patience: slates in a row without a click after which a user leaves, for a balanced activity; 0 for never.
     """
 
     rates_first: ClassVar[bool] = False
-    needs_log_odds: ClassVar[bool] = False
+    asks_llm: ClassVar[bool] = False
     patience: int = 0
+
+    def meet(self, rater: Rater) -> None:
+        """Called once before :meth:`prepare` with the rater of the same users.
+
+        Raises:
+            ConfigurationError: it cannot choose for these users; says what to do.
+        """
+
+    def exchanges(self) -> Sequence[Exchange]:
+        """Requests to a language model in the last batch, as of :meth:`Rater.exchanges`; none by default."""
+        return ()
 
     def prepare(self, setting: WorldSetting) -> None:
         """Called once before the first choice, and again for other items or users; a place for tables."""
@@ -238,7 +250,13 @@ class FittedLogit(InterestLogit):
     is worth, and which places are examined, stands in no log of what was consumed: ``no_choice`` and ``eta`` do.
     """
 
-    needs_log_odds: ClassVar[bool] = True
+    def meet(self, rater: Rater) -> None:
+        """See that the rater learned what users choose; a ConfigurationError where it did not."""
+        if not rater.interest_is_log_odds:
+            raise ConfigurationError(
+                "the choice model 'fitted' needs users of whom it was learned what they choose; name those of emosim "
+                "fit with --users fitted:DIR, or another --choice"
+            )
 
     def _utility(self, request: ChoiceRequest, nothing: float) -> Floats:
         return np.clip(super()._utility(request, nothing) * request.spread[:, None], -_SURE, _SURE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,8 @@ _FATAL = (LLMAuthenticationError, LLMRequestError, LLMBudgetError, LLMReplayErro
 
 _OBJECTIONS = 3
 """Items that a service may reject before it has answered any, until it counts as rejecting all requests."""
+
+_Read = TypeVar("_Read")
 
 _NEGLIGIBLE = 1e-4
 """Probabilities below this are not recorded."""
@@ -80,6 +82,7 @@ class ModelRater(Rater):
         self.gateway: Gateway | SharedGateway = gateway
         self.options = options or ModelRaterOptions()
         self._label, self._announcements = label, tuple(announcements)
+        self._secrets = secrets
         self._recorder, self._transcript = Recorder(secrets), transcript
         self._persistent = False
         self._levels: dict[str, float] = {}
@@ -131,7 +134,20 @@ class ModelRater(Rater):
         return GatewayService(self.gateway)
 
     def exchanges(self) -> Sequence[Exchange]:
-        return self._recorder.exchanges() if self._transcript else ()
+        return self.recorded(self._recorder)
+
+    def new_recorder(self) -> Recorder:
+        """A recorder of further requests to the model."""
+        return Recorder(self._secrets)
+
+    def recorded(self, recorder: Recorder) -> Sequence[Exchange]:
+        """What a recorder holds; nothing without a transcript."""
+        return recorder.exchanges() if self._transcript else ()
+
+    @property
+    def draws_answers(self) -> bool:
+        """Whether answers are drawn by the probabilities that the model returns."""
+        return self.options.reading in ("sampled", "prior_corrected")
 
     def rate_batch(self, request: RatingRequest, draws: Draws) -> Ratings:
         """For a batch: all ratings.
@@ -141,7 +157,7 @@ class ModelRater(Rater):
             ConfigurationError: ``reading`` needs probabilities and the model returns none.
         """
         reading = self.options.reading
-        uniform = draws.uniform(request.items.shape[1]) if reading in ("sampled", "prior_corrected") else None
+        uniform = draws.uniform(request.items.shape[1]) if self.draws_answers else None
         answered, reasons = self._answered_all(request)
         values = np.full(request.items.shape, np.nan)
         shares: dict[tuple[int, int], Mapping[str, float]] = {}
@@ -178,18 +194,49 @@ class ModelRater(Rater):
         self, request: RatingRequest
     ) -> tuple[dict[tuple[int, int], tuple[ChatAnswer, Reply]], dict[tuple[int, int], str]]:
         """The answers that could be parsed, by row and place, and why the others could not be."""
-        users, slate = request.items.shape
-        places = [(row, place) for row in range(users) for place in range(slate)]
+        strategy, places = self.prompt_strategy, list(np.ndindex(request.items.shape))
+        items = request.items.ravel().tolist()
+        self._recorder.clear()
+
+        def ask(place: tuple[int, int]) -> ChatRequest:
+            return strategy.ask(request, *place)
+
+        return self.until_read(self._recorder, places, items, ask, self._reply, strategy.ask_again)
+
+    def until_read(
+        self,
+        recorder: Recorder,
+        places: Sequence[tuple[int, int]],
+        items: Sequence[int],
+        ask: Callable[[tuple[int, int]], ChatRequest],
+        read: Callable[[ChatAnswer], _Read],
+        ask_again: Callable[[ChatRequest, ChatAnswer, str], ChatRequest],
+    ) -> tuple[dict[tuple[int, int], tuple[ChatAnswer, _Read]], dict[tuple[int, int], str]]:
+        """Send requests, those again whose answers cannot be parsed, as often as the options say.
+
+        Args:
+            recorder: records them.
+            places: row and place that each is about.
+            items: index of an item that each is about.
+            ask: makes the request about a row and place.
+            read: what an answer says; raises an LLMMalformedError where it cannot be parsed.
+            ask_again: makes the next request, from the last one, its answer and why this cannot be parsed.
+
+        Returns:
+            The answers that could be parsed and what they say, by row and place, and why there is none elsewhere.
+
+        Raises:
+            LLMError: no request can succeed.
+        """
         requests: dict[int, ChatRequest] = {}
 
         def request_for(i: int) -> ChatRequest:
             if i not in requests:
                 with named(self._label):
-                    requests[i] = self.prompt_strategy.ask(request, *places[i])
+                    requests[i] = ask(places[i])
             return requests[i]
 
-        self._recorder.clear()
-        answered: dict[tuple[int, int], tuple[ChatAnswer, Reply]] = {}
+        answered: dict[tuple[int, int], tuple[ChatAnswer, _Read]] = {}
         reasons: dict[tuple[int, int], str] = {}
         open_ones = list(range(len(places)))
         attempts = 0
@@ -198,8 +245,8 @@ class ModelRater(Rater):
             answers = self.gateway.ask(request_for(i) for i in open_ones)
             counts = not self._persistent or self.gateway.usage.calls > calls
             attempts += counts
-            records = self._recorder.record([places[i] for i in open_ones], [requests[i] for i in open_ones], answers)
-            self._raise_fatal(answers, [int(request.items[places[i]]) for i in open_ones])
+            records = recorder.record([places[i] for i in open_ones], [requests[i] for i in open_ones], answers)
+            self._raise_fatal(answers, [items[i] for i in open_ones])
             remaining = []
             for i, answer, record in zip(open_ones, answers, records, strict=True):
                 if isinstance(answer, LLMError):
@@ -207,13 +254,14 @@ class ModelRater(Rater):
                     continue
                 self._counts["cut_answers"] += not answer.finished
                 try:
-                    answered[places[i]] = answer, self._reply(answer)
+                    with named(self._label):
+                        answered[places[i]] = answer, read(answer)
                 except LLMMalformedError as error:
                     self._counts["unread_answers"] += 1
                     record.problem = str(error)
                     reasons[places[i]] = f"no answer could be parsed in {max(attempts, 1)} attempts: {error}"
                     with named(self._label):
-                        next_request = self.prompt_strategy.ask_again(requests[i], answer, str(error))
+                        next_request = ask_again(requests[i], answer, str(error))
                     counts = counts or next_request != requests[i]
                     requests[i] = next_request
                     remaining.append(i)
@@ -224,14 +272,13 @@ class ModelRater(Rater):
 
     def _reply(self, answer: ChatAnswer) -> Reply:
         """The rating in an answer: that of its text, or the likeliest one where only the probabilities can be read."""
-        with named(self._label):
-            try:
-                return self.prompt_strategy.read(answer)
-            except LLMMalformedError:
-                if not answer.probabilities:
-                    raise
-                likeliest = max(answer.probabilities, key=answer.probabilities.__getitem__)
-                return self.prompt_strategy.read(ChatAnswer(likeliest))
+        try:
+            return self.prompt_strategy.read(answer)
+        except LLMMalformedError:
+            if not answer.probabilities:
+                raise
+            likeliest = max(answer.probabilities, key=answer.probabilities.__getitem__)
+            return self.prompt_strategy.read(ChatAnswer(likeliest))
 
     def _raise_fatal(self, answers: Sequence[ChatAnswer | LLMError], items: Sequence[int]) -> None:
         """Raise an error that every further request would raise.

@@ -16,6 +16,7 @@ import numpy as np
 from emosim_core.components.answers import whole_numbers
 from emosim_core.components.base import (
     BeginRequest,
+    Exchange,
     Policy,
     PolicySetting,
     RecommendationOutcome,
@@ -452,20 +453,26 @@ class Run:
         return given
 
     def _exchanges(self, rows: Ints, actions: Ints) -> list[bytes]:
-        """Lines of the transcript: what the rater requested of a language model in the step under way."""
-        rated = self.engine.rated_rows
+        """Lines of the transcript: what was requested of a language model in the step under way."""
+        engine, items = self.engine, self.world.catalog.items
         lines: list[bytes] = []
+
+        def add(one: Exchange, slot: int, item: str) -> None:
+            episode, step = int(self._slots.number[slot]), int(self._slots.steps[slot]) + 1
+            user = self.world.population.users[int(self._slots.user[slot])].id
+            lines.extend(self._transcript.lines(one, episode, step, user, item))
+
+        with self.world.blaming("choice"):
+            for one in self.world.choice.exchanges() if len(engine.choosing_rows) else ():
+                add(replace(one, about="choice"), int(engine.choosing_rows[one.row]), "")
         with self.world.blaming("rater"):
-            exchanges = self.world.rater.exchanges() if len(rated) else ()
+            exchanges = self.world.rater.exchanges() if len(engine.rated_rows) else ()
             slates = dict(zip(rows.tolist(), actions.tolist(), strict=True)) if exchanges else {}
             for one in exchanges:
-                slot = int(rated[one.row])
-                if self.engine.rated_places is not None:
-                    one = replace(one, place=int(self.engine.rated_places[one.row]))
-                item = self.world.catalog.items[slates[slot][one.place]].id
-                episode, step = int(self._slots.number[slot]), int(self._slots.steps[slot]) + 1
-                user = self.world.population.users[int(self._slots.user[slot])].id
-                lines += self._transcript.lines(one, episode, step, user, item)
+                slot = int(engine.rated_rows[one.row])
+                if engine.rated_places is not None:
+                    one = replace(one, place=int(engine.rated_places[one.row]))
+                add(one, slot, items[slates[slot][one.place]].id)
         return lines
 
     def _count(self, step: Step) -> None:

@@ -230,6 +230,7 @@ class Exchange(Written):
     messages: list[SharedMessage | Message]
     options: Name
     answer: str | None
+    about: NotRequired[Literal["choice"]]
     error: NotRequired[str]
     reasoning: NotRequired[str]
     model: NotRequired[str]

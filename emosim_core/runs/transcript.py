@@ -52,6 +52,8 @@ class Transcript:
         line["messages"].append({"role": role, "text": text})
         line["options"] = shared("options", *self._options)
         line["answer"] = exchange.answer
+        if exchange.about != "rating":
+            line["about"] = exchange.about
         line |= {name: value for name in ("error", "reasoning", "model") if (value := getattr(exchange, name))}
         if not exchange.finished:
             line["finished"] = False

@@ -338,17 +338,14 @@ def assemble(
         spent=spent,
         ask_service=ask_service,
     )
-    if world.choice.needs_log_odds and not world.rater.interest_is_log_odds:
-        raise ConfigurationError(
-            f"the {world.label('choice')} needs a rater that learned what users choose, and {world.answered_by} did "
-            "not; name users of emosim fit, --users fitted:DIR, or another --choice"
-        )
-    if not world.choice.rates_first and not world.rater.tells_interest():
+    if not (world.choice.rates_first or world.choice.asks_llm or world.rater.tells_interest()):
         announcements.append("What users click of a slate follows the interest of rule_based: the rater tells none.")
     _ = world.user_indices  # an error if there is nobody
     setting = replace(world.setting(), learns=learns)
     for kind in ("rater", "choice", "selector"):
         with world.blaming(kind):
+            if kind == "choice":
+                made[kind].meet(world.rater)
             made[kind].prepare(setting)
     with world.blaming("emotion_model"):
         world.emotion_model.prepare(world.emotion_setting())

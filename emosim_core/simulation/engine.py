@@ -188,6 +188,7 @@ class Engine:
 
     Attributes:
         rated_rows: slots of the users of the rater's last batch, those of the last step; empty if it had none.
+        choosing_rows: slots of the users of the choice model's last batch, as ``rated_rows``.
         rated_places: place in the slate of each of them where a user was asked of what they clicked alone, else None.
     """
 
@@ -243,6 +244,7 @@ class Engine:
         self._current_part = "retrieval"
         self.rated_rows = self.all_rows[:0]
         self.rated_places: Ints | None = None
+        self.choosing_rows = self.all_rows[:0]
 
     def user_of(self, seed: int, episode: int) -> int:
         """The user that episode ``episode`` under ``seed`` is about, as ``user_order`` says."""
@@ -307,6 +309,7 @@ class Engine:
         """
         who = self.all_rows if rows is None else rows
         self.rated_rows, self.rated_places = self.all_rows[:0], None
+        self.choosing_rows = self.all_rows[:0]
         actions = item_indices(actions, len(who), self.slate)
         count = self.memory.item_count
         if self.kernels is not None:
@@ -442,6 +445,7 @@ class Engine:
         self._current_part = "rater"
         request = self._in_front_of(interest, users, actions, moods, history)
         self._current_part = "choice"
+        self.choosing_rows = who
         chosen = world.choice.choose_batch(request, self._draws(Stage.EXAMINE, who), self._draws(Stage.CHOOSE, who))
         if "choice" in world.doubted:
             check_choices(chosen, actions, world.label("choice"))
@@ -469,7 +473,10 @@ class Engine:
         self, interest: InterestScale, users: Ints, items: Ints, moods: Floats, history: History
     ) -> ChoiceRequest:
         """What a choice model is handed of users in front of items."""
-        wanted, spread = interest.of(users, items, moods, history)
+        if self.world.choice.asks_llm:
+            wanted, spread = np.zeros(items.shape), np.ones(len(users))
+        else:
+            wanted, spread = interest.of(users, items, moods, history)
         return ChoiceRequest(
             users=users,
             items=items,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from typing import Any, NoReturn
 
 from emosim_core.data import json_text
@@ -46,10 +46,15 @@ def read_label(text: str, scale: PromptScale) -> str:
 
     White space around it, one full stop after it and one pair of quotes or backticks around it are allowed.
     """
+    return read_one_of(text, scale.labels, f"{scale.listed()}, and nothing else")
+
+
+def read_one_of(text: str, labels: Sequence[str], expected: str) -> str:
+    """The label that an answer is, as :func:`read_label`; an LLMMalformedError that says what was ``expected``."""
     label = _bare(text).lower() if len(text) <= 200 else ""
-    if label in scale.labels:
+    if label in labels:
         return label
-    _malformed(text, f"{scale.listed()}, and nothing else")
+    _malformed(text, expected)
 
 
 def read_object(text: str, scale: PromptScale, key: str) -> tuple[str, list[str]]:
