@@ -107,6 +107,7 @@ def test_a_validation_of_choices_alone_has_no_columns_of_ratings_and_says_what_i
     whole = {"estimate": 0.5, "low": 0.4, "high": 0.6}
     results: dict[str, Any] = {
         "users": 3,
+        "left_out": 0,
         "data": {"times": False, "explicit": False},
         "choices": {"random": {"ratios": {"1:1": {"simulated users": {"auc": whole}, "EASE": {"auc": whole}}}}},
         "choice_differences": {"random": {"EASE": {"estimate": 0.0, "low": -0.1, "high": 0.1}}},

@@ -13,7 +13,8 @@ from emosim_core import ConfigurationError
 from emosim_core.hooks.component import load_object
 from emosim_core.recommenders.networks import MASKED
 from emosim_core.training.algorithms import ALGORITHMS, arguments
-from emosim_core.training.callbacks import mean_return
+from emosim_core.training.callbacks import returns_of_model
+from emosim_core.training.held_out import world_of
 from emosim_core.training.config import TrainConfig
 
 ALGOS = tuple(ALGORITHMS)
@@ -182,9 +183,10 @@ def test_every_algorithm_gets_near_the_best_that_is_known(train: Callable[..., A
         algo=algo, policy_net=net, items=20, num_envs=envs, timesteps=steps, n_steps=None, eval_episodes=64,
         learning_rate=0.002 if algo == "dqn" else None, algorithm=sooner if algo == "dqn" else {},
     )  # fmt: skip
-    before = mean_return(training._held_out("all"), training.model, training.net, training.config)
+    everybody = world_of(training.world, "all")
+    before = returns_of_model(everybody, training.model, training.net, training.config).mean()
     training.train()
-    after = mean_return(training._held_out("all"), training.model, training.net, training.config)
+    after = returns_of_model(everybody, training.model, training.net, training.config).mean()
     near = RANDOM + 0.9 * (BEST[net] - RANDOM)
     assert before < near
     assert near <= after <= BEST[net] + 1e-6

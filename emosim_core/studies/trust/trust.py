@@ -211,7 +211,7 @@ class Trust:
         environment: EnvironmentConfig = read_config(EnvironmentConfig, values, "trust")
         self._environment = environment.model_dump(mode="json")
         self._worlds = Worlds(registry)
-        self.world = self._worlds.of(self._environment)
+        self.world = self._worlds.of(self._environment, learns=True)
         self._worlds.serves = self.world.rater.uses_llm
         self.entries = lineup_of(config.recommenders, self.world.domain.name, registry)
         self.data = self._worlds.kept(_key(config), lambda: _Data(config, self._environment, registry))
@@ -325,7 +325,7 @@ class Trust:
 def judge_log(task: _Task, worlds: Worlds, on_log: OnProgress) -> None:
     """Draw one log, have everybody judge the recommenders, and write the verdicts, whole or not at all."""
     config = task.config
-    world = worlds.of(task.environment)
+    world = worlds.of(task.environment, learns=True)
     data: _Data = worlds.kept(_key(config), lambda: _Data(config, task.environment, worlds.registry))
     check_data(data.about(), task.data)
     drawn = data.drawn(config, task.number)

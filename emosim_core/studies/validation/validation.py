@@ -310,7 +310,8 @@ class Validation:
 
     def _label_weights(self, ratings: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         """What corrects the probabilities of a language model for other users; None without such probabilities."""
-        corrected = (self._environment.get("rater") or {}).get("prior") is not None
+        rater = self._environment.get("rater")
+        corrected = isinstance(rater, Mapping) and rater.get("prior") is not None
         told = [one for one in ratings if one.get("distribution")]
         if corrected or not told:
             return None
