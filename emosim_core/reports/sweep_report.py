@@ -11,6 +11,7 @@ from emosim_core.evaluation.plan import trainings_of
 from emosim_core.reports.chart import Table, with_ends
 from emosim_core.reports.compare_trainings import compare_trainings
 from emosim_core.reports.report import Report, Section, read_results
+from emosim_core.runs.records import MANIFEST, config_of_seeds, read_json
 from emosim_core.runs.words import decimal, users_of
 from emosim_core.studies.sweep import RESULTS as RESULTS
 from emosim_core.terminal import counted
@@ -31,7 +32,8 @@ _CALLED = {
 
 def report_of_sweep(directory: Path) -> Report:
     """The report of a sweep; errors as of :func:`read_results`."""
-    manifest, results = read_results(directory, "sweep", RESULTS)
+    command = "sweep" if config_of_seeds(read_json(directory / MANIFEST)) is None else "train"
+    manifest, results = read_results(directory, command, RESULTS)
     count, jobs = len(results["configurations"]), len(results["jobs"])
     what = "runs" if results["command"] == "run" else "trainings"
     headline = f"{jobs:,} {what} of {counted(count, 'configuration')}."

@@ -103,9 +103,8 @@ def _report(
     if tested:
         curves.insert(0, _evaluation_curve(lines, _stored_references(directory)))
     if curves:
-        report.sections.append(Section("curves", "Learning curves", charts=curves))
-    if tested:
-        report.sections.append(Section("held-out", "Evaluation episodes", tables=[_evaluations(lines, directory)]))
+        tables = [_evaluations(lines, directory)] if tested else []
+        report.sections.append(Section("curves", "Learning curves", charts=curves, tables=tables))
     others = sorted(name for name in columns if name not in (*_FIRST, *tested) and not _HIDDEN & set(name.split("/")))
     if others:
         still = [name for name in others if len(columns[name]) > 1 == len(set(columns[name].values()))]

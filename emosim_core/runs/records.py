@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -252,6 +252,19 @@ def stored_config(directory: Path, command: str) -> dict[str, Any]:
     return config
 
 
+def config_of_seeds(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The configuration, ``num_seeds`` included, of trainings under several seeds; None where a manifest is of none."""
+    jobs = manifest.get("jobs")
+    if manifest.get("command") != "train" or not isinstance(jobs, list) or not jobs:
+        return None
+    configs = [one.get("config") if isinstance(one, dict) else None for one in jobs]
+    first = configs[0]
+    if not isinstance(first, dict) or not isinstance(first.get("seed"), int):
+        return None
+    wanted = [{**first, "seed": first["seed"] + number} for number in range(len(jobs))]
+    return {**first, "num_seeds": len(jobs)} if configs == wanted else None
+
+
 def newest_of(folder: Path, command: str) -> Path | None:
     """The directory in a folder that a command has begun last; None where there is none.
 
@@ -267,7 +280,9 @@ def newest_of(folder: Path, command: str) -> Path | None:
     for path in begun:
         manifest = read_json(path)
         config = manifest.get("config")
-        if command in _FIELD_OF_ITS_OWN:
+        if command == "train" and config_of_seeds(manifest) is not None:
+            made = True
+        elif command in _FIELD_OF_ITS_OWN:
             made = isinstance(config, dict) and _FIELD_OF_ITS_OWN[command] in config
         else:
             made = command in _BEGUN or manifest.get("kind") == _KINDS[command]

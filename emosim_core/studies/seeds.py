@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from emosim_core.hooks import Registry
+from emosim_core.runs import schemas
 from emosim_core.runs.job import MANIFEST, JobDirectory
-from emosim_core.runs.records import read_json, stored_config
+from emosim_core.runs.reading import check
+from emosim_core.runs.records import config_of_seeds, read_json, stored_config
 from emosim_core.studies.sweep import Sweep, SweepPlan
 from emosim_core.training.config import TrainConfig
 
@@ -37,8 +39,8 @@ def base(values: Mapping[str, Any], resumed: Path | None) -> tuple[Path | None, 
     """
     if resumed is None:
         return None, {}
-    manifest = read_json(resumed / MANIFEST) if (resumed / MANIFEST).exists() else {}
-    if manifest.get("kind") == "sweep" and manifest.get("command") == "train":
-        jobs = manifest["jobs"]
-        return resumed, {**jobs[0]["config"], "num_seeds": len(jobs)}
-    return resumed, stored_config(resumed, "train")
+    config = config_of_seeds(read_json(resumed / MANIFEST)) if (resumed / MANIFEST).exists() else None
+    if config is None:
+        return resumed, stored_config(resumed, "train")
+    check(f"{resumed / MANIFEST}: jobs", config, schemas.ENVIRONMENT)
+    return resumed, config

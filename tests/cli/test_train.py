@@ -61,8 +61,9 @@ def test_several_seeds_are_trained_side_by_side_and_are_one_recommender(quick: A
     assert "2 trainings of 1 configuration." in done.out
     for seed in (7, 8):
         quick(*options, "--seed", str(seed), "--quiet", "--out", str(seed))
-        alone, beside = tmp_path / str(seed) / "model", tmp_path / "both" / "jobs" / f"001-seed{seed}" / "model"
-        assert (alone / "weights.safetensors").read_bytes() == (beside / "weights.safetensors").read_bytes()
+        (beside,) = (tmp_path / "both" / "jobs").glob(f"001-seed{seed}-*")
+        weights = [one / "model" / "weights.safetensors" for one in (tmp_path / str(seed), beside)]
+        assert weights[0].read_bytes() == weights[1].read_bytes()
     result = quick(
         "evaluate", "--recommenders", "both,7", "--policies", "popular", "--user-splits", "test", "--episodes", "4",
         "--no-charts", "--out", "e",
@@ -81,16 +82,19 @@ def test_several_seeds_that_are_killed_go_on_to_the_same_recommenders(alone: Emo
         *SHORT, "--timesteps", "3000", "--checkpoint-every", "500", "--eval-every", "0", "--num-seeds", "2", "--quiet",
     )  # fmt: skip
     process = alone.start(*options, "--out", "cut")
-    second = alone.folder / "cut" / "jobs" / "001-seed43" / "checkpoints"
+    jobs = alone.folder / "cut" / "jobs"
     deadline = time.monotonic() + 120
-    while not list(second.glob("*/counters.json")):
+    while not list(jobs.glob("001-seed43-*/checkpoints/*/counters.json")):
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
-    assert not (second.parent / "summary.json").exists()
-    message = quick("train", "--resume", "cut", "--timesteps", "500", status=1).err
+    assert len(list(jobs.glob("*/summary.json"))) == 1
+    assert "emosim train --resume cut" in quick("report", "cut", status=2).err
+    unready = quick("compare", "cut", "cut", status=2).err
+    assert "was not evaluated while it was trained" in unready
+    message = quick("train", "--resume", "cut", "--timesteps", "500", status=2).err
     assert "was begun with another plan" in message
     quick("train", "--resume", "cut", "--quiet")
     quick(*options, "--out", "whole", "--executor", "processes:2")
