@@ -78,6 +78,7 @@ class _LinearBandit(ScoredPolicy):
         self._share = catalog.categories / np.sqrt(np.maximum(catalog.categories.sum(axis=1), 1))[:, None]
         counts = np.log1p(catalog.public_counts)
         self._count = (counts - counts.mean()) / (counts.std() or 1.0)
+        self._vectors = catalog.embeddings.astype(np.float64)  # once, not in every step
         self._item_x = np.column_stack([np.ones(len(catalog)), self._public, self._count, self._share])
         width = self._item_x.shape[1] + _EPISODE_FEATURES
         self._gram, self._pull = self.options.ridge * np.eye(width), np.zeros(width)
@@ -100,9 +101,9 @@ class _LinearBandit(ScoredPolicy):
         raise NotImplementedError
 
     def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> Ints:
-        rows, everything = request.rows, np.arange(len(self.catalog))
+        rows = request.rows
         traits = request.observations.get("traits", np.full((len(rows), len(TRAITS)), 2))
-        episode_x = self._episode_x(rows, traits, everything)
+        episode_x = self._episode_x(rows, traits)
         actions = self.pick(request, np.round(self.estimates(rows, episode_x, draws), _DECIMALS))
         here = np.arange(len(rows))[:, None]
         offered = [self._item_x[actions], episode_x[here, actions]]
@@ -131,22 +132,23 @@ class _LinearBandit(ScoredPolicy):
         self._inverse = np.linalg.inv(self._gram)
         self._weights = self._inverse @ self._pull
 
-    def _episode_x(self, rows: Ints, traits: NDArray[np.int64], items: Ints) -> Floats:
-        """Features that depend on the episode, shape ``(R, K, F)``; of all episodes with the items ``(K,)``, or of each
-        with its own, ``(R, 1)``."""
+    def _episode_x(self, rows: Ints, traits: NDArray[np.int64], items: Ints | None = None) -> Floats:
+        """Features that depend on the episode, of all items, shape ``(R, N, F)``, or of those of each episode,
+        ``(R, K)``, shape ``(R, K, F)``."""
         above, seen = self._above[rows], self._seen[rows]
         number = seen.sum(axis=1)
         mean = above.sum(axis=1) / (number + _LOADED)
         own = above - seen * mean[:, None]
-        taste = own @ self.catalog.embeddings / (number + _LOADED)[:, None]
+        taste = own @ self._vectors / (number + _LOADED)[:, None]
         categories = (own @ self._share) / (seen @ self._share + _LOADED)
         conformity, diversity = (traits[:, place, None] - 2.0 for place in (1, 2))
-        if items.ndim == 1:
-            near, same = taste @ self.catalog.embeddings[items].T, categories @ self._share[items].T
+        public, count = self._public, self._count
+        if items is None:
+            near, same = taste @ self._vectors.T, categories @ self._share.T
         else:
-            near = np.einsum("rd,rkd->rk", taste, self.catalog.embeddings[items])
+            near = np.einsum("rd,rkd->rk", taste, self._vectors[items])
             same = np.einsum("rc,rkc->rk", categories, self._share[items])
-        public, count = self._public[items], self._count[items]
+            public, count = public[items], count[items]
         better = np.broadcast_to(mean[:, None], near.shape)
         return np.stack([public * conformity, count * diversity, count * conformity, better, near, same], axis=2)
 

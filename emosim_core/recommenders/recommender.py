@@ -120,7 +120,7 @@ class Recommender:
         *,
         user: str | None = None,
         traits: Sequence[int] | None = None,
-        mood: tuple[float, float] = (0.0, 0.0),
+        mood: tuple[float, float] | None = None,
     ) -> list[Recommendation]:
         """The k best items that are not in the history, best first; fewer where no more are left.
 
@@ -130,12 +130,13 @@ class Recommender:
             k: how many.
             user: id of a user that the recommender was trained among; ``cf`` knows nobody else, and
                 takes the mean of those it was trained on for a stranger.
-            traits: activity, conformity and diversity, 1 to 3; the middle where not known. Read by ``mlp`` that was
-                trained to see them.
-            mood: valence in [-1, 1] and arousal in [0, 1]. Read likewise.
+            traits: activity, conformity and diversity, 1 to 3; the middle where not known. For an ``mlp`` that was
+                trained with the observation ``full``.
+            mood: valence in [-1, 1] and arousal in [0, 1]; neutral and calm where not known. Likewise.
 
         Raises:
-            ConfigurationError: an item, a rating, a user or a trait is none.
+            ConfigurationError: an item, a rating, a user or a trait is none, or the recommender reads no traits or
+                mood.
         """
         if k < 1:
             raise ConfigurationError(f"k must be at least 1, got {k}")
@@ -150,7 +151,13 @@ class Recommender:
         known_traits = [_MIDDLE_TRAIT] * 3 if traits is None else list(traits)
         if len(known_traits) != 3 or not all(level in (1, 2, 3) for level in known_traits):
             raise ConfigurationError(f"traits are three levels from 1 to 3, got {known_traits!r}")
-        scores = self.scores(self._observations([past], [user], known_traits, mood))[0]
+        for part, given in (("traits", traits), ("mood", mood)):
+            if given is not None and part not in self.options.latent:
+                raise ConfigurationError(
+                    f"the recommender does not read {part}; one that does is trained with: emosim train "
+                    "--policy-net mlp --observation full"
+                )
+        scores = self.scores(self._observations([past], [user], known_traits, mood or (0.0, 0.0)))[0]
         order = _best(scores, [self._index[item] for item, _ in past], k)
         return [Recommendation(self.items[i], self.titles[i], float(scores[i])) for i in order]
 

@@ -15,7 +15,8 @@ from emosim_core.testing import Emosim
 def model(quick: Any, tmp_path: Path) -> str:
     """A training that has just begun and ended."""
     few = ("--users", "sampled:n=20", "--max-steps", "6", "--num-envs", "4", "--timesteps", "40", "--device", "cpu")
-    quick("train", "--plugin", "movies", "--policy-net", "mlp", *few, "--out", "t", "--quiet")
+    shown = ("--observation", "full")
+    quick("train", "--plugin", "movies", "--policy-net", "mlp", *few, *shown, "--out", "t", "--quiet")
     return "t"
 
 

@@ -71,7 +71,7 @@ def trained(train: Callable[..., Any], tmp_path: Path) -> Callable[..., Path]:
 
 
 def test_a_fresh_process_answers_alike_and_loads_no_simulation(trained: Callable[..., Path], emosim: Any) -> None:
-    path = trained(policy_net="mlp")
+    path = trained(policy_net="mlp", observation="full")
     history = [("i3", 9.0), ("i1", None), ("i5", 2.0)]
     here = [(one.item, one.score) for one in load_recommender(path).recommend(history, 8, traits=(1, 3, 2))]
     code = """
@@ -140,6 +140,8 @@ def test_a_cold_start_user_of_cf_is_the_mean_of_those_who_were_met(trained: Call
         ({"history": [], "user": "nobody"}, "nobody with the id 'nobody'"),
         ({"history": [], "traits": [1, 2]}, "three levels from 1 to 3"),
         ({"history": [], "traits": [1, 2, 4]}, "three levels from 1 to 3"),
+        ({"history": [], "traits": [1, 2, 3]}, "does not read traits; one that does .* --observation full"),
+        ({"history": [], "mood": (0.1, 0.2)}, "does not read mood"),
         ({"history": [], "k": 0}, "k must be at least 1"),
     ],
 )
