@@ -30,8 +30,10 @@ FEWEST = 8
 RESAMPLES = 2000
 """How often the bootstrap draws."""
 
-_CRITICAL = NormalDist().inv_cdf((1 + LEVEL) / 2)
-_DETECTED = _CRITICAL + NormalDist().inv_cdf(POWER)
+CRITICAL = NormalDist().inv_cdf((1 + LEVEL) / 2)
+"""Standard errors from an estimate to each end of its interval, where it is normal."""
+
+_DETECTED = CRITICAL + NormalDist().inv_cdf(POWER)
 """A difference over its standard error which a two-sided test at the level shows with the power."""
 
 _SEED = 20_241_124
@@ -50,7 +52,7 @@ def wilson(count: ArrayLike, total: float) -> tuple[Floats, Floats]:
     ``count`` succeeded, of any shape, of ``total``, at least 1, independent of each other. Returns lower and upper
     ends, in [0, 1], shape as ``count``.
     """
-    z = _CRITICAL
+    z = CRITICAL
     share, doubt = np.asarray(count, dtype=np.float64) / total, z * z / total
     middle = (share + doubt / 2) / (1 + doubt)
     half = z / (1 + doubt) * np.sqrt(share * (1 - share) / total + doubt / (4 * total))
@@ -169,7 +171,7 @@ def smallest_difference(variance: ArrayLike, users: int) -> Floats:
     :data:`FEWEST` users. ``(z_.975 + z_.8) sqrt(variance / (users - z_.975**2 / 2))``: the normal formula with the
     correction for the t test of Guenther, 1981, The American Statistician 35(4), 243-244.
     """
-    left = users - _CRITICAL**2 / 2 if users >= FEWEST else math.nan
+    left = users - CRITICAL**2 / 2 if users >= FEWEST else math.nan
     return _DETECTED * np.sqrt(np.asarray(variance, dtype=np.float64) / left)
 
 
@@ -182,7 +184,7 @@ def users_of_a_test(variances: float, difference: float) -> int | None:
     """
     if not difference or not math.isfinite(difference) or not math.isfinite(variances):
         return None
-    return max(2, math.ceil(_DETECTED**2 * variances / difference**2 + _CRITICAL**2 / 4))
+    return max(2, math.ceil(_DETECTED**2 * variances / difference**2 + CRITICAL**2 / 4))
 
 
 def influences(totals: ArrayLike, counts: ArrayLike) -> Floats:

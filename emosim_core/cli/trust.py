@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,8 +24,6 @@ from emosim_core.cli.printing import print_line, print_short
 from emosim_core.cli.stopping import telling_progress
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from emosim_core.cli.output import Screen
 
 _NOT_OURS = ("items", "user_dataset", "user_split", "test_fraction", "on_failed_rating", *EPISODE_FIELDS)
@@ -35,6 +34,12 @@ _NOT_OURS = ("items", "user_dataset", "user_split", "test_fraction", "on_failed_
 @field_options("TrustConfig")
 @configuration_options("EnvironmentConfig", without=_NOT_OURS, defaults={"rater": "fitted"})
 @executor_option()
+@click.option(
+    "--people",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Fitted people, such as emosim fit wrote, whose card is to hold the result.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask before model calls.")
 @place_options("study", "runs/trust-...")
 @click.pass_obj
@@ -54,9 +59,18 @@ def trust(obj: dict[str, Any], /, **given: Any) -> None:
     from emosim_core.hooks.fields import by_field
     from emosim_core.reports.make import write_report
     from emosim_core.simulation.config import EnvironmentConfig
-    from emosim_core.studies.trust.trust import MODELS, RESULTS, Trust, TrustConfig, stored_trust
+    from emosim_core.studies.trust.trust import (
+        MODELS,
+        RESULTS,
+        Trust,
+        TrustConfig,
+        check_people,
+        stored_trust,
+        write_on_card,
+    )
 
     as_json, quiet, yes, executor = (given.pop(name) for name in ("as_json", "quiet", "yes", "executor"))
+    people = given.pop("people")
     registry, out = Registry(only=obj["only"]), given["out"]
     values, job, _ = chosen_job(
         *("trust", EnvironmentConfig, obj, given, registry),
@@ -70,6 +84,8 @@ def trust(obj: dict[str, Any], /, **given: Any) -> None:
     screen = console(stderr=as_json)
     with loading("the answers", silent=as_json or quiet):
         study = Trust(checked, registry)
+    if people is not None:
+        check_people(people, study.world.domain.name, study.world.parts["rater"]["name"])
     with closing(study.world), telling_progress(job):
         if job.resume:
             study.check_resumed(job.path)
@@ -88,6 +104,8 @@ def trust(obj: dict[str, Any], /, **given: Any) -> None:
         with live_progress(screen, "logs", checked.num_logs, silent=quiet) as progress:
             outcome = study.run(job, lambda count: progress.update(advance=count), executor=executor or "local")
     write_report(job.path, registry=registry)
+    if people is not None:
+        write_on_card(people, outcome)
     if not print_short({**outcome, "directory": str(job.path)}, job.path, as_json, quiet):
         _print(console(), job.path)
 

@@ -13,6 +13,7 @@ from typing import Any
 from emosim_core.components.base import Policy
 from emosim_core.data.files import scratch
 from emosim_core.errors import ConfigurationError, EmoSimError, LLMBudgetError
+from emosim_core.evaluation.believed import trust_of
 from emosim_core.evaluation.plan import (
     EXPERIMENT_FIELDS,
     LOG_EPISODES,
@@ -275,6 +276,7 @@ class Evaluation:
             "scale": scale.model_dump(mode="json"),
             "liked_from": scale.carry(self.config.emotion.positive),
             "notes": [*latent_notes(world.observation), *self.notes],
+            "trust": trust_of(world),
             "recommenders": [
                 {
                     "name": one.name,

@@ -75,6 +75,7 @@ class _Plan(Written):
     scale: dict[str, Number]
     liked_from: Number
     notes: list[str]
+    trust: NotRequired[dict[str, Any] | None]
     recommenders: Annotated[list[_Recommender], Field(min_length=1)]
 
 

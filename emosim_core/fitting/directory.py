@@ -52,6 +52,7 @@ class Card(BaseModel):
         log: what the log is, in words and numbers.
         can, cannot: in sentences.
         validation: how close the users are to real users who were in nothing; None where it was not measured.
+        trust: how often verdicts of users who are fitted like these are right; None where it was not measured.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -78,6 +79,7 @@ class Card(BaseModel):
     seed: int
     fit: dict[str, Any]
     validation: dict[str, Any] | None = None
+    trust: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from emosim_core.errors import RunError
+from emosim_core.evaluation.believed import trust_line
 from emosim_core.evaluation.experiment import evaluation_verdict
 from emosim_core.evaluation.metrics import METRICS, Metric, metric_named
 from emosim_core.evaluation.results import RESULTS
@@ -49,6 +50,8 @@ def report_of_evaluation(directory: Path) -> Report:
     headline = f"{evaluation_verdict(results, last_name, last)} {who_answers(results['answered_by'])}"
     report = Report("evaluation", f"{results.get('title', results['domain'])}: recommenders compared", headline)
     report.notes = [str(note) for note in results.get("notes", ())]
+    if line := trust_line(results.get("trust"), last):
+        report.notes.append(line)
     for name in ranked[:_FIRST]:
         reward = last["recommenders"][name]["metrics"]["mean_reward"]
         value, aside = f"{reward['estimate'] or 0.0:.1f}", f"{interval(reward, 1)}, {users_of(last_name)}"

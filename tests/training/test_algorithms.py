@@ -14,8 +14,8 @@ from emosim_core.hooks.component import load_object
 from emosim_core.recommenders.networks import MASKED
 from emosim_core.training.algorithms import ALGORITHMS, arguments
 from emosim_core.training.callbacks import returns_of_model
-from emosim_core.training.held_out import world_of
 from emosim_core.training.config import TrainConfig
+from emosim_core.training.held_out import world_of
 
 ALGOS = tuple(ALGORITHMS)
 

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from pydantic import ConfigDict, field_validator
 
+from emosim_core.data import json_text
 from emosim_core.data.files import scratch
 from emosim_core.data.interactions import Interactions
 from emosim_core.errors import ConfigurationError
+from emosim_core.fitting.directory import CARD, read_card, write_card
 from emosim_core.fitting.profiles import Profiles
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field, split_components
@@ -42,8 +44,11 @@ from emosim_core.studies.trust.truth import (
     most_rated,
     shown_at_random,
 )
-from emosim_core.studies.trust.verdicts import verdicts_on
+from emosim_core.studies.trust.verdicts import SIMULATED, verdicts_on
 from emosim_core.studies.validation.knowledge import RealLog
+
+FITTED = "fitted"
+"""The rater that is measured unless another is named."""
 
 RESULTS = "trust.json"
 """The results of a directory."""
@@ -79,7 +84,9 @@ class TrustConfig(StudyConfig):
         "of the log's users of items that were shown at random.",
     )
     recommenders: tuple[str, ...] = option(
-        DEFAULT, "Recommenders, with commas between, such as random,popular,shuffled+item_knn.", unset="16 of them"
+        (),
+        "Recommenders, with commas between, such as random,popular,shuffled+item_knn.",
+        unset="16, from good to crippled",
     )
     logging: Policy = option("popular", "Policy that makes the logs.")
     epsilon: float = option(0.1, "Probability of a random item in the logs.", ge=0, le=1)
@@ -206,14 +213,14 @@ class Trust:
         self.config, self._registry = config, registry
         values = dict(config.environment)
         if values.get("rater") is None and values.get("llm_model") is None:
-            values["rater"] = "fitted"
+            values["rater"] = FITTED
         values.setdefault("embeddings", "lexical")
         environment: EnvironmentConfig = read_config(EnvironmentConfig, values, "trust")
         self._environment = environment.model_dump(mode="json")
         self._worlds = Worlds(registry)
         self.world = self._worlds.of(self._environment, learns=True)
         self._worlds.serves = self.world.rater.uses_llm
-        self.entries = lineup_of(config.recommenders, self.world.domain.name, registry)
+        self.entries = lineup_of(config.recommenders or DEFAULT, self.world.domain.name, registry)
         self.data = self._worlds.kept(_key(config), lambda: _Data(config, self._environment, registry))
         if len(self.data.catalog) < 2 * config.slate:
             raise ConfigurationError(
@@ -329,7 +336,7 @@ def judge_log(task: _Task, worlds: Worlds, on_log: OnProgress) -> None:
     data: _Data = worlds.kept(_key(config), lambda: _Data(config, task.environment, worlds.registry))
     check_data(data.about(), task.data)
     drawn = data.drawn(config, task.number)
-    entries = lineup_of(config.recommenders, data.domain.name, worlds.registry)
+    entries = lineup_of(config.recommenders or DEFAULT, data.domain.name, worlds.registry)
     task.path.parent.mkdir(parents=True, exist_ok=True)
     with scratch(task.path.with_suffix("")) as folder:
         folder.mkdir(parents=True, exist_ok=True)
@@ -362,12 +369,42 @@ def results_of(
     return {
         "format": FORMAT,
         **{name: about[name] for name in ("kind", "title", "config", "answered_by", "scale", "data")},
-        "domain": about["config"]["environment"]["plugin"],
+        "rater": about["parts"]["rater"]["name"],
+        "domain": about["parts"]["domain"]["name"],
         "logs": len(logs),
         "held_out": round(float(np.mean([len(one.held_out) for one in logs])), 1),
         "failed": round(float(np.mean([failed for _, failed in read])), 6),
         **compute_figures(logs, names, most),
     }
+
+
+def check_people(people: Path, domain: str, rater: str) -> None:
+    """See that a study of a domain and a rater says something of fitted people.
+
+    Raises:
+        DataError: it is no directory of fitted people of this domain, or it is damaged.
+        ConfigurationError: somebody else answers in the study.
+    """
+    read_card(people, domain)
+    if rater != FITTED:
+        raise ConfigurationError(
+            f"{people} holds people who answer by the rater {FITTED!r}, and here {rater!r} is measured"
+        )
+
+
+def write_on_card(people: Path, results: Mapping[str, Any]) -> None:
+    """Write on the card of fitted people how often verdicts of people like them are right; as :func:`check_people`."""
+    check_people(people, results["domain"], results["rater"])
+    mine = results["methods"][SIMULATED]
+    about = {
+        "measured": now(),
+        "truth": results["data"]["truth"],
+        "logs": results["logs"],
+        "right": mine["right"],
+        "held": mine["held"],
+        "calibration": results["calibration"],
+    }
+    write_card(people, {**json_text.loads((people / CARD).read_bytes()), "trust": about})
 
 
 def _key(config: TrustConfig) -> str:

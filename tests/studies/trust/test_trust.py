@@ -13,6 +13,7 @@ import pytest
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.studies.trust.trust import RESULTS, Trust, TrustConfig
+from emosim_core.testing import Emosim
 
 for library in ("scipy", "threadpoolctl"):
     pytest.importorskip(library)
@@ -224,3 +225,47 @@ def test_wrong_values_are_said(study: Callable[..., Trust]) -> None:
         study("constant", truth="whatever")
     with pytest.raises(ConfigurationError, match="a slate of 20 needs 40 items"):
         study("constant", slate=20)
+
+
+def test_the_command_prints_tables_and_writes_on_the_card_what_an_evaluation_then_says(
+    study: Callable[..., Trust], quick: Emosim, answers: Path, tmp_path: Path
+) -> None:
+    for library in ("lightgbm", "safetensors"):
+        pytest.importorskip(library)
+    log = ("--plugin", "pebbles", "--ratings", f"csv:{answers}")
+    quick("fit", *log, "--out", "people", "--quiet")
+    small = ("--num-logs", "2", "--length", "6", "--history", "4", "--slate", "2")
+    names = ("--recommenders", "random,popular,inverted+top_rated")
+    compare = ("evaluate", "--plugin", "pebbles", "--policies", "random,popular", "--users", "fitted:people")
+    short = ("--user-splits", "all", "--episodes", "8", "--max-steps", "2", "--no-charts", "--embeddings", "lexical")
+    assert "was not measured for these users; emosim trust" in " ".join(
+        quick(*compare, *short, "--out", "before").out.split()
+    )
+
+    done = quick(
+        "trust", "--plugin", "pebbles", "--ratings", str(answers), *small, *names, "--people", "people", "--out", "out"
+    )
+    words = " ".join(done.out.split())
+    for part in (
+        "120 users who rated everything",
+        "30 pebbles, 3 recommenders, 2 logs",
+        "Kendall's tau",
+        "nDCG@10",
+        "SNIPS",
+    ):
+        assert part in words
+    assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
+    assert "of pairs in the right order" in quick("runs", ".").out
+    results = json.loads((tmp_path / "out" / RESULTS).read_text())
+    card = json.loads((tmp_path / "people" / "card.json").read_text())
+    assert card["trust"]["right"] == results["methods"]["simulated users"]["right"]
+    assert card["trust"]["calibration"] == results["calibration"]
+    words = " ".join(quick(*compare, *short, "--out", "after").out.split())
+    assert "On 120 users who rated everything, verdicts on the mean rating as clear as that of" in words
+    refused = quick(
+        *("trust", "--plugin", "pebbles", "--ratings", str(answers), "--rater", "constant", *small, *names),
+        *("--people", "people", "--out", "other"),
+        status=2,
+    )
+    assert "here 'constant' is measured" in refused.err
+    assert not (tmp_path / "other").exists()
