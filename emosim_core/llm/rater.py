@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -351,5 +352,7 @@ def llm_rater(options: LLMRaterOptions, parts: Mapping[str, Resolved]) -> ModelR
     )
     rater.language_model = identity
     rater.answered_by = f"{title} ({backend.kind}; prompt strategy {parts['strategy'].component.name})"
+    if options.prior is not None and options.prior.is_file():  # a missing one is an error of prepare()
+        rater.data_sha256 = hashlib.sha256(options.prior.read_bytes()).hexdigest()
     rater.batch_size = 32 * options.gateway.concurrency
     return rater

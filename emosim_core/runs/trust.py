@@ -32,6 +32,7 @@ _NAMES = (
 )
 OPTIONS: Mapping[str, str] = {
     "gateway.cache": "--llm-cache",
+    "llm.prior": "--llm.prior",
     **{name: f"--{name.replace('_', '-')}" for name in _NAMES.split()},
 }
 """Options of the command line that give the value of a field."""
