@@ -55,6 +55,7 @@ class Oracle(Policy):
         self._candidates = np.tile(self._everything[:width], (engine.batch_size, 1))
 
     def begin(self, request: BeginRequest, draws: Draws) -> None:
+        self._looked_into()
         width = self._candidates.shape[1]
         if width < len(self._everything):
             for rows in self._parts(request.rows, len(self._everything)):

@@ -170,6 +170,8 @@ class ChoiceConformance(BatchConformance):
         made = super().made(world)
         if made.rates_first:
             raise SkipTest("not called here: the whole slate is rated first, and a selector chooses")
+        if made.asks_llm:
+            raise SkipTest("not called here: it asks the language model that rates")
         return made
 
     def request(self, world: SmallWorld, who: Ints, failed: float = 0.0) -> ChoiceRequest:

@@ -38,7 +38,6 @@ def training(made: Path, tmp_path: Path) -> Path:
     "command",
     [
         ("data", "export", "t", "--format", "csv", "--out", "x.csv"),
-        ("compare", "t", "t"),
         ("show", "t", "--episode", "0"),
     ],
 )
@@ -82,7 +81,17 @@ def test_a_model_without_its_backend_is_suggested_with_each_backend(quick: Any) 
 
 PACKAGES = [ROOT / "emosim_core", *(ROOT / "plugins").glob("*/emosim_*")]
 
-OTHERS = {"--force-reinstall", "--upgrade", "--max-model-len", "--no", "--text", "--delay", "--port", "--head"}
+OTHERS = {
+    "--force-reinstall",
+    "--no-deps",
+    "--upgrade",
+    "--max-model-len",
+    "--no",
+    "--text",
+    "--delay",
+    "--port",
+    "--head",
+}
 """Options of pip, vLLM, Ray and the chat server for tests; ``--no-`` begins a flag."""
 
 

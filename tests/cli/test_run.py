@@ -47,7 +47,7 @@ def test_a_run_leaves_three_files_and_prints_its_table_and_that_no_model_was_ask
     assert manifest["config"]["seed"] == 42
     assert {"emosim-core", "emosim-movies", "numpy", "gymnasium", "pydantic", "python"} <= set(manifest["versions"])
     assert set(manifest["parts"]) == {
-        "domain", "rater", "retrieval", "selector", "perturbator", "emotion_model", "reward_shaping",
+        "domain", "rater", "retrieval", "choice", "selector", "perturbator", "emotion_model", "reward_shaping",
         "observation", "item_loader", "user_loader", "policy",
     }  # fmt: skip
     lines = lines_of(directory)

@@ -67,7 +67,7 @@ def test_a_story_shows_the_user_recommendations_memories_ratings_reasons_and_emo
 
 
 def test_what_was_recommended_but_not_consumed_is_told_apart(quick: Any, tmp_path: Path) -> None:
-    run("movies", tmp_path / "r", episodes=1, max_steps=4, slate=3, reward_shaping="identity")
+    run("movies", tmp_path / "r", episodes=1, max_steps=4, slate=3, choice="ratings_first", reward_shaping="identity")
     output = quick("show", "r", "--episode", "0").out
     assert output.count("did not take it") == 8
     assert output.count(" emotion ") == 4

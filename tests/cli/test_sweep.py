@@ -20,6 +20,7 @@ plugin = "movies"
 episodes = 4
 max_steps = 6
 users = "sampled:n=5"
+choice = "ratings_first"
 
 [grid]
 policy = ["random", "popular"]

@@ -96,8 +96,8 @@ def test_several_seeds_that_are_killed_go_on_to_the_same_recommenders(alone: Emo
     assert "was not evaluated while it was trained" in unready
     message = quick("train", "--resume", "cut", "--timesteps", "500", status=2).err
     assert "was begun with another plan" in message
-    quick("train", "--resume", "cut", "--quiet")
-    quick(*options, "--out", "whole", "--executor", "processes:2")
+    alone("train", "--resume", "cut", "--quiet")
+    alone(*options, "--out", "whole", "--executor", "processes:2")
     made, again = seeds_of(alone.folder / "whole"), seeds_of(alone.folder / "cut")
     assert len(made) == 2
     assert made == again

@@ -15,12 +15,14 @@ from emosim_core.plugins import Registry
 from emosim_core.simulation.assembly import assemble
 from emosim_core.simulation.config import EnvironmentConfig
 from emosim_core.simulation.engine import Engine
+from emosim_core.simulation.interest import InterestScale
 from emosim_core.simulation.oracle import TOLD, Oracle, OracleOptions, _highest
 
 
 @pytest.fixture(scope="module")
 def world() -> Any:
-    return assemble(EnvironmentConfig(plugin="movies", user_dataset="sampled:n=6", slate=3, max_steps=5), Registry())
+    options = {"user_dataset": "sampled:n=6", "slate": 3, "max_steps": 5, "choice": "ratings_first"}
+    return assemble(EnvironmentConfig(plugin="movies", **options), Registry())
 
 
 def begun(world: Any, candidates: int = 2000) -> tuple[Engine, Oracle]:
@@ -52,6 +54,18 @@ def test_it_recommends_what_the_rater_expects_most_of_now_without_what_was_consu
         step = engine.step(actions)
         for row, done in enumerate(consumed):
             done.update(step.actions[row][step.consumed[row]].tolist())
+
+
+def test_where_users_choose_first_a_rating_counts_by_the_chance_of_a_click() -> None:
+    options = {"user_dataset": "sampled:n=6", "slate": 3, "choice": "cascade:threshold=1"}
+    choosing = assemble(EnvironmentConfig(plugin="movies", **options), Registry())
+    engine, oracle = begun(choosing)
+    rows, items = engine.all_rows, np.tile(np.arange(len(choosing.catalog)), (4, 1))
+    request = choosing.rating_request(engine.users, items, engine.moods, engine.memory.history())
+    interest = InterestScale(choosing).of(engine.users, items, engine.moods, engine.memory.history())[0]
+    worth = choosing.rater.expected_batch(request) / (1.0 + np.exp(1.0 - interest))
+    assert recommended(engine, oracle).tolist() == np.argsort(-worth, axis=1, kind="stable")[:, :3].tolist()
+    assert engine.attraction(rows, items) == pytest.approx(1.0 / (1.0 + np.exp(1.0 - interest)))
 
 
 def test_of_few_candidates_it_recommends_the_best_of_those_that_were_best_at_the_begin(world: Any) -> None:

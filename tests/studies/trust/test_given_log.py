@@ -31,7 +31,7 @@ def test_a_run_exports_propensities_where_they_are_known(tmp_path: Path) -> None
     rows = exported(tmp_path, "random", episodes=20, slate=2)
     count = len(list(emosim_core.make("movies", embeddings="lexical").unwrapped.world.catalog.items))
     for row in rows:
-        before = 2 * (int(row["step"]) - 1) + int(row["place"])
+        before = 2 * (int(row["step"]) - 1)  # each of the items that are left is as probable at any place of a slate
         assert float(row["propensity"]) == pytest.approx(1 / (count - before))
     assert {row["propensity"] for row in exported(tmp_path, "popular", episodes=3)} == {"1.0"}
     assert {row["propensity"] for row in exported(tmp_path, "epsilon_greedy", episodes=3)} == {""}
