@@ -285,7 +285,7 @@ class Training:
 
     def _held_out(self, line: Mapping[str, Any]) -> dict[str, Any] | None:
         """What the final recommender gets from the users whom the training does not meet, after a line of progress."""
-        if "test" not in self._user_splits or self.config.user_split == "test" or "intervals" not in line:
+        if self.config.user_split != "train" or "intervals" not in line:
             return None
         low, high = line["intervals"]["test"]
         episodes = self.config.eval_episodes
