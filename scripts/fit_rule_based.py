@@ -1,11 +1,13 @@
-"""Fits the constants of the rule-based rater to a MovieLens directory, and writes them when asked.
+"""Fits the constants of the rule-based rater to a MovieLens or goodbooks directory, and writes them when asked.
 
     python scripts/fit_rule_based.py PATH            prints the fit and its statistics
-    python scripts/fit_rule_based.py PATH --write    rewrites emosim_core/components/rule_based_constants.toml
+    python scripts/fit_rule_based.py PATH --write    rewrites emosim_core/components/rule_based_constants.toml; of
+                                                     books, plugins/emosim_books/emosim_books/data/raters.toml
 
-PATH is a folder with MovieLens' movies.csv and ratings.csv (Harper & Konstan, 2015,
-doi 10.1145/2827872). The users that `emosim validate` measures are left out. docs/rule-based-rater.md says what
-every number means. Needs pandas. What is learnt of recorded users is fitted by scripts/fit_recorded.py.
+PATH is a folder with MovieLens' movies.csv and ratings.csv (Harper & Konstan, 2015, doi 10.1145/2827872), or with
+books.csv and ratings.csv of goodbooks-10k (Zajac, 2017). The users that `emosim validate` measures are left out.
+docs/rule-based-rater.md says what every number means. Needs pandas. What is learnt of recorded users is fitted by
+scripts/fit_recorded.py.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ from emosim_core.studies.validation.users import CALIBRATION, TRAIN, user_split_
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
-TARGET = Path(__file__).resolve().parents[1] / "emosim_core" / "components" / "rule_based_constants.toml"
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "emosim_core" / "components" / "rule_based_constants.toml"
+BOOKS = ROOT / "plugins" / "emosim_books" / "emosim_books" / "data" / "raters.toml"
 
 OUTER_GROUP = NormalDist().pdf(NormalDist().inv_cdf(0.25)) / 0.25
 """Mean of the lowest and of the highest quarter of a normal distribution, in standard deviations: 1.27."""
@@ -197,7 +201,9 @@ def declared(data: Ratings, residual: Floats, rows: NDArray[np.bool_], each: int
 
 
 def stem(title: str) -> str:
-    """A title up to a number, a colon or "part": what the films of a series share."""
+    """A title up to a number, a colon or "part": what the films of a series share; of a book, its series."""
+    if series := re.search(r"\(([^()]*?),? #\d", title):
+        return series[1].strip().lower()
     bare = re.sub(r"\(\d{4}\)", "", title).strip().lower()
     return re.split(r":|\b(?:ii|iii|iv|v|vi|\d+|part|episode|and the)\b", bare)[0].strip(" ,-")
 
@@ -604,6 +610,138 @@ def calibrate(data: Ratings, fitted: dict[str, Any], stable: float) -> None:
     print(f"cutpoints {fitted['CUTS']}")
 
 
+def read_books(folder: Path, damping: float = 3.0) -> Ratings:
+    """Read goodbooks, but for the readers whom a validation measures; it has no categories and no times.
+
+    Stars of 5 are put on 1 to 10, and the earlier half of a reader's ratings is a random one.
+    """
+    import pandas as pd
+
+    ratings = pd.read_csv(folder / "ratings.csv").drop_duplicates(["user_id", "book_id"], keep="last")
+    user_split = {user: user_split_of(str(user)) for user in ratings.user_id.unique().tolist()}
+    ratings = ratings[ratings.user_id.map(user_split).isin([TRAIN, CALIBRATION])]
+    ratings = ratings.sample(frac=1.0, random_state=0).sort_values("user_id", kind="stable")
+    books = pd.read_csv(folder / "books.csv")
+    books = books[books.book_id.isin(ratings.book_id)].reset_index(drop=True)
+    index = {book: i for i, book in enumerate(books.book_id)}
+    book = ratings.book_id.map(index).to_numpy(dtype=np.intp)
+    user = ratings.user_id.astype("category").cat.codes.to_numpy().astype(np.intp)
+    value = 1.0 + 9.0 / 4.0 * (ratings.rating.to_numpy(dtype=np.float64) - 1.0)
+    counts, total, middle = np.bincount(book), np.bincount(book, value), float(value.mean())
+    return Ratings(
+        user=user,
+        film=book,
+        value=value,
+        public=(total[book] - value + damping * middle) / (counts[book] - 1 + damping),
+        early=ratings.groupby("user_id").cumcount().to_numpy() < np.bincount(user)[user] // 2,
+        genres=np.zeros((len(books), 0)),
+        genre_names=(),
+        counts=counts,
+        film_public=(total + damping * middle) / (counts + damping),
+        titles=tuple(books.title),
+    )
+
+
+def fit_books(data: Ratings) -> dict[str, Any]:
+    """Options for books, by name: what goodbooks says, as :func:`fit` does; prints statistics on the way.
+
+    Taste, whose size no log without categories tells, keeps the form that films gave it. Its strength, start and
+    cutpoints are those of the made-up readers and bundled books of emosim-books, as :func:`calibrate` does.
+    """
+    y = data.value
+    of_book, of_user, residual_sd = variance_parts(data)
+    print(f"{len(y)} ratings, {data.users} readers, {len(data.counts)} books, mean {y.mean():.3f}, sd {y.std():.3f}")
+    print(f"standard deviations: books {of_book:.3f}, readers {of_user:.3f}, the rest {residual_sd:.3f}")
+    noise = 9.0 / 4.0 * SAME_RATER_STARS / math.sqrt(2.0)
+    stable = math.sqrt(residual_sd**2 - noise**2)
+    counts = np.bincount(data.user)
+    offset = np.bincount(data.user, y - data.public) / (counts + residual_sd**2 / of_user**2)
+    residual = y - data.public - offset[data.user]
+    slope, slope_sd = spread(data.public, y, data.user)
+    own_sd = np.sqrt(np.bincount(data.user, residual**2) / counts)[counts >= 50]
+    low, middle, high = np.quantile(own_sd, [0.125, 0.5, 0.875]).tolist()
+    popular = np.log1p(data.counts)
+    popular = (popular - popular[data.film].mean()) / popular[data.film].std()
+    popular_sd = spread(popular[data.film], residual, data.user)[1]
+    series, pairs = series_slope(data, residual)
+    print(f"noise {noise:.3f}; stable taste beyond book and reader {stable:.3f}")
+    print(f"slope on the public rating: mean {slope:.3f}, spread over readers {slope_sd:.3f}")
+    print(f"carry-over within a series: {series:.3f} ({pairs} pairs of books)")
+    popularity = round(OUTER_GROUP * popular_sd, 2)
+    options: dict[str, Any] = {
+        "public": (1.0, round(slope, 2), round(max(0.0, slope - OUTER_GROUP * slope_sd), 2)),
+        "own": (round(low / middle, 2), 1.0, round(high / middle, 2)),
+        "popularity": (popularity, 0.0, -popularity),
+        "leniency": round(math.sqrt(of_user**2 - (0.2 * constants.TEMPER) ** 2), 2),
+        "memory": round(float(series), 2),
+        "noise": round(math.hypot(noise, stable / math.sqrt(2.0)), 2),
+    }
+    return calibrate_books(options, stable)
+
+
+def calibrate_books(options: dict[str, Any], stable: float, pairs: int = 200_000) -> dict[str, Any]:
+    """The options with strength of taste, start and cutpoints for made-up readers, as :func:`calibrate` sets them.
+
+    The mean of a domain's ratings beyond that of films is added to every start, so it is taken off here.
+    """
+    from emosim_core import EnvironmentConfig
+    from emosim_core.plugins import assemble
+
+    world = assemble(EnvironmentConfig(plugin="books", user_dataset="sampled"))
+    catalog, population, scale = world.catalog, world.population, world.domain.scale
+    shares = np.array(world.domain.real_ratings)
+    mean = float((1.0 + 9.0 * (scale.levels - scale.low) / scale.span) @ shares)
+    rng = np.random.default_rng(1)
+    users, items = rng.integers(0, len(population), pairs), rng.integers(0, len(catalog), (pairs, 1))
+    request = request_for(users, items, catalog, population)
+
+    def prepared(**more: Any) -> RuleBased:
+        rater = RuleBased(RuleBasedOptions.model_validate({**options, **more}))
+        rater.prepare(replace(world.setting(), real_ratings=tuple(shares)))
+        return rater
+
+    def taste(factor: float) -> dict[str, float]:
+        return {"liked": round(factor * constants.LIKED, 2), "disliked": round(factor * constants.DISLIKED, 2)}
+
+    low, high = 0.0, 8.0
+    for _ in range(12):
+        middle = (low + high) / 2
+        everybody = np.arange(len(population))[:, None]
+        table = prepared(**taste(middle)).expected(everybody, np.arange(len(catalog))) * 9.0 / scale.span
+        table = table - table.mean(0) - table.mean(1, keepdims=True) + table.mean()
+        low, high = (middle, high) if table.std() < stable / math.sqrt(2.0) else (low, middle)
+    options |= taste(low)
+    start = constants.START
+    for _ in range(3):
+        options["start"] = round(start, 2)
+        latent = 1.0 + 9.0 * (prepared().latent(request, Seeded(pairs, 6))[:, 0] - scale.low) / scale.span
+        start += mean - float(latent.mean())
+    options["cuts"] = tuple(np.quantile(latent, np.cumsum(shares)[:-1]).round(2).tolist())
+    for name, rater in (("films", RuleBased()), ("books", prepared())):
+        rater.prepare(world.setting())
+        values = rater.rate_batch(request, Seeded(pairs, 5)).values[:, 0]
+        given = np.array([(values == level).mean() for level in scale.levels])
+        print(f"made-up readers with the weights of {name}: mean {values.mean():.3f}, shares {given.round(4).tolist()}")
+        print(f"  total variation distance from readers' ratings {np.abs(given - shares).sum() / 2:.4f}")
+    return options
+
+
+def write_books(options: dict[str, Any], data: Ratings) -> None:
+    """Rewrite the options for books."""
+    lines = [
+        "# Options of raters for books where a run gives none; written by scripts/fit_rule_based.py:",
+        "#",
+        "#     python scripts/fit_rule_based.py PATH --write",
+        "#",
+        f"# Fitted on {len(data.value)} ratings of {data.users} readers and {len(data.counts)} books of goodbooks-10k",
+        "# (Zajac, 2017), 1 to 5 put on 1 to 10. What each is: docs/rule-based-rater.md.",
+        "",
+        "[rule_based]",
+        *(f"{name} = {shown(value)}" for name, value in options.items()),
+    ]
+    BOOKS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 DESCRIPTIONS = {
     "START": "Where every rating starts, of 10: random pairs then get the mean of users' ratings.",
     "MIDDLE": "Mean of users' ratings, of 10: a public rating that moves nothing.",
@@ -664,10 +802,17 @@ def write(fitted: dict[str, Any], data: Ratings) -> None:
 def main() -> None:
     """Fit, report, and write where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=Path, help="folder with movies.csv and ratings.csv of MovieLens")
+    parser.add_argument("path", type=Path, help="folder of MovieLens or goodbooks")
     parser.add_argument("--write", action="store_true", help="rewrite the constants file")
     parser.add_argument("--table", type=Path, action="append", default=[], help="report on these films too (CSV)")
     arguments = parser.parse_args()
+    if (arguments.path / "books.csv").exists():
+        data = read_books(arguments.path)
+        options = fit_books(data)
+        print(options)
+        if arguments.write:
+            write_books(options, data)
+        return
     data = read(arguments.path)
     fitted = fit(data)
     if arguments.write:

@@ -21,6 +21,7 @@ from emosim_core.components.rule_based_constants import FITTED as fitted
 from emosim_core.components.rule_based_constants import Levels
 from emosim_core.components.rule_based_interest import Interest
 from emosim_core.components.rule_based_learning import Learned, Learner, quality, standing
+from emosim_core.errors import OptionError
 from emosim_core.model import Catalog, Population, RatingScale
 from emosim_core.model.arrays import Floats, Ints
 from emosim_core.model.domain import Words
@@ -121,6 +122,11 @@ class RuleBasedOptions(Frozen):
         1.5, "Points off for the second time; n earlier times take off this times log2(1 + n).", ge=0
     )
     noise: float = option(fitted.NOISE, "Standard deviation of the noise, in points; 0 for none.", ge=0)
+    cuts: tuple[float, ...] | None = option(
+        None,
+        "Where each level of the domain's scale but the lowest begins in the sum, of 10, rising.",
+        unset="those fitted to films, moved to how often the domain's users give each level",
+    )
 
 
 RECORDED_USERS = RuleBasedOptions(
@@ -245,6 +251,11 @@ class RuleBased(Rater):
         self._mood_size = o.mood * self._unit
         self._boredom = boredom_table(o.boredom * self._unit)
         self._cuts = _cutpoints_of(usual, shift, scale) if known else _cutpoints(scale)
+        if o.cuts is not None:
+            self._cuts = _carried(np.array(o.cuts), scale)
+            if len(o.cuts) != len(scale.levels) - 1 or (np.diff(self._cuts) <= 0).any():
+                needed = f"needs {len(scale.levels) - 1} rising numbers for the scale {scale}"
+                raise OptionError("the rater 'rule_based'", "cuts", f"{needed}, got {list(o.cuts)}")
         self._levels = scale.levels
         self._cut_list, self._level_list = self._cuts.tolist(), self._levels.tolist()
         self._fewest_digits = max(1, 1 - floor(log10(scale.step) + 1e-9))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, Literal
 
 import pluggy
@@ -322,8 +322,16 @@ class Registry:
             if component.kind == kind and component.domain in (None, domain)
         ]
 
-    def resolve(self, kind: str, choice: str | Mapping[str, Any], domain: str | None = None) -> Resolved:
+    def resolve(
+        self,
+        kind: str,
+        choice: str | Mapping[str, Any],
+        domain: str | None = None,
+        defaults: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> Resolved:
         """The component that a user asked for, with its options.
+
+        ``defaults`` are options by name of a component that hold where the user gives none.
 
         The exact name comes first, then a trailing number (``decay_emotion_3``). Where the plugins that are loaded do
         not know the name, all others are loaded too. Options that name components
@@ -336,7 +344,13 @@ class Registry:
         """
         component, record, values = self.written(kind, choice, domain)
         model = component.options_model()
-        options = None if model is None else checked_options(model, {**component.preset, **values}, component.title)
+        options = (
+            None
+            if model is None
+            else checked_options(
+                model, {**component.preset, **defaults.get(component.name, {}), **values}, component.title
+            )
+        )
         parts = {
             name: self.resolve(str(extra(field)["component"]), getattr(options, name), domain)
             for name, field in ({} if model is None else model.model_fields).items()

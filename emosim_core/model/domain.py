@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from pydantic import ConfigDict
 
@@ -87,6 +88,8 @@ class Domain:
         columns: by field of the item, the column of a CSV file that holds it, where the two names differ.
         left_out_columns: columns of a CSV file of items that are not read; another unknown one is an error.
         category_aliases: by name of a category in CSV files of users, in lower case, the domain's name of it.
+        rater_options: by name of a rater, options that hold in this domain where a run gives none, such as weights
+            of ``rule_based`` that were fitted to its users.
         population: what users are generated from; None where the domain brings its own user loaders.
         package: the package whose folder ``data`` has the bundled items; empty where there are none.
         sample_embeddings: whether ``data/sample.npz`` holds embeddings of the bundled items. Where it is False,
@@ -109,6 +112,7 @@ class Domain:
     columns: Mapping[str, str] = field(default_factory=dict)
     left_out_columns: Sequence[str] = ()
     category_aliases: Mapping[str, str] = field(default_factory=dict)
+    rater_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     population: PopulationProfile | None = None
     package: str = ""
     sample_embeddings: bool = True

@@ -29,6 +29,7 @@ def read_domain(package: str, item_type: type[Item], categories: Sequence[str] =
     =================== ================================================================================================
     ``domain.toml``     the fields of :class:`~emosim_core.plugins.Domain`, except those that the other files give
     ``users.toml``      the fields of :class:`~emosim_core.loading.PopulationProfile`; may be absent
+    ``raters.toml``     ``rater_options``: a table of options for each rater by name; may be absent
     ``study_users.csv`` users for studies, with the columns group, name, gender, age, job, hobby and description; may be
                         absent. The group is the category that a user loves, "generous" or "strict"
     ``sample.csv``      the bundled items, see :class:`~emosim_core.loading.BundledItems`
@@ -56,6 +57,8 @@ def _read(package: str, item_type: type[Item], categories: tuple[str, ...]) -> D
     more: dict[str, Any] = {"package": package, "item_type": item_type, "population": None, "study_users": None}
     if profile.is_file():
         more["population"] = read_toml(profile, f"{package}/data/users.toml", PopulationProfile)
+    if (raters := folder / "raters.toml").is_file():
+        more["rater_options"] = read_toml(raters, f"{package}/data/raters.toml", dict[str, dict[str, Any]])
     if written.is_file():
         more["study_users"] = _study_users(written, f"{package}/data/study_users.csv", categories)
     name = f"{package}/data/domain.toml"

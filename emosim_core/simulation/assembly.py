@@ -293,7 +293,8 @@ def assemble(
     announcements: list[str] = []
 
     def part(kind: str, choice: str | Mapping[str, Any]) -> Resolved:
-        resolved = registry.resolve(kind, choice, domain.name)
+        defaults = domain.rater_options if kind == "rater" else {}
+        resolved = registry.resolve(kind, choice, domain.name, defaults)
         parts[kind] = resolved.describe()
         return resolved
 

@@ -166,7 +166,7 @@ class Validation:
         self.config, self._registry = config, registry
         values = dict(config.environment)
         if values.get("rater") is None and values.get("llm_model") is None:
-            values["rater"] = {"name": "rule_based", **RECORDED_USERS.model_dump(exclude_defaults=True)}
+            values["rater"] = {"name": "rule_based", **RECORDED_USERS.model_dump()}
         # Words serve for retrieval, and a sentence model would take minutes for thousands of items.
         chosen = values.setdefault("embeddings", WORDS)
         environment: EnvironmentConfig = read_config(EnvironmentConfig, values, "validate")
