@@ -20,7 +20,7 @@ class TrainedOptions(Frozen):
 
 
 class Trained(ScoredPolicy):
-    """Recommends the items that a trained network scores highest, never one twice in an episode.
+    """Recommends the items that a trained network scores highest, never one that was consumed again.
 
     Users are known by their ids; the network ``cf`` takes who was not trained on for the mean of those who were.
     """
