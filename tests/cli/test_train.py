@@ -79,11 +79,11 @@ def test_several_seeds_are_trained_side_by_side_and_are_one_recommender(quick: A
 
 def test_several_seeds_that_are_killed_go_on_to_the_same_recommenders(alone: Emosim, quick: Any) -> None:
     options = (
-        *SHORT, "--timesteps", "3000", "--checkpoint-every", "500", "--eval-every", "0", "--num-seeds", "2", "--quiet",
+        *SHORT, "--timesteps", "1200", "--checkpoint-every", "400", "--eval-every", "0", "--num-seeds", "2", "--quiet",
     )  # fmt: skip
     process = alone.start(*options, "--out", "cut")
     jobs = alone.folder / "cut" / "jobs"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not list(jobs.glob("001-seed43-*/checkpoints/*/counters.json")):
         assert time.monotonic() < deadline
         assert process.poll() is None
