@@ -309,7 +309,7 @@ def test_a_folder_holds_many_data_sets_and_one_data_set_many_runs(tmp_path: Path
         assert len(mixed) == 9
         for one, (other, _) in zip(mixed, parts[name], strict=True):
             np.testing.assert_array_equal(one.actions, other.actions)
-            np.testing.assert_array_equal(one.observations["mood"], other.observations["mood"])
+            np.testing.assert_array_equal(one.observations["history_ratings"], other.observations["history_ratings"])
 
 
 @needs_minari
