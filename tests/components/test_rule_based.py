@@ -553,7 +553,7 @@ def test_its_numbers_are_those_of_its_page() -> None:
     assert weights == list(fitted.INTEREST.values())
     documented = dict(re.findall(r"`(\w+)` \((?:m = )?([^)]+)\)", terms))
     documented["own"] = ", ".join(re.findall(r"follower ([\d.]+), balanced ([\d.]+), maverick ([\d.]+)", page)[0])
-    assert len(documented) == len(RuleBasedOptions.model_fields) - 1  # all but learn
+    assert len(documented) == len(RuleBasedOptions.model_fields) - 2  # all but learn and cuts
     for name, text in documented.items():
         default = getattr(RuleBasedOptions(), name)
         numbers = [float(text == "on")] if text in ("on", "off") else [float(one) for one in text.split(",")]
