@@ -33,10 +33,11 @@ def write_films(path: Path, count: int) -> None:
         rows.writerow(COLUMNS)
         for film in range(count):
             genres = "|".join(rng.choice(GENRES, size=rng.integers(1, 4), replace=False, p=shares))
+            votes = int(np.exp(rng.normal(4, 2))) + 1
+            year = int(rng.integers(1930, 2024))
             rating = round(float(np.clip(rng.normal(6.4, 1.1), 1, 10)), 1)
             words = " ".join(f"word{word}" for word in rng.integers(0, 2000, 6))
-            votes = int(np.exp(rng.normal(4, 2))) + 1
-            rows.writerow((f"m{film}", f"Movie {film}", int(rng.integers(1930, 2024)), genres, rating, votes, words))
+            rows.writerow((f"m{film}", f"Movie {film}", year, genres, rating, votes, words))
 
 
 def main() -> None:
