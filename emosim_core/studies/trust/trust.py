@@ -418,8 +418,9 @@ def _items_of(ratings: str) -> str | None:
 
 def _fewer(truth: Truth, most: int, seed: int) -> Truth:
     """A truth with the answers of at most so many users, drawn by chance."""
+    about = f"{truth.about}, {most:,} of them drawn"
     known = np.flatnonzero((~np.isnan(truth.answers)).any(axis=1))
     chosen = np.random.default_rng([seed, 2]).permutation(known)[:most]
     answers = np.full_like(truth.answers, np.nan)
     answers[chosen] = truth.answers[chosen]
-    return replace(truth, answers=answers)
+    return replace(truth, about=about, answers=answers) if len(known) > most else truth
