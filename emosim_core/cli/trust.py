@@ -35,10 +35,10 @@ _NOT_OURS = ("items", "user_dataset", "user_split", "test_fraction", "on_failed_
 @configuration_options("EnvironmentConfig", without=_NOT_OURS, defaults={"rater": "fitted"})
 @executor_option()
 @click.option(
-    "--people",
+    "--card",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Fitted people, such as emosim fit wrote, whose card is to hold the result.",
+    help="Users that emosim fit wrote, whose card is to hold the result.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask before model calls.")
 @place_options("study", "runs/trust-...")
@@ -64,13 +64,13 @@ def trust(obj: dict[str, Any], /, **given: Any) -> None:
         RESULTS,
         Trust,
         TrustConfig,
-        check_people,
+        check_fitted,
         stored_trust,
         write_on_card,
     )
 
     as_json, quiet, yes, executor = (given.pop(name) for name in ("as_json", "quiet", "yes", "executor"))
-    people = given.pop("people")
+    fitted = given.pop("card")
     registry, out = Registry(only=obj["only"]), given["out"]
     values, job, _ = chosen_job(
         *("trust", EnvironmentConfig, obj, given, registry),
@@ -84,8 +84,8 @@ def trust(obj: dict[str, Any], /, **given: Any) -> None:
     screen = console(stderr=as_json)
     with loading("the answers", silent=as_json or quiet):
         study = Trust(checked, registry)
-    if people is not None:
-        check_people(people, study.world.domain.name, study.world.parts["rater"]["name"])
+    if fitted is not None:
+        check_fitted(fitted, study.world.domain.name, study.world.parts["rater"]["name"])
     with closing(study.world), telling_progress(job):
         if job.resume:
             study.check_resumed(job.path)
@@ -104,8 +104,8 @@ def trust(obj: dict[str, Any], /, **given: Any) -> None:
         with live_progress(screen, "logs", checked.num_logs, silent=quiet) as progress:
             outcome = study.run(job, lambda count: progress.update(advance=count), executor=executor or "local")
     write_report(job.path, registry=registry)
-    if people is not None:
-        write_on_card(people, outcome)
+    if fitted is not None:
+        write_on_card(fitted, outcome)
     if not print_short({**outcome, "directory": str(job.path)}, job.path, as_json, quiet):
         _print(console(), job.path)
 

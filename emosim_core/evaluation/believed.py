@@ -24,7 +24,7 @@ METRIC = "mean_rating"
 
 
 def trust_of(world: World) -> dict[str, Any] | None:
-    """What the card of a world's fitted people says of verdicts; None of other users, and where it says nothing."""
+    """What the card of a world's fitted users says of verdicts; None of other users, and where it says nothing."""
     part = world.parts.get("rater", {})
     path = (part.get("options") or {}).get("path")
     return read_card(Path(path)).trust if part.get("name") == "fitted" and path else None

@@ -378,23 +378,23 @@ def results_of(
     }
 
 
-def check_people(people: Path, domain: str, rater: str) -> None:
-    """See that a study of a domain and a rater says something of fitted people.
+def check_fitted(fitted: Path, domain: str, rater: str) -> None:
+    """See that a study of a domain and a rater says something of fitted users.
 
     Raises:
-        DataError: it is no directory of fitted people of this domain, or it is damaged.
+        DataError: it is no directory of fitted users of this domain, or it is damaged.
         ConfigurationError: somebody else answers in the study.
     """
-    read_card(people, domain)
+    read_card(fitted, domain)
     if rater != FITTED:
         raise ConfigurationError(
-            f"{people} holds people who answer by the rater {FITTED!r}, and here {rater!r} is measured"
+            f"{fitted} holds users who answer by the rater {FITTED!r}, and here {rater!r} is measured"
         )
 
 
-def write_on_card(people: Path, results: Mapping[str, Any]) -> None:
-    """Write on the card of fitted people how often verdicts of people like them are right; as :func:`check_people`."""
-    check_people(people, results["domain"], results["rater"])
+def write_on_card(fitted: Path, results: Mapping[str, Any]) -> None:
+    """Write on the card of fitted users how often verdicts of users like them are right; as :func:`check_fitted`."""
+    check_fitted(fitted, results["domain"], results["rater"])
     mine = results["methods"][SIMULATED]
     about = {
         "measured": now(),
@@ -404,7 +404,7 @@ def write_on_card(people: Path, results: Mapping[str, Any]) -> None:
         "held": mine["held"],
         "calibration": results["calibration"],
     }
-    write_card(people, {**json_text.loads((people / CARD).read_bytes()), "trust": about})
+    write_card(fitted, {**json_text.loads((fitted / CARD).read_bytes()), "trust": about})
 
 
 def _key(config: TrustConfig) -> str:

@@ -141,7 +141,7 @@ def test_a_simulator_that_counts_scores_as_the_more_popular_one(study: Callable[
     assert all(one["estimate"] == 0.0 for one in apart.values())
 
 
-def test_people_are_fitted_to_each_log_and_beat_chance(study: Callable[..., Trust], tmp_path: Path) -> None:
+def test_users_are_fitted_to_each_log_and_beat_chance(study: Callable[..., Trust], tmp_path: Path) -> None:
     pytest.importorskip("lightgbm")
     results = study("fitted", logging="self_selection").run(tmp_path / "out")
     assert results["methods"]["simulated users"]["right"]["low"] > 0.55
@@ -243,7 +243,7 @@ def test_the_command_prints_tables_and_writes_on_the_card_what_an_evaluation_the
     )
 
     done = quick(
-        "trust", "--plugin", "pebbles", "--ratings", str(answers), *small, *names, "--people", "people", "--out", "out"
+        "trust", "--plugin", "pebbles", "--ratings", str(answers), *small, *names, "--card", "people", "--out", "out"
     )
     words = " ".join(done.out.split())
     for part in (
@@ -264,7 +264,7 @@ def test_the_command_prints_tables_and_writes_on_the_card_what_an_evaluation_the
     assert "On 120 users who rated everything, verdicts on the mean rating as clear as that of" in words
     refused = quick(
         *("trust", "--plugin", "pebbles", "--ratings", str(answers), "--rater", "constant", *small, *names),
-        *("--people", "people", "--out", "other"),
+        *("--card", "people", "--out", "other"),
         status=2,
     )
     assert "here 'constant' is measured" in refused.err
