@@ -166,19 +166,22 @@ class HistoryFeatures(BaseFeaturesExtractor):
     """Compact features of a user: progress, what of the recent history was liked, and traits and mood where observed.
 
     With F_h the features of history item h, its surprise s_h is the rating above the public one, both
-    from -1 to 1, and m = sum_h s_h / (n + 2) the user's leniency. The taste is
-    sum_h (s_h - m) F_h / (2 + sum_h F_h^2) for each feature: shrunk to 0 where little is known of it.
+    from -1 to 1, and m = sum_h s_h / (n + 2) the user's leniency. The taste is the ridge regression
+    (2 I + sum_h F_h F_h')^-1 sum_h (s_h - m) F_h: what the features explain together, shrunk to 0 where little is
+    known.
     Output: ``(B, 3 + 2 f)``, or as many more as there are traits and moods: these first, the step, leniency, last
     surprise, exposure sum_h F_h / L and taste; and which items were consumed.
     """
 
     item_features: torch.Tensor
     public: torch.Tensor
+    ridge: torch.Tensor
 
     def __init__(self, observation_space: spaces.Dict, net: Net) -> None:
         options = net.options
         super().__init__(observation_space, options.width)
         self.register_buffer("item_features", torch.as_tensor(net.item_features))
+        self.register_buffer("ridge", _SHRINK * torch.eye(options.features), persistent=False)
         self.register_buffer("public", torch.as_tensor(net.public))
         self._middle, self._half = (options.low + options.high) / 2, (options.high - options.low) / 2
         self._max_steps, self._latent = options.max_steps, options.latent
@@ -189,7 +192,8 @@ class HistoryFeatures(BaseFeaturesExtractor):
         surprise = ((observation["history_ratings"] - self._middle) / self._half - self.public[items]) * mask
         leniency = surprise.sum(1, keepdim=True) / (mask.sum(1, keepdim=True) + _SHRINK)
         past = self.item_features[items] * mask[:, :, None]
-        taste = torch.einsum("bl,blf->bf", surprise - leniency, past) / (_SHRINK + past.square().sum(1))
+        gram = torch.einsum("blf,blg->bfg", past, past) + self.ridge
+        taste = torch.linalg.solve(gram, torch.einsum("bl,blf->bf", surprise - leniency, past))
         parts = [
             *(observation[part] - 2.0 if part == "traits" else observation[part] for part in self._latent),
             observation["step"] / self._max_steps,

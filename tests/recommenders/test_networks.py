@@ -160,10 +160,10 @@ def test_compact_features_are_as_worked_out_by_hand(latent: tuple[str, ...]) -> 
         }
     )
     # surprises: (5 - 3) / 2 + 0.5 = 1.5 of item 2, (2 - 3) / 2 - 0 = -0.5 of item 1; leniency 1 / (2 + 2) = 0.25
-    # taste: feature 0 is 1 of item 2: 1.25 * 1 / (2 + 1); feature 1 is 1 and 2: (1.25 * 1 - 0.75 * 2) / (2 + 5)
+    # taste: the items have the features (1, 1) and (0, 2), so it solves [[2 + 1, 1], [1, 2 + 5]] x = (1.25, 1.25 - 1.5)
     hidden_state = {"traits": [-1, 0, 1], "mood": [-0.25, 0.75]}
     shown = [number for part in latent for number in hidden_state[part]]
-    taste = [1.25 / 3, -0.25 / 7]
+    taste = [0.45, -0.1]
     assert seen.hidden[0].tolist() == pytest.approx([*shown, 0.3, 0.25, 1.5, 0.5, 1.5, *taste])
     assert seen.extra[0].tolist() == pytest.approx(taste)
     assert seen.consumed.tolist() == [[1, 2, -1]]
