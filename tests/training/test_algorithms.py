@@ -16,7 +16,7 @@ from emosim_core.training.algorithms import ALGORITHMS, arguments
 from emosim_core.training.callbacks import mean_return
 from emosim_core.training.config import TrainConfig
 
-ALGOS = tuple(ALGORITHMS)
+ALGOS = tuple(algo for algo in ALGORITHMS if algo not in ("slateq", "topk"))
 
 SHORT: dict[str, dict[str, Any]] = {
     "a2c": {},
