@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def make(plugin: str, **options: Any) -> EmoSimEnv:
     """A Gymnasium environment of one simulated user; arguments and errors as of :class:`EmoSimEnv`.
 
-    ``options`` are ``render_mode``, ``registry``, and the fields of
+    ``options`` are ``action_space``, ``render_mode``, ``registry``, and the fields of
     :class:`~emosim_core.simulation.config.EnvironmentConfig`, such as ``slate=3`` or ``items_retrieval="last_3"``.
     """
     from emosim_core.simulation.env import EmoSimEnv
@@ -27,7 +27,7 @@ def make(plugin: str, **options: Any) -> EmoSimEnv:
 def make_vec(plugin: str, num_envs: int = 1, **options: Any) -> EmoSimVectorEnv:
     """A Gymnasium vector environment of ``num_envs`` simulated users who are stepped as one batch.
 
-    ``options`` are ``autoreset_mode``, ``registry``, and the fields of
+    ``options`` are ``action_space``, ``autoreset_mode``, ``registry``, and the fields of
     :class:`~emosim_core.simulation.config.EnvironmentConfig`; errors as of :func:`make`.
     """
     from emosim_core.simulation.vector_env import EmoSimVectorEnv

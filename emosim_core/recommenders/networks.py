@@ -47,6 +47,7 @@ class NetOptions:
         hidden: sizes of the hidden layers.
         latent: which of traits and mood it reads, ``mlp`` only.
         candidates: K, the items that a training scores at once, the best of all; 0 for all.
+        choice_places: S, the places of the slates whose clicks a choice model is learned from; 0 for no such model.
     """
 
     kind: str
@@ -61,6 +62,7 @@ class NetOptions:
     hidden: tuple[int, ...] = (64, 64)
     latent: tuple[str, ...] = ()
     candidates: int = 0
+    choice_places: int = 0
 
     @property
     def keys(self) -> tuple[str, ...]:

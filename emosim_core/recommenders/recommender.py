@@ -23,6 +23,7 @@ from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
     from emosim_core.recommenders.networks import Actor, NetOptions
+    from emosim_core.recommenders.slate_networks import SlateActor
 
 MODEL = "model"
 """The folder of a training that holds the recommender."""
@@ -61,6 +62,7 @@ class _Net(TypedDict):
     hidden: list[Size]
     latent: list[Literal["traits", "mood"]]
     candidates: Annotated[int, Field(ge=0, le=_LARGEST)]
+    choice_places: Annotated[int, Field(ge=0, le=_LARGEST)]
 
 
 class _Description(Written):
@@ -103,7 +105,7 @@ class Recommender:
         metadata: what it was trained with: ``algo``, ``domain``, ``timesteps``, ``items_sha256`` and more.
     """
 
-    def __init__(self, description: Mapping[str, Any], options: NetOptions, actor: Actor) -> None:
+    def __init__(self, description: Mapping[str, Any], options: NetOptions, actor: Actor | SlateActor) -> None:
         self.metadata = dict(description)
         self.options = options
         self.items: list[str] = [item["id"] for item in description["items"]]

@@ -19,6 +19,7 @@ from emosim_core.data import json_text
 from emosim_core.data.files import write_whole
 from emosim_core.errors import RunError
 from emosim_core.recommenders.networks import Actor, Net, NetOptions
+from emosim_core.recommenders.slate_networks import SlateActor
 from emosim_core.runs.reading import read_object
 from emosim_core.runs.schemas import Count, Number, Written
 
@@ -43,20 +44,23 @@ _COUNTERS = TypeAdapter(_Counters)
 _REPLAY_ARRAYS = ("actions", "rewards", "dones", "timeouts")
 
 
-def actor_bytes(actor: Actor) -> bytes:
+def actor_bytes(actor: Actor | SlateActor) -> bytes:
     """The weights of an actor as safetensors, which hold no code."""
     return save(actor.weights())
 
 
-def empty_actor(description: Mapping[str, Any]) -> tuple[NetOptions, Actor]:
+def empty_actor(description: Mapping[str, Any]) -> tuple[NetOptions, Actor | SlateActor]:
     """An actor whose weights are still to be loaded, from the fields of :class:`NetOptions`."""
     lists = {name: tuple(description[name]) for name in ("hidden", "latent")}
     options = NetOptions(**{**description, **lists})
     features = np.zeros((options.items, options.features), dtype=np.float32)
     nothing = np.zeros(options.items, dtype=np.float32)
     net = Net(options, features, nothing, nothing, 0.0, np.ones(options.num_users, dtype=np.bool_))
-    extractor = net.extractor(spaces.Dict(), net)
-    actor = Actor(extractor, net.torso(critic=False), net.head())
+    actor: Actor | SlateActor
+    if options.choice_places:
+        actor = SlateActor(net)
+    else:
+        actor = Actor(net.extractor(spaces.Dict(), net), net.torso(critic=False), net.head())
     actor.eval()
     actor.requires_grad_(False)
     return options, actor

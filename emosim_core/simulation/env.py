@@ -13,6 +13,7 @@ from emosim_core.errors import ConfigurationError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import check_names
 from emosim_core.model.arrays import Flags
+from emosim_core.simulation.actions import Actions, ActionSpace
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 from emosim_core.simulation.engine import Engine, Step
@@ -22,16 +23,17 @@ from emosim_core.simulation.info import RENDER_MODES, checked_render_mode, rende
 class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
     """One user answers a recommender.
 
-    The action is an item index, or S of them with a slate of S. What is observed, the option ``observation`` says (by
-    default :class:`~emosim_core.components.observations.Parts`); the reward is the sum of the shaped ratings of what
-    was consumed. The episode is terminated when the user leaves and truncated at
-    ``max_steps``. Names and texts are in ``info`` (see :func:`~emosim_core.simulation.info.step_info`).
+    The action is an item index, or S of them with a slate of S, or a score of every item. What is observed, the option
+    ``observation`` says (by default :class:`~emosim_core.components.observations.Parts`); the reward is the sum of the
+    shaped ratings of what was consumed. The episode is terminated when the user leaves and truncated at ``max_steps``.
+    Names and texts are in ``info`` (see :func:`~emosim_core.simulation.info.step_info`).
 
     ``reset(seed=s)`` starts the numbering of episodes anew; each further ``reset()`` is the next
     episode of that seed. ``reset(options={"user": id})`` chooses the user.
 
     Args:
         plugin: the domain, such as ``"movies"``.
+        action_space: ``"items"`` or ``"scores"``, see :class:`~emosim_core.simulation.actions.Actions`.
         render_mode: ``"ansi"`` to have :meth:`render` tell the last step in words, ``"rgb_array"`` for an image of
             these words (needs Pillow when it is rendered).
         world: a world that is assembled already; then no other option may be given.
@@ -48,6 +50,7 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         self,
         plugin: str | None = None,
         *,
+        action_space: ActionSpace = "items",
         render_mode: str | None = None,
         world: World | None = None,
         registry: Registry | None = None,
@@ -57,7 +60,8 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         self._owns_world = world is None
         self.world = make_world(plugin, world, registry, options, type(self))
         self.engine = Engine(self.world)
-        self.action_space = action_space(self.world)
+        self._actions = Actions(action_space, self.world, self.engine)
+        self.action_space = self._actions.space
         self.observation_space = spaces.Dict(dict(self.engine.observation_parts))
         self._slot = self.engine.all_rows
         self._episode = -1
@@ -87,13 +91,13 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         """Recommend an item, or a slate of items.
 
         Raises:
-            ConfigurationError: the episode is over, or the action is no item index.
+            ConfigurationError: the episode is over, or the action is no item index, or no scores.
             RatingError: the rater failed and ``on_failed_rating`` is ``"raise"``.
         """
         if self._over:
             begun = "the episode is over" if self._episode >= 0 else "no episode has begun"
             raise ConfigurationError(f"{begun}: call reset() before step()")
-        step = self._last = self.engine.step(action)
+        step = self._last = self.engine.step(self._actions.items(action, 1))
         terminated, truncated = bool(step.terminated[0]), bool(step.truncated[0])
         self._over = terminated or truncated
         if self._over:
@@ -117,12 +121,6 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         """The last step in words, or as an image of shape ``(H, W, 3)``, as ``render_mode`` says."""
         info = None if self._last is None else step_info(self.world, self._last, 0)
         return None if self.render_mode is None else rendered(self.world, info, self.render_mode)
-
-
-def action_space(world: World) -> spaces.Space:
-    """One item index, ``Discrete(N)``; with a slate of S items, ``MultiDiscrete([N] * S)``."""
-    count, slate = len(world.catalog), world.config.slate
-    return spaces.Discrete(count) if slate == 1 else spaces.MultiDiscrete([count] * slate)
 
 
 def make_world(

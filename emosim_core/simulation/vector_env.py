@@ -17,9 +17,10 @@ from emosim_core.components.base import Observations
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks import Registry
 from emosim_core.model.arrays import Flags, Floats, Ints
+from emosim_core.simulation.actions import Actions, ActionSpace
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.engine import Engine, Step, item_indices
-from emosim_core.simulation.env import action_space, chosen_user, make_world
+from emosim_core.simulation.env import chosen_user, make_world
 from emosim_core.simulation.info import RENDER_MODES, checked_render_mode, rendered, step_info, user_info
 
 
@@ -41,6 +42,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     Args:
         plugin: the domain; this and what is not named here is as in :class:`EmoSimEnv`.
         num_envs: B.
+        action_space: ``"items"`` or ``"scores"``, see :class:`~emosim_core.simulation.actions.Actions`.
         autoreset_mode: when a slot whose episode ended begins the next: ``NEXT_STEP`` (default), in
             which the following call ignores its action, or ``SAME_STEP``.
 
@@ -56,6 +58,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         plugin: str | None = None,
         num_envs: int = 1,
         *,
+        action_space: ActionSpace = "items",
         render_mode: str | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         world: World | None = None,
@@ -73,7 +76,8 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._owns_world = world is None
         self.world = make_world(plugin, world, registry, options, type(self))
         self.engine = Engine(self.world, num_envs)
-        self.single_action_space = action_space(self.world)
+        self._actions = Actions(action_space, self.world, self.engine)
+        self.single_action_space = self._actions.space
         self.single_observation_space = spaces.Dict(dict(self.engine.observation_parts))
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -160,17 +164,18 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         """Recommend items to everyone.
 
         Args:
-            actions: item indices, shape ``(B,)``, or ``(B, S)`` with a slate of S.
+            actions: item indices, shape ``(B,)``, or ``(B, S)`` with a slate of S; scores of items, shape ``(B, N)``.
 
         Returns:
             Observations, rewards, terminated, truncated (each with B as the first axis) and infos.
 
         Raises:
-            ConfigurationError: :meth:`reset` was not called, or an action is no item index.
+            ConfigurationError: :meth:`reset` was not called, or an action is no item index, or no scores.
             RatingError: the rater failed and ``on_failed_rating`` is ``"raise"``.
         """
         if not self._seeds:
             raise ConfigurationError("call reset() before step()")
+        actions = self._actions.items(actions, self.num_envs)
         begin = np.flatnonzero(self._over)  # slots whose episode ended in the call before, in the mode NEXT_STEP
         if not len(begin):
             step = self._last = self.engine.step(actions)

@@ -15,7 +15,7 @@ Retrieve = Callable[[dict[str, NDArray]], NDArray[np.int32]]
 
 
 class CandidateEnv(VecEnvWrapper):
-    """Users to whom one of K candidates is recommended, by its place; the items are a part of the observation.
+    """Users to whom one of K candidates, or a slate, is recommended by place; the items are a part of the observation.
 
     What an algorithm computes and stores for a step thus grows with K and not with the N items: softmax and maximum are
     over the candidates of an observation, those of the next one included. They are retrieved when the observation is
@@ -23,7 +23,7 @@ class CandidateEnv(VecEnvWrapper):
     ``(K,)``; an item i that was consumed is there only where fewer than K are left, as ``-1 - i``.
 
     Args:
-        env: users to whom one of N items is recommended.
+        env: users to whom one of N items is recommended, or a slate.
         count: K.
 
     Attributes:
@@ -33,19 +33,21 @@ class CandidateEnv(VecEnvWrapper):
     retrieve: Retrieve
 
     def __init__(self, env: VecEnv, count: int) -> None:
-        seen, items = env.observation_space, env.action_space
-        assert isinstance(seen, spaces.Dict)
-        assert isinstance(items, spaces.Discrete)
-        part = spaces.Box(-int(items.n), int(items.n) - 1, (count,), dtype=np.int32)
-        super().__init__(env, spaces.Dict({**seen.spaces, "candidates": part}), spaces.Discrete(count))
+        seen: Any = env.observation_space
+        items: Any = env.action_space
+        slates = isinstance(items, spaces.MultiDiscrete)
+        number = int(items.nvec[0] if slates else items.n)
+        part = spaces.Box(-number, number - 1, (count,), dtype=np.int32)
+        chosen = spaces.MultiDiscrete([count] * len(items.nvec)) if slates else spaces.Discrete(count)
+        super().__init__(env, spaces.Dict({**seen.spaces, "candidates": part}), chosen)
 
     def reset(self) -> Any:
         return self._with_candidates(self.venv.reset())
 
     def step_async(self, actions: NDArray) -> None:
-        """Recommend the candidates at the places ``actions``, shape ``(B,)``."""
-        items = self._candidates[np.arange(self.num_envs), np.ravel(actions)]
-        self.venv.step_async(np.where(items < 0, -1 - items, items))
+        """Recommend the candidates at the places ``actions``, shape ``(B,)``, or ``(B, S)`` with slates."""
+        items = np.take_along_axis(self._candidates, np.reshape(actions, (self.num_envs, -1)), axis=1)
+        self.venv.step_async(np.where(items < 0, -1 - items, items).reshape(np.shape(actions)))
 
     def step_wait(self) -> Any:
         observations, rewards, dones, infos = self.venv.step_wait()

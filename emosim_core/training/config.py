@@ -12,13 +12,18 @@ from emosim_core.simulation.config import EnvironmentConfig
 _EVALUATION = 5_000
 """Steps between evaluations at least, unless chosen: those of a short training would take longer than it."""
 
+_OF_SLATES = ("slateq", "topk")
+"""The algorithms that learn slates."""
+
 
 class TrainConfig(EnvironmentConfig):
     """Training configuration. Inherits :class:`EnvironmentConfig`; ``user_split`` defaults to ``"train"``."""
 
     model_config = ConfigDict(title="Training")
 
-    algo: Literal["a2c", "ppo", "dqn", "trpo", "maskable_ppo"] = option("a2c", "Reinforcement-learning algorithm.")
+    algo: Literal["a2c", "ppo", "dqn", "trpo", "maskable_ppo", "slateq", "topk"] = option(
+        "a2c", "Reinforcement-learning algorithm; slateq and topk learn slates of two and more."
+    )
     policy_net: Literal["cf", "mlp"] = option(
         "cf", "Policy network: cf learns an embedding per user, mlp reads the history, and traits and mood if observed."
     )
@@ -93,9 +98,11 @@ class TrainConfig(EnvironmentConfig):
     )
 
     @model_validator(mode="after")
-    def _one_item(self) -> TrainConfig:
-        if self.slate != 1:
-            raise ValueError(f"a training recommends one item per step; slate must be 1, not {self.slate}")
+    def _right_slate(self) -> TrainConfig:
+        if self.slate == 1 and self.algo in _OF_SLATES:
+            raise ValueError(f"{self.algo} learns slates; give a slate of 2 or more, or another algo")
+        if self.slate > 1 and self.algo not in _OF_SLATES:
+            raise ValueError(f"{self.algo} learns one item per step; with slate {self.slate}, algo is slateq or topk")
         return self
 
     def evaluates_every(self, uses_llm: bool) -> int:

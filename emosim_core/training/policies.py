@@ -36,6 +36,7 @@ from emosim_core.simulation.vector_env import EmoSimVectorEnv
 from emosim_core.training.algorithms import ALGORITHMS, arguments
 from emosim_core.training.candidates import CandidateEnv, Retrieve
 from emosim_core.training.config import TrainConfig
+from emosim_core.training.slates import SlateEnv
 
 _ALL_UP_TO = 2_000
 """Items up to which all are scored in learning, if the configuration does not say."""
@@ -160,15 +161,19 @@ class MaskedDQN(DQN):
 
     def _random_items(self, observation: dict[str, NDArray]) -> NDArray:
         """One of the items that were not consumed, or of the candidates, each as probable as the others."""
-        if "candidates" in observation:
-            barred = observation["candidates"] < 0
-        else:
-            consumed = observation["consumed_items"]
-            net: Any = self.policy.net
-            barred = np.zeros((len(consumed), net.options.items), dtype=np.bool_)
-            row, place = np.nonzero(consumed >= 0)
-            barred[row, consumed[row, place]] = True
+        barred = self._barred(observation)
         return np.where(barred, -1.0, self.np_random.random(barred.shape)).argmax(axis=-1)
+
+    def _barred(self, observation: dict[str, NDArray]) -> NDArray[np.bool_]:
+        """Which items, or candidates, may not be recommended, shape ``(B, N)`` or ``(B, K)``."""
+        if "candidates" in observation:
+            return observation["candidates"] < 0
+        consumed = observation["consumed_items"]
+        net: Any = self.policy.net
+        barred = np.zeros((len(consumed), net.options.items), dtype=np.bool_)
+        row, place = np.nonzero(consumed >= 0)
+        barred[row, consumed[row, place]] = True
+        return barred
 
 
 def retrieving(policy: Any, count: int) -> Retrieve:
@@ -203,6 +208,7 @@ def make_net(config: TrainConfig, world: World) -> Net:
         hidden=config.hidden,
         latent=_latent(world) if config.policy_net == "mlp" else (),
         candidates=_candidates(config, len(world.catalog)),
+        choice_places=config.slate if algorithm.learns_choice else 0,
     )
     catalog = world.catalog
     public = 2.0 * (catalog.public_ratings - catalog.scale.low) / catalog.scale.span - 1.0
@@ -221,7 +227,7 @@ def _candidates(config: TrainConfig, items: int) -> int:
     count = config.candidates
     if count is None:
         count = ALGORITHMS[config.algo].candidates if items > _ALL_UP_TO else 0
-    return count if count < items else 0
+    return max(count, config.slate) if 0 < count < items else 0
 
 
 def make_model(config: TrainConfig, net: Net, env: VecEnv) -> Any:
@@ -231,7 +237,9 @@ def make_model(config: TrainConfig, net: Net, env: VecEnv) -> Any:
     if config.device.startswith("cuda") and not torch.cuda.is_available():  # stable-baselines3 would take the CPU
         raise ConfigurationError(f"device {config.device!r}: torch finds no CUDA here; give --device auto or cpu")
     candidates = net.options.candidates
-    users: VecEnv = CandidateEnv(env, candidates) if candidates else env
+    users: VecEnv = SlateEnv(env) if config.slate > 1 else env
+    if candidates:
+        users = CandidateEnv(users, candidates)
     try:
         model = load_object(algorithm.cls)(
             load_object(algorithm.policy),

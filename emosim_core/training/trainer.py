@@ -184,7 +184,7 @@ class Training:
         """Write a checkpoint and begin new episodes, as a training does that is resumed from it: both go on alike."""
         self.checkpoint()
         self._seed(self.model.num_timesteps)
-        self.model._last_obs = self.model.get_env().reset()
+        self.model._last_obs = self.model.env.reset()  # with what stands around it: candidates, slates
         self.model._last_episode_starts = np.ones(self.env.num_envs, dtype=np.bool_)
 
     def _load_last(self) -> int:

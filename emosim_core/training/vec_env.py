@@ -50,6 +50,7 @@ class StableBaselines3VecEnv(VecEnv):
             )
         self.env = env
         env.observed = self._keys
+        self.clicked = np.zeros((env.num_envs, env.engine.slate), dtype=np.bool_)
         self.reward_scale = reward_scale
         self._actions: NDArray | None = None
         self._returns = np.zeros(env.num_envs)
@@ -88,6 +89,7 @@ class StableBaselines3VecEnv(VecEnv):
         self.steps += self.num_envs
         self._returns += rewards
         self._lengths += 1
+        self.clicked = batch_info.get("clicked", batch_info["consumed"])
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         ended = dones.nonzero()[0]
         for slot in ended.tolist():

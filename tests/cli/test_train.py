@@ -166,7 +166,8 @@ def test_every_option_reaches_the_configuration(quick: Any, tmp_path: Path) -> N
     [
         (["--algo", "pp0"], "'a2c', 'ppo', 'dqn', 'trpo', 'maskable_ppo'"),
         (["--policy-net", "cnn"], "'cf', 'mlp'"),
-        (["--slate", "2"], "slate must be 1, not 2"),
+        (["--slate", "2"], "a2c learns one item per step; with slate 2, algo is slateq or topk"),
+        (["--algo", "topk"], "topk learns slates; give a slate of 2 or more, or another algo"),
         (["--timesteps", "0"], "timesteps"),
         (["--gamma", "1.5"], "gamma"),
         (["--track", "mlflow"], "track"),
@@ -338,3 +339,16 @@ def test_every_algorithm_trains_on_both_domains(quick: Callable[..., Any], domai
     payload = quick("train", *of, "--timesteps", str(steps), "--num-envs", "16", "--json").json
     assert payload["timesteps"] >= steps
     assert payload["updates"] > 0
+
+
+@pytest.mark.parametrize("algo", ["slateq", "topk"])
+def test_a_training_on_slates_is_run_asked_and_resumed_as_any_other(quick: Any, tmp_path: Path, algo: str) -> None:
+    arguments = ("--algo", algo, "--policy-net", "mlp", "--slate", "3", "--eval-every", "0", "--out", "t")
+    quick(*SHORT, "--timesteps", "64", *arguments)
+    summary = quick("train", "--resume", "t", "--timesteps", "128", "--json").json
+    assert (summary["timesteps"], summary["algo"]) == (128, algo)
+    (tmp_path / "h.csv").write_text("item,rating\nthe-matrix-1999,9\n")
+    recommended = quick("recommend", "t", "--history", "h.csv", "--k", "4", "--json").json
+    assert len({one["item"] for one in recommended} - {"the-matrix-1999"}) == 4
+    options = ("--episodes", "3", "--max-steps", "4", "--users", "sampled:n=20", "--json", "--out", "r")
+    assert quick("run", "--plugin", "movies", "--policy", "trained:t", "--slate", "3", *options).json["episodes"] == 3

@@ -17,7 +17,7 @@ from emosim_core.training.callbacks import returns_of_model
 from emosim_core.training.config import TrainConfig
 from emosim_core.training.held_out import world_of
 
-ALGOS = tuple(ALGORITHMS)
+ALGOS = tuple(algo for algo in ALGORITHMS if algo not in ("slateq", "topk"))
 
 SHORT: dict[str, dict[str, Any]] = {
     "a2c": {},

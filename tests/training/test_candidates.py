@@ -122,7 +122,8 @@ def test_what_is_stored_for_a_step_does_not_grow_with_the_catalog(train: Callabl
 
 @pytest.mark.parametrize("algo", ALGORITHMS)
 def test_a_small_catalog_is_scored_whole_and_a_large_one_by_candidates(algo: str) -> None:
-    config = TrainConfig(plugin="movies", algo=algo)  # type: ignore[arg-type]
+    slate = 2 if algo in ("slateq", "topk") else 1
+    config = TrainConfig(plugin="movies", algo=algo, slate=slate)  # type: ignore[arg-type]
     assert _candidates(config, 2_000) == 0
     assert _candidates(config, 2_001) == ALGORITHMS[algo].candidates > 0
     assert _candidates(config.model_copy(update={"candidates": 7}), 8) == 7
