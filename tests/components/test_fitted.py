@@ -221,9 +221,7 @@ def test_slates_are_chosen_from_by_what_was_learned_in_batches_of_any_size(
 
 
 def test_a_choice_by_what_was_learned_needs_users_that_learned_it(movielens: Path) -> None:
-    with pytest.raises(
-        ConfigurationError, match=r"the choice model 'fitted' .* name users of emosim fit, --users fitted:DIR"
-    ):
+    with pytest.raises(ConfigurationError, match=r"choice model 'fitted' needs users of whom .* --users fitted:DIR"):
         world(movielens, slate=3, choice="fitted")
 
 
