@@ -162,13 +162,11 @@ def _with_choice(values: dict[str, Any]) -> dict[str, Any]:
     if chosen is None:
         first = selector is not None or slate in (None, 1, "1")
         return {**values, "choice": RATINGS_FIRST if first else "cascade"}
-    default = EnvironmentConfig.model_fields["selector"].default
-    named = {name: one["name"] if isinstance(one, dict) and "name" in one else one for name, one in
-             (("choice", chosen), ("selector", selector))}  # fmt: skip
-    if named["choice"] != RATINGS_FIRST and named["selector"] not in (None, default):
+    model, chooser = (part.get("name") if isinstance(part, dict) else part for part in (chosen, selector))
+    if model != RATINGS_FIRST and chooser not in (None, EnvironmentConfig.model_fields["selector"].default):
         raise ValueError(
-            f"the selector {named['selector']!r} chooses by ratings, and with the choice model {named['choice']!r} "
-            f"only what was chosen is rated; leave one of them out"
+            f"the selector {chooser!r} chooses by ratings, and with the choice model {model!r} only what was chosen is "
+            "rated; leave one of them out"
         )
     return values
 
