@@ -141,9 +141,11 @@ def _exchange_lines(exchanges: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 def _answer(item: dict[str, Any], end: str | None) -> str:
     if item["raw_rating"] is None:
-        if item.get("clicked") is False and end != "interrupted":
+        if end == "interrupted":
+            return "nothing, something came in between"
+        if item.get("clicked") is False:
             return "none: looked at it and did not click" if item["examined"] else "none: did not look at it"
-        return "nothing, something came in between" if end == "interrupted" else "no rating: the rater failed"
+        return "no rating: the rater failed"
     if not item["consumed"]:
         return f"would rate it {item['raw_rating']}, did not take it"
     rating = item["rating"]

@@ -306,7 +306,9 @@ class DomainConformance(ComponentConformance):
 
         with no_error("domain-environment", "check_env"), warnings.catch_warnings():
             warnings.simplefilter("error")
-            env = EmoSimEnv(self.name, registry=registry(), max_steps=5, embeddings=embeddings_of(self.name))
+            env = EmoSimEnv(
+                self.name, registry=registry(), max_steps=5, embeddings=embeddings_of(self.name), observation="full"
+            )
             check_env(env, skip_render_check=True)
 
     def test_importing_its_package_registers_its_environment(self) -> None:

@@ -304,7 +304,7 @@ def test_the_upper_bound_is_the_formula(world: SmallWorld, logs: str) -> None:
     row = np.array([0])
     nothing = np.zeros((2, len(policy._gram)))
     policy._take(np.array([0, 0]), np.array([3, 8]), nothing, np.array([9.0, 2.0]))
-    episode_x = policy._episode_x(row, np.array([[1, 3, 1]]), np.arange(40))
+    episode_x = policy._episode_x(row, np.array([[1, 3, 1]]))
     estimates = policy.estimates(row, episode_x, Streams(1).of(Stage.POLICY, row))[0]
     for item in range(40):
         x = np.concatenate([policy._item_x[item], episode_x[0, item]])
@@ -316,7 +316,7 @@ def test_the_draws_of_thompson_are_spread_as_its_posterior(world: SmallWorld, lo
     users = 4000
     policy = Thompson(ThompsonOptions(logs=logs, scale=0.5))  # type: ignore[arg-type]
     streams, rows = begun(policy, world, users), np.arange(users)
-    episode_x = policy._episode_x(rows, np.full((users, 3), 2), np.arange(40))
+    episode_x = policy._episode_x(rows, np.full((users, 3), 2))
     drawn = policy.estimates(rows, episode_x, streams.of(Stage.POLICY, rows))[:, 39]
     x = np.concatenate([policy._item_x[39], episode_x[0, 39]])
     assert drawn.mean() == pytest.approx(policy._weights @ x, abs=0.01)

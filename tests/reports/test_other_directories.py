@@ -194,9 +194,14 @@ def test_a_training_that_was_made_is_reported_as_its_files_say(quick: Any, tmp_p
         )
     tested = [line for line in lines if line.get("evaluation")]
     assert len(tested) >= 2
-    for series in curves["curve-reward-in-evaluation-episodes"].series:
-        assert list(series.x) == [line["timesteps"] for line in tested]
-        assert list(series.y) == [line["evaluation"][series.name] for line in tested]
+    series_of = {series.name: series for series in curves["curve-reward-in-evaluation-episodes"].series}
+    for split in tested[0]["evaluation"]:
+        assert list(series_of[split].x) == [line["timesteps"] for line in tested]
+        assert list(series_of[split].y) == [line["evaluation"][split] for line in tested]
+    stored = json.loads((tmp_path / "t" / "references.json").read_text())["rewards"]["test"]
+    assert set(stored) == {"random", "popular", "oracle"} == set(series_of) - set(tested[0]["evaluation"])
+    for name, one in stored.items():
+        assert set(series_of[name].y) == {one["estimate"]}
     facts = {fact.name: fact.value for fact in report.facts}
     assert facts["steps of training"] == f"{lines[-1]['timesteps']:,}"
     assert {"reward in evaluation episodes, train users", "reward in evaluation episodes, test users"} <= set(facts)
@@ -227,7 +232,7 @@ def test_an_evaluation_that_was_made_is_reported_as_its_files_say(quick: Any, tm
             assert shown == [rewards[name][which] for which in ("estimate", "low", "high")]
         section = next(one for one in report.sections if one.id == f"user-split-{group}")
         table = next(one for one in section.tables if one.title == "All metrics")
-        assert set(table.columns[1:]) == {"random", "popular"}
+        assert set(table.columns[1:]) == {"random", "popular", "oracle"}
         one = measured["recommenders"]["random"]
         assert len(table.rows) == len(one["metrics"]) + len(one["end_reasons"])
         # every run behind it can be reported by itself

@@ -45,7 +45,7 @@ def recommender_folder(tmp_path: Path) -> Path:
 
     net = {
         "kind": "mlp", "num_users": 12, "items": 40, "features": 6, "history_length": 10, "low": 1.0, "high": 5.0,
-        "max_steps": 50, "embedding_dim": 32, "hidden": [8], "latent": [], "candidates": 0,
+        "max_steps": 50, "embedding_dim": 32, "hidden": [8], "latent": [], "candidates": 0, "choice_places": 0,
     }  # fmt: skip
     description = {
         "algo": "a2c", "domain": "made_up", "timesteps": 0, "net": net, "users": [f"u{u:03d}" for u in range(12)],

@@ -192,10 +192,9 @@ function recommendationOf(recommendation, slate, endReason) {
   if (recommendation.retrieved.length) {
     rows.push(...row('retrieved', recommendation.retrieved.map(([item, rating]) => `${index.items[item]} (${rating})`).join(', ')));
   }
-  if (recommendation.looked === 1 || recommendation.looked === 2) {
-    rows.push(...row('rating', recommendation.looked === 1 ? 'none: did not look at it' : 'none: looked at it and did not click'));
-  } else if (recommendation.raw_rating === null) {
-    rows.push(...row('rating', endReason === 'was interrupted' ? 'nothing, something came in between' : 'no rating: the rater failed'));
+  if (recommendation.raw_rating === null) {
+    const why = { 1: 'none: did not look at it', 2: 'none: looked at it and did not click' }[recommendation.looked] ?? 'no rating: the rater failed';
+    rows.push(...row('rating', endReason === 'was interrupted' ? 'nothing, something came in between' : why));
   } else if (!taken) {
     rows.push(...row('rating', `would rate it ${recommendation.raw_rating}, did not take it`));
   } else if (recommendation.rating !== recommendation.raw_rating) {
