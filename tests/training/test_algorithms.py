@@ -178,7 +178,7 @@ def test_every_algorithm_gets_near_the_best_that_is_known(train: Callable[..., A
     """
     sooner = {"learning_starts": 500, "tau": 0.05, "gradient_steps": 2, "batch_size": 128}
     envs = 16 if algo == "dqn" or (net == "cf" and algo != "trpo") else 8
-    steps = 5_000 if net == "cf" and algo != "trpo" else 8_000
+    steps = (5_000 if net == "cf" else 8_000) * (1 if algo == "dqn" else 2)
     training = train(
         algo=algo, policy_net=net, items=20, num_envs=envs, timesteps=steps, n_steps=None, eval_episodes=64,
         learning_rate=0.002 if algo == "dqn" else None, algorithm=sooner if algo == "dqn" else {},
