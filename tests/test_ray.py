@@ -53,7 +53,8 @@ def test_an_evaluation_leaves_the_same_directory(emosim: Any) -> None:
     for name in ("local", "ray"):
         emosim(*command, *few, "--executor", name, "--out", name, timeout=300)
     here, there = (files_of(emosim.folder / name) for name in ("local", "ray"))
-    assert len([name for name in here if name.endswith(".jsonl")]) == 6  # random, popular and oracle, of two user splits
+    # random, popular and the oracle, of two user splits
+    assert len([name for name in here if name.endswith(".jsonl")]) == 6
     assert here == there
 
 

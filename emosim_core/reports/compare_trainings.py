@@ -28,6 +28,7 @@ from emosim_core.training.curves import (
     REFERENCES,
     STORED_EVALUATION,
     STORED_REFERENCES,
+    UNTRAINED,
     read_progress,
 )
 
@@ -146,7 +147,7 @@ def compare_trainings(
                 deviation=round(float(np.std(values, ddof=1)), 6) if len(values) > 1 else None,
                 difference=None if name == base else (together[name] - together[base]).estimates()["reward"],
                 paired=name != base and all(_paired(first, members[str(path)]) for path in paths),
-                references={} if stored is None else stored["rewards"].get(split, {}),
+                references={} if stored is None else _not_of_a_training(stored["rewards"].get(split, {})),
                 curve=_curve([members[str(path)] for path in paths]),
                 differs_in={
                     option: both
@@ -158,6 +159,11 @@ def compare_trainings(
     notes = [f"{path} is not complete." for paths in arms.values() for path in paths if not (path / SUMMARY).is_file()]
     notes += _notes(compared, split)
     return TrainingComparison(str(domain), split, resamples, seed, notes, compared)
+
+
+def _not_of_a_training(references: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """Of what others get, what does not depend on a training's seed and network."""
+    return {name: one for name, one in references.items() if name != UNTRAINED}
 
 
 def _held_out_split(directory: Path) -> str:

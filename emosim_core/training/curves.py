@@ -22,7 +22,10 @@ LAST_EVALUATION = "evaluation_episodes.json"
 """The last evaluation, episode by episode: users and returns by group of users."""
 
 REFERENCES = "references.json"
-"""What ``random``, ``popular`` and the oracle get in the evaluation episodes, by group of users."""
+"""What ``random``, ``popular``, the oracle and the untrained network get in the evaluation episodes, by user split."""
+
+UNTRAINED = "untrained"
+"""The name, among the references, of the network before its training."""
 
 RECENT = 100
 """Episodes over which a reward or a length while learning is a mean, as in stable-baselines3."""

@@ -15,6 +15,7 @@ import numpy as np
 from emosim_core.data import json_text
 from emosim_core.errors import ConfigurationError, EmoSimError, RunError
 from emosim_core.hooks import Registry
+from emosim_core.model.arrays import Floats, Ints
 from emosim_core.recommenders.recommender import MODEL, need_train, save_recommender
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
 from emosim_core.runs.manifest import begin_job, check_same, make_manifest
@@ -27,6 +28,7 @@ from emosim_core.training.curves import (
     PROGRESS,
     REFERENCES,
     STORED_REFERENCES,
+    UNTRAINED,
     TrainingProgress,
     mean_over,
     read_progress,
@@ -94,7 +96,7 @@ class Training:
         from emosim_core.training.callbacks import DivergedError, Progress
 
         begun = self._begin()
-        self._references = self._measured_references()
+        self._references = self._measured_references(trained=begun > 0)
         progress = Progress(
             self.config.model_copy(update={"eval_every": self._eval_every}),
             self.directory,
@@ -254,16 +256,11 @@ class Training:
 
     def evaluate(self) -> dict[str, dict[str, Any]]:
         """Mean return of the recommender of now and its interval, by group of users, on evaluation episodes."""
-        from emosim_core.training.callbacks import returns_of_model
-
         self._evaluated_at = self.model.num_timesteps
         result, episodes = {}, {}
-        for name in self._user_splits:
-            world = world_of(self.world, name)
-            returns = returns_of_model(world, self.model, self.net, self.config)
-            users = users_met(world, len(returns))
+        for name, (users, returns) in self._returns().items():
             result[name] = estimate_of(users, returns)
-            ids = [world.population.users[user].id for user in users.tolist()]
+            ids = [self.world.population.users[user].id for user in users.tolist()]
             episodes[name] = {"users": ids, "returns": returns.round(6).tolist()}
         self.job.write(LAST_EVALUATION, {"timesteps": self.model.num_timesteps, "episodes": episodes})
         if (reward := result[self._user_splits[0]]["estimate"]) > self._best:
@@ -271,8 +268,22 @@ class Training:
             self.save_model(BEST)
         return result
 
-    def _measured_references(self) -> dict[str, Any]:
-        """What simple policies and the oracle get in the evaluation episodes, by group of users; kept in a file."""
+    def _returns(self) -> dict[str, tuple[Ints, Floats]]:
+        """By group of users: the user and the return of each evaluation episode with the recommender of now."""
+        from emosim_core.training.callbacks import returns_of_model
+
+        found = {}
+        for name in self._user_splits:
+            world = world_of(self.world, name)
+            returns = returns_of_model(world, self.model, self.net, self.config)
+            found[name] = users_met(world, len(returns)), returns
+        return found
+
+    def _measured_references(self, trained: bool) -> dict[str, Any]:
+        """What others get in the evaluation episodes, by group of users; kept in a file.
+
+        Others are simple policies, the oracle and, unless it is ``trained`` already, the network as it begins.
+        """
         if not self._eval_every:
             return {}
         path, episodes = self.directory / REFERENCES, self.config.eval_episodes
@@ -280,6 +291,9 @@ class Training:
             return dict(stored["rewards"])
         registry = self.world.registry
         rewards = {name: references(world_of(self.world, name), episodes, registry) for name in self._user_splits}
+        if not trained and all(rewards.values()):
+            for name, (users, returns) in self._returns().items():
+                rewards[name][UNTRAINED] = estimate_of(users, returns)
         self.job.write(REFERENCES, {"episodes": episodes, "rewards": rewards})
         return rewards
 

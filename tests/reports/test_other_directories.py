@@ -199,7 +199,7 @@ def test_a_training_that_was_made_is_reported_as_its_files_say(quick: Any, tmp_p
         assert list(series_of[split].x) == [line["timesteps"] for line in tested]
         assert list(series_of[split].y) == [line["evaluation"][split] for line in tested]
     stored = json.loads((tmp_path / "t" / "references.json").read_text())["rewards"]["test"]
-    assert set(stored) == {"random", "popular", "oracle"} == set(series_of) - set(tested[0]["evaluation"])
+    assert set(stored) == {"random", "popular", "oracle", "untrained"} == set(series_of) - set(tested[0]["evaluation"])
     for name, one in stored.items():
         assert set(series_of[name].y) == {one["estimate"]}
     facts = {fact.name: fact.value for fact in report.facts}

@@ -23,8 +23,8 @@ TRAININGS = {
 UNTRAINED = {"algo": "ppo", "policy_net": "mlp", "timesteps": 1024, "learning_rate": 1e-12}
 """A training that leaves the network as it begins: with public ratings and a ridge regression over the history.
 
-That is a good recommender. PPO, A2C and TRPO fall below it before they rise above it, which takes PPO 100,000 steps, so
-here only DQN, which learns from what it has seen before it acts on it, is held to it.
+That is a good recommender. On-policy algorithms fall below it before they rise above it, which takes PPO 100,000
+steps, so here only DQN is held to it.
 """
 
 

@@ -83,7 +83,18 @@ def test_what_the_final_model_gets_from_held_out_users_is_the_result_of_a_traini
     assert stored["timesteps"] == 400
     assert np.mean(stored["episodes"]["test"]["returns"]) == pytest.approx(found["estimate"])
     assert not {*stored["episodes"]["test"]["users"]} & {*stored["episodes"]["train"]["users"]}
-    assert list(summary["references"]["test"]) == ["random", "popular"]  # the rater of stones tells no expectation
+    # The rater of stones does not tell what users rate on average.
+    assert list(summary["references"]["test"]) == ["random", "popular", "untrained"]
+
+
+def test_the_untrained_network_is_the_network_before_its_training(train: Callable[..., Any]) -> None:
+    few = {"user_split": "train", "test_fraction": 0.25, "eval_every": 200, "eval_episodes": 8, "items": 20}
+    summary = train(out="a", learning_rate=1e-12, **few).train()
+    before = {split: one["untrained"]["estimate"] for split, one in summary["references"].items()}
+    assert before == summary["evaluation"]
+    learned = train(out="b", learning_rate=0.01, **few).train()
+    assert {split: one["untrained"]["estimate"] for split, one in learned["references"].items()} == before
+    assert learned["evaluation"] != before
 
 
 def test_a_training_with_all_users_holds_nobody_out(train: Callable[..., Any]) -> None:
