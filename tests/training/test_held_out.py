@@ -92,7 +92,7 @@ def test_the_untrained_network_is_the_network_before_its_training(train: Callabl
     summary = train(out="a", learning_rate=1e-12, **few).train()
     before = {split: one["untrained"]["estimate"] for split, one in summary["references"].items()}
     assert before == summary["evaluation"]
-    learned = train(out="b", learning_rate=0.01, **few).train()
+    learned = train(out="b", timesteps=4000, **few).train()
     assert {split: one["untrained"]["estimate"] for split, one in learned["references"].items()} == before
     assert learned["evaluation"] != before
 
