@@ -48,7 +48,7 @@ def trust(obj: dict[str, Any], /, **given: Any) -> None:
 
     Of users who rated everything, some make a log, as a company has one, and some are held out. Recommenders and
     simulated users learn from the log alone. Who of two recommenders is better is then known: by the real answers of
-    those who are held out.
+    held-out users.
 
     \b
     emosim trust --plugin jokes --ratings jester/ratings.csv --out trust

@@ -92,7 +92,7 @@ class TrustConfig(StudyConfig):
     epsilon: float = option(0.1, "Probability of a random item in the logs.", ge=0, le=1)
     num_logs: int = option(20, "Logs that are drawn, each with other users held out.", ge=1, le=10_000, unit="logs")
     length: int = option(20, "Answers of a user in a log on average.", ge=2, unit="answers")
-    history: int = option(10, "Known answers of a user who is held out.", ge=1, unit="answers")
+    history: int = option(10, "Known answers of a held-out user.", ge=1, unit="answers")
     slate: int = option(5, "Items that a recommender picks for a user.", ge=1, unit="items")
     complete_share: float = option(
         1.0, "Share of all items from which on a user rated everything.", gt=0, le=1, unit="share", rare=True
