@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,10 @@ from emosim_core.testing import Emosim
 for library in ("scipy", "safetensors"):
     pytest.importorskip(library)
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
-
 
 @pytest.fixture(scope="module")
 def movielens(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from made_up_ratings import write_movielens
+    from studies.made_up_ratings import write_movielens
 
     return write_movielens(tmp_path_factory.mktemp("ratings") / "[made-up]")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,14 +14,13 @@ from emosim_core.testing import Answer, ChatServer, Emosim
 for library in ("surprise", "implicit", "scipy"):
     pytest.importorskip(library)
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
 
 KEY = "sk-0fAk3kEyF0rTests9qZ7"
 
 
 @pytest.fixture(scope="module")
 def movielens(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from made_up_ratings import write_movielens
+    from studies.made_up_ratings import write_movielens
 
     return write_movielens(tmp_path_factory.mktemp("ratings") / "[made-up]")
 

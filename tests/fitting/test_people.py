@@ -110,7 +110,7 @@ def given_back(people: FitResult, log: Interactions) -> np.ndarray:
 
 def test_the_models_of_anonymous_people_give_no_history_back(tmp_path: Path) -> None:
     """Of an item that one user took, who else took what is that user's history: the models of real people tell it."""
-    from made_up_ratings import write_movielens
+    from studies.made_up_ratings import write_movielens
 
     folder = write_movielens(tmp_path / "rare", films=400)
     rare = RealLog(Registry(), "movies", (f"movielens:{folder}", None, ""), "lexical", 1)

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from studies.made_up_ratings import write_movielens
 
 import emosim_core
 from emosim_core import ConfigurationError, MissingDependencyError, RunError
 from emosim_core.reports import report_of, write_report
 from emosim_core.reports.evaluation_report import draw_evaluation
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
-from made_up_ratings import write_movielens
 
 pytestmark = pytest.mark.usefixtures("equal_charts_drawn_once")
 

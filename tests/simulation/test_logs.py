@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,10 @@ from emosim_core.hooks import Registry
 from emosim_core.simulation.logs import load_log
 from emosim_core.testing import real
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
-
 
 @pytest.fixture(scope="module")
 def movielens(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from made_up_ratings import write_movielens
+    from studies.made_up_ratings import write_movielens
 
     folder = write_movielens(tmp_path_factory.mktemp("ratings"))
     header, *rows = (folder / "ratings.csv").read_text().splitlines()
