@@ -66,7 +66,7 @@ def with_path(config: Mapping[str, Any], source: Source, path: str, registry: Re
 def reaches_alone(kind: str, value: Any, paths: Collection[str], registry: Registry, domain: str) -> bool:
     """Whether a component reaches nothing but these paths, whatever its plugin makes of them.
 
-    What an option of a plugin's component reaches by its default, nobody but its author knows; a default that is None
+    What an option of a plugin's component reaches by its default, nobody but its author knows; an empty default
     reaches nothing.
     """
     component, record, written = registry.written(kind, value, domain)
@@ -79,7 +79,7 @@ def reaches_alone(kind: str, value: Any, paths: Collection[str], registry: Regis
             path = names_path(field.annotation) and isinstance(written[name], str) and written[name] in paths
             right = path or not field_reaches(field, written[name])
         else:
-            right = own or is_harmless(field) or (not field.is_required() and field.default is None)
+            right = own or is_harmless(field) or (not field.is_required() and field.default in (None, ""))
         if not right:
             return False
     return True
