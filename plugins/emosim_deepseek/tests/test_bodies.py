@@ -183,9 +183,7 @@ def test_where_a_model_is_served_is_in_the_former_identity_alone() -> None:
     assert here.former_identities == ("openai m base=http://127.0.0.1:1/v1 logprobs=off",)
     deepseek = DeepSeek(DeepSeekOptions(model="deepseek-reasoner", base_url="http://h"))
     assert deepseek.identity == "deepseek deepseek-v4-flash thinking=on reasoning_tokens=8192"
-    assert deepseek.former_identities == (
-        "deepseek deepseek-v4-flash thinking=on base=http://h reasoning_tokens=8192",
-    )
+    assert deepseek.former_identities == ("deepseek deepseek-v4-flash thinking=on base=http://h reasoning_tokens=8192",)
 
 
 @pytest.mark.parametrize("kind", [Endpoint, DeepSeek])
