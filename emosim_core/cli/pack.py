@@ -48,21 +48,22 @@ def pack(
     users stay where they are, unless --with-data packs them; a pack names them with their digests. The options below
     are needed for a run that was not made here.
     """
-    from emosim_core.cli.options import command_hint, configured, keyboard, read_written
+    from emosim_core.cli.options import command_hint, keyboard, read_written
     from emosim_core.hooks import Registry
     from emosim_core.packs.pack import pack as pack_run
-    from emosim_core.runs.records import stored_config
-    from emosim_core.runs.trust import confirmed
-    from emosim_core.simulation.config import RunConfig, read_config
+    from emosim_core.simulation.config import RunConfig
 
-    registry = Registry(only=obj["only"])
-    written, stored = read_written(RunConfig, config), stored_config(directory, "run")
-    own = keyboard(RunConfig, given, written)
-    values = configured(RunConfig, given, written, stored)
-    values = confirmed(directory, values, own, stored, (RunConfig,), registry, command_hint(obj, config))
-    place = out or directory.resolve().with_name(f"{directory.resolve().name}-pack.zip")
-    checked = read_config(RunConfig, values, str(directory))
-    packed = pack_run(directory, place, checked, registry, with_data=with_data, check=check)
+    own = keyboard(RunConfig, given, read_written(RunConfig, config))
+    hint = command_hint(obj, config)
+    packed = pack_run(
+        directory,
+        out,
+        with_data=with_data,
+        check=check,
+        given=own,
+        registry=Registry(only=obj["only"]),
+        again=hint,
+    )
     if as_json:
         print_json(
             {

@@ -34,7 +34,7 @@ def replay(
     from emosim_core.cli.run import play
     from emosim_core.cli.stopping import telling_progress
     from emosim_core.hooks import Registry
-    from emosim_core.packs.replay import replay as replay_pack
+    from emosim_core.packs.replay import make_again
     from emosim_core.runs.cells import executor_of
     from emosim_core.runs.job import JobDirectory
     from emosim_core.simulation.config import RunConfig
@@ -44,7 +44,7 @@ def replay(
     job = JobDirectory(out or new_name(f"replay-{file.stem}"), "run", part=True)
     job.check()
     with telling_progress(job):
-        done = replay_pack(
+        done = make_again(
             file,
             job,
             own,

@@ -11,19 +11,22 @@ from typing import Any
 from emosim_core.data import json_text
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
+from emosim_core.hooks.fields import by_field, over
 from emosim_core.hooks.names import Request
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.gateway.cache import AnswerCache, default_cache_path
 from emosim_core.packs.answers import write_answers
 from emosim_core.packs.archive import ANSWERS, FORMAT, DataSource, Digest, PackedModelName, digest_of, written
-from emosim_core.packs.replay import replay
+from emosim_core.packs.replay import make_again
 from emosim_core.packs.sources import NAMED, PACKABLE, members_of, sources_of, with_path
 from emosim_core.runs.blocks import BLOCKS
 from emosim_core.runs.job import MANIFEST, JobDirectory, write_file
 from emosim_core.runs.plain import own_files
-from emosim_core.runs.records import INTERACTIONS, SUMMARY, check_records, run_manifest
+from emosim_core.runs.records import INTERACTIONS, SUMMARY, check_records, run_manifest, stored_config
 from emosim_core.runs.records import read_summary as summary_of
-from emosim_core.simulation.config import RunConfig
+from emosim_core.runs.trust import CommandHint, confirmed
+from emosim_core.runs.typed import typed
+from emosim_core.simulation.config import RunConfig, read_config
 
 _OTHER_DATA = (f"{BLOCKS}/_items.parquet", f"{BLOCKS}/_users.parquet")
 """Records that hold all items and users of a run."""
@@ -51,26 +54,36 @@ class Packed:
 
 
 def pack(
-    directory: Path,
-    out: Path,
-    config: RunConfig,
-    registry: Registry,
+    directory: str | Path,
+    out: str | Path | None = None,
     *,
     with_data: bool = False,
     check: bool = True,
+    given: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
+    again: CommandHint | None = None,
 ) -> Packed:
-    """Write a complete run to a file, and see that it replays.
+    """Write a complete run to one file, with the answers that it used, as ``emosim pack`` does.
 
     Args:
-        config: the configuration of the run, confirmed by its user: what it names is read and made.
-        with_data: whether the files of items and users that it names are packed too.
+        directory: the directory of the run.
+        out: the file to write; beside the directory, ``NAME-pack.zip``, if not given.
+        with_data: whether the files of items and users that the run read are packed too.
         check: whether the pack is replayed before it is there.
+        given: fields of the configuration that a run from elsewhere may not choose.
+        registry: plugins to use; found anew if not given.
+        again: how values are given again, for the message.
 
     Raises:
         RunError: the run is not complete, something that it used is gone, or the pack does not replay.
         ConfigurationError: ``out`` exists, or the run's language model cannot be told.
+        TrustError: the run is from elsewhere, and names what only its user may choose.
         DataError: the cache cannot be read.
     """
+    directory = Path(directory)
+    place = directory.resolve()
+    out = place.with_name(f"{place.name}-pack.zip") if out is None else Path(out)
+    registry = registry or Registry()
     if out.exists():
         raise ConfigurationError(f"{out} exists already; choose another file with --out")
     own_files(directory)
@@ -79,6 +92,7 @@ def pack(
     if not summary["complete"]:
         raise RunError(f"{directory} is not complete; continue it first")
     check_records(directory)
+    config = _confirmed(directory, given or {}, registry, again)
     made_with = {**manifest["config"], **config.model_dump(mode="json", include={*NAMED, "rater"})}
     domain = registry.resolve_domain(config.plugin).component.name
     with tempfile.TemporaryDirectory(prefix="emosim-pack-") as place:
@@ -125,10 +139,19 @@ def pack(
     )
 
 
+def _confirmed(directory: Path, given: Mapping[str, Any], registry: Registry, again: CommandHint | None) -> RunConfig:
+    """The configuration of a run, what its user gives over what the directory says; errors as of :func:`pack`."""
+    stored = stored_config(directory, "run")
+    own = by_field(RunConfig, given)
+    hint = again or CommandHint(typed("pack", directory))
+    values = confirmed(directory, over(RunConfig, own, stored), own, stored, (RunConfig,), registry, hint)
+    return read_config(RunConfig, values, str(directory))
+
+
 def _check(file: Path, place: Path, given: Mapping[str, Any], registry: Registry) -> None:
     """Replay a pack that was just written, with the files that the run itself read."""
     try:
-        replay(file, JobDirectory(place, "replay", part=True), given, registry, trusted=True)
+        make_again(file, JobDirectory(place, "replay", part=True), given, registry, trusted=True)
     except RunError as error:
         raise RunError(f"the pack does not replay here, so it was not written: {error}") from error
 

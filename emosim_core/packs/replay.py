@@ -52,7 +52,27 @@ class Replayed:
     beside: Path | None
 
 
-def replay(
+def replay(file: str | Path, out: str | Path, *, given: Mapping[str, Any] | None = None) -> Replayed:
+    """Make the run of a pack again in a new directory, as ``emosim replay`` does, and see that it is the same.
+
+    No model is called: the answers of the pack rate.
+
+    Args:
+        file: the pack, as :func:`emosim_core.pack` wrote it.
+        out: the directory of the run.
+        given: fields of the configuration that the pack names and does not hold, such as ``items``, or may not choose.
+
+    Raises:
+        DataError: the file is no pack, or damaged.
+        TrustError: the pack names code, hosts or paths that were not given.
+        ConfigurationError: data of the run is neither in the pack nor given, or a plugin's component is missing.
+        RunError: the run cannot be made, or it is not the one in the pack; says what differs.
+        LLMError: an :class:`~emosim_core.llm.LLMReplayError`: the run asks what has no answer in the pack.
+    """
+    return make_again(Path(file), JobDirectory(Path(out), "run", part=True), given or {}, Registry())
+
+
+def make_again(
     file: Path,
     job: JobDirectory,
     given: Mapping[str, Any],
@@ -62,23 +82,14 @@ def replay(
     again: CommandHint | None = None,
     play: Callable[[Run], dict[str, Any]] = Run.run,
 ) -> Replayed:
-    """Make the run of a pack again in a new directory.
+    """Make the run of a pack again in a new directory; errors as of :func:`replay`.
 
-    No model is called. Items and users that the pack does not hold, and all else that reaches beyond data, must be
-    given. What the run reads from the pack is put beside its directory.
+    What the run reads from the pack is put beside its directory.
 
     Args:
-        given: fields of the configuration that the user gives.
         trusted: whether the user has given the whole configuration of the pack before.
         again: how values are given again.
         play: simulates the run.
-
-    Raises:
-        DataError: the file is no pack, or damaged.
-        TrustError: the configuration names what only the user may choose.
-        ConfigurationError: data of the run is neither in the pack nor given, or a plugin's component is missing.
-        LLMReplayError: the run asks what has no answer in the pack.
-        RunError: the run cannot be made, or it is not the one in the pack; says what differs.
     """
     if not file.is_file():
         raise DataError(file, "no such file; expected a pack that 'emosim pack' wrote")
@@ -86,12 +97,16 @@ def replay(
     if os.path.lexists(beside):
         raise ConfigurationError(f"{beside} exists already; choose another place with --out")
     beside.parent.mkdir(parents=True, exist_ok=True)
-    with scratch(beside) as unpacked:
+    with scratch(beside) as unpacked, _named(file, unpacked):
         about = unpack(file, unpacked)
         manifest, summary = run_manifest(unpacked), read_summary(unpacked)
         domain = registry.resolve_domain(manifest["config"]["plugin"]).component.name
         stored, own = _configuration(file, about, manifest, beside, registry, domain)
         given = by_field(RunConfig, given)
+        if about.model is not None and (named := {"rater", "llm_model", "gateway"} & given.keys()):
+            raise ConfigurationError(
+                f"{file} brings the answers of its model, and no other is called: leave out {min(named)}"
+            )
         _check_given(file, about, given)
         values = over(RunConfig, given, stored)
         if not trusted:
@@ -198,6 +213,16 @@ def _content(source: DataSource) -> str:
 
 
 @contextmanager
+def _named(file: Path, unpacked: Path) -> Iterator[None]:
+    """Let errors name the pack where they name the folder in which it is looked at."""
+    try:
+        yield
+    except EmoSimError as error:
+        error.args = tuple(one.replace(str(unpacked), str(file)) if isinstance(one, str) else one for one in error.args)
+        raise
+
+
+@contextmanager
 def _beside(beside: Path, job: JobDirectory) -> Iterator[None]:
     """Take away what was put beside a run if there is no run in the end."""
     try:
@@ -229,8 +254,6 @@ def _check_world(file: Path, about: About, manifest: Mapping[str, Any], run: Run
     """See that a run is about the same items and users, and that nothing but the pack answers."""
     if run.world.rater.uses_llm and about.model is None:
         raise ConfigurationError(f"{file} has no answers of a language model, and {run.world.answered_by} rates")
-    if about.model is not None and run.world.model != about.model.identity:
-        raise ConfigurationError(f"{file} has answers of {about.model.identity!r} alone; leave out --rater")
     for what in ("items", "users"):
         key = f"{what}_sha256"
         then, now = manifest["data"].get(key), run.manifest["data"][key]

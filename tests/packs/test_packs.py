@@ -85,6 +85,15 @@ def elsewhere(tmp_path: Path) -> Emosim:
     return Emosim(tmp_path, site, {"HOME": str(home), "EMOSIM_PLUGINS": "movies"})
 
 
+@pytest.fixture
+def maker(published: Published, quick: Emosim, monkeypatch: pytest.MonkeyPatch) -> Emosim:
+    """Who made the run, in this process."""
+    folder = published.emosim.folder
+    monkeypatch.chdir(folder)
+    places = {"EMOSIM_CACHE_DIR": str(folder / "cache"), "EMOSIM_STATE_DIR": str(folder / "state")}
+    return replace(quick, folder=folder, variables={**published.emosim.variables, **places})
+
+
 def changed(pack: Path, out: Path, changes: Changes, *, honest: bool = True) -> Path:
     """A pack with other members; ``honest`` if it says so itself, as its digests do."""
     with zipfile.ZipFile(pack) as archive:
@@ -169,10 +178,10 @@ def test_a_pack_holds_the_answers_that_the_run_used_and_no_key_address_or_path(p
     assert b"base_url" not in b"".join(members.values())
 
 
-def test_the_same_run_is_packed_to_the_same_bytes(published: Published) -> None:
-    published.emosim("pack", "run", "--out", "twice.zip", "--no-check")
+def test_the_same_run_is_packed_to_the_same_bytes(published: Published, maker: Emosim) -> None:
+    maker("pack", "run", "--out", "twice.zip", "--no-check")
     assert published.bytes("twice.zip") == published.pack.read_bytes()
-    refused = published.emosim("pack", "run", "--out", "twice.zip", status=2)
+    refused = maker("pack", "run", "--out", "twice.zip", status=2)
     assert "twice.zip exists already" in refused.err
 
 
@@ -205,7 +214,8 @@ def films(quick: Emosim) -> Iterator[Emosim]:
     (quick.folder / "private/films.csv").write_text(FILMS)
     with ChatServer(answer) as server:
         model = ("--llm-model", f"{server.url}#rater")
-        quick("run", "--plugin", "movies", "--items", "csv:private/films.csv", *model, "--out", "r", *SMALL)
+        films = ("--items", "csv:private/films.csv", "--embeddings", "lexical")
+        quick("run", "--plugin", "movies", *films, *model, "--out", "r", *SMALL)
         yield quick
 
 
@@ -253,8 +263,7 @@ def test_another_path_beside_a_packed_one_is_not_read(films: Emosim) -> None:
 # -------------------------------------------------------------------------------------------- what cannot be packed
 
 
-def test_what_cannot_be_packed_says_why(published: Published, tmp_path: Path) -> None:
-    maker = published.emosim
+def test_what_cannot_be_packed_says_why(maker: Emosim, tmp_path: Path) -> None:
     moved = maker.folder / "moved"
     shutil.copytree(maker.folder / "run", moved)
     refused = maker("pack", "moved", status=2).err
@@ -316,6 +325,15 @@ def test_another_answer_makes_another_run_which_is_said(published: Published, re
     assert "no answer to a request" in refused or "is not what" in refused
 
 
+@pytest.mark.parametrize("option", ["--rater=rule_based", "--rater=llm:openai:rater"])
+def test_another_rater_in_the_place_of_the_packed_answers_is_refused(
+    published: Published, receiver: Emosim, option: str
+) -> None:
+    refused = receiver("replay", published.pack, "--out", "again", option, status=2).err
+    assert "brings the answers of its model, and no other is called: leave out" in refused
+    assert not (receiver.folder / "again").exists()
+
+
 @pytest.mark.parametrize(
     ("values", "named"),
     [
@@ -371,7 +389,9 @@ def test_answers_of_another_model_are_refused(published: Published, receiver: Em
         return content.replace(b'"identity": "openai rater"', b'"identity": "openai gpt"', 1)
 
     hostile = changed(published.pack, tmp_path / "h.zip", {"answers.jsonl": other})
-    assert "that of another model" in receiver("replay", hostile, "--out", "again", status=2).err
+    refused = receiver("replay", hostile, "--out", "again", status=2).err
+    assert "h.zip/answers.jsonl, row 1" in refused
+    assert "that of another model" in refused
     assert not (tmp_path / "again-pack").exists()
 
 
