@@ -38,9 +38,10 @@ _CHUNK = 1 << 20
 _DOCUMENT = 4 * 2**20
 """Bytes of a member that is read whole: what the pack says of itself, the manifest and the summary."""
 
+_RECORDS = rf"{re.escape(INTERACTIONS)}|{BLOCKS}/(block-[0-9]{{6,12}}|_items|_users)\.parquet"
 _KNOWN = re.compile(
-    rf"{re.escape(ABOUT)}|{re.escape(MANIFEST)}|{re.escape(SUMMARY)}|{re.escape(INTERACTIONS)}|{re.escape(ANSWERS)}"
-    rf"|{BLOCKS}/(block-\d{{6,12}}|_items|_users)\.parquet|{DATA}/\d{{1,3}}/.+",
+    rf"{re.escape(ABOUT)}|{re.escape(MANIFEST)}|{re.escape(SUMMARY)}|{re.escape(ANSWERS)}|{_RECORDS}"
+    rf"|{DATA}/[0-9]{{1,3}}/.+",
     re.DOTALL,
 )
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -236,6 +237,8 @@ def _extract(file: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, plac
 def _check_members(file: Path, folder: Path, about: Mapping[str, Any], names: list[str]) -> None:
     """See that the pack has the members that it says, with the content that it says."""
     listed = about["members"]
+    if strange := [name for name in about["records"] if re.fullmatch(_RECORDS, name) is None]:
+        raise DataError(file, f"says that a run writes its steps to {visible(strange[0][:80])!r}, which none does")
     for name in sorted({*listed, *names} - {ABOUT}):
         if name not in listed or name not in names:
             which = "has" if name in names else "lacks"

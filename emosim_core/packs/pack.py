@@ -95,8 +95,8 @@ def pack(
     config = _confirmed(directory, given or {}, registry, again)
     made_with = {**manifest["config"], **config.model_dump(mode="json", include={*NAMED, "rater"})}
     domain = registry.resolve_domain(config.plugin).component.name
-    with tempfile.TemporaryDirectory(prefix="emosim-pack-") as place:
-        made = Path(place)
+    with tempfile.TemporaryDirectory(prefix="emosim-pack-") as scratch:
+        made = Path(scratch)
         members: dict[str, Path] = {}
         model, answers, redacted = None, 0, 0
         if manifest["uses_llm"]:
@@ -221,7 +221,7 @@ def _published(manifest: Mapping[str, Any], config: Mapping[str, Any]) -> dict[s
     if isinstance(rater, Mapping) and rater.get("name") == "llm":
         config = {**config, "rater": {name: rater[name] for name in rater if name not in ("model", "gateway")}}
         parts.get("rater", {}).get("parts", {}).get("model", {})["options"] = {}
-    for part, field in (("item_loader", "items"), ("user_loader", "user_dataset"), ("rater", "rater")):
+    for part, field in (("item_loader", "items"), ("user_loader", "user_dataset"), ("rater",) * 2, ("policy",) * 2):
         value, options = config.get(field), parts.get(part, {}).get("options", {})
         if isinstance(value, Mapping):
             options |= {name: value[name] for name in options.keys() & value.keys()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -96,8 +97,7 @@ def make_again(
     beside = job.path.with_name(f"{job.path.name}-pack")
     if os.path.lexists(beside):
         raise ConfigurationError(f"{beside} exists already; choose another place with --out")
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    with scratch(beside) as unpacked, _named(file, unpacked):
+    with _folder(beside.parent), scratch(beside) as unpacked, _named(file, unpacked):
         about = unpack(file, unpacked)
         manifest, summary = run_manifest(unpacked), read_summary(unpacked)
         domain = registry.resolve_domain(manifest["config"]["plugin"]).component.name
@@ -210,6 +210,19 @@ def _content(source: DataSource) -> str:
     shown = [f"{visible(name)} SHA-256 {one.sha256[:16]}..." for name, one in list(files.items())[:5]]
     more = f" and {len(files) - 5} more" if len(files) > 5 else ""
     return f" ({', '.join(shown)}{more})"
+
+
+@contextmanager
+def _folder(folder: Path) -> Iterator[None]:
+    """Make the folder in which a run is to be; it goes again if nothing comes into it."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            for one in missing:
+                one.rmdir()
 
 
 @contextmanager

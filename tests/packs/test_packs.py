@@ -351,11 +351,11 @@ def test_what_a_pack_says_chooses_no_code_host_or_path(
 ) -> None:
     (tmp_path / "evil.py").write_text("raise SystemExit('run')")
     hostile = changed(published.pack, tmp_path / "h.zip", {"manifest.json": edited(**values)})
-    refused = receiver("replay", hostile, "--out", "again", status=2).err
+    before = set(tmp_path.iterdir())
+    refused = receiver("replay", hostile, status=2).err
     assert f"{named} = " in refused
     assert "Nothing of this was used" in refused
-    assert not (tmp_path / "again").exists()
-    assert not (tmp_path / "again-pack").exists()
+    assert set(tmp_path.iterdir()) == before
 
 
 def test_a_pack_cannot_have_a_model_called(published: Published, quick: Emosim, tmp_path: Path) -> None:
@@ -450,12 +450,22 @@ def test_links_bombs_encryption_and_doubles_are_refused(published: Published, tm
         changed(published.pack, tmp_path / "l.zip", {"interactions.jsonl": None}, honest=False)
     )
     assert "has no pack.json" in refused(_zip(tmp_path / "n.zip", {"manifest.json": b"{}"}))
+    for name in ("/dev/zero", "../summary.json"):
+        sneaky = json.dumps({"records": {name: {"bytes": 1, "sha256": "0" * 64}}}).encode()
+        records = changed(
+            published.pack, tmp_path / "r.zip", {"pack.json": lambda text, more=sneaky: _merged(text, more)}
+        )
+        assert "says that a run writes its steps to" in refused(records)
     newer = changed(
         published.pack, tmp_path / "v.zip", {"pack.json": lambda text: text.replace(b'"format": 1', b'"format": 9')}
     )
     assert "newer version" in refused(newer)
     (tmp_path / "no.zip").write_bytes(b"PK\x03\x04" + bytes(100))
     assert "is not a zip file" in refused(tmp_path / "no.zip")
+
+
+def _merged(text: bytes, more: bytes) -> bytes:
+    return json.dumps({**json.loads(text), **json.loads(more)}).encode()
 
 
 def _zip(out: Path, members: Mapping[str, bytes]) -> Path:
