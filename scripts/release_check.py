@@ -124,7 +124,7 @@ def run(*command: str | Path, cwd: Path | None = None, timeout: float = 1800, **
     return subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
-        env={**environment, "NO_COLOR": "1", "COLUMNS": "120", **more},
+        env={**environment, "NO_COLOR": "1", "COLUMNS": "120", "PYTHONDONTWRITEBYTECODE": "", **more},
         check=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -272,8 +272,9 @@ class Environment:
         links = [part for link in os.environ.get("PIP_FIND_LINKS", "").split() for part in ("--find-links", link)]
         options = ["--find-links", INDEX, *links, *more]
         if self.installer == "pip":
-            run(base, "-m", "venv", self.folder)
-            run(self.python, "-m", "pip", "install", "--quiet", *options, *wanted, timeout=3600)
+            run(base, "-m", "venv", "--without-pip", self.folder)
+            pip = (sys.executable, "-m", "pip", "--python", self.python, "install", "--quiet", "--no-compile")
+            run(*pip, *options, *wanted, timeout=3600)
         else:
             run(*UV, "venv", "--quiet", "--python", base, self.folder)
             run(*UV, "pip", "install", "--quiet", "--python", self.python, *options, *wanted, timeout=3600)
@@ -366,6 +367,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pythons", default=",".join(PYTHONS), help="versions with commas between")
     parser.add_argument("--heavy", default="3.11", help="the version that gets torch and Ray; empty for none")
+    parser.add_argument("--installers", default="uv,pip", help="uv, pip or both with a comma between")
     options = parser.parse_args()
     report = Report()
     report.check("files of the repository", files_are_there)
@@ -375,7 +377,7 @@ def main() -> int:
     if report.check("build", built):
         report.check("twine check --strict", metadata_is_valid)
         report.check("contents", contents_are_meant)
-        heavy = installed(report, options.pythons.split(","), options.heavy)
+        heavy = installed(report, options.pythons.split(","), options.heavy, options.installers.split(","))
         if heavy is not None:
             report.check("a real model", heavy.rates_with_a_real_model)
             report.check("licences", lambda: licences(heavy))
@@ -387,14 +389,14 @@ def main() -> int:
     return bool(failed)
 
 
-def installed(report: Report, pythons: Sequence[str], heavy: str) -> Environment | None:
+def installed(report: Report, pythons: Sequence[str], heavy: str, installers: Sequence[str]) -> Environment | None:
     """Install and use the distributions on each Python; the environment with all of them."""
     whole = None
     for version, found in environments(pythons):
         if found is None:
             report.check(f"Python {version}", lambda: _not_here("no interpreter of this version is on this machine"))
             continue
-        for installer in ("uv", "pip"):
+        for installer in installers:
             one = Environment(BUILD / "environments" / f"{version}-{installer}", installer)
             name = f"Python {version}, {installer}"
             if report.check(f"{name}: install", lambda one=one, found=found: one.install(found, LIGHT)):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from emosim_core.data import json_text
-from emosim_core.errors import ConfigurationError, RunError
+from emosim_core.errors import ConfigurationError, EmoSimError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field, over
 from emosim_core.hooks.names import Request
@@ -133,7 +133,7 @@ def pack(
         with written(out, members, about) as partial:
             if check:
                 given = _given(made_with, [one for one in data if one.number is None])
-                _check(partial, made / "replayed", given, registry)
+                _check(partial, out, made / "replayed", given, registry)
     return Packed(
         out, answers, redacted, summary["steps"], tuple(one for one in data if one.number is None), checked=check
     )
@@ -148,12 +148,13 @@ def _confirmed(directory: Path, given: Mapping[str, Any], registry: Registry, ag
     return read_config(RunConfig, values, str(directory))
 
 
-def _check(file: Path, place: Path, given: Mapping[str, Any], registry: Registry) -> None:
-    """Replay a pack that was just written, with the files that the run itself read."""
+def _check(file: Path, out: Path, place: Path, given: Mapping[str, Any], registry: Registry) -> None:
+    """Replay a pack that was written to ``file`` and will be ``out``, with the files that the run itself read."""
     try:
         make_again(file, JobDirectory(place, "replay", part=True), given, registry, trusted=True)
-    except RunError as error:
-        raise RunError(f"the pack does not replay here, so it was not written: {error}") from error
+    except EmoSimError as error:
+        message = str(error).replace(str(file), str(out))
+        raise RunError(f"the pack does not replay here, so it was not written: {message}") from error
 
 
 def _given(config: Mapping[str, Any], named: Sequence[DataSource]) -> dict[str, Any]:

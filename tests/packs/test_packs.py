@@ -63,10 +63,10 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     emosim = Emosim(folder, folder / "site", {"OPENAI_API_KEY": KEY})
     with ChatServer(answer) as server:
         model = ("--llm-model", f"openai:model=rater,base_url={server.url},api_key_env=OPENAI_API_KEY")
-        emosim("run", "--plugin", "movies", *model, "--seed", "1", "--out", "run", *SMALL)
-        emosim("run", "--plugin", "movies", *model, "--seed", "2", "--out", "another", *SMALL)
+        emosim("run", "--plugin", "movies", *model, "--seed", "1", "--out", "run", *SMALL, timeout=300)
+        emosim("run", "--plugin", "movies", *model, "--seed", "2", "--out", "another", *SMALL, timeout=300)
         calls = [call.body for call in server.calls]
-    emosim("pack", "run")
+    emosim("pack", "run", timeout=300)
     return Published(emosim, calls)
 
 
@@ -139,7 +139,7 @@ def test_a_run_is_made_again_elsewhere_to_the_byte_without_a_key_a_server_or_its
     published: Published, elsewhere: Emosim
 ) -> None:
     shutil.copy(published.pack, elsewhere.folder / "p.zip")
-    done = elsewhere("replay", "p.zip", "--out", "again")
+    done = elsewhere("replay", "p.zip", "--out", "again", timeout=300)
     assert "the same to the byte" in done.out
     assert (elsewhere.folder / "again/interactions.jsonl").read_bytes() == published.bytes()
     transcripts = [
@@ -274,6 +274,15 @@ def test_what_cannot_be_packed_says_why(maker: Emosim, tmp_path: Path) -> None:
         assert "has no transcript.jsonl" in maker("pack", "run", "--out", "x.zip", status=2).err
     finally:
         (tmp_path / "transcript.jsonl").rename(maker.folder / "run/transcript.jsonl")
+    records = maker.folder / "run/interactions.jsonl"
+    before = records.read_bytes()
+    records.write_bytes(before.replace(b'"reward":', b'"reward":1', 1))
+    try:
+        edited_run = maker("pack", "run", "--out", "x.zip", status=2).err
+    finally:
+        records.write_bytes(before)
+    assert "the pack does not replay here, so it was not written" in edited_run
+    assert "is not what x.zip holds, from line 1 on" in edited_run
     empty = maker("pack", "run", "--out", "x.zip", "--llm-cache", tmp_path / "none.sqlite3", status=2).err
     assert "lacks" in empty
     assert "--llm-cache" in empty
