@@ -40,6 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "release"
 INDEX = BUILD / "index"
 UV = (sys.executable, "-m", "uv")
+TOOL = (*UV, "tool", "run", "--quiet")
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 LIGHT = ("emosim-core[report]", "emosim-movies", "emosim-books", "emosim-deepseek")
@@ -192,7 +193,7 @@ def files_are_there() -> str:
 
 def citation_is_valid() -> str:
     """CITATION.cff fits the schema of the Citation File Format."""
-    done = run(*UV, "tool", "run", "--python", sys.executable, "--from", "cffconvert>=2", "cffconvert", "--validate",
+    done = run(*TOOL, "--python", sys.executable, "--from", "cffconvert>=2", "cffconvert", "--validate",
                "--infile", ROOT / "CITATION.cff")  # fmt: skip
     return done.strip().splitlines()[-1]
 
@@ -215,7 +216,7 @@ def built() -> str:
 
 def metadata_is_valid() -> str:
     """The index would take them, and show their descriptions."""
-    done = run(*UV, "tool", "run", "--from", "twine>=6.1", "twine", "check", "--strict", *sorted(INDEX.iterdir()))
+    done = run(*TOOL, "--from", "twine>=6.1", "twine", "check", "--strict", *sorted(INDEX.iterdir()))
     return f"{len(re.findall('PASSED', done))} files passed"
 
 
@@ -332,7 +333,7 @@ def environments(pythons: Sequence[str]) -> Iterator[tuple[str, str | None]]:
 
 def licences(heavy: Environment) -> str:
     """The licences of everything that the distributions bring; none of them is strong copyleft."""
-    listed = run(*UV, "tool", "run", "--from", "pip-licenses>=5", "pip-licenses", "--python", heavy.python,
+    listed = run(*TOOL, "--from", "pip-licenses>=5", "pip-licenses", "--python", heavy.python,
                  "--format", "json", "--from", "mixed")  # fmt: skip
     rows = sorted(json.loads(listed), key=lambda one: one["Name"].lower())
     table = ["| package | version | licence |", "|---|---|---|"]
@@ -352,14 +353,22 @@ def known_vulnerabilities(heavy: Environment) -> str:
     (BUILD / "requirements.txt").write_text(
         "\n".join(line.partition("+")[0] for line in others) + "\n", encoding="utf-8"
     )
+    audit = (*TOOL, "--from", "pip-audit>=2.9", "pip-audit", "--disable-pip", "--no-deps", "--format", "json")
+    done = subprocess.run(
+        [*audit, "--requirement", str(BUILD / "requirements.txt"), "--progress-spinner", "off"],
+        capture_output=True, text=True, timeout=1800,
+    )  # fmt: skip
     try:
-        done = run(*UV, "tool", "run", "--from", "pip-audit>=2.9", "pip-audit", "--disable-pip", "--no-deps",
-                   "--requirement", BUILD / "requirements.txt", "--progress-spinner", "off")  # fmt: skip
-    except subprocess.CalledProcessError as error:
-        if "found" in error.output and "vulnerabilit" in error.output.lower():
-            raise
-        raise NotHere(f"its service cannot be reached: {error.output.strip().splitlines()[-1][:300]}") from error
-    return done.strip().splitlines()[-1]
+        found = json.loads(done.stdout)["dependencies"]
+    except (ValueError, KeyError):
+        last = (done.stderr.strip() or "no output").splitlines()[-1]
+        raise NotHere(f"its service cannot be reached: {last[:300]}") from None
+    audited = [one for one in found if "skip_reason" not in one]
+    if vulnerable := [f"{one['name']} {one['version']} {one['vulns'][0]['id']}" for one in audited if one["vulns"]]:
+        raise Failed(f"known vulnerabilities: {', '.join(vulnerable)}")
+    if not audited:
+        raise NotHere(f"its service knows none of the {len(found)} packages: {found[0].get('skip_reason', '')[:100]}")
+    return f"{len(audited)} packages without known vulnerabilities, {len(found) - len(audited)} unknown to its service"
 
 
 def main() -> int:
