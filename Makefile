@@ -12,7 +12,7 @@ PLUGINS := $(foreach folder,$(patsubst %/pyproject.toml,%,$(wildcard plugins/*/p
 # A run of films needs neither torch nor Ray.
 LIGHT := $(filter-out %/emosim_local_gpu %/emosim_ray,$(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)))
 
-.PHONY: run test compiled coverage test-others test-isolated test-lowest mutants lint docs wheels clean
+.PHONY: run test compiled coverage test-others test-isolated test-lowest mutants lint docs wheels release-check clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/emosim run --plugin movies
@@ -59,6 +59,10 @@ docs: $(VENV)/.docs-stamp
 wheels: $(VENV)/.test-stamp
 	$(BIN)/python -m build --wheel --outdir dist .
 	for folder in plugins/*/; do $(BIN)/python -m build --wheel --outdir dist $$folder || exit 1; done
+
+# What can be published, built, installed and used elsewhere; takes a quarter of an hour and uploads nothing.
+release-check: $(VENV)/.test-stamp
+	$(BIN)/python scripts/release_check.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed")'

@@ -22,6 +22,10 @@ from emosim_core.errors import RunError as RunError
 from emosim_core.errors import TrustError as TrustError
 from emosim_core.errors import UnknownNameError as UnknownNameError
 from emosim_core.evaluation.plan import EvaluationConfig as EvaluationConfig
+from emosim_core.packs.pack import Packed as Packed
+from emosim_core.packs.pack import pack as pack
+from emosim_core.packs.replay import Replayed as Replayed
+from emosim_core.packs.replay import replay as replay
 from emosim_core.recommenders.recommender import Recommendation as Recommendation
 from emosim_core.recommenders.recommender import Recommender as Recommender
 from emosim_core.recommenders.recommender import load_recommender as load_recommender

@@ -164,6 +164,12 @@ def emosim_policies() -> Iterable[Component]:
 
 
 @hookimpl
+def emosim_llm_backends() -> Iterable[Component]:
+    summary = "The model of a pack, of which only answers are left; emosim replay names it."
+    yield in_module("emosim_core.llm.packed", "packed", summary, "PackedModel", "PackedOptions", hidden=True)
+
+
+@hookimpl
 def emosim_prompt_strategies() -> Iterable[Component]:
     """The names of SUBER and EmoSim-RL; each is a choice of parts, and further options can be set by name."""
     one = partial(in_module, "emosim_core.llm.prompts.shot_strategy")

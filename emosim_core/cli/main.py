@@ -39,6 +39,8 @@ _GROUPS = {
         "show": "Print the results in a directory, or one episode as a story.",
         "report": "Write a web page with the charts and stories of a directory.",
         "compare": "Put finished runs side by side; nothing is simulated.",
+        "pack": "Write a run to one file that replays anywhere, with the answers that it used.",
+        "replay": "Make the run of a pack again, without a key, a server or a network.",
     },
     "Plugins and data": {
         "plugins": "List, check and create plugins.",

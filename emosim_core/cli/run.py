@@ -83,11 +83,11 @@ def simulate(
             return CompletedRun(summary, job.path, before=True, config=values)
     checked = read_config(RunConfig, values, "run" if config is None else str(config))
     with telling_progress(job):
-        summary = _play(Run(checked, job, registry=registry), executor, silent)
+        summary = play(Run(checked, job, registry=registry), executor, silent)
         return CompletedRun(summary, job.path, before=False, config=values)
 
 
-def _play(simulation: Run, executor: Executor, silent: bool) -> dict[str, Any]:
+def play(simulation: Run, executor: Executor, silent: bool) -> dict[str, Any]:
     if silent:
         return simulation.run(executor=executor)
     from emosim_core.cli.output import console, episode_line, live_progress, print_notes, who_answers

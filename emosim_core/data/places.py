@@ -21,7 +21,7 @@ from emosim_core.errors import DataError
 TablePlace = Path | zipfile.Path
 """A table (or folder of tables), in a folder or in a zip file; nothing is extracted."""
 
-_READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError)
+READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError)
 """What reading a member of a damaged, encrypted or truncated zip file raises."""
 
 _CHUNK = 1 << 16
@@ -134,7 +134,7 @@ def opened_zip(place: Path, path: str | os.PathLike[str], what: str) -> Iterator
             archive = stack.enter_context(zipfile.ZipFile(_Sparing(raw)))
         except _TooLargeError as error:
             raise DataError(path, f"{error}; unpack what is needed; expected {what}") from error
-        except (*_READ_ERRORS, ValueError) as error:
+        except (*READ_ERRORS, ValueError) as error:
             raise DataError(path, f"is not a zip file ({error}); expected {what}") from error
         names = archive.namelist()
         # zipfile.Path does not come to an end with such a name before Python 3.12.6 (CVE-2024-8088), and makes all
@@ -182,7 +182,7 @@ class _Bounded(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         try:
             count: int = self._source.readinto(buffer)
-        except _READ_ERRORS as error:
+        except READ_ERRORS as error:
             raise DataError(self._path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
         self._size += count
         if self._packed and self._size > FREE_BYTES and self._size > MAX_RATIO * self._packed():
@@ -211,7 +211,7 @@ def _opened(place: TablePlace, stack: ExitStack) -> io.BufferedReader:
         return _buffered(stack.enter_context(archive.open(about)), str(place), lambda: size, stack)
     except KeyError as error:
         raise DataError(str(place), "no such file in it") from error
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise DataError(str(place), f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 

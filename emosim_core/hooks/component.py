@@ -66,6 +66,7 @@ class Component:
         formats: of an item loader, where to find the formats that it reads, ``"package.module:FORMATS"``: a tuple of
             ``Format``, or a function that returns one for a ``Domain``. A file of one of them that is given to another
             source is refused with the name of this one.
+        hidden: whether it is left out of lists and suggestions: what no user types.
         kind: one of :data:`KINDS`, set where the component is registered; empty before.
     """
 
@@ -81,6 +82,7 @@ class Component:
     domain: str | None = None
     aliases: tuple[str, ...] = ()
     formats: str | None = None
+    hidden: bool = False
     kind: str = ""
 
     @property

@@ -314,7 +314,10 @@ class Registry:
                     yield component
 
     def components(self, kind: str, domain: str | None = None) -> list[tuple[Component, PluginRecord]]:
-        """Components of a kind that can be used in a domain, of all plugins that are loaded."""
+        """Components of a kind that can be used in a domain, of all plugins that are loaded, without hidden ones."""
+        return [one for one in self._known(kind, domain) if not one[0].hidden]
+
+    def _known(self, kind: str, domain: str | None) -> list[tuple[Component, PluginRecord]]:
         return [
             (component, record)
             for record in self._records
@@ -416,7 +419,7 @@ class Registry:
 
     def _find(self, kind: str, request: Request, domain: str | None) -> list[_Match]:
         """What answers to a name, each with how its options are read; one plugin answers once, by the best match."""
-        known = self.components(kind, domain)
+        known = self._known(kind, domain)
         base = split_number(request.name)
         matches: dict[int, _Match] = {}
 

@@ -47,8 +47,9 @@ class LLMBackend:
     Attributes:
         kind: what answers, in words, as the line about the rater tells it.
         batched: whether the backend implements :meth:`answer_batch` and takes many requests at once.
-        identity: service, model and all options that may change an answer, without secrets; part of the cache key,
-            such as ``"deepseek deepseek-v4-flash thinking=off"``.
+        identity: the model and all options that may change an answer, without secrets and without the address where
+            it is served; part of the cache key, such as ``"deepseek deepseek-v4-flash thinking=off"``.
+        former_identities: identities of earlier versions, under which the same model's answers may still be cached.
         title: the model as people are shown it, such as ``"qwen3-8b at http://127.0.0.1:8000/v1"``; empty for the
             identity.
         reasoning_tokens: maximum tokens of reasoning, in addition to the ``max_tokens`` of a request; used for the
@@ -58,6 +59,7 @@ class LLMBackend:
     kind: ClassVar[str] = "language model"
     batched: ClassVar[bool] = False
     identity: str
+    former_identities: Sequence[str] = ()
     title: str = ""
     reasoning_tokens: int = 0
 

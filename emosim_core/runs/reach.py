@@ -152,7 +152,7 @@ def _reaches_of(name: str, field: FieldInfo, value: Any, registry: Registry, dom
     if isinstance(inner, type) and issubclass(inner, BaseModel) and isinstance(value, Mapping):
         nested = reaches(value, (inner,), registry, domain)
         return [Reach(f"{name}.{one.name}", one.value, one.identity, one.what, one.inline) for one in nested.values()]
-    if not _field_reaches(field, value):
+    if not field_reaches(field, value):
         return []
     inline = value if isinstance(value, str) else None
     if isinstance(value, list) and all(isinstance(part, str) and "," not in part for part in value):
@@ -191,7 +191,7 @@ def _component(kind: str, value: Any, registry: Registry, domain: str | None) ->
         if field is None or canonical != _canonical(_default(field), field.annotation):
             options[key] = canonical
     core = record is registry.records[0]
-    reaching = [key for key in written if key not in fields or _field_reaches(fields[key], written[key])]
+    reaching = [key for key in written if key not in fields or field_reaches(fields[key], written[key])]
     if model is not None and not _keys_are_fields(model):
         reaching = list(written)
     # What a third party's component reaches by default, nobody but its author knows.
@@ -236,12 +236,17 @@ def _listed(value: Any) -> list[Any]:
 # ----------------------------------------------------------------------------------------------- types
 
 
-def _field_reaches(field: FieldInfo, value: Any) -> bool:
+def field_reaches(field: FieldInfo, value: Any) -> bool:
     """Whether this value of a field reaches beyond data; its default does not."""
     harmless = extra(field).get(HARMLESS, _harmless_type(field.annotation))
     if harmless is True or (isinstance(harmless, list | tuple) and value in harmless):
         return False
     return bool(to_jsonable_python(value) != _default(field))
+
+
+def is_harmless(field: FieldInfo) -> bool:
+    """Whether no value of a field can reach beyond data."""
+    return extra(field).get(HARMLESS, _harmless_type(field.annotation)) is True
 
 
 def _is_harmless(model: type[BaseModel], seen: frozenset[type] = frozenset()) -> bool:
@@ -296,7 +301,7 @@ def _canonical(value: Any, annotation: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_canonical(part, annotation) for part in value]
     if isinstance(value, str):
-        return _place(value, _names_path(annotation))
+        return _place(value, names_path(annotation))
     return _scalar(value)
 
 
@@ -323,7 +328,8 @@ def _place(text: str, path: bool) -> str:
         return text
 
 
-def _names_path(annotation: Any) -> bool:
+def names_path(annotation: Any) -> bool:
+    """Whether an option of this type holds a path, or several."""
     if isinstance(annotation, type) and not get_args(annotation):  # in Python 3.10, list[str] is a type too
         return issubclass(annotation, os.PathLike) or annotation is Path
-    return any(_names_path(part) for part in get_args(annotation))
+    return any(names_path(part) for part in get_args(annotation))

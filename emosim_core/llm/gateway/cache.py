@@ -143,6 +143,18 @@ class AnswerCache:
         with self._reading() as connection:
             return {} if connection is None else _look_up(connection, keys)
 
+    def entries(self, keys: Sequence[str]) -> dict[str, CachedAnswer]:
+        """The cached answers by key, each with its request; a key without an answer is absent."""
+        with self._reading() as connection:
+            if connection is None:
+                return {}
+            rows = [
+                row
+                for start in range(0, len(keys), claims.AT_ONCE)
+                for row in _rows_of(connection, keys[start : start + claims.AT_ONCE])
+            ]
+            return {key: _entry(*entry) for key, *entry in rows}
+
     def progress(self, keys: Sequence[str], owner: claims.Owner) -> tuple[dict[str, ChatAnswer], set[str]]:
         """State of requests that another process has claimed: answers by key, and the keys that are still claimed."""
         with self._reading() as connection:
@@ -318,12 +330,7 @@ class AnswerCache:
         while rows:
             with self._reading() as connection:
                 rows = [] if connection is None else connection.execute(_NEXT_ROWS, (rows[-1][0],)).fetchall()
-                entries = [
-                    CachedAnswer(
-                        identity, request_of(json.loads(request)), answer_of(json.loads(answer), _usage(*usage)), when
-                    )
-                    for _, identity, when, *usage, answer, request in rows
-                ]
+                entries = [_entry(*row[1:]) for row in rows]
             yield from entries
 
     def _bytes(self) -> int:
@@ -455,6 +462,22 @@ def _look_up(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, C
         for key, answer, *usage in rows.fetchall():
             answers[key] = answer_of(json.loads(answer), _usage(*usage))
     return answers
+
+
+def _rows_of(connection: sqlite3.Connection, keys: Sequence[str]) -> list[tuple[Any, ...]]:
+    return connection.execute(
+        "SELECT key, identity, created, prompt, cached, completion, reasoning, answer, request FROM answers "
+        f"WHERE key IN ({','.join('?' * len(keys))})",
+        keys,
+    ).fetchall()
+
+
+def _entry(identity: str, created: int, *more: Any) -> CachedAnswer:
+    """A row of the table, from its column ``identity`` on."""
+    *usage, answer, request = more
+    return CachedAnswer(
+        identity, request_of(json.loads(request)), answer_of(json.loads(answer), _usage(*usage)), created
+    )
 
 
 def _row(key: str, identity: str, created: int, answer: ChatAnswer, canonical: str) -> Row:

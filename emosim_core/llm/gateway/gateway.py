@@ -175,7 +175,7 @@ class _Session:
     def _submit(self, caller: Caller, part: Sequence[PendingRequest]) -> None:
         """Answer requests from the cache, and send the others."""
         new = {one.key: one for one in part if one.key not in caller.keys}
-        cached = self._cache.get_many(list(new))
+        cached = self._cached(list(new.values()))
         redactor = self._counted.redactor()
         for key, answer in cached.items():
             caller.take(key, replace(redactor.answer(answer), cached=True))
@@ -193,6 +193,15 @@ class _Session:
         elif new:
             self._counted.check(priced=self._options.max_cost is not None)
             self._send(caller, new)
+
+    def _cached(self, part: Sequence[PendingRequest]) -> dict[str, ChatAnswer]:
+        """The cached answers by key; where there is none, that under a former identity of the backend."""
+        cached = self._cache.get_many([one.key for one in part])
+        for identity in self._backend.former_identities:
+            former = {cache_key_of(identity, one.canonical): one.key for one in part if one.key not in cached}
+            if former:
+                cached |= {former[key]: answer for key, answer in self._cache.get_many(list(former)).items()}
+        return cached
 
     def _send(self, caller: Caller, new: Mapping[str, PendingRequest]) -> None:
         with self._lock:

@@ -23,6 +23,12 @@ _NAMES = ("api_key_env", "base_url_env")
 SERVICE = "https://api.deepseek.com"
 BASE_URL_VARIABLE = "DEEPSEEK_BASE_URL"
 
+REVISION = (
+    "Text that tells the model from others that are served under the same name; answers are cached apart by it. It is "
+    "not sent."
+)
+"""Description of the option ``revision``."""
+
 Tariff = Literal["peak", "off-peak"]
 
 
@@ -74,6 +80,7 @@ class DeepSeekOptions(Frozen):
         True,
         "Request the probabilities of the tokens of a rating, of which the rater draws; a thinking model has none.",
     )
+    revision: str | None = option(None, REVISION, min_length=1)
     tariff: Tariff = option("peak", "Price list by which costs are counted: peak, the most it can cost, or off-peak.")
     base_url: str | None = option(
         None, f"Where the service is; by default what is in {BASE_URL_VARIABLE}, or {SERVICE}."
@@ -148,14 +155,20 @@ class DeepSeek(ChatService):
         )
         self.reasoning_tokens = 0 if self.thinking is False else options.reasoning_tokens
         mode = {None: "default", True: "on", False: "off"}[self.thinking]
-        self.identity = f"deepseek {self.model.served_name} thinking={mode} base={place.shown}"
+        settings = ""
         if self.thinking is not False:
             effort = f" effort={options.reasoning_effort}" if options.reasoning_effort else ""
-            self.identity += f"{effort} reasoning_tokens={options.reasoning_tokens}"
+            settings += f"{effort} reasoning_tokens={options.reasoning_tokens}"
         if options.structured != "json_object":
-            self.identity += f" structured={options.structured}"
+            settings += f" structured={options.structured}"
         if self.thinking is False and not options.logprobs:
-            self.identity += " logprobs=off"
+            settings += " logprobs=off"
+        named = f"deepseek {self.model.served_name} thinking={mode}"
+        self.identity = named + settings
+        if options.revision:
+            self.identity += f" revision={options.revision}"
+        else:
+            self.former_identities = (f"{named} base={place.shown}{settings}",)
 
     def models(self) -> Sequence[str]:
         return tuple(known_models())

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from emosim_core.llm import ChatRequest, Price
 from emosim_core.plugins import Frozen, option
 from emosim_deepseek.addresses import address, base_url, keys_of_environment
-from emosim_deepseek.deepseek import without_secrets
+from emosim_deepseek.deepseek import REVISION, without_secrets
 from emosim_deepseek.probabilities import request_fields
 from emosim_deepseek.service import ChatService
 
@@ -78,6 +78,7 @@ class EndpointOptions(Frozen):
     logprobs: bool = option(
         True, "Request the probabilities of the tokens of a rating, of which the rater draws; see reading."
     )
+    revision: str | None = option(None, REVISION, min_length=1)
     price: EndpointPrice | None = option(None, "Price of the model; unknown by default.")
     timeout: float = option(120.0, "Seconds to wait for an answer.", gt=0, allow_inf_nan=False)
     extra_body: Mapping[str, Any] = Field(
@@ -138,7 +139,6 @@ class Endpoint(ChatService):
         self._limit_field = options.max_tokens_field or ("max_completion_tokens" if own else "max_tokens")
         by_default = 8192 if options.reasoning_effort not in (None, "none") else 0
         self.reasoning_tokens = by_default if options.reasoning_tokens is None else options.reasoning_tokens
-        self.identity = f"openai {options.model or '(the served model)'} base={place.shown}"
         settings = {
             "effort": options.reasoning_effort,
             "reasoning_tokens": self.reasoning_tokens,
@@ -149,15 +149,21 @@ class Endpoint(ChatService):
             "extra_body": json.dumps(options.extra_body, sort_keys=True) if options.extra_body else None,
         }
         differing = "".join(f" {name}={value}" for name, value in settings.items() if value)
-        self.identity += differing
+        former = f"openai {options.model or '(the served model)'} base={place.shown}{differing}"
+        if options.revision:
+            self.identity = f"openai {options.model or '(the served model)'} revision={options.revision}{differing}"
+        elif options.model:
+            self.identity, self.former_identities = f"openai {options.model}{differing}", (former,)
+        else:  # nothing but its address tells which model a server has
+            self.identity = former
         self.title = f"{options.model} {'of OpenAI' if own else f'at {place.shown}'}{differing}"
 
     def announcements(self) -> Sequence[str]:
-        if self.options.model:
+        if self.options.model or self.options.revision:
             return ()
         return (
             f"No model is named, so cached answers are those of any model that {self._address.shown} served. Where "
-            "it serves different ones, name each: PORT#NAME",
+            "it serves different ones, name each, as PORT#NAME or by the option revision",
         )
 
     def price(self) -> Price | None:

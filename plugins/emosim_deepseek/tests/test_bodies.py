@@ -144,7 +144,7 @@ def test_further_fields_are_sent_as_they_are() -> None:
         {"choices": "vllm"},
         {"extra_body": {"top_k": 1}},
         {"model": "http://127.0.0.1:8000/v1#other"},
-        {"model": "http://127.0.0.1:8001/v1#m"},
+        {"revision": "b"},
     ],
 )
 def test_what_may_change_an_answer_changes_the_identity(options: dict[str, Any]) -> None:
@@ -160,7 +160,7 @@ def test_what_may_change_an_answer_changes_the_identity(options: dict[str, Any])
         {"thinking": True},
         {"model": "deepseek-v4-pro"},
         {"structured": "none"},
-        {"base_url": "http://h"},
+        {"revision": "b"},
         {"model": "deepseek-reasoner", "reasoning_effort": "low"},
         {"model": "deepseek-reasoner", "reasoning_tokens": 1},
     ],
@@ -172,6 +172,23 @@ def test_what_may_change_an_answer_of_deepseek_changes_its_identity(options: dic
 
 def test_what_changes_no_answer_leaves_the_identity_as_it_is() -> None:
     one = DeepSeek(DeepSeekOptions(model="deepseek-chat")).identity
-    for more in ({"tariff": "off-peak"}, {"timeout": 3}, {"api_key_env": "OTHER"}):
+    for more in ({"tariff": "off-peak"}, {"timeout": 3}, {"api_key_env": "OTHER"}, {"base_url": "http://h"}):
         assert DeepSeek(DeepSeekOptions(model="deepseek-chat", **more)).identity == one
     assert DeepSeek(DeepSeekOptions(model="deepseek-v4-flash", thinking=False)).identity == one
+
+
+def test_where_a_model_is_served_is_in_the_former_identity_alone() -> None:
+    here, there = (Endpoint(EndpointOptions(model=f"http://127.0.0.1:{port}/v1#m", logprobs=False)) for port in (1, 2))
+    assert here.identity == there.identity == "openai m logprobs=off"
+    assert here.former_identities == ("openai m base=http://127.0.0.1:1/v1 logprobs=off",)
+    deepseek = DeepSeek(DeepSeekOptions(model="deepseek-reasoner", base_url="http://h"))
+    assert deepseek.identity == "deepseek deepseek-v4-flash thinking=on reasoning_tokens=8192"
+    assert deepseek.former_identities == ("deepseek deepseek-v4-flash thinking=on base=http://h reasoning_tokens=8192",)
+
+
+@pytest.mark.parametrize("kind", [Endpoint, DeepSeek])
+def test_a_revision_has_no_answers_of_earlier_versions(kind: type) -> None:
+    options = {Endpoint: EndpointOptions, DeepSeek: DeepSeekOptions}[kind]
+    made = kind(options(model="m", revision="2026-11"))
+    assert "revision=2026-11" in made.identity
+    assert made.former_identities == ()

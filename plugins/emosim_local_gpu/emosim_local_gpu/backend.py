@@ -68,9 +68,18 @@ class LocalBackend(LLMBackend):
 
     @cached_property
     def identity(self) -> str:  # type: ignore[override]
-        """Folder or name, fingerprint of the files or commit, and every option that may change an answer."""
+        """Name, fingerprint of the files or commit, and every option that may change an answer."""
+        return self._identity(whole=False)
+
+    @property
+    def former_identities(self) -> Sequence[str]:  # type: ignore[override]
+        """The identity with the path of the folder, under which earlier versions cached answers."""
+        return tuple({self._identity(whole=True)} - {self.identity})
+
+    def _identity(self, whole: bool) -> str:
         options = self.options
-        parts = ["local", source.identity(options.model, options.revision, options.gguf_file), f"dtype={options.dtype}"]
+        named = source.identity(options.model, options.revision, options.gguf_file, whole)
+        parts = ["local", named, f"dtype={options.dtype}"]
         for name in ("quantization", "max_new_tokens", "thinking", "top"):
             if (value := getattr(options, name)) != LocalOptions.model_fields[name].default:
                 parts.append(f"{name}={value}")

@@ -117,9 +117,13 @@ def downloaded(name: str, revision: str | None, gguf_file: str | None = None) ->
     return Path(config).parent if isinstance(config, str) else None
 
 
-def identity(model: str, revision: str | None, gguf_file: str | None = None) -> str:
-    """What tells a model from others: its folder or file and a fingerprint of it; or the package that carries it; or
-    the name and the commit, or the revision where it is not here."""
+def identity(model: str, revision: str | None, gguf_file: str | None = None, whole: bool = False) -> str:
+    """What tells a model from others: the name of its folder or file and a fingerprint of it; or the package that
+    carries it; or the name and the commit, or the revision where it is not here.
+
+    Where a folder is tells nothing of the model; with ``whole`` its path is in it all the same, as earlier versions
+    had it.
+    """
     try:
         place = place_of(model, gguf_file)
     except EmoSimError:
@@ -128,7 +132,7 @@ def identity(model: str, revision: str | None, gguf_file: str | None = None) -> 
         return f"{model} ({place.package})"
     if place.folder is not None:
         path = (place.gguf_path or place.folder).resolve()
-        return f"{path} {fingerprint(path)}"
+        return f"{path if whole else path.name} {fingerprint(path)}"
     snapshot = downloaded(model, revision, gguf_file)
     name = f"{model} {gguf_file}" if gguf_file else model
     return f"{name} {snapshot.name if snapshot else revision or 'main'}"

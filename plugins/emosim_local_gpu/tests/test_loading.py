@@ -228,7 +228,7 @@ def test_other_files_at_the_same_place_are_another_identity(copied: Path, backen
 
     first = identity()
     assert identity() == first
-    assert first.startswith(f"local {copied} ")
+    assert first.startswith(f"local {copied.name} ")
     weights = copied / "model.safetensors"
     known = weights.stat()
     os.utime(weights, ns=(known.st_atime_ns, known.st_mtime_ns + 10**9))
@@ -253,8 +253,15 @@ def test_options_that_change_no_answer_are_not_in_the_identity(options: dict[str
     assert backend("merged", **options).identity == backend("merged").identity
 
 
+def test_where_a_model_lies_is_in_the_former_identity_alone(copied: Path, backend: Make) -> None:
+    local = backend(model=str(copied))
+    assert local.identity.startswith(f"local {copied.name} ")
+    assert local.former_identities == (local.identity.replace(copied.name, str(copied.resolve()), 1),)
+    assert backend(model="org/tiny").former_identities == ()
+
+
 def test_an_identity_needs_no_model(backend: Make) -> None:
-    assert backend(model="/nowhere/at/all").identity == "local /nowhere/at/all missing dtype=auto"
+    assert backend(model="/nowhere/at/all").identity == "local all missing dtype=auto"
 
 
 def test_a_model_of_the_hub_is_known_by_its_commit(

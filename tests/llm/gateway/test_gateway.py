@@ -215,6 +215,21 @@ def test_another_model_has_answers_of_its_own(made: Any) -> None:
     assert one.requested == other.requested == [1]
 
 
+def test_answers_that_an_earlier_version_cached_under_another_identity_stay_valid(made: Any, path: Path) -> None:
+    old, new, elsewhere = Service(), Service(), Service()
+    old.identity = "a service base=http://127.0.0.1:8000/v1"
+    new.former_identities = (old.identity,)
+    elsewhere.former_identities = ("a service base=http://10.0.0.5/v1",)
+    made(old).ask(questions(1, 2))
+    assert texts_of(made(new).ask(questions(2, 3, 1))) == ["2", "3", "1"]
+    assert new.requested == [3]
+    replayed = made(new, replay=True)
+    assert texts_of(replayed.ask(questions(1, 3))) == ["1", "3"]
+    assert replayed.usage.cached == 2
+    made(elsewhere).ask(questions(1, 3))  # the answers of another address were not those of this model for sure
+    assert elsewhere.requested == [1]
+
+
 def test_the_first_questions_are_requested_while_the_next_are_made(made: Any) -> None:
     backend, begun = Service(), threading.Event()
     backend.script = lambda number, calls: begun.set()
@@ -607,7 +622,7 @@ def test_a_replay_hands_out_what_is_cached_and_requests_nothing(made: Any, path:
         identity = "a service"
 
         def __getattribute__(self, name: str) -> Any:
-            assert name in ("identity", "secrets"), f"{name} was used"
+            assert name in ("identity", "former_identities", "secrets"), f"{name} was used"
             return super().__getattribute__(name)
 
     gateway = Gateway(Untouchable(), GatewayOptions(cache=path, replay=True))

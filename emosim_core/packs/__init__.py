@@ -1,0 +1,1 @@
+"""Packs: a run in one file that travels: its configuration, the answers that it used, its records; and its replay."""

@@ -1,0 +1,121 @@
+"""Sources: files and folders that the configuration of a run names, described, packed, and put in place again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emosim_core.errors import RunError
+from emosim_core.hooks import Registry
+from emosim_core.packs.archive import DATA, DataSource, Digest, digest_of
+from emosim_core.runs.reach import field_reaches, is_harmless, names_path
+
+PACKABLE = {"items": "item_loader", "user_dataset": "user_loader", "rater": "rater"}
+"""Fields whose files a pack may hold, and the kind of each: what they name is read as data."""
+
+NAMED = {**PACKABLE, "policy": "policy"}
+"""Fields that may name files, and the kind of each."""
+
+_MOST_FILES = 1000
+_MOST_BYTES = 8 * 2**30
+
+
+@dataclass(frozen=True)
+class Source:
+    """A path in a configuration: the field, the component and the option that hold it."""
+
+    field: str
+    component: str
+    option: str
+    path: str
+
+    def described(self, number: int | None, known: dict[str, dict[str, Digest] | None]) -> DataSource:
+        """What a pack says of it; ``known`` are files by path, as :func:`files_of` found them before."""
+        if self.path not in known:
+            found = files_of(Path(self.path).expanduser())
+            known[self.path] = None if found is None else {name: digest_of(path) for name, path in found.items()}
+        name = os.path.basename(os.path.normpath(self.path)) or DATA
+        return DataSource(
+            field=self.field, component=self.component, option=self.option, name=name, number=number,
+            files=known[self.path],
+        )  # fmt: skip
+
+
+def sources_of(config: Mapping[str, Any], registry: Registry, domain: str) -> Iterator[Source]:
+    """The paths that a configuration names by options of its components."""
+    for field, kind in NAMED.items():
+        if config.get(field) is None:
+            continue
+        component, _, written = registry.written(kind, config[field], domain)
+        model = component.options_model()
+        fields = {} if model is None else model.model_fields
+        for option, value in written.items():
+            if isinstance(value, str) and value and option in fields and names_path(fields[option].annotation):
+                yield Source(field, component.name, option, value)
+
+
+def with_path(config: Mapping[str, Any], source: Source, path: str, registry: Registry, domain: str) -> dict[str, Any]:
+    """A configuration with another path in the place of a source."""
+    component, _, written = registry.written(NAMED[source.field], config[source.field], domain)
+    return {**config, source.field: {"name": component.name, **written, source.option: path}}
+
+
+def reaches_alone(kind: str, value: Any, paths: Collection[str], registry: Registry, domain: str) -> bool:
+    """Whether a component reaches nothing but these paths, whatever its plugin makes of them.
+
+    What an option of a plugin's component reaches by its default, nobody but its author knows; an empty default
+    reaches nothing.
+    """
+    component, record, written = registry.written(kind, value, domain)
+    model = component.options_model()
+    if model is None or not written.keys() <= model.model_fields.keys():
+        return False
+    own = record is registry.records[0]
+    for name, field in model.model_fields.items():
+        if name in written:
+            path = names_path(field.annotation) and isinstance(written[name], str) and written[name] in paths
+            right = path or not field_reaches(field, written[name])
+        else:
+            right = own or is_harmless(field) or (not field.is_required() and field.default in (None, ""))
+        if not right:
+            return False
+    return True
+
+
+def files_of(path: Path) -> dict[str, Path] | None:
+    """The files of a folder by their names in it, or a file itself as ``"."``; None where there are too many.
+
+    Raises:
+        RunError: the path leads nowhere, or cannot be read.
+    """
+    try:
+        if path.is_file():
+            return {".": path}
+        if not path.is_dir():
+            raise RunError(f"{path} is gone: the run read it; put it back, or give where it is now")
+        found: dict[str, Path] = {}
+        size = 0
+        for folder, folders, names in os.walk(path):
+            folders.sort()
+            for name in sorted(names):
+                one = Path(folder, name)
+                if one.is_symlink() or not one.is_file():
+                    continue
+                found[one.relative_to(path).as_posix()] = one
+                size += one.stat().st_size
+                if len(found) > _MOST_FILES or size > _MOST_BYTES:
+                    return None
+        return found
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def members_of(source: DataSource, path: str) -> dict[str, Path]:
+    """The members of a pack that hold a source."""
+    found = files_of(Path(path).expanduser())
+    assert found is not None
+    top = f"{DATA}/{source.number}/{source.name}"
+    return {top if name == "." else f"{top}/{name}": one for name, one in found.items()}
