@@ -22,7 +22,7 @@ from emosim_core.data import json_text
 from emosim_core.errors import ConfigurationError
 from emosim_core.fitting.profiles import Profiles
 from emosim_core.hooks import Registry
-from emosim_core.hooks.fields import by_field
+from emosim_core.hooks.fields import by_field, component_table
 from emosim_core.llm.label_weights import fit_label_weights
 from emosim_core.model import User
 from emosim_core.model.arrays import Floats
@@ -310,8 +310,7 @@ class Validation:
 
     def _label_weights(self, ratings: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         """What corrects the probabilities of a language model for other users; None without such probabilities."""
-        rater = self._environment.get("rater")
-        corrected = isinstance(rater, Mapping) and rater.get("prior") is not None
+        corrected = component_table(self._environment.get("rater"), "llm").get("prior") is not None
         told = [one for one in ratings if one.get("distribution")]
         if corrected or not told:
             return None
