@@ -62,15 +62,19 @@ def world_of(users: Sequence[User], world: World) -> World:
 
 
 def run_trials(
-    world: World, trials: Trials, seed: int, on_ratings: Callable[[int], None] = lambda count: None
+    world: World,
+    trials: Trials,
+    seed: int,
+    on_ratings: Callable[[int], None] = lambda count: None,
+    first: int = 0,
 ) -> Iterator[dict[str, Any]]:
     """Put trials to the users, with the world's own retrieval, rater and perturbator; yields :func:`record` of each.
 
     A user's mood is where it rests, and they remember what the trial puts in place. The draws of a trial depend on
-    the seed and its number alone. ``on_ratings`` gets the number of new ratings.
+    the seed and its number alone. ``on_ratings`` gets the number of new ratings; trials before ``first`` are left out.
     """
     world = world_of(trials.users, world)
-    for start in range(0, len(trials.trials), AT_ONCE):
+    for start in range(first, len(trials.trials), AT_ONCE):
         some = trials.trials[start : start + AT_ONCE]
         rows = np.arange(len(some))
         streams = Streams(len(some))
