@@ -342,12 +342,14 @@ class Rater:
         answered_by: who answers, in words, such as ``"m (language model; prompt strategy s)"``; empty for the name of
             the component.
         batch_size: number of episodes that a run simulates as one batch, where ``num_envs`` does not say.
+        deferred: whether answers come hours after they are asked for, so that no episode can be simulated with them.
         interest_is_log_odds: whether differences of :meth:`interest_batch` are log odds of a choice between two items.
         data_sha256: a digest of the files that its answers come from; a run records it, and is resumed with the same
             files alone. Empty where there are none.
     """
 
     uses_llm: bool = False
+    deferred: bool = False
     interest_is_log_odds: bool = False
     language_model: str = ""
     answered_by: str = ""

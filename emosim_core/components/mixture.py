@@ -89,6 +89,7 @@ class Mixture(Rater):
         self._model = self.raters[models[0]] if models else None
         self._served = services[0] if services else ""
         self.uses_llm = bool(models)
+        self.deferred = any(rater.deferred for rater in self.raters.values())
         self._telling = [name for name, rater in self.raters.items() if rater.tells_interest()]
         self.interest_is_log_odds = bool(self._telling) and all(
             self.raters[name].interest_is_log_odds for name in self._telling
@@ -190,7 +191,7 @@ class Mixture(Rater):
             return None
         instead = self.names.index(max(self._telling, key=self.weights.__getitem__))
         teller = copy(self)
-        teller.uses_llm = False
+        teller.uses_llm = teller.deferred = False
         teller._instead = np.array(
             [number if name in self._telling else instead for number, name in enumerate(self.names)]
         )

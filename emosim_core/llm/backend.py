@@ -47,6 +47,8 @@ class LLMBackend:
     Attributes:
         kind: what answers, in words, as the line about the rater tells it.
         batched: whether the backend implements :meth:`answer_batch` and takes many requests at once.
+        deferred: whether answers come hours after their requests. Studies then ask all that they can at once, and
+            episodes, each step of which depends on the one before, are refused.
         identity: service, model and all options that may change an answer, without secrets; part of the cache key,
             such as ``"deepseek deepseek-v4-flash thinking=off"``.
         title: the model as people are shown it, such as ``"qwen3-8b at http://127.0.0.1:8000/v1"``; empty for the
@@ -57,6 +59,7 @@ class LLMBackend:
 
     kind: ClassVar[str] = "language model"
     batched: ClassVar[bool] = False
+    deferred: ClassVar[bool] = False
     identity: str
     title: str = ""
     reasoning_tokens: int = 0

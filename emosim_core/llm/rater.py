@@ -354,5 +354,6 @@ def llm_rater(options: LLMRaterOptions, parts: Mapping[str, Resolved]) -> ModelR
     rater.answered_by = f"{title} ({backend.kind}; prompt strategy {parts['strategy'].component.name})"
     if options.prior is not None and options.prior.is_file():  # a missing one is an error of prepare()
         rater.data_sha256 = hashlib.sha256(options.prior.read_bytes()).hexdigest()
+    rater.deferred = backend.deferred and not options.gateway.replay
     rater.batch_size = 32 * options.gateway.concurrency
     return rater

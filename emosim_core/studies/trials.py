@@ -74,8 +74,10 @@ def run_trials(
     the seed and its number alone. ``on_ratings`` gets the number of new ratings; trials before ``first`` are left out.
     """
     world = world_of(trials.users, world)
-    for start in range(first, len(trials.trials), AT_ONCE):
-        some = trials.trials[start : start + AT_ONCE]
+    # What is answered in hours is asked for at once.
+    size = len(trials.trials) if world.rater.deferred else AT_ONCE
+    for start in range(first, len(trials.trials), size):
+        some = trials.trials[start : start + size]
         rows = np.arange(len(some))
         streams = Streams(len(some))
         streams.begin(rows, [seed] * len(some), [start + row for row in rows.tolist()])

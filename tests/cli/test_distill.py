@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -50,14 +46,18 @@ def test_users_answer_as_the_model_did_without_calling_it(asked: tuple[Any, Chat
     assert models["fitted"]["correlation"]["estimate"] > 0.7
     assert models["fitted"]["rmse"]["low"] < fitted < models["fitted"]["rmse"]["high"]
     assert models["constant"]["correlation"]["estimate"] is None
-    assert told["differences"]["item mean"]["estimate"] == pytest.approx(fitted - models["item mean"]["rmse"]["estimate"], abs=1e-5)
+    assert told["differences"]["item mean"]["estimate"] == pytest.approx(
+        fitted - models["item mean"]["rmse"]["estimate"], abs=1e-5
+    )
 
     # They are the users who were asked, and need no model.
     run = ("run", "--plugin", "movies", "--users", "fitted:people", "--policy", "popular", "--episodes", "20")
     summary = emosim(*run, "--out", "simulated", "--json").json
     assert summary["uses_llm"] is False
     assert len(server.calls) == 360
-    asked_users = {one["user"] for one in map(json.loads, (emosim.folder / "people" / "answers.jsonl").read_text().splitlines())}
+    asked_users = {
+        one["user"] for one in map(json.loads, (emosim.folder / "people" / "answers.jsonl").read_text().splitlines())
+    }
     first = json.loads((emosim.folder / "simulated" / "interactions.jsonl").read_text().splitlines()[0])
     assert first["user"] in asked_users
     assert first["user_profile"]["description"]
@@ -87,13 +87,12 @@ def test_answers_that_were_there_are_not_asked_for_again(asked: tuple[Any, ChatS
 def test_a_killed_distillation_comes_to_the_same_users(emosim: Any) -> None:
     options = ("--plugin", "movies", "--users", "sampled", "--max-questions", "2400", "--seed", "3", "--quiet")
     emosim("distill", *options, "--out", "whole")
-    command = [sys.executable, "-m", "emosim_core", "distill", *options, "--out", "killed"]
-    process = subprocess.Popen(command, cwd=emosim.folder, env={**os.environ, **emosim.environment})
+    process = emosim.start("distill", *options, "--out", "killed")
     block = emosim.folder / "killed" / "jobs" / "block-000001.jsonl"
     while not block.exists() and process.poll() is None:
         time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.communicate()
     assert not (emosim.folder / "killed" / "card.json").exists()
     emosim("distill", "--resume", "killed", "--quiet")
     for name in ("answers.jsonl", "users.csv", "states.safetensors", "ratings.safetensors"):
