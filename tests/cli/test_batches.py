@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
+import random
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -286,3 +289,19 @@ def test_episodes_are_refused_as_each_step_would_wait_for_a_batch(asked: tuple[A
     assert "emosim distill" in error
     assert not service.calls
     assert not Path("run").exists()
+
+
+def test_a_validation_asks_all_that_it_measures_of_a_part_in_one_batch(asked: tuple[Any, BatchService]) -> None:
+    emosim, service = asked
+    sample = resources.files("emosim_movies") / "data" / "sample.csv"
+    items = [row["id"] for row in csv.DictReader(sample.read_text(encoding="utf-8").splitlines())]
+    rng = random.Random(0)
+    rows = [f"{user},{item},{rng.randint(1, 10)}" for user in range(40) for item in rng.sample(items, 12)]
+    (emosim.folder / "log.csv").write_text("user,item,rating\n" + "\n".join(rows) + "\n")
+    options = ("--ratings", "csv:log.csv", "--only", "ratings", "--max-users", "4", "--folds", "2", "--yes")
+    emosim("validate", "--plugin", "movies", "--config", "batch.toml", *options, "--out", "measured", "--quiet")
+    parts = {len(one["requests"]) for one in service.batches.values()}
+    assert len(service.batches) == 2
+    assert min(parts) > 1
+    lines = (emosim.folder / "measured" / "ratings.jsonl").read_text().splitlines()
+    assert all(answer is not None for line in lines for answer in json.loads(line)["answer"])

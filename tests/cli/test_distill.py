@@ -22,7 +22,8 @@ DISTILL = ("distill", "--plugin", "movies", "--users", "sampled:n=30", "--per-us
 
 def answer(body: dict[str, Any]) -> Answer:
     """Rates dramas high and others low, as far as the prompt tells."""
-    return Answer("8" if re.search(r"(?i)genres?:[^\n]*drama", str(body["messages"][-1]["content"])) else "2")
+    about_the_film = str(body["messages"][-1]["content"])[-600:]
+    return Answer("8" if re.search(r"(?i)(categories|genres)[^\n]*drama", about_the_film) else "2")
 
 
 @pytest.fixture
@@ -85,16 +86,16 @@ def test_answers_that_were_there_are_not_asked_for_again(asked: tuple[Any, ChatS
 
 
 def test_a_killed_distillation_comes_to_the_same_users(emosim: Any) -> None:
-    options = ("--plugin", "movies", "--users", "sampled", "--max-questions", "2400", "--seed", "3", "--quiet")
-    emosim("distill", *options, "--out", "whole")
+    options = ("--plugin", "movies", "--users", "sampled", "--max-questions", "600", "--seed", "3", "--quiet")
+    emosim("distill", *options, "--out", "whole", timeout=300)
     process = emosim.start("distill", *options, "--out", "killed")
-    block = emosim.folder / "killed" / "jobs" / "block-000001.jsonl"
+    block = emosim.folder / "killed" / "jobs" / "block-000000.jsonl"
     while not block.exists() and process.poll() is None:
         time.sleep(0.001)
     process.kill()
     process.communicate()
     assert not (emosim.folder / "killed" / "card.json").exists()
-    emosim("distill", "--resume", "killed", "--quiet")
+    emosim("distill", "--resume", "killed", "--quiet", timeout=300)
     for name in ("answers.jsonl", "users.csv", "states.safetensors", "ratings.safetensors"):
         assert (emosim.folder / "killed" / name).read_bytes() == (emosim.folder / "whole" / name).read_bytes(), name
 
@@ -103,7 +104,7 @@ def test_a_killed_distillation_comes_to_the_same_users(emosim: Any) -> None:
     ("options", "message"),
     [
         (("--max-questions", "20", "--per-user", "20"), "fewer than two users"),
-        (("--heldout-fraction", "1.5"), "heldout_fraction"),
+        (("--heldout-fraction", "1.5"), "--heldout-fraction: Input should be less than 1"),
         (("--rater", "no_such"), "no_such"),
     ],
 )
