@@ -66,7 +66,7 @@ class Mixture(Rater):
 
     Args:
         options: weights and the seed.
-        raters: the raters, by name, in the order of the weights.
+        raters: the raters, by name.
         label: of a rater by name, for errors that escape from its code.
 
     Raises:
@@ -76,8 +76,9 @@ class Mixture(Rater):
     def __init__(
         self, options: MixOptions, raters: Mapping[str, Rater], label: Callable[[str], str] = "rater {!r}".format
     ) -> None:
-        self.options, self.raters, self._label = options, dict(raters), label
-        self.names = tuple(self.raters)
+        self.options, self._label = options, label
+        self.names = tuple(sorted(raters))  # in whichever order they are written
+        self.raters = {name: raters[name] for name in self.names}
         self.weights = {name: float(options.raters[name][WEIGHT]) for name in self.names}
         models = [name for name, rater in self.raters.items() if rater.uses_llm]
         services = [name for name, rater in self.raters.items() if type(rater).service is not Rater.service]
@@ -108,7 +109,7 @@ class Mixture(Rater):
         self._last: list[tuple[str, Ints]] = []
 
     def of_users(self, users: Sequence[User]) -> Ints:
-        """The number of the rater of each user, in the order of the weights; shape ``(len(users),)``."""
+        """The number of the rater of each user, in the order of the names; shape ``(len(users),)``."""
         edges = np.cumsum(list(self.weights.values()))
         drawn = np.array([_place(self.options.seed, user.id) for user in users], dtype=np.float64)
         found = np.searchsorted(edges, drawn, side="right")

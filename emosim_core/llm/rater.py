@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.components.base import Draws, Exchange, Rater, RatingRequest, Ratings, WorldSetting
+from emosim_core.components.mixture import Mixture
 from emosim_core.errors import (
     ConfigurationError,
     LLMAuthenticationError,
@@ -353,6 +354,12 @@ class ModelRater(Rater):
         if label not in self._levels:
             self._levels[label] = self.prompt_strategy.read(ChatAnswer(label)).rating
         return self._levels[label]
+
+
+def model_rater(rater: Rater) -> ModelRater | None:
+    """The rater that calls a language model: a rater itself, or the one of a mixture; None where none does."""
+    among = rater.raters.values() if isinstance(rater, Mixture) else (rater,)
+    return next((one for one in among if isinstance(one, ModelRater)), None)
 
 
 def llm_rater(options: LLMRaterOptions, parts: Mapping[str, Resolved]) -> ModelRater:

@@ -24,7 +24,7 @@ from emosim_core.fitting.profiles import Profiles
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field, component_table
 from emosim_core.llm.label_weights import fit_label_weights
-from emosim_core.llm.rater import ModelRater
+from emosim_core.llm.rater import model_rater
 from emosim_core.model import User
 from emosim_core.model.arrays import Floats
 from emosim_core.model.frozen import option
@@ -373,8 +373,9 @@ def measure_part(task: _Task, worlds: Worlds, on_user: OnProgress) -> None:
     before = dict(world.rater.usage())
     records: dict[str, list[dict[str, Any]]] = {name: [] for name in RECORDS}
     existing, knowledge = data.log.existing(part.training), Knowledge(data.log, part, config.seed)
-    if isinstance(world.rater, ModelRater) and world.rater.deferred:
-        with world.rater.collecting():  # no request depends on an answer
+    model = model_rater(world.rater)
+    if model is not None and model.deferred:
+        with model.collecting():  # no request depends on an answer
             ahead = Knowledge(data.log, part, config.seed)
             for month, some in groupby(part.users, key=lambda one: one.moment):
                 for _ in _measured(config, world, data.log, ahead, existing, month, [*some]):
