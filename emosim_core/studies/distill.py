@@ -228,12 +228,13 @@ class Distillation:
             answers = [{name: one[name] for name in ("user", "item", "rating")} for one in islice(records, AT_ONCE)]
             head = {"format": FORMAT, "usage": since(before, rater.usage())}
             write_file(self._block(directory, number), b"".join(map(line, [head, *answers])))
-        heads, answers = [], []
+        heads: list[Mapping[str, Any]] = []
+        given: list[Mapping[str, Any]] = []
         for number in range(blocks):
-            head, some = read_job_file(self._block(directory, number), _HEAD, _LINE)
-            heads.append(head["usage"])
-            answers += some
-        write_file(directory / ANSWERS, b"".join(map(line, answers)))
+            first, some = read_job_file(self._block(directory, number), _HEAD, _LINE)
+            heads.append(first["usage"])
+            given += some
+        write_file(directory / ANSWERS, b"".join(map(line, given)))
         return summed(heads)
 
     def _answered(self, directory: Path) -> tuple[Interactions, Flags]:

@@ -14,8 +14,8 @@ import hashlib
 import json
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from importlib.util import find_spec
@@ -64,7 +64,7 @@ def tune(tuning: Tuning, examples: Path, out: Path) -> dict[str, Any]:
     if out.exists():
         raise ConfigurationError(f"{out} exists already; choose another place with --out")
     asked = list(read_examples(examples))
-    from emosim_local_gpu.loading import load
+    from emosim_local_gpu.loading import load, quiet
 
     loaded = load(LocalOptions(model=tuning.model, dtype="float32", device=tuning.device))
     rows = []
@@ -77,7 +77,8 @@ def tune(tuning: Tuning, examples: Path, out: Path) -> dict[str, Any]:
             f"all {len(asked):,} examples are longer than {tuning.longest:,} tokens; raise --longest"
         )
     begun = time.perf_counter()
-    with _quiet():
+    with quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of peft, about what is as it should be
         model, losses = _trained(tuning, loaded.engine.model, rows)
         model.save_pretrained(out)
         loaded.format.tokenizer.save_pretrained(out)
@@ -146,7 +147,7 @@ def _trained(tuning: Tuning, model: Any, rows: Sequence[tuple[list[int], list[in
             # One example after the other, without padding; only the places before the answer are needed.
             logits = adapted(input_ids=tokens[:, :-1], logits_to_keep=len(label)).logits[0]
             loss = torch.nn.functional.cross_entropy(logits.float(), tokens[0, -len(label) :])
-            (loss / tuning.batch_size).backward()
+            torch.autograd.backward(loss / tuning.batch_size)
             total += loss.item() / tuning.batch_size
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
@@ -155,25 +156,6 @@ def _trained(tuning: Tuning, model: Any, rows: Sequence[tuple[list[int], list[in
         losses.append(total)
         print(f"step {step + 1} of {tuning.steps}: loss {total:.3f}", file=sys.stderr, flush=True)
     return adapted.merge_and_unload().eval(), losses
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without bars and warnings of transformers and peft."""
-    import warnings
-
-    from transformers.utils import logging
-
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(before)
-        logging.enable_progress_bar()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
