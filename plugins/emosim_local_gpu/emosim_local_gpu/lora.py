@@ -155,7 +155,15 @@ def _trained(tuning: Tuning, model: Any, rows: Sequence[tuple[list[int], list[in
         optimizer.zero_grad()
         losses.append(total)
         print(f"step {step + 1} of {tuning.steps}: loss {total:.3f}", file=sys.stderr, flush=True)
-    return adapted.merge_and_unload().eval(), losses
+    return _plain(adapted.merge_and_unload().eval()), losses
+
+
+def _plain(model: Any) -> Any:
+    """A model without the mark that it comes from a .gguf file: its weights are whole numbers no more."""
+    model.hf_quantizer = None
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    return model
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
