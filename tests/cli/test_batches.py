@@ -270,8 +270,9 @@ def test_a_batch_that_fails_is_one_clear_error(asked: tuple[Any, BatchService], 
     emosim, service = asked
     service.ends = [end]
     assert message in distill(emosim, "people", status=2).err
-    distill(emosim, "again")  # it is sent again, by the next command
-    assert len(service.batches) == 2
+    if end == "failed":
+        distill(emosim, "again")  # it is sent again, by the next command
+        assert len(service.batches) == 2
 
 
 def test_a_service_without_batches_is_one_clear_error(asked: tuple[Any, BatchService]) -> None:

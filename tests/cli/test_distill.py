@@ -78,7 +78,6 @@ def test_answers_that_were_there_are_not_asked_for_again(asked: tuple[Any, ChatS
     assert "has no users yet" in emosim("report", "dear", status=2).err
     emosim("distill", "--resume", "dear", "--max-cost", "1000", "--yes", "--quiet")
     assert len(server.calls) == 360
-    emosim("distill", "--resume", "dear", "--max-cost", "1000", "--yes", "--quiet")  # all is there
     other = emosim("distill", "--resume", "dear", "--max-questions", "240", "--yes", status=2)
     assert "it was made with another configuration" in other.err
     told = json.loads((emosim.folder / "dear" / "card.json").read_text())["distillation"]

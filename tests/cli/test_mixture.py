@@ -107,8 +107,9 @@ def test_a_mixture_gives_the_same_bytes_one_by_one_and_in_batches_and_however_it
         if records == "parquet":
             emosim("data", "convert", place, "--records", "jsonl", "--out", f"{name}-lines")
             place = emosim.folder / f"{name}-lines"
-            emosim("data", "convert", place, "--records", "parquet", "--out", f"{name}-again")
-            emosim("show", f"{name}-again", "--episode", "0")
+            if name == "one":
+                emosim("data", "convert", place, "--records", "parquet", "--out", "again")
+                emosim("show", "again", "--episode", "0")
         assert raters_of(place)
         found.append(sorted_lines(place))
     assert found[0] == found[1] == found[2]
