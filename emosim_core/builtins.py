@@ -29,6 +29,8 @@ def emosim_raters() -> Iterable[Component]:
         options="emosim_core.llm.options:LLMRaterOptions",
         value="model",
     )
+    summary = "Several raters, each for a share of the users: mix:llm=0.1,fitted=0.9."
+    yield in_module(f"{_COMPONENTS}.mixture", "mix", summary, "mixture", "MixOptions", value="raters")
 
 
 @hookimpl

@@ -80,6 +80,7 @@ from emosim_core.model.names import Names as Names
 from emosim_core.model.scale import RatingScale as RatingScale
 from emosim_core.model.user import Population as Population
 from emosim_core.model.user import User as User
+from emosim_core.paths import cache_directory as cache_directory
 from emosim_core.runs.cells import Cell as Cell
 from emosim_core.runs.cells import Executor as Executor
 from emosim_core.runs.cells import OnProgress as OnProgress

@@ -19,6 +19,7 @@ from emosim_core.terminal import Stream, standard_streams
 _GROUPS = {
     "Simulate": {
         "fit": "Learn simulated users from a log of real ones.",
+        "distill": "Fit simulated users to the answers of a language model.",
         "run": "Simulate episodes of a recommender with simulated users.",
         "log": "Simulate a log of interactions to learn from.",
     },

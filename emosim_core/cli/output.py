@@ -318,6 +318,8 @@ def summary_table(summary: dict[str, Any]) -> Table:
             f"{episodes:,}, with {counted(summary['users'], 'different user')}; {counted(summary['steps'], 'step')}",
         ),
     ]
+    if raters := summary.get("raters"):
+        rows.append(("users of", ", ".join(f"{one_line(name)} {one['users']:,}" for name, one in raters.items())))
     if summary["mean_rating"] is not None:
         rows.append(("mean rating", f"{summary['mean_rating']:.2f} {on_scale(summary['scale'])}"))
         rows.append(("share liked", f"{summary['share_liked']:.1%}"))

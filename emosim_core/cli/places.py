@@ -25,6 +25,7 @@ _MADE = {
     "ablate": "ablation",
     "validate": "validation",
     "sweep": "sweep",
+    "distill": "distillation",
 }
 """What each command makes."""
 

@@ -43,6 +43,14 @@ class Draws(Protocol):
         ...
 
 
+class RowDraws(Draws, Protocol):
+    """The draws that the engine hands over: those of some of the users can be taken alone."""
+
+    def of_rows(self, rows: NDArray[np.intp]) -> Draws:
+        """The draws of some rows, rising, shape ``(r,)``; the others draw nothing."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class WorldSetting:
     """The world that a component answers in; it is handed over once, before the first step.
@@ -334,13 +342,15 @@ class Rater:
         answered_by: who answers, in words, such as ``"m (language model; prompt strategy s)"``; empty for the name of
             the component.
         batch_size: number of episodes that a run simulates as one batch, where ``num_envs`` does not say.
+        deferred: whether answers come hours after they are asked for, so that no episode can be simulated with them.
         interest_is_log_odds: whether differences of :meth:`interest_batch` are log odds of a choice between two items.
         data_sha256: a digest of the files that its answers come from; a run records it, and is resumed with the same
             files alone. Empty where there are none.
     """
 
-    uses_llm: ClassVar[bool] = False
-    interest_is_log_odds: ClassVar[bool] = False
+    uses_llm: bool = False
+    deferred: bool = False
+    interest_is_log_odds: bool = False
     language_model: str = ""
     answered_by: str = ""
     batch_size: int = 16
@@ -446,6 +456,17 @@ class Rater:
         """Whether it knows what users would choose, or rate on average, without asking a language model."""
         own = (getattr(type(self), name) is not getattr(Rater, name) for name in ("interest_batch", "expected_batch"))
         return not self.uses_llm and any(own)
+
+    def interest_teller(self) -> Rater | None:
+        """What tells it of all users without asking a language model: itself where it can; None for nobody."""
+        return self if self.tells_interest() else None
+
+    def answering(self, users: NDArray[np.intp], population: Population) -> NDArray[np.str_] | None:
+        """The name of the rater that answers for each user, shape ``(R,)``, of one that is made of several; else None.
+
+        ``users`` are indices in ``population``, shape ``(R,)``.
+        """
+        return None
 
     def interest_terms(self, request: RatingRequest) -> Mapping[str, NDArray[np.float64]]:
         """What each kind of knowledge adds to :meth:`interest_batch`, shape ``(R, S)`` each; none by default.

@@ -53,6 +53,8 @@ class Card(BaseModel):
         can, cannot: in sentences.
         validation: how close the users are to real users who were in nothing; None where it was not measured.
         trust: how often verdicts of users who are fitted like these are right; None where it was not measured.
+        distillation: how well users who are fitted to answers of a rater foretell others of its answers; None where
+            they were fitted to a log of real users.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -80,6 +82,7 @@ class Card(BaseModel):
     fit: dict[str, Any]
     validation: dict[str, Any] | None = None
     trust: dict[str, Any] | None = None
+    distillation: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -81,22 +81,33 @@ class FitResult:
     about: Mapping[str, Any]
 
 
-def known_by(log: Interactions, catalog: Catalog) -> Catalog:
-    """The items as the users of a log make them known: how many took each, and their mean rating."""
+def known_by(log: Interactions, catalog: Catalog, taken: Interactions | None = None) -> Catalog:
+    """The items as the users of a log make them known: how many took each, and their mean rating.
+
+    ``taken`` are the interactions that are counted; those of the log if not given.
+    """
     counts = np.bincount(log.items, minlength=len(catalog))
     means = None
     if log.values is not None:
         sums = np.bincount(log.items, log.values, len(catalog))
         means = np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0)
-    return catalog.with_public(counts, means)
+    return catalog.with_public(counts if taken is None else np.bincount(taken.items, minlength=len(catalog)), means)
 
 
 def fit_models(
-    log: Interactions, catalog: Catalog, scale: RatingScale, seed: int, rank: int = RANK
+    log: Interactions,
+    catalog: Catalog,
+    scale: RatingScale,
+    seed: int,
+    rank: int = RANK,
+    taken: Interactions | None = None,
 ) -> tuple[InterestModel, RatingModel | None]:
-    """Both models, that of interest with at most ``rank`` directions; a log without ratings has no model of these."""
+    """Both models, that of interest with at most ``rank`` directions; a log without ratings has no model of these.
+
+    ``taken`` is what interest is learned from; the log if not given.
+    """
     ratings = None if log.values is None else RatingModel.fit(log, catalog, scale, seed)
-    return InterestModel.fit(log, catalog, seed, rank=rank), ratings
+    return InterestModel.fit(log if taken is None else taken, catalog, seed, rank=rank), ratings
 
 
 def shared(log: Interactions) -> Interactions:
@@ -110,12 +121,21 @@ def shared(log: Interactions) -> Interactions:
     return often if often.times is None else replace(often, times=np.floor(often.times / _DAY) * _DAY)
 
 
-def fit_users(log: Interactions, catalog: Catalog, domain: Domain, seed: int, anonymous: bool = False) -> FitResult:
+def fit_users(
+    log: Interactions,
+    catalog: Catalog,
+    domain: Domain,
+    seed: int,
+    anonymous: bool = False,
+    taken: Interactions | None = None,
+) -> FitResult:
     """Learn users from all of a log.
 
     Args:
         catalog: its items; what other users say of them is replaced by what the users of the log say.
         anonymous: whether the users are drawn from the distribution of the users of the log, in their place.
+        taken: interactions of the same users that interest is learned from; those of the log if not given. In a log of
+            answers to questions that were drawn, an interaction says nothing of what a user would choose.
 
     Raises:
         ConfigurationError: fewer than two users, or none can be drawn that is near to no real one.
@@ -134,14 +154,14 @@ def fit_users(log: Interactions, catalog: Catalog, domain: Domain, seed: int, an
                 "larger log, or leave out --anonymous"
             )
     profiles = Profiles(log, known_by(log, catalog), domain.scale, domain.words)
-    catalog = known_by(learned, catalog)
+    catalog = known_by(learned, catalog, taken)
     about: dict[str, Any] = {"episodes": episodes_of(log)}
     names: Sequence[str] = log.user_ids
     with one_thread():
-        interest, ratings = fit_models(learned, catalog, domain.scale, seed, rank)
+        interest, ratings = fit_models(learned, catalog, domain.scale, seed, rank, taken)
         numbers = Numbers(
             np.array([profiles.row(past) for past in _pasts(log)]),
-            interest.states(log),
+            interest.states(log if taken is None else taken),
             np.zeros((len(log.user_ids), 0)) if ratings is None else ratings.states(log),
         )
         distribution = Distribution.of(numbers.table())

@@ -12,6 +12,8 @@ them, and in ``json_schema_extra``:
 - ``"each"``: of a table of components by name, their kind; each entry is an option of its own, ``NAME=COMPONENT``
 - ``"spread"``: kind and name of a built-in component that can be the value of the field, whose options are fields of
   their own, too
+- ``"spread_in"``: name of a built-in component that can be the value of the field and mixes others
+  (:mod:`emosim_core.hooks.mixtures`), and the option of it that names them; one of them may be that of ``"spread"``
 
 An option of such a component says in its own ``json_schema_extra`` by which field it is given:
 
@@ -40,6 +42,7 @@ from pydantic.fields import FieldInfo
 
 from emosim_core.errors import ConfigurationError, OptionError
 from emosim_core.hooks.component import Component, core_component
+from emosim_core.hooks.mixtures import WEIGHT, choice_of, read_mixture
 from emosim_core.hooks.names import Request, checked_options, did_you_mean, unknown_option, written_options
 
 _ASSIGNMENT = re.compile(r"\s*[A-Za-z_][A-Za-z0-9_]*\s*=")
@@ -105,7 +108,7 @@ def all_fields(model: type[BaseModel]) -> Mapping[str, FieldInfo]:
     for name, field in model.model_fields.items():
         fields[name] = field
         if "spread" in extra(field):
-            fields.update(_spread(*extra(field)["spread"]).fields)
+            fields.update(_spread_of(field).fields)
     return fields
 
 
@@ -129,7 +132,14 @@ def by_field(model: type[BaseModel], values: Mapping[str, Any], where: str = "co
             _put(result, path, _read(model, path, value, where), f"{where}: {name}")
     for field, spread in _spreads(model).items():
         if spread.is_named(result.get(field)):
-            _spread_out(result, field, spread, where)
+            _spread_out(result, result.pop(field), spread, where)
+            if result.get(spread.chosen_by) is None:
+                result[field] = spread.component.name
+        elif (mixed := spread.mixed_in(result.get(field))) is not None:
+            result[field], entries, key = mixed
+            entry = entries[key]
+            entries[key] = {WEIGHT: entry.get(WEIGHT)}
+            _spread_out(result, choice_of(key, entry), spread, where)
     return result
 
 
@@ -177,9 +187,9 @@ def over(model: type[BaseModel], values: Mapping[str, Any], base: Mapping[str, A
                 merged[name] = {**lower, **upper}
     for field, spread in _spreads(model).items():
         named = values.get(field)
-        if named is not None and not spread.is_named(named):
+        if named is not None and not spread.concerns(named):
             merged = {name: one for name, one in merged.items() if name not in spread.fields or name in values}
-        elif named is None and values.get(spread.chosen_by) is not None:
+        elif named is None and values.get(spread.chosen_by) is not None and not spread.mixed_in(base.get(field)):
             merged.pop(field, None)
     return merged
 
@@ -199,12 +209,12 @@ def with_components(model: type[BaseModel], values: Mapping[str, Any]) -> dict[s
         options = spread.options_of(given)
         named, chosen_by = result.get(field), f"--{spread.chosen_by.replace('_', '-')}"
         if spread.chosen_by in given and given[spread.chosen_by] is not None:
-            if named is not None and not spread.is_named(named):
+            if named is not None and not spread.concerns(named):
                 raise ConfigurationError(
                     f"{spread.chosen_by} ({chosen_by}) chooses the {spread.component.title}, and "
                     f"{field} (--{field.replace('_', '-')}) names another, {named!r}: leave one of them out"
                 )
-        elif not spread.is_named(named):
+        elif not spread.concerns(named):
             for name, value in given.items():
                 if value is not None and _nested(spread.fields[name]) is None:
                     raise ConfigurationError(
@@ -212,7 +222,11 @@ def with_components(model: type[BaseModel], values: Mapping[str, Any]) -> dict[s
                     )
             continue
         made = checked_options(spread.options, options, spread.component.title)
-        result[field] = {"name": spread.component.name, **made.model_dump(mode="json")}
+        if (mixed := spread.mixed_in(named)) is not None:
+            result[field], entries, key = mixed
+            entries[key] = {WEIGHT: entries[key].get(WEIGHT), **made.model_dump(mode="json")}
+        else:
+            result[field] = {"name": spread.component.name, **made.model_dump(mode="json")}
     return result
 
 
@@ -225,7 +239,7 @@ def without_component(
         The path, what it needs in words, and the field that gives this; None where there is none.
     """
     for field, spread in _spreads(model).items():
-        if values.get(spread.chosen_by) is None and not spread.is_named(values.get(field)):
+        if values.get(spread.chosen_by) is None and not spread.concerns(values.get(field)):
             for path in paths:
                 if path.partition(".")[0] in spread.fields:
                     return path, spread.needed, spread.chosen_by
@@ -242,11 +256,33 @@ class _Spread:
     paths: Mapping[str, str]
     chosen_by: str
     needed: str
+    mixing: Component | None = None
+    mixed: str = ""
 
     def is_named(self, value: Any) -> bool:
         """Whether a value of the field names the component."""
-        name = value.get("name") if isinstance(value, Mapping) else value
-        return isinstance(name, str) and Request.read(name).name in self.component.names
+        return _name_of(value) in self.component.names
+
+    def concerns(self, value: Any) -> bool:
+        """Whether a value of the field is the component, or a mixture with it."""
+        return self.is_named(value) or self.mixed_in(value) is not None
+
+    def mixed_in(self, value: Any) -> tuple[dict[str, Any], dict[str, dict[str, Any]], str] | None:
+        """A mixture with the component as a table, the tables of its parts in it, and the name of the component there.
+
+        None where a value of the field is none. The table is a new one.
+
+        Raises:
+            ConfigurationError: it cannot be read.
+        """
+        if self.mixing is None or _name_of(value) not in self.mixing.names:
+            return None
+        options = written_options(self.mixing, Request.read(value))
+        if self.mixed not in options:
+            return None
+        entries = read_mixture(options[self.mixed], self.mixing.title)
+        key = next((name for name in entries if name in self.component.names), None)
+        return None if key is None else ({"name": self.mixing.name, **options, self.mixed: entries}, entries, key)
 
     def options_of(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The options of the component, from fields; what is in a table of several of them is checked."""
@@ -275,14 +311,37 @@ def _table_of(value: Any, where: str) -> Mapping[str, Any]:
     return table
 
 
+def component_table(value: Any, name: str) -> Mapping[str, Any]:
+    """The options of a component in a field of a configuration that holds it, or a mixture with it; empty otherwise.
+
+    Args:
+        value: as a configuration holds it.
+        name: of the component whose options are wanted.
+    """
+    if not isinstance(value, Mapping):
+        return {}
+    if value.get("name") == name:
+        return value
+    parts = (part for part in value.values() if isinstance(part, Mapping))
+    return next((part[name] for part in parts if isinstance(part.get(name), Mapping)), {})
+
+
+def _name_of(value: Any) -> str | None:
+    """The name of the component that a value of a field names."""
+    name = value.get("name") if isinstance(value, Mapping) else value
+    return Request.read(name).name if isinstance(name, str) else None
+
+
 def _spreads(model: type[BaseModel]) -> dict[str, _Spread]:
-    return {
-        name: _spread(*extra(field)["spread"]) for name, field in model.model_fields.items() if "spread" in extra(field)
-    }
+    return {name: _spread_of(field) for name, field in model.model_fields.items() if "spread" in extra(field)}
+
+
+def _spread_of(field: FieldInfo) -> _Spread:
+    return _spread(*extra(field)["spread"], *extra(field).get("spread_in", ()))
 
 
 @cache
-def _spread(kind: str, name: str) -> _Spread:
+def _spread(kind: str, name: str, mixing: str = "", mixed: str = "") -> _Spread:
     component = core_component(kind, name)
     options = component.options_model()
     assert options is not None, f"{component.name} has no options"
@@ -308,23 +367,22 @@ def _spread(kind: str, name: str) -> _Spread:
         for short, name in paths.items()
         if "needed" in extra(options.model_fields[name])
     )
-    return _Spread(component, options, fields, paths, chosen_by, needed)
+    mixes = core_component(kind, mixing) if mixing else None
+    return _Spread(component, options, fields, paths, chosen_by, needed, mixes, mixed)
 
 
-def _spread_out(nested: dict[str, Any], field: str, spread: _Spread, where: str) -> None:
-    """Put the options of a component under their fields; its name stays where no field chooses it."""
+def _spread_out(nested: dict[str, Any], choice: Any, spread: _Spread, where: str) -> None:
+    """Put the options of a component under their fields."""
     shorts = {name: short for short, name in spread.paths.items()}
-    for name, value in written_options(spread.component, Request.read(nested.pop(field))).items():
+    for name, value in written_options(spread.component, Request.read(choice)).items():
         if name not in shorts:
             raise ConfigurationError(unknown_option(f"{where}: {spread.component.title}", name, spread.options))
-        place = f"{where}: {field}.{name}"
+        place = f"{where}: {spread.component.kind}.{name}"
         if _nested(spread.fields.get(shorts[name])) is None:
             _put(nested, shorts[name], value, place)
         else:
             for key, one in _table_of(value, place).items():
                 _put(nested, f"{shorts[name]}.{key}", one, f"{place}.{key}")
-    if nested.get(spread.chosen_by) is None:
-        nested[field] = spread.component.name
 
 
 def _moves(model: type[BaseModel], name: str, aliases: Mapping[str, str]) -> bool:

@@ -28,6 +28,7 @@ from emosim_core.hooks.component import KIND_TITLES, KINDS, Component, core_modu
 from emosim_core.hooks.deprecations import Deprecation, deprecation_of, overridden
 from emosim_core.hooks.faults import place, worded
 from emosim_core.hooks.fields import extra
+from emosim_core.hooks.mixtures import WEIGHT, choice_of
 from emosim_core.hooks.names import (
     Request,
     checked_options,
@@ -153,6 +154,8 @@ class Resolved:
             fields = type(self.options).model_fields
             unrecorded = {name for name, one in fields.items() if extra(one).get("recorded") is False}
             options = self.options.model_dump(mode="json", exclude={*self.parts, *unrecorded})
+            for name in [name for name, one in fields.items() if "mixture" in extra(one)]:
+                options[name] = {key: entry[WEIGHT] for key, entry in options[name].items()}
         description = {"name": self.component.name, "options": options, "provider": self.provider.release}
         parts = {name: part.describe() for name, part in self.parts.items()}
         return {**description, "parts": parts} if parts else description
@@ -354,11 +357,14 @@ class Registry:
                 model, {**component.preset, **defaults.get(component.name, {}), **values}, component.title
             )
         )
-        parts = {
-            name: self.resolve(str(extra(field)["component"]), getattr(options, name), domain)
-            for name, field in ({} if model is None else model.model_fields).items()
-            if "component" in extra(field) and getattr(options, name) is not None
-        }
+        parts: dict[str, Resolved] = {}
+        for name, one in ({} if model is None else model.model_fields).items():
+            value = getattr(options, name)
+            if "component" in extra(one) and value is not None:
+                parts[name] = self.resolve(str(extra(one)["component"]), value, domain)
+            if (inner := extra(one).get("mixture")) is not None:
+                for key, entry in value.items():
+                    parts[key] = self.resolve(str(inner), choice_of(key, entry), domain, defaults)
         return Resolved(component, options, record, parts)
 
     def describe(

@@ -47,6 +47,8 @@ class LLMBackend:
     Attributes:
         kind: what answers, in words, as the line about the rater tells it.
         batched: whether the backend implements :meth:`answer_batch` and takes many requests at once.
+        deferred: whether answers come hours after their requests. Studies then ask all that they can at once, and
+            episodes, each step of which depends on the one before, are refused.
         identity: the model and all options that may change an answer, without secrets and without the address where
             it is served; part of the cache key, such as ``"deepseek deepseek-v4-flash thinking=off"``.
         former_identities: identities of earlier versions, under which the same model's answers may still be cached.
@@ -58,6 +60,7 @@ class LLMBackend:
 
     kind: ClassVar[str] = "language model"
     batched: ClassVar[bool] = False
+    deferred: ClassVar[bool] = False
     identity: str
     former_identities: Sequence[str] = ()
     title: str = ""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.components.base import Draws, Exchange, Rater, RatingRequest, Ratings, WorldSetting
+from emosim_core.components.mixture import Mixture
 from emosim_core.errors import (
     ConfigurationError,
     LLMAuthenticationError,
@@ -19,6 +21,7 @@ from emosim_core.errors import (
     LLMMalformedError,
     LLMReplayError,
     LLMRequestError,
+    LLMTransientError,
 )
 from emosim_core.hooks import Resolved
 from emosim_core.hooks.faults import named
@@ -91,6 +94,7 @@ class ModelRater(Rater):
         self._counts: Counter[str] = Counter()
         self._answered = False
         self._objections: set[int] = set()
+        self._collected: list[ChatRequest] | None = None
 
     def prepare(self, setting: WorldSetting) -> None:
         with named(self._label):
@@ -191,6 +195,28 @@ class ModelRater(Rater):
         """The mean rating by the probabilities; a NotImplementedError where the model returns none."""
         return self.distribution_batch(request) @ self._scale.levels
 
+    @contextmanager
+    def collecting(self) -> Iterator[None]:
+        """Within it no model is called and all ratings fail; in the end all that was requested is requested at once.
+
+        The answers are then cached. For a model whose answers come hours later, and work that can be done twice.
+        """
+        self._collected = []
+        try:
+            yield
+            requests = self._collected
+        finally:
+            self._collected = None
+        self._raise_fatal(self.gateway.ask(requests), list(range(len(requests))))
+
+    def _sent(self, requests: Iterable[ChatRequest]) -> list[ChatAnswer | LLMError]:
+        """The answers of the gateway; while requests are collected, an error in the place of each."""
+        if self._collected is None:
+            return self.gateway.ask(requests)
+        new = list(requests)
+        self._collected += new
+        return [LLMTransientError("it is requested together with others later")] * len(new)
+
     def _answered_all(
         self, request: RatingRequest
     ) -> tuple[dict[tuple[int, int], tuple[ChatAnswer, Reply]], dict[tuple[int, int], str]]:
@@ -241,9 +267,11 @@ class ModelRater(Rater):
         reasons: dict[tuple[int, int], str] = {}
         open_ones = list(range(len(places)))
         attempts = 0
-        while open_ones and attempts < self.options.parse_attempts:
+        # Another attempt would take hours.
+        most = 1 if self.deferred else self.options.parse_attempts
+        while open_ones and attempts < most:
             calls = self.gateway.usage.calls
-            answers = self.gateway.ask(request_for(i) for i in open_ones)
+            answers = self._sent(request_for(i) for i in open_ones)
             counts = not self._persistent or self.gateway.usage.calls > calls
             attempts += counts
             records = recorder.record([places[i] for i in open_ones], [requests[i] for i in open_ones], answers)
@@ -328,6 +356,12 @@ class ModelRater(Rater):
         return self._levels[label]
 
 
+def model_rater(rater: Rater) -> ModelRater | None:
+    """The rater that calls a language model: a rater itself, or the one of a mixture; None where none does."""
+    among = rater.raters.values() if isinstance(rater, Mixture) else (rater,)
+    return next((one for one in among if isinstance(one, ModelRater)), None)
+
+
 def llm_rater(options: LLMRaterOptions, parts: Mapping[str, Resolved]) -> ModelRater:
     """The rater ``llm``.
 
@@ -354,5 +388,6 @@ def llm_rater(options: LLMRaterOptions, parts: Mapping[str, Resolved]) -> ModelR
     rater.answered_by = f"{title} ({backend.kind}; prompt strategy {parts['strategy'].component.name})"
     if options.prior is not None and options.prior.is_file():  # a missing one is an error of prepare()
         rater.data_sha256 = hashlib.sha256(options.prior.read_bytes()).hexdigest()
+    rater.deferred = backend.deferred and not options.gateway.replay
     rater.batch_size = 32 * options.gateway.concurrency
     return rater

@@ -32,6 +32,7 @@ RUNS = Path("runs")
 
 RUN, TRAINING, EVALUATION, WRITTEN = "run", "training", "evaluation", "page"
 ABLATION, VALIDATION, SWEEP, PEOPLE, TRUST = "ablation", "validation", "sweep", "users", "trust"
+DISTILLATION = "distillation"
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class JobInfo:
     """What a directory holds, in short.
 
     Attributes:
-        kind: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``, ``sweep``, ``people``, ``trust``, or
-            ``page`` for one with a ``page.json``.
+        kind: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``, ``sweep``, ``people``, ``trust``,
+            ``distillation`` (of which the users are not there yet), or ``page`` for one with a ``page.json``.
         created: when it was begun, in UTC as ISO 8601; empty where its files do not say.
         state: ``complete``, ``running``, ``not complete`` or ``unreadable``.
         headline: what came out, or what is wrong with it.
@@ -62,7 +63,7 @@ def kind_of(directory: Path) -> str | None:
             return kind
     if (directory / MANIFEST).exists():
         manifest = read_json(directory / MANIFEST)
-        if manifest.get("kind") in (ABLATION, VALIDATION, SWEEP, TRUST):
+        if manifest.get("kind") in (ABLATION, VALIDATION, SWEEP, TRUST, DISTILLATION):
             return str(manifest["kind"])
         config = manifest.get("config")
         return TRAINING if isinstance(config, dict) and "algo" in config else RUN
@@ -209,6 +210,7 @@ _HEADLINES: dict[str, Callable[[Path, Mapping[str, Any]], tuple[bool, str]]] = {
     VALIDATION: _of_validation,
     SWEEP: _of_sweep,
     TRUST: _of_trust,
+    DISTILLATION: lambda directory, about: (False, f"{about['questions']:,} answers wanted of {about['answered_by']}"),
     PEOPLE: lambda directory, about: (True, f"{about['users']:,} users of {about['domain']}"),
     WRITTEN: lambda directory, about: (True, str(about["title"])),
 }

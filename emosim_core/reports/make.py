@@ -16,6 +16,7 @@ from emosim_core.hooks import Registry
 from emosim_core.reports import ablation_report, sweep_report, trust_report, validation_report
 from emosim_core.reports.directories import (
     ABLATION,
+    DISTILLATION,
     EVALUATION,
     PAGE,
     PEOPLE,
@@ -34,6 +35,7 @@ from emosim_core.reports.training_report import report_of_training
 from emosim_core.runs.reading import damaged, read_object
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY
 from emosim_core.runs.trust import CommandHint
+from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import with_article
 from emosim_core.training.curves import PROGRESS
 
@@ -89,6 +91,10 @@ def report_of(
     if kind is None or (kind == RUN and not (directory / MANIFEST).exists()):
         known = ", ".join((INTERACTIONS, PROGRESS, RESULTS, PAGE))
         raise RunError(f"{directory} holds nothing to report: no {MANIFEST} of a run, and none of {known}")
+    if kind == DISTILLATION:
+        raise RunError(
+            f"{directory} has no users yet, only answers to fit them to. {continue_with('distill', directory)}"
+        )
     if kind != RUN:
         if prompts:
             raise ConfigurationError(f"--prompts is for runs; {directory} holds {with_article(kind)}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from emosim_core.errors import DataError
 from emosim_core.fitting.directory import CARD, Card, read_card, read_users
@@ -38,7 +39,11 @@ def _report(card: Card, users: Sequence[User]) -> Report:
         Fact("users", f"{card.users:,}", "new ones: fitted:DIR,count=N"),
         Fact("items", f"{card.items:,}", f"{log['items_taken']:,} of them are in the log"),
         Fact(kind, f"{log['interactions']:,}", "with times" if log["times"] else "without times"),
-        Fact("validation", "by folds, below" if card.validation else "not done", "emosim fit --validate"),
+        *(
+            [Fact("held-out answers", f"{card.distillation['heldout']:,}", "of the rater they are fitted to, below")]
+            if card.distillation
+            else [Fact("validation", "by folds, below" if card.validation else "not done", "emosim fit --validate")]
+        ),
     ]
     limits = [
         Table("What they can do", ("what",), [(one,) for one in card.can]),
@@ -54,6 +59,8 @@ def _report(card: Card, users: Sequence[User]) -> Report:
         report.sections.append(
             Section("validation", "Beside real users and simple models", caption, tables=[comparison(card.validation)])
         )
+    if card.distillation:
+        report.sections.append(_distilled(card.distillation))
     levels = [
         (f"{trait}, {TRAIT_NAMES[trait][level - 1]}", f"{sum(getattr(one, trait) == level for one in users):,}")
         for trait in TRAITS
@@ -87,3 +94,39 @@ def _report(card: Card, users: Sequence[User]) -> Report:
     tables.append(Table("Versions", ("package", "version"), flat(card.versions)))
     report.sections.append(Section("setup", "What was fitted", f"Made {card.created}.", tables=tables))
     return report
+
+
+def distilled_rows(distillation: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """A row for each model of the answers: RMSE, MAE and correlation, and how far the RMSE of the fit is from its."""
+    rows = []
+    for name, one in distillation["models"].items():
+        difference = distillation["differences"].get(name)
+        rows.append(
+            (
+                name,
+                *(_with_interval(one[measure]) for measure in ("rmse", "mae", "correlation")),
+                _with_interval(difference),
+            )
+        )
+    return rows
+
+
+DISTILLED = ("model of the answers", "RMSE", "MAE", "correlation", "RMSE of the fit minus its")
+"""Columns of :func:`distilled_rows`."""
+
+
+def _with_interval(value: Mapping[str, float | None] | None) -> str:
+    if value is None or value["estimate"] is None:
+        return ""
+    interval = "" if value["low"] is None else f" [{value['low']:.2f}, {value['high']:.2f}]"
+    return f"{value['estimate']:.2f}{interval}"
+
+
+def _distilled(distillation: Mapping[str, Any]) -> Section:
+    caption = (
+        f"Users who were fitted to the other answers foretell {distillation['heldout']:,} held-out answers of "
+        f"{distillation['users']:,} users by {distillation['answered_by']}, on the scale {distillation['scale']}; "
+        "intervals are of 95 %, over users. How close that rater is to real users is another question: emosim validate."
+    )
+    table = Table("Held-out answers", DISTILLED, distilled_rows(distillation))
+    return Section("distillation", "Beside the rater they are fitted to", caption, tables=[table])

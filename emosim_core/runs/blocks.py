@@ -26,7 +26,17 @@ from emosim_core.model.emotion import AROUSAL_NAMES, VALENCE_NAMES
 from emosim_core.runs.job import cannot_write
 from emosim_core.runs.reading import check_format, first_fault
 from emosim_core.runs.reasons import TERMS, Worder, Wording, item_fields, wording_of
-from emosim_core.runs.steps import CHOICE_SIGNALS, PROPENSITY, SIGNALS, Labels, Steps, joined, records_of, signals_of
+from emosim_core.runs.steps import (
+    CHOICE_SIGNALS,
+    PROPENSITY,
+    RATER,
+    SIGNALS,
+    Labels,
+    Steps,
+    joined,
+    records_of,
+    signals_of,
+)
 from emosim_core.runs.summary import TallyState
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.config import RunConfig
@@ -142,7 +152,7 @@ def _schema(terms: bool, signals: Sequence[str]) -> pa.Schema:
         "retrieved_rating": pa.list_(pa.float64()),
     }  # fmt: skip
     reasons = {f"term_{name}": pa.float64() for name in TERMS} if terms else {"reason": text, "probabilities": text}
-    kinds = {name: pa.float64() if name == PROPENSITY else pa.bool_() for name in signals}
+    kinds = {name: {PROPENSITY: pa.float64(), RATER: text}.get(name, pa.bool_()) for name in signals}
     return pa.schema(list((columns | kinds | reasons).items()))
 
 
@@ -252,6 +262,8 @@ class BlockFormat:
         }
         for name, values in steps.signals.items():
             arrays[name] = pa.array(values, mask=np.isnan(values) if name == PROPENSITY else None)
+            if name == RATER:
+                arrays[name] = arrays[name].cast(pa.string()).dictionary_encode()
         if self.terms:
             for name, values in steps.terms.items():
                 values = values.astype(np.float64, copy=False)
@@ -741,7 +753,7 @@ def _steps_of(table: pa.Table, users: dict[str, int], items: dict[str, int], end
     import pyarrow.compute as pc
 
     columns = {name: table[name].combine_chunks() for name in table.column_names}
-    for name in (*_NEVER_NULL, *CHOICE_SIGNALS):
+    for name in (*_NEVER_NULL, *CHOICE_SIGNALS, RATER):
         if name in columns and columns[name].null_count:
             raise ValueError(f"{name} has no value in a row")
 
@@ -770,6 +782,8 @@ def _steps_of(table: pa.Table, users: dict[str, int], items: dict[str, int], end
     terms = {name.removeprefix("term_"): numbers(name) for name in table.column_names if name.startswith("term_")}
     signals = {name: columns[name].to_numpy(zero_copy_only=False) for name in CHOICE_SIGNALS if name in columns}
     signals |= {name: numbers(name) for name in (PROPENSITY,) if name in columns}
+    if RATER in columns:
+        signals[RATER] = np.array(columns[RATER].to_pylist(), dtype=np.str_)
     end = _codes(columns["end_reason"], ends, "end_reason")
     steps = Steps(
         episode=numbers("episode", np.int64),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from emosim_core.errors import ConfigurationError, EmoSimError, RunError
 from emosim_core.hooks import Registry
+from emosim_core.hooks.fields import component_table
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 
@@ -233,7 +234,7 @@ def check_data(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
 
 def max_cost_of(rater: Any) -> float | None:
     """The limit on the cost of the model calls of a configuration's ``rater``; None where it has none."""
-    return (rater.get("gateway") or {}).get("max_cost") if isinstance(rater, Mapping) else None
+    return (component_table(rater, "llm").get("gateway") or {}).get("max_cost")
 
 
 def executor_of(choice: str | Mapping[str, Any], registry: Registry) -> Executor:

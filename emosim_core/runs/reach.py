@@ -25,6 +25,7 @@ from pydantic_core import to_jsonable_python
 from emosim_core.hooks import Registry
 from emosim_core.hooks.component import KIND_TITLES
 from emosim_core.hooks.fields import all_fields, by_field, extra
+from emosim_core.hooks.mixtures import choice_of, read_mixture
 
 HARMLESS = "harmless"
 """Key of a field's ``json_schema_extra``: True or False for all its values, or a list of those that are harmless."""
@@ -191,7 +192,9 @@ def _component(kind: str, value: Any, registry: Registry, domain: str | None) ->
         if field is None or canonical != _canonical(_default(field), field.annotation):
             options[key] = canonical
     core = record is registry.records[0]
-    reaching = [key for key in written if key not in fields or field_reaches(fields[key], written[key])]
+    reaching = [
+        key for key in written if key not in fields or _option_reaches(fields[key], written[key], registry, domain)
+    ]
     if model is not None and not _keys_are_fields(model):
         reaching = list(written)
     # What a third party's component reaches by default, nobody but its author knows.
@@ -206,6 +209,15 @@ def _component(kind: str, value: Any, registry: Registry, domain: str | None) ->
     if text is not None and identity(kind, text, registry, domain) != identified:
         text = None
     return reach, identified, words, text
+
+
+def _option_reaches(field: FieldInfo, value: Any, registry: Registry, domain: str | None) -> bool:
+    """Whether the value of an option reaches beyond data; of a mixture, whether a component in it does."""
+    mixed = extra(field).get("mixture")
+    if mixed is None:
+        return field_reaches(field, value)
+    entries = read_mixture(value, KIND_TITLES[str(mixed)]).items()
+    return any(_component(str(mixed), choice_of(name, one), registry, domain)[0] for name, one in entries)
 
 
 def _inline(name: str, written: Mapping[str, Any]) -> str | None:

@@ -22,7 +22,7 @@ SUMMARY = "summary.json"
 _FIELD_OF_ITS_OWN = {"run": "policy", "train": "algo"}
 """A field that only the configurations of one command have."""
 
-_KINDS = {"ablate": "ablation", "validate": "validation", "sweep": "sweep"}
+_KINDS = {"ablate": "ablation", "validate": "validation", "sweep": "sweep", "distill": "distillation"}
 """What the manifest calls what other commands make."""
 
 _BEGUN = {"evaluate": "evaluation.json"}
@@ -269,7 +269,8 @@ def newest_of(folder: Path, command: str) -> Path | None:
     """The directory in a folder that a command has begun last; None where there is none.
 
     Args:
-        command: ``"run"``, ``"train"``, ``"evaluate"``, ``"ablate"``, ``"validate"`` or ``"sweep"``.
+        command: ``"run"``, ``"train"``, ``"evaluate"``, ``"ablate"``, ``"validate"``, ``"sweep"`` or
+            ``"distill"``.
 
     Raises:
         RunError: what a newer job has written at its beginning is not JSON.

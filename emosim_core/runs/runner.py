@@ -42,6 +42,7 @@ from emosim_core.runs.job import MANIFEST, JobDirectory
 from emosim_core.runs.manifest import make_manifest
 from emosim_core.runs.steps import (
     PROPENSITY,
+    RATER,
     Labels,
     Steps,
     four_decimals,
@@ -412,7 +413,8 @@ class Run:
             if propensities is not None and not all_going:
                 propensities = propensities[going]
             number = slots.steps[step.rows]
-            parts.append(steps_of(step, slots.number[step.rows], number, moods, self._terms, propensities))
+            raters = self.world.rater.answering(step.users, self.world.population) if RATER in self._signals else None
+            parts.append(steps_of(step, slots.number[step.rows], number, moods, self._terms, propensities, raters))
             gone = np.sort(np.concatenate([gone, step.rows[over]]))
         self._write(joined(parts), len(parts[0]) if step is None or len(parts) > 1 else 0, step, exchanges)
         self.engine.end(gone)

@@ -122,6 +122,13 @@ class Mood(Written):
     arousal: Share | None
 
 
+class Answering(Written):
+    """A rater that answers for some of the users: its share of them, and how many were met."""
+
+    share: Share
+    users: Count
+
+
 class Summary(Written):
     """What summary.json of a run holds."""
 
@@ -144,6 +151,7 @@ class Summary(Written):
     mean_reward: Number | None
     episode_length: Length
     end_reasons: dict[str, Count]
+    raters: NotRequired[dict[str, Answering]]
     policy_counts: NotRequired[dict[str, Count]]
     clicks: NotRequired[Clicks]
     mood_at_end: Mood
@@ -177,6 +185,7 @@ class Recommended(Written):
     examined: NotRequired[bool]
     clicked: NotRequired[bool]
     propensity: NotRequired[Share | None]
+    rater: NotRequired[Name]
     probabilities: NotRequired[dict[str, Share]]
     rating: NotRequired[Number]
     times: NotRequired[Annotated[int, Field(ge=1, le=_MOST)]]

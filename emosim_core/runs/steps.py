@@ -39,7 +39,8 @@ class Steps:
         retrieved: how many memories were retrieved for the item, shape ``(n,)``.
         retrieved_item, retrieved_rating: the memories of all rows, one after another, shape ``(sum(retrieved),)``.
         signals: what else is recorded of each place, by name, each of shape ``(n,)``: ``examined`` and ``clicked``,
-            booleans, where users choose before they rate, and ``propensity``, NaN where it is not known.
+            booleans, where users choose before they rate, ``propensity``, NaN where it is not known, and ``rater``, the
+            name of the rater that answers for the user, where the rater is made of several.
         terms: numbers that reasons are worded from, by name, each of shape ``(n,)``; NaN where there is no reason.
     """
 
@@ -81,10 +82,10 @@ class Steps:
 _BY_NAME = ("terms", "signals")
 """Fields of :class:`Steps` that hold columns by name."""
 
-CHOICE_SIGNALS, PROPENSITY = ("examined", "clicked"), "propensity"
+CHOICE_SIGNALS, PROPENSITY, RATER = ("examined", "clicked"), "propensity", "rater"
 """Names of the signals; see :class:`Steps`."""
 
-SIGNALS = (*CHOICE_SIGNALS, PROPENSITY)
+SIGNALS = (*CHOICE_SIGNALS, PROPENSITY, RATER)
 """All signals that there are, in their order."""
 
 
@@ -92,7 +93,8 @@ def signals_of(world: World, config: RunConfig) -> tuple[str, ...]:
     """Names of the signals that a run records."""
     chosen = () if world.choice.rates_first else CHOICE_SIGNALS
     propensities = bool(chosen) if config.propensities is None else config.propensities
-    return (*chosen, *((PROPENSITY,) if propensities else ()))
+    several = world.rater.answering(np.zeros(0, dtype=np.intp), world.population) is not None
+    return (*chosen, *((PROPENSITY,) if propensities else ()), *((RATER,) if several else ()))
 
 
 def steps_of(
@@ -102,6 +104,7 @@ def steps_of(
     moods: Floats,
     terms: Sequence[str] = (),
     propensities: Floats | None = None,
+    raters: NDArray[np.str_] | None = None,
 ) -> Steps:
     """What a step of R users adds.
 
@@ -110,6 +113,7 @@ def steps_of(
         moods: valence and arousal after the step, to four decimals, shape ``(R, 2)``.
         terms: names of the rater's terms that are wanted.
         propensities: of the recommendations, shape ``(R, S)``, where they are recorded.
+        raters: who answers for each user, shape ``(R,)``, where that is recorded.
     """
     count, slate = step.actions.shape
 
@@ -122,6 +126,8 @@ def steps_of(
         signals = dict(zip(CHOICE_SIGNALS, (step.examined.reshape(-1), step.clicked.reshape(-1)), strict=True))
     if propensities is not None:
         signals[PROPENSITY] = propensities.reshape(-1)
+    if raters is not None:
+        signals[RATER] = each(raters)
     return Steps(
         episode=each(episode),
         step=each(number),
@@ -189,8 +195,13 @@ def out_of_items(
         retrieved_item=zeros[:0],
         retrieved_rating=nothing[:0],
         terms=dict.fromkeys(terms, nothing),
-        signals={name: nothing if name == PROPENSITY else np.zeros(count, dtype=np.bool_) for name in signals},
+        signals={name: np.zeros(count, dtype=signal_type(name)) if name != PROPENSITY else nothing for name in signals},
     )
+
+
+def signal_type(name: str) -> type[np.generic]:
+    """The type of the values of a signal."""
+    return {PROPENSITY: np.float64, RATER: np.str_}.get(name, np.bool_)
 
 
 def joined(parts: Sequence[Steps]) -> Steps:

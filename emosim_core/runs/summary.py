@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field, with_config
 from typing_extensions import NotRequired, TypedDict
 
+from emosim_core.components.mixture import Mixture
 from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.simulation.assembly import World
 
@@ -206,6 +207,7 @@ class Tally:
             "end_reasons": dict(self._end_reasons.most_common()),
             "policy_counts": dict(sorted(self._policy.items())),
             **self._clicks(),
+            **self._raters(),
             "mood_at_end": {"valence": valence, "arousal": arousal},
             "most_liked": most_liked,
             "least_liked": least_liked,
@@ -225,6 +227,18 @@ class Tally:
                 "slates": int(self._places[0, 0]),
                 "with_click": self._with_click,
                 "places": [dict(zip(names, place, strict=True)) for place in self._places.tolist()],
+            }
+        }
+
+    def _raters(self) -> dict[str, Any]:
+        """The raters of a mixture, with their shares and how many users of each have an episode; empty otherwise."""
+        rater = self._world.rater
+        if not isinstance(rater, Mixture):
+            return {}
+        met = rater.answering(np.flatnonzero(self._users), self._world.population)
+        return {
+            "raters": {
+                name: {"share": weight, "users": int((met == name).sum())} for name, weight in rater.weights.items()
             }
         }
 

@@ -12,6 +12,7 @@ from emosim_core.data.places import read_document
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks.component import core_component
 from emosim_core.hooks.fields import by_field, with_components
+from emosim_core.hooks.mixtures import read_mixture
 from emosim_core.hooks.names import Request, checked_options, written_options
 from emosim_core.model import EmotionThresholds, MoodOptions
 from emosim_core.model.frozen import Frozen, option
@@ -25,7 +26,7 @@ ComponentChoice = str | dict[str, Any]
 """A component by name (``"decay_emotion_3"``), or a table with ``name`` and its options."""
 
 _HARMLESS: dict[str, Any] = {"harmless": True}
-_SPREAD_LLM: dict[str, Any] = {"spread": ("rater", "llm")}
+_SPREAD_LLM: dict[str, Any] = {"spread": ("rater", "llm"), "spread_in": ("mix", "raters")}
 
 
 RATINGS_FIRST = "ratings_first"
@@ -33,6 +34,10 @@ RATINGS_FIRST = "ratings_first"
 
 FITTED = "fitted"
 """The users, and their rater, that ``emosim fit`` learned from a log."""
+
+
+MIX = "mix"
+"""The rater that is made of several."""
 
 
 class EnvironmentConfig(Frozen):
@@ -65,7 +70,9 @@ class EnvironmentConfig(Frozen):
         rare=True,
     )
     rater: ComponentChoice = option(
-        "rule_based", "Rater that answers for a user: rule_based, llm:MODEL, or one of a plugin.", **_SPREAD_LLM
+        "rule_based",
+        "Rater that answers for a user: rule_based, llm:MODEL, mix:llm=0.1,rule_based=0.9, or one of a plugin.",
+        **_SPREAD_LLM,
     )
     items_retrieval: ComponentChoice = option(
         "decay_emotion_3", "Retrieval strategy: which memories of a user enter a rating.", aliases=["retrieval"]
@@ -141,15 +148,26 @@ class EnvironmentConfig(Frozen):
 
 
 def _with_own_rater(values: dict[str, Any]) -> dict[str, Any]:
-    """Values where the users ``fitted`` have the rater of their directory, unless another is named."""
+    """Values where the users ``fitted`` have the rater of their directory, unless another is named.
+
+    The rater ``fitted`` of a mixture, too, has their directory where it names none.
+    """
     users = values.get("user_dataset")
-    if values.get("rater") is not None or not isinstance(users, str | dict):
+    if not isinstance(users, str | dict) or Request.read(users).name != FITTED:
         return values
-    request = Request.read(users)
-    if request.name != FITTED:
+    path = written_options(core_component("user_loader", FITTED), Request.read(users)).get("path")
+    if path is None:
         return values
-    path = written_options(core_component("user_loader", FITTED), request).get("path")
-    return values if path is None else {**values, "rater": {"name": FITTED, "path": str(path)}}
+    rater = values.get("rater")
+    if rater is None:
+        return {**values, "rater": {"name": FITTED, "path": str(path)}}
+    if Request.read(rater).name == MIX:
+        options = written_options(core_component("rater", MIX), Request.read(rater))
+        entries = read_mixture(options.get("raters", {}), "rater 'mix'")
+        if FITTED in entries and not {"path", "name"} & entries[FITTED].keys():
+            entries[FITTED]["path"] = str(path)
+            return {**values, "rater": {"name": MIX, **options, "raters": entries}}
+    return values
 
 
 def _with_choice(values: dict[str, Any]) -> dict[str, Any]:

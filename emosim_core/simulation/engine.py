@@ -193,6 +193,13 @@ class Engine:
     """
 
     def __init__(self, world: World, batch_size: int = 1, shared_memory: bool = False, history_length: int = 0) -> None:
+        if world.rater.deferred:
+            raise ConfigurationError(
+                f"the answers of {world.model or world.answered_by} come hours after they are asked for, and an "
+                "episode would wait for them at each step. Leave batch=true out, or ask what is independent of each "
+                "other: emosim distill, whose users then simulate any number of episodes, validate or ablate. --replay "
+                "simulates with cached answers"
+            )
         self.world = world
         self.batch_size = batch_size
         self.kernels = load_kernels()

@@ -29,10 +29,11 @@ class InterestScale:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.rater: Rater = world.rater
-        if not world.rater.tells_interest():
-            self.rater = RuleBased()
-            self.rater.prepare(world.setting())
+        teller = world.rater.interest_teller()
+        if teller is None:
+            teller = RuleBased()
+            teller.prepare(world.setting())
+        self.rater: Rater = teller
         self._knows = type(self.rater).interest_batch is not Rater.interest_batch
         counts = world.catalog.public_counts.astype(np.float64)
         known = np.flatnonzero(counts)

@@ -171,6 +171,9 @@ class SlotDraws:
     def generator(self, row: int) -> np.random.Generator:
         return self._streams.generator(self._stage, int(self._rows[row]))
 
+    def of_rows(self, rows: Ints) -> SlotDraws:
+        return SlotDraws(self._streams, self._stage, self._rows[rows])
+
 
 class PairDraws:
     """The draws of pairs of a slot and an item, the pairs of a slot one after another: each takes what comes next.
@@ -201,6 +204,9 @@ class PairDraws:
 
     def generator(self, row: int) -> np.random.Generator:
         return self._streams.generator(self._stage, int(self._slots[row]))
+
+    def of_rows(self, rows: Ints) -> PairDraws:
+        return PairDraws(self._streams, self._stage, self._slots[rows])
 
 
 class _Blocks:

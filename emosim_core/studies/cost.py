@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from emosim_core.components.mixture import Mixture
 from emosim_core.llm.backend import Price
 from emosim_core.llm.chat import ChatRequest, Usage
 from emosim_core.llm.rater import ModelRater
@@ -60,6 +61,8 @@ def estimate(world: World, trials: Trials) -> Estimate | None:
     A sample of the requests is written out. Cached answers cost nothing, and are not looked for.
     """
     rater = world.rater
+    if isinstance(rater, Mixture):
+        return _of_mixture(world, rater, trials)
     if not isinstance(rater, ModelRater):
         return None
     from emosim_core.llm.gateway.gateway import Gateway
@@ -73,6 +76,20 @@ def estimate(world: World, trials: Trials) -> Estimate | None:
     replay = gateway is not None and gateway.options.replay
     prompt, completion = (sum(map(measure, requests)) / len(requests) for measure in (request_tokens, _answer))
     return Estimate(world.model, count, round(prompt * count), round(completion * count), price, replay)
+
+
+def _of_mixture(world: World, rater: Mixture, trials: Trials) -> Estimate | None:
+    """What the users take whom the language model of a mixture answers for."""
+    names = [name for name, one in rater.raters.items() if one.uses_llm]
+    if not names:
+        return None
+    mine = rater.of_users(trials.users) == rater.names.index(names[0])
+    some = [trial for trial in trials.trials if mine[trial.user]]
+    alone = replace(world, rater=rater.raters[names[0]])
+    if some:
+        return estimate(alone, replace(trials, trials=some))
+    found = estimate(alone, trials)
+    return None if found is None else replace(found, requests=0, prompt=0, completion=0)
 
 
 def request_tokens(request: ChatRequest) -> int:

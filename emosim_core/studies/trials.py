@@ -62,16 +62,22 @@ def world_of(users: Sequence[User], world: World) -> World:
 
 
 def run_trials(
-    world: World, trials: Trials, seed: int, on_ratings: Callable[[int], None] = lambda count: None
+    world: World,
+    trials: Trials,
+    seed: int,
+    on_ratings: Callable[[int], None] = lambda count: None,
+    first: int = 0,
 ) -> Iterator[dict[str, Any]]:
     """Put trials to the users, with the world's own retrieval, rater and perturbator; yields :func:`record` of each.
 
     A user's mood is where it rests, and they remember what the trial puts in place. The draws of a trial depend on
-    the seed and its number alone. ``on_ratings`` gets the number of new ratings.
+    the seed and its number alone. ``on_ratings`` gets the number of new ratings; trials before ``first`` are left out.
     """
     world = world_of(trials.users, world)
-    for start in range(0, len(trials.trials), AT_ONCE):
-        some = trials.trials[start : start + AT_ONCE]
+    # What is answered in hours is asked for at once.
+    size = len(trials.trials) if world.rater.deferred else AT_ONCE
+    for start in range(first, len(trials.trials), size):
+        some = trials.trials[start : start + size]
         rows = np.arange(len(some))
         streams = Streams(len(some))
         streams.begin(rows, [seed] * len(some), [start + row for row in rows.tolist()])

@@ -22,8 +22,9 @@ from emosim_core.data import json_text
 from emosim_core.errors import ConfigurationError
 from emosim_core.fitting.profiles import Profiles
 from emosim_core.hooks import Registry
-from emosim_core.hooks.fields import by_field
+from emosim_core.hooks.fields import by_field, component_table
 from emosim_core.llm.label_weights import fit_label_weights
+from emosim_core.llm.rater import model_rater
 from emosim_core.model import User
 from emosim_core.model.arrays import Floats
 from emosim_core.model.frozen import option
@@ -310,8 +311,7 @@ class Validation:
 
     def _label_weights(self, ratings: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         """What corrects the probabilities of a language model for other users; None without such probabilities."""
-        rater = self._environment.get("rater")
-        corrected = isinstance(rater, Mapping) and rater.get("prior") is not None
+        corrected = component_table(self._environment.get("rater"), "llm").get("prior") is not None
         told = [one for one in ratings if one.get("distribution")]
         if corrected or not told:
             return None
@@ -373,6 +373,13 @@ def measure_part(task: _Task, worlds: Worlds, on_user: OnProgress) -> None:
     before = dict(world.rater.usage())
     records: dict[str, list[dict[str, Any]]] = {name: [] for name in RECORDS}
     existing, knowledge = data.log.existing(part.training), Knowledge(data.log, part, config.seed)
+    model = model_rater(world.rater)
+    if model is not None and model.deferred:
+        with model.collecting():  # no request depends on an answer
+            ahead = Knowledge(data.log, part, config.seed)
+            for month, some in groupby(part.users, key=lambda one: one.moment):
+                for _ in _measured(config, world, data.log, ahead, existing, month, [*some]):
+                    pass
     for month, some in groupby(part.users, key=lambda one: one.moment):
         for name, lines in _measured(config, world, data.log, knowledge, existing, month, [*some]):
             records[name] += lines

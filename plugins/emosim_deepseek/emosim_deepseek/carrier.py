@@ -53,8 +53,22 @@ class Client(httpx2.AsyncClient):
         super().__init__(transport=carrier, trust_env=False)
         self._carrier = carrier
 
-    def build_request(self, method: str, url: str, *, headers: Any, content: bytes, **_: object) -> httpx2.Request:  # type: ignore[override]
-        return httpx2.Request(method, _parsed(url), headers=headers, content=content)
+    def build_request(  # type: ignore[override]
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Any,
+        content: bytes = b"",
+        data: Any = None,
+        files: Any = None,
+        **_: object,
+    ) -> httpx2.Request:
+        if not files:
+            return httpx2.Request(method, _parsed(url), headers=headers, content=content)
+        request = httpx2.Request(method, _parsed(url), headers=headers, data=data, files=files)
+        request.read()
+        return request
 
     async def send(self, request: httpx2.Request, **_: object) -> httpx2.Response:
         return await self._carrier.handle_async_request(request)

@@ -80,6 +80,12 @@ class EndpointOptions(Frozen):
     )
     revision: str | None = option(None, REVISION, min_length=1)
     price: EndpointPrice | None = option(None, "Price of the model; unknown by default.")
+    batch: bool = option(
+        False,
+        "Send requests as batches of the service, which cost half and are answered within a day; for commands whose "
+        "questions are independent of each other, such as distill, validate and ablate.",
+    )
+    batch_poll: float = option(60.0, "Seconds between two looks at a batch.", gt=0, allow_inf_nan=False)
     timeout: float = option(120.0, "Seconds to wait for an answer.", gt=0, allow_inf_nan=False)
     extra_body: Mapping[str, Any] = Field(
         default_factory=dict, description="Further fields of a request, sent as they are."
@@ -112,6 +118,15 @@ class EndpointOptions(Frozen):
                 f"GET {given}/models lists the models"
             )
         return {**values, "base_url": given, "model": model}
+
+
+def endpoint(options: EndpointOptions) -> Endpoint:
+    """The backend ``openai``: one that sends batches where the options say so."""
+    if not options.batch:
+        return Endpoint(options)
+    from emosim_deepseek.batches import BatchEndpoint
+
+    return BatchEndpoint(options)
 
 
 class Endpoint(ChatService):

@@ -22,7 +22,7 @@ def emosim_llm_backends() -> Iterable[Component]:
     yield Component(
         "openai",
         "OpenAI's service, or with http://HOST:PORT/v1#MODEL any server that speaks its chat completions.",
-        "emosim_deepseek.endpoint:Endpoint",
+        "emosim_deepseek.endpoint:endpoint",
         options="emosim_deepseek.endpoint:EndpointOptions",
         value="model",
         prefixes=(
@@ -39,5 +39,5 @@ def emosim_llm_backends() -> Iterable[Component]:
         ("llamacpp", "The model of a llama.cpp server on this machine, by its port.", "LlamaCppOptions", "port"),
         ("vllm", "The model of a vLLM server on this machine, by its port.", "VllmOptions", "port"),
     ):
-        factory = "emosim_deepseek.endpoint:Endpoint"
+        factory = "emosim_deepseek.endpoint:endpoint"
         yield Component(name, summary, factory, options=f"emosim_deepseek.servers:{options}", value=value)

@@ -41,6 +41,8 @@ class _Opened(NamedTuple):
 class ChatService(LLMBackend):
     """Base of the backends of this package: ``timeout`` is in seconds, ``fixed`` are fields that the user has set."""
 
+    largest_answer = LARGEST_ANSWER
+
     def __init__(
         self,
         *,
@@ -146,7 +148,7 @@ class ChatService(LLMBackend):
                 raise LLMAuthenticationError(problem)
             from emosim_deepseek.wire import Wire
 
-            wire = Wire(self.base_url, key, self.timeout, LARGEST_ANSWER, self._info.service)
+            wire = Wire(self.base_url, key, self.timeout, self.largest_answer, self._info.service)
             self._clients[loop] = _Opened(wire, key)
         return self._clients[loop]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import ssl
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Coroutine, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import aiohttp
 import httpx2
@@ -83,8 +84,26 @@ class Wire:
         """
         async with self._turn:  # one request per turn of the loop: else the first would be sent when the last is ready,
             await asyncio.sleep(0)  # as a connection takes several turns, in each of which all others go on
+        return await self._guarded(self._exchange(body, name))
+
+    async def call(self, method: str, url: str, body: bytes = b"") -> Reply:
+        """Send a request to another path of the service.
+
+        Raises:
+            LLMError: as of :meth:`post`.
+        """
+        return await self._guarded(self._sent(method, url, content=body))
+
+    async def upload(self, url: str, content: bytes, fields: Mapping[str, str]) -> Reply:
+        """Send a form with the file ``requests.jsonl``; errors as of :meth:`post`."""
+        file = ("requests.jsonl", content, "application/jsonl")
+        form: Any = {"body": dict(fields), "files": [("file", file)]}
+        return await self._guarded(self._sent("POST", url, {"Content-Type": "multipart/form-data"}, **form))
+
+    async def _guarded(self, exchange: Coroutine[Any, Any, Reply]) -> Reply:
+        """What comes of an exchange, with errors that say what to change."""
         try:
-            return await self._exchange(body, name)
+            return await exchange
         except (TimeoutError, asyncio.TimeoutError):
             problem: LLMError = LLMTransientError(
                 f"{self._service} gave no answer within {self._seconds:g} s; the option timeout sets how long to wait"
@@ -96,10 +115,17 @@ class Wire:
         raise problem  # outside of the handler, so that it has no context, which may hold the key
 
     async def _exchange(self, body: bytes, name: str) -> Reply:
+        return await self._sent("POST", self._target, {HEADER: name}, content=body)
+
+    async def _sent(
+        self, method: str, url: str, headers: Mapping[str, str] = MappingProxyType({}), **what: Any
+    ) -> Reply:
+        options: Any = {"headers": {**_OMITTED, **headers}}
         try:
-            response = await self._client.post(
-                self._target, cast_to=httpx2.Response, content=body, options={"headers": {**_OMITTED, HEADER: name}}
-            )
+            if method == "GET":
+                response = await self._client.get(url, cast_to=httpx2.Response, options=options)
+            else:
+                response = await self._client.post(url, cast_to=httpx2.Response, options=options, **what)
         except APIStatusError as error:
             response = error.response
         return Reply(response.status_code, dict(response.headers.items()), response.content)

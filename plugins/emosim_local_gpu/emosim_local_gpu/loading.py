@@ -100,7 +100,7 @@ def _local_or_downloaded(
 
 
 def _loaded(options: LocalOptions, place: source.Place, folder: Path | None, device: torch.device) -> Loaded:
-    with _quiet():
+    with quiet():
         config = _part("AutoConfig", options, place)
         _need_packages(options, config)
         _need_memory(options, place, folder, config, device)
@@ -242,7 +242,7 @@ def _part(maker: str, options: LocalOptions, place: source.Place, **more: Any) -
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without progress bars where nobody sees them."""
     import transformers
 
