@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from pydantic import ConfigDict, field_validator, model_validator
@@ -46,6 +46,9 @@ from emosim_core.studies.validation.records import RECORDS, RESULTS, ValidationJ
 from emosim_core.studies.validation.results import compute_results
 from emosim_core.studies.validation.simulator import RATE, UserSimulator
 
+Check = Literal["memorization", "person", "mood", "activity", "traits", "order", "paraphrase", "example", "repetition"]
+"""What an audit can check, in its order."""
+
 WORDS = "lexical"
 """How items get embeddings by default."""
 
@@ -77,6 +80,12 @@ class ValidationConfig(LogConfig, StudyConfig):
     only: tuple[Literal["choices", "ratings"], ...] = option(
         (CHOICES, RATINGS), "What is measured, with commas between.", min_length=1
     )
+    audit: bool = option(
+        False, "Audit the rater instead: its answers about real users, with one thing changed at a time."
+    )
+    checks: tuple[Check, ...] = option(
+        get_args(Check), "What an audit checks, with commas between.", min_length=1, rare=True
+    )
     negatives: tuple[int, ...] = option(
         (1, 3, 9), "Unchosen items for each chosen one, with commas between.", min_length=1, unit="items"
     )
@@ -84,7 +93,7 @@ class ValidationConfig(LogConfig, StudyConfig):
     max_heldout: int | None = option(None, "Maximum held-out ratings per user.", ge=1, unset="all", unit="ratings")
     max_questions: int | None = option(
         None,
-        "Maximum answers asked of a rater in all; lowers max_positives and max_heldout.",
+        "Maximum answers asked of a rater in all; lowers max_positives and max_heldout, and what an audit asks.",
         ge=1,
         unset="no limit",
         unit="answers",
@@ -106,6 +115,10 @@ class ValidationConfig(LogConfig, StudyConfig):
     def _one_way_to_choose(self) -> Self:
         if self.test_users is not None and self.split is not None:
             raise ValueError("give test_users or split, not both")
+        if not self.audit and self.checks != get_args(Check):
+            raise ValueError("checks are those of an audit: give audit too")
+        if self.audit and self.only != (CHOICES, RATINGS):
+            raise ValueError("only is about a validation: an audit is told by checks what to ask")
         return self
 
 
