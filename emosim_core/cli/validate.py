@@ -151,6 +151,7 @@ def _announce(screen: Screen, validation: Validation) -> None:
 def _print(screen: Screen, directory: Path) -> None:
     """One sentence and one table; the report has the others."""
     from emosim_core.cli.output import Table, print_notes, show_table
+    from emosim_core.reports.directories import AUDIT
     from emosim_core.reports.make import report_of
     from emosim_core.runs.typed import typed
 
@@ -159,6 +160,7 @@ def _print(screen: Screen, directory: Path) -> None:
     print_notes(screen, report.notes)
     screen.print()
     table = report.sections[0].tables[0]
-    show_table(screen, Table(*table.columns, rows=table.rows, title=table.title, style="dim"))
+    texts = 2 if report.kind == AUDIT else 1
+    show_table(screen, Table(*table.columns, rows=table.rows, texts=texts, title=table.title, style="dim"))
     screen.print_line(report.sections[0].caption)
     screen.print_line(f"All files are in {directory}. All tables and charts, as a page: {typed('report', directory)}")

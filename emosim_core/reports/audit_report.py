@@ -15,9 +15,9 @@ RESULTS = "audit.json"
 
 _CAPTION = (
     "Each line changes one thing of questions about real users and what they rated later, and tells what that does to "
-    "the answers. 'People' is what real people do, where that is known. Intervals are 95 %: over users, Wilson's over "
-    "items. A problem is an interval that lies on the wrong side as a whole; what an interval does not decide is not "
-    "shown."
+    "the answers. 'People' is what real people do, where that is known. Intervals are 95 %: Student's t over users, "
+    "Wilson's over items. A problem is an interval that lies on the wrong side as a whole; what an interval does not "
+    "decide is not shown."
 )
 
 
@@ -78,14 +78,13 @@ def verdict_table(results: Mapping[str, Any]) -> Table:
             continue
         verdict = f"{one['status']}: {one['words']}"
         if one["result"] is None:
-            rows.append((one["check"], "-", "-", "-", "-", verdict))
+            rows.append((one["check"], verdict, "-", "-", "-"))
             continue
-        share = one["unit"] == "share"
+        share = one["unit"] == verdicts.SHARES
         people = "-" if one["people"] is None else _value(one["people"], share)
-        unit = "share" if share else "points"
-        rows.append((one["check"], _value(one["result"], share), people, unit, one["number"], verdict))
-    title = f"{results['users']:,} users, points of {results['scale']}"
-    return Table(title, ("check", "result", "people", "unit", "of", "verdict"), rows)
+        rows.append((one["check"], verdict, _value(one["result"], share), people, one["number"]))
+    title = f"{results['users']:,} users; points of {results['scale']}, shares in per cent"
+    return Table(title, ("check", "verdict", "result", "people", "of"), rows)
 
 
 def _value(estimate: Mapping[str, Any], share: bool) -> str:

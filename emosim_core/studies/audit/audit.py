@@ -27,7 +27,7 @@ from emosim_core.studies.audit import battery as asked
 from emosim_core.studies.audit import recall
 from emosim_core.studies.audit.people import people_of
 from emosim_core.studies.audit.records import ANSWERS, RESULTS, TITLES, AuditJob
-from emosim_core.studies.audit.verdicts import sentence_of, verdicts_of
+from emosim_core.studies.audit.verdicts import sentence_of, students_t, verdicts_of
 from emosim_core.studies.cost import Estimate
 from emosim_core.studies.jobs import JOBS, claimed
 from emosim_core.studies.validation import users as real
@@ -148,6 +148,7 @@ class Audit:
         self._base = Validation(base, registry)
         self.world, self.data = self._base.world, self._base.data
         self.announcements, self.measured = self._base.announcements, self._base.measured
+        students_t(1)  # a library that is missing is told of before anything is asked
         if self.data.log.interactions.values is None:
             raise ConfigurationError("the log has no ratings, which an audit needs")
         self._model = self.world.rater if isinstance(self.world.rater, ModelRater) else None

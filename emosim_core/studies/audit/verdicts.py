@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from emosim_core.errors import MissingDependencyError
 from emosim_core.model.arrays import Floats
-from emosim_core.stats import ratio, wilson
+from emosim_core.stats import LEVEL, influences, ratio, rounded, wilson
 from emosim_core.studies.audit import battery as asked
 from emosim_core.studies.audit.recall import OPTIONS
-from emosim_core.studies.validation.metrics import estimate
 
 OK, PROBLEM, OPEN, LEFT_OUT = "ok", "problem", "not shown", "left out"
 """What a verdict can be: as it should be, not so, not shown either way with these users, not asked."""
 
 ONLY_MODELS = "only a language model that is prompted can be asked"
 """Why checks of prompts are left out for other raters."""
+
+SHARES = "share"
+"""The unit of shares; all else is in points of the domain's scale."""
 
 WHO = ("own", "other")
 """By whose number a rating of the data set is asked for."""
@@ -98,11 +102,37 @@ class Answers:
         """The mean of values and its interval over users, and of how many users it is; NaN counts nowhere."""
         known = [row[~np.isnan(row)] for row in rows]
         sums = np.array([(row.sum(), len(row)) for row in known if len(row)], dtype=np.float64).reshape(-1, 2)
-        return estimate(sums, ratio), len(sums)
+        return interval(sums), len(sums)
 
     def apart(self, first: str, second: str) -> list[Floats]:
         """The answers of one variant less those of another."""
         return [one - other for one, other in zip(self.of(first), self.of(second), strict=True)]
+
+
+def interval(sums: Floats) -> Estimate:
+    """A ratio of sums over users, shape ``(users, 2)``, and its 95 % interval by Student's t, wide for few users.
+
+    The standard error is that of the delta method; see :func:`~emosim_core.stats.influences`.
+
+    Raises:
+        MissingDependencyError: scipy is not installed.
+    """
+    count = len(sums)
+    value = float(ratio(sums.sum(axis=0))) if count else math.nan
+    if count < 2:
+        return {"estimate": rounded(value), "low": None, "high": None}
+    error = float(np.sqrt(influences(sums[:, :1], sums[:, 1:]).var(ddof=1) / count))
+    half = students_t(count - 1) * error
+    return {"estimate": rounded(value), "low": rounded(value - half), "high": rounded(value + half)}
+
+
+def students_t(freedom: int) -> float:
+    """Standard errors to each end of a 95 % interval by Student's t; a MissingDependencyError without scipy."""
+    try:
+        from scipy.special import stdtrit
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError("an audit", "scipy", 'pip install "emosim-core[validate]"') from error
+    return float(stdtrit(freedom, (1 + LEVEL) / 2))
 
 
 def _numbers(values: Iterable[Any]) -> Floats:
@@ -163,7 +193,7 @@ class _Made:
         result, number = self.answers.mean(every)
         bad = (result["estimate"] or 0.0) < NEARLY_ALL
         yield self._line(
-            *("Answers that can be read", group, result, "share", None, number),
+            *("Answers that can be read", group, result, SHARES, None, number),
             PROBLEM if bad else OK,
             "answers are missing" if bad else "nearly all",
         )
@@ -176,7 +206,7 @@ class _Made:
             result, number = self.answers.mean(nearest)
             status = OPEN if len(given) < FEWEST_ANSWERS else PROBLEM if counts[most] >= NEARLY_ALL * len(given) else OK
             commonest = f"the commonest is {levels[most]:g}" + (", nearly always" if status == PROBLEM else "")
-            yield self._line("Answers at the commonest level", group, result, "share", None, number, status, commonest)
+            yield self._line("Answers at the commonest level", group, result, SHARES, None, number, status, commonest)
         yield self._differs("Another item", group, [_pairs(row) for row in base], "items")
         real, usual = self.answers.facts("real"), [record["past_mean"] for record in self.answers.records]
         better = [
@@ -292,7 +322,7 @@ class _Made:
         words = {OK: "mostly the same choice", PROBLEM: "another choice", OPEN: _UNSURE}
         lines.append(
             self._line(
-                *("Slate in another order, same choice", asked.ORDER, result, "share", None, number),
+                *("Slate in another order, same choice", asked.ORDER, result, SHARES, None, number),
                 _above(result, 0.5),
                 words,
             )
@@ -312,7 +342,7 @@ class _Made:
             }
             even_share = {"estimate": even, "low": None, "high": None}
             name = "Share of the commonest place"
-            lines.append(self._line(name, asked.ORDER, result, "share", even_share, number, status, words))
+            lines.append(self._line(name, asked.ORDER, result, SHARES, even_share, number, status, words))
         return lines
 
     def same(self, name: str, group: str, variant: str, words: Mapping[str, str]) -> Verdict:
@@ -356,7 +386,7 @@ class _Made:
             words = {PROBLEM: knows, OK: guesses, OPEN: _UNSURE}
             chances = {"estimate": chance, "low": None, "high": None}
             number = f"{len(right)} items"
-            lines.append(Verdict(name, group, found, "share", chances, number, status, words[status]))
+            lines.append(Verdict(name, group, found, SHARES, chances, number, status, words[status]))
         known = [one["known"] for one in self.answers.records if one.get("known")]
         real = [_numbers(one["real"]) for one in known]
         own, other = ([np.abs(_numbers(one[who]) - row) for one, row in zip(known, real, strict=True)] for who in WHO)
@@ -420,6 +450,9 @@ class _Made:
         if not number:
             return self._left_out(check, group, "nothing could be compared")
         said = words if isinstance(words, str) else words[status]
+        if unit == SHARES:
+            low, high = (None if end is None else min(max(end, 0.0), 1.0) for end in (result["low"], result["high"]))
+            result = {**result, "low": low, "high": high}
         if number < FEWEST and status != OPEN:
             status, said = OPEN, f"of too few users to be shown: {said}"
         return Verdict(check, group, result, unit, people, f"{number} users", status, said)
