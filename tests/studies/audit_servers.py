@@ -43,11 +43,12 @@ class Bare(PromptStrategy):
         about = [f"title: {item.title}", f"categories: {', '.join(item.categories)}", f"public: {public}"]
         fenced = {"person": person, "history": past, "item": about}
         text = "".join(f"<{name}>\\n" + "\\n".join(lines) + f"\\n</{name}>\\n" for name, lines in fenced.items())
-        rules = Message("system", "You are a viewer of films. Answer with a rating of the film, a number and nothing else.")
+        rules = Message("system", "You are a viewer of films. Answer with a rating, a number and nothing else.")
         return ChatRequest((rules, Message("user", text)), max_tokens=8, choices=self.labels)
 
     def ask_again(self, request, answer, problem):
-        return replace(request, messages=(*request.messages, Message("assistant", answer.text), Message("user", problem)))
+        more = Message("assistant", answer.text), Message("user", problem)
+        return replace(request, messages=(*request.messages, *more))
 
     def read(self, answer):
         if answer.text not in self.labels:

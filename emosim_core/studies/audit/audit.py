@@ -151,6 +151,8 @@ class Audit:
         students_t(1)  # a library that is missing is told of before anything is asked
         if self.data.log.interactions.values is None:
             raise ConfigurationError("the log has no ratings, which an audit needs")
+        if len(self.measured) < 2:
+            raise ConfigurationError("an audit asks about two users at least: one stands in for the other")
         self._model = self.world.rater if isinstance(self.world.rater, ModelRater) else None
         self._items, self._titles = self._within(config.max_questions)
 
