@@ -10,6 +10,7 @@ from emosim_core.reports.chart import Chart, Series, Table, with_ends
 from emosim_core.reports.report import Fact, Report, Section, read_results, setup_tables, usage_sections
 from emosim_core.runs.words import rating_shares, warnings_of_answers, who_answers
 from emosim_core.studies.audit import verdicts
+from emosim_core.terminal import counted
 
 RESULTS = "audit.json"
 
@@ -58,7 +59,9 @@ def notes_of(results: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[st
     """What a reader must know first, in sentences."""
     notes = []
     if results["left_out"]:
-        notes.append(f"{results['left_out']:,} more users could not be asked about: too little is known before them.")
+        notes.append(
+            f"{counted(results['left_out'], 'user')} could not be asked about: too little is known before their moment."
+        )
     if any(one["words"] == verdicts.ONLY_MODELS for one in results["verdicts"]):
         notes.append("Checks of prompts and of what is known by heart are left out: no language model is prompted.")
     if results["uses_llm"]:

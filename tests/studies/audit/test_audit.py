@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 import pytest
 
+import emosim_core
 from emosim_core.studies.audit.battery import CHECKS
 from emosim_core.studies.validation.validation import Check
 from emosim_core.testing import Answer, ChatServer, Emosim
@@ -176,14 +177,17 @@ def test_an_audit_that_failed_is_resumed_without_asking_anything_twice(
     assert not (tmp_path / "part" / "jobs").exists()
 
 
-def test_any_rater_is_audited_without_the_checks_of_prompts(quick: Emosim, log: Path) -> None:
+def test_any_rater_is_audited_without_the_checks_of_prompts(quick: Emosim, log: Path, tmp_path: Path) -> None:
     ask = ("validate", "--audit", "--plugin", "movies", "--ratings", f"movielens:{log}", "--rater", "rule_based")
     done = quick(*ask, "--max-users", "20", "--out", "out", "--json")
     lines = {line["check"]: line for line in done.json["verdicts"]}
     assert lines["Good mood less bad mood"]["status"] == OK
     assert lines["Enthusiast less elusive user (activity)"]["result"]["high"] == 0.0
     assert lines["Other words"]["status"] == "left out"
-    assert "Checks of prompts" in quick(*ask, "--max-users", "3", "--out", "few").out
+    assert "Checks of prompts" in quick("validate", "--resume", "out").out
+    options = {"audit": True, "max_users": 20, "rater": "rule_based"}
+    again = emosim_core.validate("movies", tmp_path / "again", ratings=f"movielens:{log}", **options)
+    assert again["verdicts"] == done.json["verdicts"]
 
 
 @pytest.mark.parametrize(
