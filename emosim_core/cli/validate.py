@@ -127,7 +127,7 @@ def _audit(
         with live_progress(screen, "users", len(audit.measured), silent=quiet) as progress:
 
             def measured(first: Measured) -> None:
-                if not quiet and world.rater.uses_llm:
+                if not quiet and audit.world.rater.uses_llm:
                     print_line(first.sentence, err=True)
 
             return audit.run(job, lambda count: progress.update(advance=count), measured)

@@ -140,7 +140,7 @@ def with_last(request: ChatRequest, text: str) -> ChatRequest:
     return replace(request, messages=(*request.messages[:-1], replace(request.messages[-1], content=text)))
 
 
-def asked_again(request: ChatRequest) -> ChatRequest:
+def another_sample(request: ChatRequest) -> ChatRequest:
     """The same request as another sample, for which no cached answer stands."""
     return replace(request, sample=request.sample + 1)
 

@@ -20,10 +20,10 @@ from emosim_core.llm.rater import ModelRater
 from emosim_core.model.arrays import Ints
 from emosim_core.runs.cells import OnProgress
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
-from emosim_core.runs.manifest import begin_job, check_same
+from emosim_core.runs.manifest import begin_job
 from emosim_core.runs.records import MANIFEST
 from emosim_core.runs.usage import since, summed
-from emosim_core.studies.audit import battery as asked
+from emosim_core.studies.audit import battery as variant
 from emosim_core.studies.audit import recall
 from emosim_core.studies.audit.people import people_of
 from emosim_core.studies.audit.records import ANSWERS, RESULTS, TITLES, AuditJob
@@ -34,7 +34,7 @@ from emosim_core.studies.validation import users as real
 from emosim_core.studies.validation.knowledge import Knowledge
 from emosim_core.studies.validation.records import read_lines, resumed_manifest, write_lines
 from emosim_core.studies.validation.simulator import UserSimulator
-from emosim_core.studies.validation.validation import MODELS, Validation, ValidationConfig
+from emosim_core.studies.validation.validation import MODELS, Validation, ValidationConfig, check_begun_with
 
 MAX_USERS = 20
 """Users of an audit where the configuration does not say how many."""
@@ -43,10 +43,10 @@ ITEMS = 4
 """Held-out items per user that are asked for, where the configuration does not say how many."""
 
 TITLES_PER_ITEM = 5
-"""Items whose year and title are asked for, for each held-out item of a user."""
+"""Number of items whose year and title are requested, for each held-out item of a user."""
 
 FIRST = 20
-"""Answers from which it is told how long the others will take."""
+"""Answers from which follows how long the others will take."""
 
 _DIGITS = 4
 
@@ -77,14 +77,14 @@ class Measured:
         """What the others will take at most, at the same speed."""
         if self.seconds_each is None:
             return f"The first {self.answers:,} answers were cached; {self.remaining:,} more at most."
-        told = f"The first {self.answers:,} answers took {self.seconds:,.0f} seconds"
+        text = f"The first {self.answers:,} answers took {self.seconds:,.0f} seconds"
         if self.start > 2 * self.seconds_each:
-            told += f", {self.start:,.0f} of them until the first was there"
-        told += f": {self.seconds_each:.3g} seconds and {self.tokens_each:,.0f} tokens a call. "
-        told += f"At most {self.remaining:,} more: about {duration(self.remaining * self.seconds_each)}"
+            text += f", {self.start:,.0f} of them until the first was there"
+        text += f": {self.seconds_each:.3g} seconds and {self.tokens_each:,.0f} tokens a call. "
+        text += f"At most {self.remaining:,} more: about {duration(self.remaining * self.seconds_each)}"
         if self.cost_each is None:
-            return f"{told}; cost not known."
-        return f"{told}, {self.remaining * self.cost_each:.4f} {self.currency or ''}".rstrip() + "."
+            return f"{text}; cost not known."
+        return f"{text}, {self.remaining * self.cost_each:.4f} {self.currency or ''}".rstrip() + "."
 
 
 def duration(seconds: float) -> str:
@@ -99,7 +99,7 @@ class _Meter:
     """Measures the first answers, in two parts: few, which may load a model, and the others."""
 
     def __init__(self, usage: Callable[[], Mapping[str, Any]], total: int, on_measured: Callable[[Measured], None]):
-        self._usage, self._total, self._told = usage, total, on_measured
+        self._usage, self._total, self._on_measured = usage, total, on_measured
         self._answers, self._begun, self._first = 0, time.perf_counter(), 0.0
         self._counts: list[Mapping[str, Any]] = [dict(usage())]
         self._done = total <= FIRST
@@ -127,7 +127,7 @@ class _Meter:
         calls = int(later.get("calls") or 0)
         tokens = (later.get("prompt_tokens") or 0) + (later.get("completion_tokens") or 0)
         cost = later.get("cost")
-        self._told(
+        self._on_measured(
             Measured(
                 *(self._answers, int(whole.get("calls") or 0), seconds, self._first, self._total - self._answers),
                 seconds_each=(seconds - self._first) / calls if calls else None,
@@ -148,7 +148,7 @@ class Audit:
         self._base = Validation(base, registry)
         self.world, self.data = self._base.world, self._base.data
         self.announcements, self.measured = self._base.announcements, self._base.measured
-        students_t(1)  # a library that is missing is told of before anything is asked
+        students_t(1)  # a missing library is an error before the first question
         if self.data.log.interactions.values is None:
             raise ConfigurationError("the log has no ratings, which an audit needs")
         if len(self.measured) < 2:
@@ -162,7 +162,7 @@ class Audit:
         """Held-out items per user, and items of which years and titles are asked, as many as a number allows."""
         largest = self.config.max_heldout or ITEMS
         for items in range(largest, 0, -1):
-            titles = TITLES_PER_ITEM * items if self._model and asked.MEMORIZATION in self.config.checks else 0
+            titles = TITLES_PER_ITEM * items if self._model and variant.MEMORIZATION in self.config.checks else 0
             if most is None or self._count(items, titles) <= most:
                 return items, titles
         raise ConfigurationError(
@@ -172,13 +172,13 @@ class Audit:
 
     def _count(self, items: int, titles: int) -> int:
         """Answers that are asked for, at most."""
-        variants, total = len(asked.variants(self.config.checks, self._model is not None)), 2 * titles
+        variants, total = len(variant.variants(self.config.checks, self._model is not None)), 2 * titles
         for one in self.measured:
             total += variants * min(items, len(one.later))
             if self._model is not None:
-                slate = min(asked.SLATE, len(one.later))
-                total += slate * (asked.ORDER in self.config.checks and slate > 1)
-                total += 2 * (asked.MEMORIZATION in self.config.checks)
+                slate = min(variant.SLATE, len(one.later))
+                total += slate * (variant.ORDER in self.config.checks and slate > 1)
+                total += 2 * (variant.MEMORIZATION in self.config.checks)
         return total
 
     @property
@@ -228,9 +228,7 @@ class Audit:
 
     def check_resumed(self, directory: Path, stored: Mapping[str, Any] | None = None) -> None:
         """See that the audit in a directory, whose manifest is ``stored``, was begun with the same."""
-        manifests = (resumed_manifest(directory) if stored is None else stored, self.about())
-        old, new = ({**one, "config": ValidationConfig.flat_of(directory, one)} for one in manifests)
-        check_same(directory, old, new, ("gateway",), ValidationConfig)
+        check_begun_with(directory, stored, self.about())
 
     def about(self) -> dict[str, Any]:
         """The manifest: what was asked, of whom, by what, and what real people do."""
@@ -241,7 +239,7 @@ class Audit:
             "kind": "audit",
             "title": f"{domain.title}: audit of a rater",
             "config": self.config.model_dump(mode="json"),
-            "asked": {"items": self._items, "titles": self._titles, "questions": self.questions},
+            "planned": {"items": self._items, "titles": self._titles, "questions": self.questions},
             "of_model": self._model is not None,
             "people": people_of(domain, log.catalog, log.interactions, self.config.seed),
         }
@@ -289,15 +287,15 @@ class Audit:
         rng = np.random.default_rng([self.config.seed, 2, *one.id.encode()])
         places = real.drawn(rng, len(one.later), self._items)
         items = one.later[places]
-        slate: list[int] = one.later[rng.permutation(len(one.later))[: asked.SLATE]].tolist()
+        slate: list[int] = one.later[rng.permutation(len(one.later))[: variant.SLATE]].tolist()
         shown = {*items.tolist(), *slate}
         theirs = tuple(entry for entry in memories[1] if entry[0] not in shown)
         example = theirs[-1][0] if theirs else None
-        about = asked.Asked(
+        about = variant.Subject(
             *(users[0], memories[0], users[1], tuple(entry for entry in theirs if entry[0] != example)),
             *(items, example, tuple(slate), one.number),
         )
-        battery = asked.Battery(world, about, self.config.checks, self.config.seed)
+        battery = variant.Battery(world, about, self.config.checks, self.config.seed)
         answers, left_out = self._answers(battery, len(items), meter)
         values = one.past.values
         public = np.where(known.catalog.has_public_rating[items], known.catalog.public_ratings[items], np.nan)
@@ -314,19 +312,19 @@ class Audit:
             "left_out": left_out,
         }
         if self._model is not None:
-            record["slate"] = battery.slates() if asked.ORDER in self.config.checks else None
-            if asked.MEMORIZATION in self.config.checks:
+            record["slate"] = battery.slates() if variant.ORDER in self.config.checks else None
+            if variant.MEMORIZATION in self.config.checks:
                 record["known"] = self._known(one, other, items[:1])
         return record
 
     def _answers(
-        self, battery: asked.Battery, items: int, meter: _Meter
+        self, battery: variant.Battery, items: int, meter: _Meter
     ) -> tuple[dict[str, list[float | None]], dict[str, list[int]]]:
         """The answers by variant, and the places of those that were not changed."""
         answers: dict[str, list[float | None]] = {}
         for rows in _parts(battery.rows, lambda: meter.size(items)):
             values = battery.ratings(rows)
-            answers |= {row.variant: _written(found) for row, found in zip(rows, values, strict=True)}
+            answers |= {row.variant: _written(given) for row, given in zip(rows, values, strict=True)}
             meter.add(values.size)
         return answers, battery.unchanged
 
@@ -345,13 +343,13 @@ class Audit:
             for who in (one, other)
             for item in items.tolist()
         ]
-        said = [recall.read_rating(domain, answer) for answer in recall.ask(self._model, requests)]
+        ratings = [recall.read_rating(domain, answer) for answer in recall.ask(self._model, requests)]
         later = dict(zip(one.later.tolist(), one.later_values.tolist(), strict=True))
         return {
             "items": [catalog.items[item].id for item in items.tolist()],
             "real": [later[item] for item in items.tolist()],
-            "own": said[: len(items)],
-            "other": said[len(items) :],
+            "own": ratings[: len(items)],
+            "other": ratings[len(items) :],
         }
 
     def _collect(self, directory: Path) -> None:
@@ -385,12 +383,12 @@ def compute_results(directory: Path) -> dict[str, Any]:
     users = [one for one in records if one["left_out_why"] is None]
     lines = verdicts_of(users, read_lines(directory, TITLES), about)
     levels = [f"{level:g}" for level in about["levels"]]
-    given = [value for one in users for value in one["answers"][asked.BASE] if value is not None]
+    given = [value for one in users for value in one["answers"][variant.BASE] if value is not None]
     nearest = np.array(about["levels"])
     counts = [int(np.abs(nearest - value).argmin()) for value in given]
     return {
         **{name: about[name] for name in ("kind", "title", "scale", "parts", "uses_llm", "answered_by")},
-        **{name: about[name] for name in ("config", "data", "asked")},
+        **{name: about[name] for name in ("config", "data", "planned")},
         "users": len(users),
         "left_out": len(records) - len(users),
         "rating_counts": {level: counts.count(place) for place, level in enumerate(levels)},

@@ -34,7 +34,7 @@ MEMORIZATION, ORDER, PARAPHRASE, ACTIVITY = "memorization", "order", "paraphrase
 MOOD, OTHER_TRAITS, PERSON, EXAMPLE, REPETITION = "mood", "traits", "person", "example", "repetition"
 
 CHECKS: tuple[str, ...] = get_args(Check)
-"""Groups of checks that can be chosen; what follows from the unchanged questions alone is always told."""
+"""Groups of checks that can be chosen; what follows from the unchanged questions alone is always in the result."""
 
 MOOD_VALENCE = 0.6
 """Valence of a good mood, and of a bad one with the sign changed."""
@@ -87,8 +87,8 @@ class _Variants(Population):
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One real user of an audit.
+class Subject:
+    """One real user of an audit, and another who stands in for them.
 
     Attributes:
         user, memory: the profile, and items and ratings, oldest first.
@@ -130,29 +130,29 @@ class Battery:
 
     unchanged: dict[str, list[int]]
 
-    def __init__(self, world: World, asked: Asked, checks: Collection[str], seed: int) -> None:
-        self.asked, self._seed = asked, seed
+    def __init__(self, world: World, subject: Subject, checks: Collection[str], seed: int) -> None:
+        self.subject, self._seed = subject, seed
         levels = [(trait, level) for trait in TRAITS for level in LEVELS]
-        users = [asked.user, asked.other]
-        users += [asked.user.model_copy(update={trait: level}) for trait, level in levels]
+        users = [subject.user, subject.other]
+        users += [subject.user.model_copy(update={trait: level}) for trait, level in levels]
         self._world = world = replace(world, population=_Variants(users))
         with world.blaming("rater"):
             world.rater.prepare(world.setting())
         self._model = world.rater if isinstance(world.rater, ModelRater) else None
-        valence, arousal = asked.user.baseline_valence, asked.user.baseline_arousal
+        valence, arousal = subject.user.baseline_valence, subject.user.baseline_arousal
         who = {level_of(trait, level): 2 + place for place, (trait, level) in enumerate(levels)}
         moods = {BAD: (-MOOD_VALENCE, arousal), GOOD: (MOOD_VALENCE, arousal)}
         self.rows = [
-            _Row(name, 1, asked.other_memory, (asked.other.baseline_valence, asked.other.baseline_arousal))
+            _Row(name, 1, subject.other_memory, (subject.other.baseline_valence, subject.other.baseline_arousal))
             if name == OTHER
-            else _Row(name, who.get(name, 0), asked.memory, moods.get(name, (valence, arousal)))
+            else _Row(name, who.get(name, 0), subject.memory, moods.get(name, (valence, arousal)))
             for name in variants(checks, self._model is not None)
         ]
         self.unchanged = {}
 
     def _request(self, rows: Sequence[_Row], items: Ints | None = None) -> tuple[RatingRequest, Memory]:
-        asked, world = self.asked, self._world
-        items = asked.items if items is None else items
+        subject, world = self.subject, self._world
+        items = subject.items if items is None else items
         who = np.array([row.user for row in rows], dtype=np.intp)
         memory = memory_of(world, who, [row.memory for row in rows])
         moods = np.array([row.mood for row in rows], dtype=np.float64)
@@ -167,10 +167,10 @@ class Battery:
         """What the rater expects, else how it rates, shape ``(rows, S)``; NaN where it failed or nothing is changed."""
         request, _ = self._request(rows)
         rater: Rater = self._world.rater
-        if self._model is not None:
-            rater = copy(self._model)
-            rater.prompt_strategy = self._changed(self._model, rows)
         with self._world.blaming("rater"):
+            if self._model is not None:
+                rater = copy(self._model)
+                rater.prompt_strategy = self._changed(self._model, rows)
             answers = self._answers(rater, request)
         for place, row in enumerate(rows):
             answers[place, self.unchanged.get(row.variant, [])] = np.nan
@@ -182,15 +182,15 @@ class Battery:
         except NotImplementedError:
             count = len(request.users)
             streams, places = Streams(count), np.arange(count)
-            streams.begin(places, [self._seed] * count, [self.asked.number] * count)
+            streams.begin(places, [self._seed] * count, [self.subject.number] * count)
             return np.array(replace(self._world, rater=rater).rate(request, streams.of(Stage.RATE, places)).values)
 
     def _changed(self, rater: ModelRater, rows: Sequence[_Row]) -> model_bias.ChangedStrategy:
         """The prompt strategy with what is changed in each row; where nothing is, that is noted."""
-        strategy, asked = rater.prompt_strategy, self.asked
+        strategy, subject = rater.prompt_strategy, self.subject
         changes: dict[tuple[int, int], model_bias.Change] = {}
         by_name = {
-            AGAIN: model_bias.asked_again,
+            AGAIN: model_bias.another_sample,
             FACTS: model_bias.facts_reversed,
             REWORDED: model_bias.reworded,
             **self._examples(rater, rows),
@@ -198,7 +198,7 @@ class Battery:
         plain, _ = self._request([self.rows[0]])
         catalog, item = self._world.catalog, self._world.domain.words.item
         for row, one in enumerate(rows):
-            for place, about in enumerate(asked.items.tolist()):
+            for place, about in enumerate(subject.items.tolist()):
                 change = by_name.get(one.variant)
                 if one.variant == HIDDEN:
                     change = partial(model_bias.title_hidden, title=catalog.items[about].title, item=item)
@@ -213,11 +213,11 @@ class Battery:
 
     def _examples(self, rater: ModelRater, rows: Sequence[_Row]) -> dict[str, model_bias.Change]:
         """How a worked example of the other user is put before a question; none without one."""
-        if self.asked.example is None or not {WORST, BEST} & {row.variant for row in rows}:
+        if self.subject.example is None or not {WORST, BEST} & {row.variant for row in rows}:
             return {}
-        asked = self.asked
-        other = _Row(OTHER, 1, asked.other_memory, (asked.other.baseline_valence, asked.other.baseline_arousal))
-        request, _ = self._request([other], np.array([asked.example]))
+        subject = self.subject
+        other = _Row(OTHER, 1, subject.other_memory, (subject.other.baseline_valence, subject.other.baseline_arousal))
+        request, _ = self._request([other], np.array([subject.example]))
         question = rater.prompt_strategy.ask(request, 0, 0).messages[-1].content
         put: Callable[..., ChatRequest | None] = model_bias.with_example
         return {name: partial(put, question=question, best=name == BEST) for name in (WORST, BEST)}
@@ -225,7 +225,7 @@ class Battery:
     @property
     def slate_questions(self) -> int:
         """How many questions :meth:`slates` asks."""
-        return len(self.asked.slate) if self._model is not None and len(self.asked.slate) > 1 else 0
+        return len(self.subject.slate) if self._model is not None and len(self.subject.slate) > 1 else 0
 
     def slates(self) -> dict[str, Any] | None:
         """What the model chooses of a slate that is listed in several orders; None where it is not asked.
@@ -234,7 +234,7 @@ class Battery:
             ``orders``: by question, the items as they are listed; ``shares``: for each, how probable the model finds it
             that it takes none, and each item as listed; None where its answer could not be read.
         """
-        rater, slate = self._model, self.asked.slate
+        rater, slate = self._model, self.subject.slate
         if rater is None or not self.slate_questions:
             return None
         prompt = ChoicePrompt(self._world.setting(), ModelChoiceOptions())

@@ -122,10 +122,10 @@ def correct(question: Question, answer: ChatAnswer) -> bool:
     if question.kind == "year":
         if answer.probabilities:
             text = max(answer.probabilities, key=answer.probabilities.__getitem__)
-        found = _YEAR.search(text)
-        return found is not None and found[0] == question.right
-    said, right = (_WORDS.findall(one.lower()) for one in (text.split("\n")[0], question.right))
-    return bool(right) and any(said[start : start + len(right)] == right for start in range(len(said)))
+        match = _YEAR.search(text)
+        return match is not None and match[0] == question.right
+    words, right = (_WORDS.findall(one.lower()) for one in (text.split("\n")[0], question.right))
+    return bool(right) and any(words[start : start + len(right)] == right for start in range(len(words)))
 
 
 def rating_request(domain: Domain, source: str, user: str, title: str) -> ChatRequest:
@@ -147,8 +147,8 @@ def read_rating(domain: Domain, answer: ChatAnswer | None) -> float | None:
         weights = np.array([answer.probabilities.get(f"{level:g}", 0.0) for level in domain.scale.levels])
         if weights.sum() > 0:
             return float(weights @ domain.scale.levels / weights.sum())
-    found = re.search(r"\d+(\.\d+)?", answer.text)
-    value = float(found[0]) if found else None
+    match = re.search(r"\d+(\.\d+)?", answer.text)
+    value = float(match[0]) if match else None
     return value if value is not None and domain.scale.low <= value <= domain.scale.high else None
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from emosim_core.errors import MissingDependencyError
 from emosim_core.model.arrays import Floats
 from emosim_core.stats import LEVEL, influences, ratio, rounded, wilson
-from emosim_core.studies.audit import battery as asked
+from emosim_core.studies.audit import battery as variant
 from emosim_core.studies.audit.recall import OPTIONS
 
 OK, PROBLEM, OPEN, LEFT_OUT = "ok", "problem", "not shown", "left out"
@@ -90,7 +90,7 @@ class Answers:
         """The answers of one variant, a row for each user; nothing where it was not asked."""
         return [_numbers(one["answers"][name]) for one in self.records if name in one["answers"]]
 
-    def asked(self, *names: str) -> bool:
+    def has(self, *names: str) -> bool:
         """Whether the variants were asked of anybody, and not left out for all."""
         return all(any(~np.isnan(row).all() for row in self.of(name)) for name in names)
 
@@ -157,9 +157,9 @@ def verdicts_of(
     points = f"points of {about['scale']}"
     made = _Made(answers, people, points, about["of_model"], checks)
     lines = [*made.basics(levels)]
-    for check in asked.CHECKS:
+    for check in variant.CHECKS:
         if check in checks:
-            lines += made.by_check[check]() if check != asked.MEMORIZATION else made.memorization(items)
+            lines += made.by_check[check]() if check != variant.MEMORIZATION else made.memorization(items)
     return [asdict(line) for line in lines]
 
 
@@ -172,21 +172,21 @@ class _Made:
         self.answers, self.people, self.points, self.of_model = answers, people, points, of_model
         self.limit, self.checks = LIMIT * answers.point, checks
         self.by_check: dict[str, Callable[[], list[Verdict]]] = {
-            asked.PERSON: self.person,
-            asked.MOOD: self.mood,
-            asked.ACTIVITY: lambda: [self.activity()],
-            asked.OTHER_TRAITS: lambda: [self.conformity(), self.diversity()],
-            asked.ORDER: self.order,
-            asked.PARAPHRASE: lambda: [self.same("Other words", asked.PARAPHRASE, asked.REWORDED, _REWORDED)],
-            asked.EXAMPLE: lambda: [self.example()],
-            asked.REPETITION: lambda: [self.same("Asked again", asked.REPETITION, asked.AGAIN, _AGAIN)],
+            variant.PERSON: self.person,
+            variant.MOOD: self.mood,
+            variant.ACTIVITY: lambda: [self.activity()],
+            variant.OTHER_TRAITS: lambda: [self.conformity(), self.diversity()],
+            variant.ORDER: self.order,
+            variant.PARAPHRASE: lambda: [self.same("Other words", variant.PARAPHRASE, variant.REWORDED, _REWORDED)],
+            variant.EXAMPLE: lambda: [self.example()],
+            variant.REPETITION: lambda: [self.same("Asked again", variant.REPETITION, variant.AGAIN, _AGAIN)],
         }
 
     # ----------------------------------------------------------------------------- from unchanged questions
 
     def basics(self, levels: Floats) -> Iterable[Verdict]:
         """Whether answers can be read, differ at all, differ between items, and foretell ratings."""
-        base, group = self.answers.of(asked.BASE), "answers"
+        base, group = self.answers.of(variant.BASE), "answers"
         every = [(~np.isnan(_asked_of(record))).astype(np.float64) for record in self.answers.records]
         if not every:
             return
@@ -224,12 +224,12 @@ class _Made:
     # ----------------------------------------------------------------------------- persons, moods, traits
 
     def person(self) -> list[Verdict]:
-        moved = [np.abs(row) for row in self.answers.apart(asked.OTHER, asked.BASE)]
-        lines = [self._differs("Another person", asked.PERSON, moved, "persons")]
+        moved = [np.abs(row) for row in self.answers.apart(variant.OTHER, variant.BASE)]
+        lines = [self._differs("Another person", variant.PERSON, moved, "persons")]
         worse = [
             np.abs(other - real) - np.abs(own - real)
             for own, other, real in zip(
-                self.answers.of(asked.BASE), self.answers.of(asked.OTHER), self.answers.facts("real"), strict=True
+                self.answers.of(variant.BASE), self.answers.of(variant.OTHER), self.answers.facts("real"), strict=True
             )
         ]
         result, number = self.answers.mean(worse)
@@ -241,10 +241,10 @@ class _Made:
             OPEN: _UNSURE,
         }
         name = "Error of another person less the own"
-        return [*lines, self._line(name, asked.PERSON, result, self.points, None, number, status, words)]
+        return [*lines, self._line(name, variant.PERSON, result, self.points, None, number, status, words)]
 
     def mood(self) -> list[Verdict]:
-        result, number = self.answers.mean(self.answers.apart(asked.GOOD, asked.BAD))
+        result, number = self.answers.mean(self.answers.apart(variant.GOOD, variant.BAD))
         people = self.people["mood"]
         low, high = result["low"], result["high"]
         status, words = OPEN, _UNSURE
@@ -257,7 +257,7 @@ class _Made:
                 status, words = PROBLEM, "hardly moves ratings, if at all"
             elif low > 0:
                 status, words = OK, "moves ratings as people's does"
-        return [self._line("Good mood less bad mood", asked.MOOD, result, self.points, people, number, status, words)]
+        return [self._line("Good mood less bad mood", variant.MOOD, result, self.points, people, number, status, words)]
 
     def activity(self) -> Verdict:
         """At the same content a trait that is about leaving must not move a rating."""
@@ -265,12 +265,12 @@ class _Made:
         words = {OK: "moves no rating", PROBLEM: "moves ratings at the same content", OPEN: _UNSURE}
         people, name = self.people["activity"], "Enthusiast less elusive user (activity)"
         status = _within(result, self.limit)
-        return self._line(name, asked.ACTIVITY, result, self.points, people, number, status, words)
+        return self._line(name, variant.ACTIVITY, result, self.points, people, number, status, words)
 
     def conformity(self) -> Verdict:
         """Those who follow others rate nearer to the public rating."""
         public = self.answers.facts("public")
-        high, low = (self.answers.of(asked.level_of("conformity", level)) for level in (3, 1))
+        high, low = (self.answers.of(variant.level_of("conformity", level)) for level in (3, 1))
         farther = [
             np.abs(far - known) - np.abs(near - known) for far, near, known in zip(high, low, public, strict=True)
         ]
@@ -282,7 +282,7 @@ class _Made:
         return self._as_people("Trailblazer less selective user (diversity)", "diversity", result, number)
 
     def _levels(self, trait: str) -> list[Floats]:
-        return self.answers.apart(*(asked.level_of(trait, level) for level in (3, 1)))
+        return self.answers.apart(*(variant.level_of(trait, level) for level in (3, 1)))
 
     def _as_people(self, name: str, trait: str, result: Estimate, number: int) -> Verdict:
         """A trait moves answers in the direction of real people who differ in it, and not at all where these do not."""
@@ -302,39 +302,41 @@ class _Made:
                 wrong = turned["high"] < 0
                 words[PROBLEM] = "the wrong direction" if wrong else "hardly moves anything, unlike people's"
         return self._line(
-            name, asked.OTHER_TRAITS, result, self.points, people, number, status, {OPEN: _UNSURE, **words}
+            name, variant.OTHER_TRAITS, result, self.points, people, number, status, {OPEN: _UNSURE, **words}
         )
 
     # ----------------------------------------------------------------------------- what must not matter
 
     def order(self) -> list[Verdict]:
         lines = [
-            self.same("Memories in reverse order", asked.ORDER, asked.REVERSED, _REVERSED),
-            self.same("Facts in reverse order", asked.ORDER, asked.FACTS, _FACTS),
+            self.same("Memories in reverse order", variant.ORDER, variant.REVERSED, _REVERSED),
+            self.same("Facts in reverse order", variant.ORDER, variant.FACTS, _FACTS),
         ]
         slates = [one["slate"] for one in self.answers.records if one.get("slate")]
         tables = [_by_item(one) for one in slates]
         known = [table for table in tables if table is not None]
         if not known:
             why = ONLY_MODELS if not self.of_model else "no choice could be read from several orders of a slate"
-            return [*lines, self._left_out("Slate in another order", asked.ORDER, why)]
+            return [*lines, self._left_out("Slate in another order", variant.ORDER, why)]
         result, number = self.answers.mean([_overlaps(table) for table in known])
         words = {OK: "mostly the same choice", PROBLEM: "another choice", OPEN: _UNSURE}
         lines.append(
             self._line(
-                *("Slate in another order, same choice", asked.ORDER, result, SHARES, None, number),
+                *("Slate in another order, same choice", variant.ORDER, result, SHARES, None, number),
                 _above(result, 0.5),
                 words,
             )
         )
-        shares = np.array([_by_place(one) for one in slates if _by_item(one) is not None and _size(one) == asked.SLATE])
+        shares = np.array(
+            [_by_place(one) for one in slates if _by_item(one) is not None and _size(one) == variant.SLATE]
+        )
         shares = shares[~np.isnan(shares).any(axis=1)] if len(shares) else shares
         if len(shares):
             place = int(shares.mean(axis=0).argmax())
             result, number = self.answers.mean(shares[:, [place]])
-            even = 1.0 / asked.SLATE
+            even = 1.0 / variant.SLATE
             status = _below(result, even + 0.1)
-            at = f"place {place + 1} of {asked.SLATE}"
+            at = f"place {place + 1} of {variant.SLATE}"
             words = {
                 OK: f"no place is preferred ({at} most)",
                 PROBLEM: f"{at} is preferred",
@@ -342,32 +344,32 @@ class _Made:
             }
             even_share = {"estimate": even, "low": None, "high": None}
             name = "Share of the commonest place"
-            lines.append(self._line(name, asked.ORDER, result, SHARES, even_share, number, status, words))
+            lines.append(self._line(name, variant.ORDER, result, SHARES, even_share, number, status, words))
         return lines
 
-    def same(self, name: str, group: str, variant: str, words: Mapping[str, str]) -> Verdict:
+    def same(self, name: str, group: str, changed: str, words: Mapping[str, str]) -> Verdict:
         """What must not matter: how far answers move, whatever the direction."""
-        if not self.answers.asked(variant):
-            why = ONLY_MODELS if variant != asked.REVERSED and not self.of_model else words[LEFT_OUT]
+        if not self.answers.has(changed):
+            why = ONLY_MODELS if changed != variant.REVERSED and not self.of_model else words[LEFT_OUT]
             return self._left_out(name, group, why)
-        result, number = self.answers.mean([np.abs(row) for row in self.answers.apart(variant, asked.BASE)])
+        result, number = self.answers.mean([np.abs(row) for row in self.answers.apart(changed, variant.BASE)])
         return self._line(name, group, result, self.points, None, number, _within(result, self.limit), words)
 
     def example(self) -> Verdict:
         name = "Example rated best less rated worst"
-        if not self.answers.asked(asked.WORST, asked.BEST):
+        if not self.answers.has(variant.WORST, variant.BEST):
             why = "the form of an answer is not known, so that no example can be made" if self.of_model else ONLY_MODELS
-            return self._left_out(name, asked.EXAMPLE, why)
-        result, number = self.answers.mean(self.answers.apart(asked.BEST, asked.WORST))
+            return self._left_out(name, variant.EXAMPLE, why)
+        result, number = self.answers.mean(self.answers.apart(variant.BEST, variant.WORST))
         words = {OK: "does not leak", PROBLEM: "another person's example sets the rating", OPEN: _UNSURE}
         status = _within(result, 2 * self.limit)
-        return self._line(name, asked.EXAMPLE, result, self.points, None, number, status, words)
+        return self._line(name, variant.EXAMPLE, result, self.points, None, number, status, words)
 
     # ----------------------------------------------------------------------------- memorization
 
     def memorization(self, items: Sequence[Mapping[str, Any]]) -> list[Verdict]:
         """What is known by heart: years, titles, ratings of the data set; and what a title alone tells."""
-        group = asked.MEMORIZATION
+        group = variant.MEMORIZATION
         if not self.of_model:
             return [self._left_out("Titles, years and ratings by heart", group, ONLY_MODELS)]
         lines = []
@@ -381,12 +383,12 @@ class _Made:
                 lines.append(self._left_out(name, group, "no item has what is asked for, or no answer came"))
                 continue
             low, high = (float(end) for end in wilson(sum(right), len(right)))
-            found = {"estimate": sum(right) / len(right), "low": low, "high": high}
+            share = {"estimate": sum(right) / len(right), "low": low, "high": high}
             status = PROBLEM if low > chance else OK if high < chance + BY_HEART else OPEN
             words = {PROBLEM: knows, OK: guesses, OPEN: _UNSURE}
             chances = {"estimate": chance, "low": None, "high": None}
             number = f"{len(right)} items"
-            lines.append(Verdict(name, group, found, SHARES, chances, number, status, words[status]))
+            lines.append(Verdict(name, group, share, SHARES, chances, number, status, words[status]))
         known = [one["known"] for one in self.answers.records if one.get("known")]
         real = [_numbers(one["real"]) for one in known]
         own, other = ([np.abs(_numbers(one[who]) - row) for one, row in zip(known, real, strict=True)] for who in WHO)
@@ -404,12 +406,12 @@ class _Made:
         else:
             lines.append(self._left_out(name, group, "no rating could be read"))
         name = "Error with the title hidden less shown"
-        if not self.answers.asked(asked.HIDDEN):
+        if not self.answers.has(variant.HIDDEN):
             return [*lines, self._left_out(name, group, "the prompt shows no title")]
         worse = [
             np.abs(hidden - real) - np.abs(base - real)
             for hidden, base, real in zip(
-                self.answers.of(asked.HIDDEN), self.answers.of(asked.BASE), self.answers.facts("real"), strict=True
+                self.answers.of(variant.HIDDEN), self.answers.of(variant.BASE), self.answers.facts("real"), strict=True
             )
         ]
         result, users = self.answers.mean(worse)
@@ -449,13 +451,13 @@ class _Made:
     ) -> Verdict:
         if not number:
             return self._left_out(check, group, "nothing could be compared")
-        said = words if isinstance(words, str) else words[status]
+        verdict = words if isinstance(words, str) else words[status]
         if unit == SHARES:
             low, high = (None if end is None else min(max(end, 0.0), 1.0) for end in (result["low"], result["high"]))
             result = {**result, "low": low, "high": high}
         if number < FEWEST and status != OPEN:
-            status, said = OPEN, f"of too few users to be shown: {said}"
-        return Verdict(check, group, result, unit, people, f"{number} users", status, said)
+            status, verdict = OPEN, f"of too few users to be shown: {verdict}"
+        return Verdict(check, group, result, unit, people, f"{number} users", status, verdict)
 
     def _left_out(self, check: str, group: str, why: str) -> Verdict:
         return Verdict(check, group, None, "", None, "", LEFT_OUT, why)
@@ -542,9 +544,9 @@ def sentence_of(lines: Sequence[Mapping[str, Any]], answered_by: str, users: int
     counts = {status: [one for one in lines if one["status"] == status] for status in (OK, PROBLEM, OPEN, LEFT_OUT)}
     total = len(lines) - len(counts[LEFT_OUT])
     problems = counts[PROBLEM]
-    told = f"{answered_by}, asked about {users} real users: {len(problems)} of {total} checks show a problem"
-    told += f", {len(counts[OK])} are as they should be, and {len(counts[OPEN])} are not shown either way."
+    text = f"{answered_by}, asked about {users} real users: {len(problems)} of {total} checks show a problem"
+    text += f", {len(counts[OK])} are as they should be, and {len(counts[OPEN])} are not shown either way."
     if problems:
         named = "; ".join(f"{one['check'].lower()}: {one['words']}" for one in problems)
-        told += f" Problems: {named}."
-    return told
+        text += f" Problems: {named}."
+    return text

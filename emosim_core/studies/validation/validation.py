@@ -283,9 +283,7 @@ class Validation:
 
     def check_resumed(self, directory: Path, stored: Mapping[str, Any] | None = None) -> None:
         """See that the validation in a directory, whose manifest is ``stored``, was begun with the same."""
-        manifests = (resumed_manifest(directory) if stored is None else stored, self.about())
-        old, new = ({**one, "config": ValidationConfig.flat_of(directory, one)} for one in manifests)
-        check_same(directory, old, new, ("gateway",), ValidationConfig)
+        check_begun_with(directory, stored, self.about())
 
     def _begin(self, job: JobDirectory) -> None:
         """Write the manifest, or see that what is resumed is answered as it was begun."""
@@ -372,6 +370,17 @@ class Validation:
             "created": now(),
             "usage": dict(world.rater.usage()),
         }
+
+
+def check_begun_with(directory: Path, stored: Mapping[str, Any] | None, about: Mapping[str, Any]) -> None:
+    """See that what is in a directory, whose manifest is ``stored``, was begun with what another manifest says.
+
+    Raises:
+        RunError: it was begun with something else; says what differs.
+    """
+    manifests = (resumed_manifest(directory) if stored is None else stored, about)
+    old, new = ({**one, "config": ValidationConfig.flat_of(directory, one)} for one in manifests)
+    check_same(directory, old, new, ("gateway",), ValidationConfig)
 
 
 def measure_part(task: _Task, worlds: Worlds, on_user: OnProgress) -> None:

@@ -57,8 +57,8 @@ def test_the_checks_of_the_option_are_those_that_there_are() -> None:
 def test_an_honest_person_has_no_problem(audited: Callable[..., dict[str, str]], tmp_path: Path) -> None:
     from audit_servers import Formula
 
-    found = audited(Formula())
-    assert [check for check, status in found.items() if status == PROBLEM] == []
+    status = audited(Formula())
+    assert [check for check, one in status.items() if one == PROBLEM] == []
     for check in (
         *("Answers that can be read", "Another item", "Another person", "Good mood less bad mood"),
         *("Enthusiast less elusive user (activity)", "Distance from the public rating, maverick less follower"),
@@ -66,7 +66,7 @@ def test_an_honest_person_has_no_problem(audited: Callable[..., dict[str, str]],
         *("Share of the commonest place", "Other words", "Example rated best less rated worst", "Asked again"),
         *("Titles completed", "Error with the title hidden less shown"),
     ):
-        assert found[check] == OK, check
+        assert status[check] == OK, check
     results = json.loads((tmp_path / "out" / "audit.json").read_text())
     assert results["sentence"].startswith("m at ")
     assert "0 of 21 checks show a problem" in results["sentence"]
@@ -75,25 +75,25 @@ def test_an_honest_person_has_no_problem(audited: Callable[..., dict[str, str]],
 def test_a_model_that_ignores_the_person_is_found_out(audited: Callable[..., dict[str, str]]) -> None:
     from audit_servers import Formula
 
-    found = audited(Formula(personal=False), "--checks", "person,mood,traits,activity")
+    status = audited(Formula(personal=False), "--checks", "person,mood,traits,activity")
     for check in (
         *("Another person", "Error of another person less the own", "Good mood less bad mood"),
         "Distance from the public rating, maverick less follower",
     ):
-        assert found[check] == PROBLEM, check
-    assert found["Another item"] == found["Enthusiast less elusive user (activity)"] == OK
+        assert status[check] == PROBLEM, check
+    assert status["Another item"] == status["Enthusiast less elusive user (activity)"] == OK
 
 
 def test_every_planted_bias_is_a_problem(audited: Callable[..., dict[str, str]]) -> None:
     from audit_servers import Formula
 
-    found = audited(Formula(mood=-2.0, activity=1.0, conforms=False), "--checks", "mood,activity,traits")
+    status = audited(Formula(mood=-2.0, activity=1.0, conforms=False), "--checks", "mood,activity,traits")
     for check in (
         *("Good mood less bad mood", "Enthusiast less elusive user (activity)"),
         "Distance from the public rating, maverick less follower",
     ):
-        assert found[check] == PROBLEM, check
-    found = audited(
+        assert status[check] == PROBLEM, check
+    status = audited(
         Formula(by_place=True, copies=True), "--checks", "order,paraphrase,example,repetition", out="by place"
     )
     for check in (
@@ -101,30 +101,30 @@ def test_every_planted_bias_is_a_problem(audited: Callable[..., dict[str, str]])
         *("Slate in another order, same choice", "Share of the commonest place"),
         "Example rated best less rated worst",
     ):
-        assert found[check] == PROBLEM, check
-    assert found["Asked again"] == OK
-    found = audited(Formula(fickle=True), "--checks", "repetition", out="fickle")
-    assert found["Asked again"] == PROBLEM
+        assert status[check] == PROBLEM, check
+    assert status["Asked again"] == OK
+    status = audited(Formula(fickle=True), "--checks", "repetition", out="fickle")
+    assert status["Asked again"] == PROBLEM
 
 
 def test_a_model_that_knows_the_data_set_is_found_out(audited: Callable[..., dict[str, str]], log: Path) -> None:
     from audit_servers import Memorizer
 
-    found = audited(Memorizer(log), "--checks", "memorization")
+    status = audited(Memorizer(log), "--checks", "memorization")
     for check in (
         *("Years of items, right of four", "Titles completed", "Ratings of the data set by user number"),
         "Error with the title hidden less shown",
     ):
-        assert found[check] == PROBLEM, check
-    assert found["Error less that of a user's mean"] == OK
+        assert status[check] == PROBLEM, check
+    assert status["Error less that of a user's mean"] == OK
 
 
 def test_constant_and_unreadable_answers_are_problems(audited: Callable[..., dict[str, str]], tmp_path: Path) -> None:
-    found = audited(lambda body: "7", "--checks", "person")
-    assert found["Answers at the commonest level"] == found["Another item"] == found["Another person"] == PROBLEM
-    found = audited(lambda body: "a good film", "--checks", "person", out="mute")
-    assert found["Answers that can be read"] == PROBLEM
-    assert found["Another person"] == "left out"
+    status = audited(lambda body: "7", "--checks", "person")
+    assert status["Answers at the commonest level"] == status["Another item"] == status["Another person"] == PROBLEM
+    status = audited(lambda body: "a good film", "--checks", "person", out="mute")
+    assert status["Answers that can be read"] == PROBLEM
+    assert status["Another person"] == "left out"
 
 
 def test_a_bound_on_answers_holds_and_the_first_ones_tell_what_the_others_take(
