@@ -18,10 +18,9 @@ VALUES = st.lists(st.floats(-9, 9), min_size=3, max_size=12)
 def test_the_interval_of_users_with_as_many_answers_each_is_that_of_the_t_test(values: list[float], each: int) -> None:
     sums = np.array([(value * each, each) for value in values])
     result = interval(sums)
-    low, high = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
-    if np.std(values) > 1e-6:
-        assert result["low"] == pytest.approx(low, abs=1e-5)
-        assert result["high"] == pytest.approx(high, abs=1e-5)
+    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    assert result["low"] == pytest.approx(np.mean(values) - half, abs=1e-5)
+    assert result["high"] == pytest.approx(np.mean(values) + half, abs=1e-5)
     assert result["estimate"] == pytest.approx(np.mean(values), abs=1e-5)
 
 
@@ -31,7 +30,7 @@ def test_one_user_has_no_interval() -> None:
 
 
 @given(st.floats(-5, 5), st.floats(0, 5), st.floats(0, 2))
-def test_a_verdict_is_told_by_the_whole_interval(middle: float, half: float, limit: float) -> None:
+def test_a_verdict_is_that_of_the_whole_interval(middle: float, half: float, limit: float) -> None:
     from emosim_core.studies.audit.verdicts import _above, _below, _within
 
     low, high = middle - half, middle + half
