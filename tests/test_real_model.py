@@ -33,8 +33,8 @@ def test_a_real_model_is_audited_and_hardly_tells_persons_apart(emosim: Emosim, 
     log = write_movielens(tmp_path / "log", users=24, films=30, each=20)
     command = ("validate", "--audit", "--plugin", "movies", "--ratings", f"movielens:{log}", "--json", "--yes")
     model = ("--llm-model", "local:smollm2", "--llm-rater", "0Shot_system_our", "--llm-cache", "cache.sqlite3")
-    few = ("--checks", "person", "--max-users", "5", "--max-heldout", "1", "--out", "audit")
-    done = emosim(*command, *model, *few, timeout=250)
+    few = ("--checks", "person", "--max-users", "3", "--max-heldout", "1", "--out", "audit")
+    done = emosim(*command, *model, *few, timeout=500)
     found = {line["check"]: line for line in done.json["verdicts"]}
     assert found["Answers that can be read"]["result"]["estimate"] == 1.0
     persons = found["Another person"]
