@@ -91,4 +91,4 @@ def verdict_table(results: Mapping[str, Any]) -> Table:
 
 
 def _value(estimate: Mapping[str, Any], share: bool) -> str:
-    return with_ends(estimate, "{:.0%}".format if share else "{:.2f}".format)
+    return with_ends(estimate, "{:.0%}".format if share else lambda value: f"{round(value, 2) + 0.0:.2f}")

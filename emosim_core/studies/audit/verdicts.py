@@ -225,7 +225,7 @@ class _Made:
 
     def person(self) -> list[Verdict]:
         moved = [np.abs(row) for row in self.answers.apart(variant.OTHER, variant.BASE)]
-        lines = [self._differs("Another person", variant.PERSON, moved, "persons")]
+        lines = [self._differs(_PERSONS, variant.PERSON, moved, "persons")]
         worse = [
             np.abs(other - real) - np.abs(own - real)
             for own, other, real in zip(
@@ -396,10 +396,10 @@ class _Made:
         name = "Ratings of the data set by user number"
         if any(~np.isnan(row).all() for row in nearer):
             result, users = self.answers.mean(nearer)
-            status = PROBLEM if _above(result, 0.0) == OK else OPEN if (result["high"] or 0.0) > self.limit else OK
+            status = self._helps(result)
             words = {
                 PROBLEM: "knows ratings of the data set by heart",
-                OK: "the number of a user tells it nothing",
+                OK: "the number of a user tells it hardly anything",
                 OPEN: _UNSURE,
             }
             lines.append(self._line(name, group, result, self.points, None, users, status, words))
@@ -415,13 +415,18 @@ class _Made:
             )
         ]
         result, users = self.answers.mean(worse)
-        status = PROBLEM if _above(result, 0.0) == OK else OK if (result["high"] or 0.0) < self.limit else OPEN
+        status = self._helps(result)
         words = {
             PROBLEM: "part of what it gets right is the title, which it may have read about",
-            OK: "the title adds nothing to what the prompt tells",
+            OK: "the title adds hardly anything to what the prompt tells",
             OPEN: _UNSURE,
         }
         return [*lines, self._line(name, group, result, self.points, None, users, status, words)]
+
+    def _helps(self, result: Estimate) -> str:
+        """Whether what must not help makes the error smaller, by more than does not matter."""
+        below = _below(result, self.limit)
+        return below if below == OK else PROBLEM if _above(result, 0.0) == OK else OPEN
 
     # ----------------------------------------------------------------------------- lines
 
@@ -463,6 +468,7 @@ class _Made:
         return Verdict(check, group, None, "", None, "", LEFT_OUT, why)
 
 
+_PERSONS = "Another person"
 _UNSURE = "too few answers to say"
 _REVERSED = {OK: "the same answer", PROBLEM: "another answer", OPEN: _UNSURE, LEFT_OUT: "nobody has two memories"}
 _FACTS = {**_REVERSED, LEFT_OUT: "the prompt has no facts between fences"}
@@ -549,4 +555,6 @@ def sentence_of(lines: Sequence[Mapping[str, Any]], answered_by: str, users: int
     if problems:
         named = "; ".join(f"{one['check'].lower()}: {one['words']}" for one in problems)
         text += f" Problems: {named}."
+    if any(one["check"] == _PERSONS for one in problems):
+        text = f"A poor person, whose answers hardly depend on who is asked. {text}"
     return text

@@ -122,6 +122,7 @@ def test_a_model_that_knows_the_data_set_is_found_out(audited: Callable[..., dic
 def test_constant_and_unreadable_answers_are_problems(audited: Callable[..., dict[str, str]], tmp_path: Path) -> None:
     status = audited(lambda body: "7", "--checks", "person")
     assert status["Answers at the commonest level"] == status["Another item"] == status["Another person"] == PROBLEM
+    assert json.loads((tmp_path / "out" / "audit.json").read_text())["sentence"].startswith("A poor person")
     status = audited(lambda body: "a good film", "--checks", "person", out="mute")
     assert status["Answers that can be read"] == PROBLEM
     assert status["Another person"] == "left out"
