@@ -54,7 +54,7 @@ def validate(obj: dict[str, Any], /, **given: Any) -> None:
 
     \b
     emosim validate --plugin movies --ratings movielens:ml-latest-small
-    emosim validate --plugin movies --ratings movielens:ml-latest-small --llm-model local:smollm2 --audit
+    emosim validate --plugin movies --ratings movielens:DIR --audit
     """
     from emosim_core.cli.output import console, live_progress
     from emosim_core.hooks import Registry
