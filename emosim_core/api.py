@@ -148,13 +148,14 @@ def validate(
     """Measure how close simulated users are to real ones, as ``emosim validate`` does; arguments as of :func:`run`.
 
     A language model, where one is named, is called without further confirmation; ``gateway={"max_cost": ...}`` bounds
-    what it may cost. Returns what validation.json holds.
+    what it may cost. Returns what validation.json holds; with ``audit=True`` the rater is audited, and it is what
+    audit.json holds.
 
     Args:
         ratings: a log of real users, such as ``"movielens:ml-latest-small"``.
         executor: where the folds are measured, such as ``"processes:2"``.
         options: ``folds``, ``test_users``, ``split``, ``max_users``, ``only``, ``negatives``, ``max_positives``,
-            ``max_heldout``, ``max_questions``, ``seed``, and the fields of
+            ``max_heldout``, ``max_questions``, ``audit``, ``checks``, ``seed``, and the fields of
             :class:`~emosim_core.EnvironmentConfig` that say who rates, such as ``rater``.
 
     Raises:
@@ -167,6 +168,16 @@ def validate(
 
     check_names("validate", options, MODELS, validate)
     config = ValidationConfig.read({"plugin": plugin, "ratings": ratings, **options}, "validate")
+    if config.audit:
+        from emosim_core.studies.audit.audit import Audit
+
+        if executor != "local":
+            from emosim_core.errors import ConfigurationError
+
+            raise ConfigurationError("an audit asks in this process: leave out executor")
+        audit = Audit(config, Registry())
+        with closing(audit.world):
+            return audit.run(Path(out), resume=resume)
     validation = Validation(config, Registry())
     with closing(validation.world):
         return validation.run(Path(out), resume=resume, executor=executor)

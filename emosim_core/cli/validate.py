@@ -21,12 +21,16 @@ from emosim_core.cli.options import (
 from emosim_core.cli.places import new_job
 from emosim_core.cli.printing import print_line, print_short
 from emosim_core.cli.stopping import telling_progress
+from emosim_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from emosim_core.cli.output import Screen
-    from emosim_core.studies.validation.validation import Validation
+    from emosim_core.hooks import Registry
+    from emosim_core.runs.job import JobDirectory
+    from emosim_core.studies.audit.audit import Audit, Measured
+    from emosim_core.studies.validation.validation import Validation, ValidationConfig
 
 _NOT_OURS = ("items", "user_dataset", "user_split", "test_fraction", "on_failed_rating", *EPISODE_FIELDS)
 """Fields of an environment that mean nothing here: items and users are those of the ratings."""
@@ -45,8 +49,12 @@ def validate(obj: dict[str, Any], /, **given: Any) -> None:
     Each user is split at one moment. What other users did before it is known; what the user did before it is profile
     and memory. Simulated users and the best simple models predict what the user chose and rated after it.
 
+    With --audit, the rater is asked about few real users, with one thing changed at a time: the person, the mood, a
+    trait, the order of facts, the words. Each line of the result is one verdict.
+
     \b
     emosim validate --plugin movies --ratings movielens:ml-latest-small
+    emosim validate --plugin movies --ratings movielens:DIR --audit
     """
     from emosim_core.cli.output import console, live_progress
     from emosim_core.hooks import Registry
@@ -64,24 +72,65 @@ def validate(obj: dict[str, Any], /, **given: Any) -> None:
         renamed=partial(by_field, ValidationConfig),
     )
     checked = ValidationConfig.read(values, "validate")
-    job = job or new_job("validate", f"validation-{values['plugin']}", out)
+    job = job or new_job("validate", f"{'audit' if checked.audit else 'validation'}-{values['plugin']}", out)
     job.check()
     screen = console(stderr=as_json)
+    if checked.audit:
+        if executor not in (None, "local"):
+            raise ConfigurationError("an audit asks in this process: leave out --executor")
+        outcome = _audit(checked, registry, job, screen, yes, quiet)
+        if not print_short({**outcome, "directory": str(job.path)}, job.path, as_json, quiet):
+            _print(console(), job.path)
+        return
     validation = Validation(checked, registry)
     with closing(validation.world), telling_progress(job):
         if job.resume:
             validation.check_resumed(job.path)
-        if not (job.path / RESULTS).exists() and (estimated := validation.estimate()) is not None:
-            how = ". Cached answers cost nothing. "
-            how += "Fewer with --only, --max-users and --max-questions."
-            print_line(cost_line(estimated, how), err=True)
-            confirm_cost(yes or estimated.replay)
+        if not (job.path / RESULTS).exists():
+            _confirm(validation, "--only, --max-users and --max-questions", yes)
         if not quiet:
             _announce(screen, validation)
         with live_progress(screen, "users", len(validation.measured), silent=quiet) as progress:
             outcome = validation.run(job, lambda count: progress.update(advance=count), executor=executor or "local")
     if not print_short({**outcome, "directory": str(job.path)}, job.path, as_json, quiet):
         _print(console(), job.path)
+
+
+def _confirm(study: Validation | Audit, fewer: str, yes: bool) -> None:
+    """Print what the calls of a language model may cost, where one is asked, and ask whether to begin."""
+    if (estimated := study.estimate()) is not None:
+        print_line(cost_line(estimated, f". Cached answers cost nothing. Fewer with {fewer}."), err=True)
+        confirm_cost(yes or estimated.replay)
+
+
+def _audit(
+    config: ValidationConfig, registry: Registry, job: JobDirectory, screen: Screen, yes: bool, quiet: bool
+) -> dict[str, Any]:
+    """Audit the rater; what the first answers took is printed as soon as it is known."""
+    from emosim_core.cli.output import live_progress, print_notes, who_answers
+    from emosim_core.studies.audit.audit import Audit
+    from emosim_core.studies.audit.records import RESULTS
+
+    audit = Audit(config, registry)
+    with closing(audit.world), telling_progress(job):
+        if job.resume:
+            audit.check_resumed(job.path)
+        if not (job.path / RESULTS).exists():
+            _confirm(audit, "--checks, --max-users, --max-heldout and --max-questions", yes)
+        if not quiet:
+            world = audit.world
+            screen.print_line(
+                f"{world.domain.title}: an audit of at most {audit.questions:,} answers about {len(audit.measured):,} "
+                f"users. {who_answers(world.answered_by)}"
+            )
+            print_notes(screen, audit.announcements)
+        with live_progress(screen, "users", len(audit.measured), silent=quiet) as progress:
+
+            def measured(first: Measured) -> None:
+                if not quiet and audit.world.rater.uses_llm:
+                    print_line(first.sentence, err=True)
+
+            return audit.run(job, lambda count: progress.update(advance=count), measured)
 
 
 def _announce(screen: Screen, validation: Validation) -> None:
@@ -102,6 +151,7 @@ def _announce(screen: Screen, validation: Validation) -> None:
 def _print(screen: Screen, directory: Path) -> None:
     """One sentence and one table; the report has the others."""
     from emosim_core.cli.output import Table, print_notes, show_table
+    from emosim_core.reports.directories import AUDIT
     from emosim_core.reports.make import report_of
     from emosim_core.runs.typed import typed
 
@@ -110,6 +160,7 @@ def _print(screen: Screen, directory: Path) -> None:
     print_notes(screen, report.notes)
     screen.print()
     table = report.sections[0].tables[0]
-    show_table(screen, Table(*table.columns, rows=table.rows, title=table.title, style="dim"))
+    texts = 2 if report.kind == AUDIT else 1
+    show_table(screen, Table(*table.columns, rows=table.rows, texts=texts, title=table.title, style="dim"))
     screen.print_line(report.sections[0].caption)
     screen.print_line(f"All files are in {directory}. All tables and charts, as a page: {typed('report', directory)}")

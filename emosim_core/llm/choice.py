@@ -86,6 +86,7 @@ class ModelChoice(Choice):
                 number = _drawn(answer, names, float(uniform[row, slate]))
             examined[row] = True
             if number:
+                self._rater.count(f"chosen_{number}_of_{slate}")
                 clicked[row, order[row, number - 1]] = True
         return examined, clicked
 

@@ -92,6 +92,7 @@ class ModelRater(Rater):
         self._levels: dict[str, float] = {}
         self._prior: dict[float, float] = {}
         self._counts: Counter[str] = Counter()
+        self._sums = {"expected_sum": 0.0, "expected_squares": 0.0}
         self._answered = False
         self._objections: set[int] = set()
         self._collected: list[ChatRequest] | None = None
@@ -128,8 +129,16 @@ class ModelRater(Rater):
 
     def usage(self) -> Mapping[str, Any]:
         """The counts of the gateway, and those answers whose probabilities were read (``read_probabilities``), which
-        could not be read (``unread_answers``), and which were cut off at their limit of tokens (``cut_answers``)."""
-        return {**self.gateway.usage.summary(), **{name: count for name, count in self._counts.items() if count}}
+        could not be read (``unread_answers``), and which were cut off at their limit of tokens (``cut_answers``); the
+        sums of the means of the probabilities that were read and of their squares (``expected_sum``,
+        ``expected_squares``); and what :meth:`count` counted."""
+        sums = {name: round(total, 6) for name, total in self._sums.items()}
+        counts = {name: count for name, count in {**self._counts, **sums}.items() if count}
+        return {**self.gateway.usage.summary(), **counts}
+
+    def count(self, name: str) -> None:
+        """Count something under a name that :meth:`usage` has."""
+        self._counts[name] += 1
 
     def service(self) -> GatewayService:
         from emosim_core.llm.gateway.gateway import Gateway
@@ -170,7 +179,12 @@ class ModelRater(Rater):
             values[place] = self._rating(answer, reply, None if uniform is None else float(uniform[place]))
             reasons[place] = (reply.reason or answer.reasoning) if self.options.explain else ""
             shares[place] = {label: p for label, p in answer.probabilities.items() if p >= _NEGLIGIBLE}
-            self._counts["read_probabilities"] += bool(answer.probabilities) and reading != "likeliest"
+            if answer.probabilities and reading != "likeliest":
+                shares_of = self._weights(answer, reply)
+                mean = sum(level * share for level, share in shares_of.items()) / sum(shares_of.values())
+                self._counts["read_probabilities"] += 1
+                self._sums["expected_sum"] += mean
+                self._sums["expected_squares"] += mean * mean
         return Ratings(
             values,
             lambda row, place: reasons[row, place],

@@ -15,7 +15,7 @@ from emosim_core.errors import RunError
 from emosim_core.evaluation.experiment import evaluation_verdict
 from emosim_core.evaluation.results import RESULTS as EVALUATION_RESULTS
 from emosim_core.fitting.directory import CARD
-from emosim_core.reports import ablation_report, sweep_report, trust_report, validation_report
+from emosim_core.reports import ablation_report, audit_report, sweep_report, trust_report, validation_report
 from emosim_core.runs.job import WRITER
 from emosim_core.runs.reading import check_format, damaged
 from emosim_core.runs.records import FORMAT, INTERACTIONS, MANIFEST, SUMMARY, read_json, read_summary
@@ -31,7 +31,7 @@ RUNS = Path("runs")
 """Where commands write unless they are told otherwise."""
 
 RUN, TRAINING, EVALUATION, WRITTEN = "run", "training", "evaluation", "page"
-ABLATION, VALIDATION, SWEEP, PEOPLE, TRUST = "ablation", "validation", "sweep", "users", "trust"
+ABLATION, VALIDATION, SWEEP, PEOPLE, TRUST, AUDIT = "ablation", "validation", "sweep", "users", "trust", "audit"
 DISTILLATION = "distillation"
 
 
@@ -40,8 +40,9 @@ class JobInfo:
     """What a directory holds, in short.
 
     Attributes:
-        kind: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``, ``sweep``, ``people``, ``trust``,
-            ``distillation`` (of which the users are not there yet), or ``page`` for one with a ``page.json``.
+        kind: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``, ``audit``, ``sweep``, ``people``,
+            ``trust``, ``distillation`` (of which the users are not there yet), or ``page`` for one with a
+            ``page.json``.
         created: when it was begun, in UTC as ISO 8601; empty where its files do not say.
         state: ``complete``, ``running``, ``not complete`` or ``unreadable``.
         headline: what came out, or what is wrong with it.
@@ -63,7 +64,7 @@ def kind_of(directory: Path) -> str | None:
             return kind
     if (directory / MANIFEST).exists():
         manifest = read_json(directory / MANIFEST)
-        if manifest.get("kind") in (ABLATION, VALIDATION, SWEEP, TRUST, DISTILLATION):
+        if manifest.get("kind") in (ABLATION, VALIDATION, SWEEP, TRUST, AUDIT, DISTILLATION):
             return str(manifest["kind"])
         config = manifest.get("config")
         return TRAINING if isinstance(config, dict) and "algo" in config else RUN
@@ -84,7 +85,7 @@ def job_info(directory: Path) -> JobInfo | None:
         begun = about.get("created")
         created = begun if isinstance(begun, str) else ""
         if kind not in (WRITTEN, PEOPLE):
-            check_format(directory / MANIFEST, {"format": 1, **about} if kind == VALIDATION else about, FORMAT)
+            check_format(directory / MANIFEST, {"format": 1, **about} if kind in (VALIDATION, AUDIT) else about, FORMAT)
         with damaged(directory):
             complete, headline = _HEADLINES[kind](directory, about)
     except RunError as error:
@@ -186,6 +187,13 @@ def _of_validation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str
     return True, f"{what}: {counted(results['users'], 'user')}"
 
 
+def _of_audit(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
+    what = f"{about['config']['environment']['plugin']}, {about['parts']['rater']['name']}"
+    if not (directory / audit_report.RESULTS).exists():
+        return False, what
+    return True, f"{what}: {audit_report.problems_of(read_json(directory / audit_report.RESULTS))}"
+
+
 def _of_sweep(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     what = "runs" if about["command"] == "run" else "trainings"
     return (directory / sweep_report.RESULTS).exists(), f"{about.get('jobs_in_all', len(about['jobs'])):,} {what}"
@@ -208,6 +216,7 @@ _HEADLINES: dict[str, Callable[[Path, Mapping[str, Any]], tuple[bool, str]]] = {
     EVALUATION: _of_evaluation,
     ABLATION: _of_ablation,
     VALIDATION: _of_validation,
+    AUDIT: _of_audit,
     SWEEP: _of_sweep,
     TRUST: _of_trust,
     DISTILLATION: lambda directory, about: (False, f"{about['questions']:,} answers wanted of {about['answered_by']}"),

@@ -13,9 +13,10 @@ from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.evaluation.results import RESULTS
 from emosim_core.fitting.directory import CARD
 from emosim_core.hooks import Registry
-from emosim_core.reports import ablation_report, sweep_report, trust_report, validation_report
+from emosim_core.reports import ablation_report, audit_report, sweep_report, trust_report, validation_report
 from emosim_core.reports.directories import (
     ABLATION,
+    AUDIT,
     DISTILLATION,
     EVALUATION,
     PAGE,
@@ -129,6 +130,7 @@ _MAKERS = {
     TRAINING: (SUMMARY, report_of_training),
     EVALUATION: (RESULTS, report_of_evaluation),
     ABLATION: (ablation_report.RESULTS, ablation_report.report_of_ablation),
+    AUDIT: (audit_report.RESULTS, audit_report.report_of_audit),
     VALIDATION: (validation_report.RESULTS, validation_report.report_of_validation),
     PEOPLE: (CARD, report_of_fitted),
     SWEEP: (sweep_report.RESULTS, sweep_report.report_of_sweep),

@@ -41,7 +41,7 @@ class Report:
 
     Attributes:
         kind: what the directory holds: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``,
-            ``sweep``, ``people``.
+            ``audit``, ``sweep``, ``people``.
         headline: what came out, in a sentence or two; ``facts`` are the numbers of the first screen.
         notes: what a reader must know before believing the numbers.
         stories: the index and the blocks of the episodes, as :class:`~emosim_core.reports.stories.Stories` packs

@@ -8,7 +8,7 @@ from typing import Any
 
 from emosim_core.reports.chart import Chart, Series, Table, identifier, with_ends, with_intervals
 from emosim_core.reports.report import Fact, Report, Section, read_results, setup_tables, usage_sections
-from emosim_core.runs.words import who_answers
+from emosim_core.runs.words import rating_shares, warnings_of_answers, who_answers
 from emosim_core.studies.validation.users import LEAST_KNOWN
 from emosim_core.terminal import counted
 
@@ -24,7 +24,7 @@ def report_of_validation(directory: Path) -> Report:
     """The report of a validation; errors as of :func:`read_results`."""
     manifest, results = read_results(directory, "validate", RESULTS)
     report = Report("validation", str(results["title"]), str(results["sentence"]))
-    report.notes += notes_of(results)
+    report.notes += [*notes_of(results), *_answer_notes(results, manifest)]
     report.facts.append(Fact("users", f"{results['users']:,}", f"{results['left_out']:,} more left out"))
     report.facts.append(Fact("who answers", who_answers(manifest["answered_by"])))
     if "ratings" in results:
@@ -55,6 +55,16 @@ def notes_of(results: Mapping[str, Any]) -> list[str]:
     if not data["explicit"]:
         notes.append("The log has no ratings: only choices are measured.")
     return notes
+
+
+def _answer_notes(results: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
+    """How the ratings of a language model are distributed, and what is wrong with them as a whole."""
+    counts = results.get("rating_counts")
+    if not results["uses_llm"] or not counts:
+        return []
+    usage = {**(manifest.get("usage") or {}), **results["expected"]}
+    warnings = warnings_of_answers(counts, results["failed_ratings"], usage)
+    return [f"Distribution of the answers: {rating_shares(counts)}.", *(f"Warning: {one}" for one in warnings)]
 
 
 def comparison(results: Mapping[str, Any]) -> Table:

@@ -22,7 +22,12 @@ SUMMARY = "summary.json"
 _FIELD_OF_ITS_OWN = {"run": "policy", "train": "algo"}
 """A field that only the configurations of one command have."""
 
-_KINDS = {"ablate": "ablation", "validate": "validation", "sweep": "sweep", "distill": "distillation"}
+_KINDS = {
+    "ablate": ("ablation",),
+    "validate": ("validation", "audit"),
+    "sweep": ("sweep",),
+    "distill": ("distillation",),
+}
 """What the manifest calls what other commands make."""
 
 _BEGUN = {"evaluate": "evaluation.json"}
@@ -286,7 +291,7 @@ def newest_of(folder: Path, command: str) -> Path | None:
         elif command in _FIELD_OF_ITS_OWN:
             made = isinstance(config, dict) and _FIELD_OF_ITS_OWN[command] in config
         else:
-            made = command in _BEGUN or manifest.get("kind") == _KINDS[command]
+            made = command in _BEGUN or manifest.get("kind") in _KINDS[command]
         if made:
             return path.parent
     return None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emosim_core.model.emotion import describe_mood
@@ -16,6 +17,18 @@ _ENOUGH_RATINGS = 20
 
 _NEARLY_ALL = 0.95
 """Share of equal ratings from which ratings count as nearly constant."""
+
+_NO_SPREAD = 0.05
+"""Standard deviation of the means of probabilities, as a share of the scale, below which they count as constant."""
+
+_SURE = 3.5
+"""Standard errors above an even share from which a place counts as preferred."""
+
+EXPECTED = ("expected_sum", "expected_squares")
+"""Counts of a rater: the sum over ratings of the mean of their probabilities, and of its square."""
+
+_CHOSEN = re.compile(r"chosen_(\d+)_of_(\d+)")
+"""Counts of a choice model: choices of each place of its list, from 1, by the length of the list."""
 
 END_REASONS = {
     "max_steps": "stayed to the end",
@@ -171,20 +184,38 @@ def answer_warnings(summary: Mapping[str, Any]) -> list[str]:
     """
     if not summary["uses_llm"]:
         return []
-    warnings, counts, usage = [], summary["rating_counts"], summary["usage"] or {}
-    rated, failed = sum(counts.values()), summary["failed_ratings"]
+    return warnings_of_answers(summary["rating_counts"], summary["failed_ratings"], summary["usage"] or {})
+
+
+def warnings_of_answers(counts: Mapping[str, int], failed: int, usage: Mapping[str, Any]) -> list[str]:
+    """What is wrong with answers of a language model as a whole; empty where nothing is.
+
+    Args:
+        counts: how often each level of the scale was the rating, worst first.
+        failed: ratings that failed.
+        usage: as of :func:`usage_rows`, with what a rater and a choice model of a language model count beside.
+    """
+    warnings, rated = [], sum(counts.values())
     level, most = max(counts.items(), key=lambda one: one[1])
+    advice = "Such ratings say nothing about users; emosim validate --audit says what moves this model."
     if rated >= _ENOUGH_RATINGS and most >= _NEARLY_ALL * rated:
         warnings.append(
-            f"{most:,} of {rated:,} ratings are {level}: this model hardly tells users and items apart. Such a run "
-            "says nothing about users; emosim validate measures a model beside real ones."
+            f"{most:,} of {rated:,} ratings are {level}: this model hardly tells users and items apart. {advice}"
+        )
+    elif (spread := _spread(usage, list(counts))) is not None:
+        warnings.append(
+            f"The means of the probabilities of {usage['read_probabilities']:,} ratings differ by only {spread:.2f} "
+            f"points (standard deviation): ratings are drawn by nearly the same probabilities for all users and items. "
+            f"{advice}"
         )
     if failed > rated:
         warnings.append(
-            f"{failed:,} of {failed + rated:,} ratings failed: most answers could not be used. Their texts are in "
-            "transcript.jsonl; a prompt strategy that requests the rating alone, such as 0Shot_system_our, or a larger "
+            f"{failed:,} of {failed + rated:,} ratings failed: most answers could not be used. The transcript of a run "
+            "has their texts; a prompt strategy that requests the rating alone, such as 0Shot_system_our, or a larger "
             "model may help."
         )
+    if (place := _preferred_place(usage)) is not None:
+        warnings.append(place)
     unread, cut = usage.get("unread_answers") or 0, usage.get("cut_answers") or 0
     if unread and failed <= rated:
         warnings.append(f"{counted(unread, 'answer')} could not be read, and the model was called again.")
@@ -194,6 +225,36 @@ def answer_warnings(summary: Mapping[str, Any]) -> list[str]:
             "max_tokens of --llm-rater, and reasoning_tokens of --llm-model for a model that reasons."
         )
     return warnings
+
+
+def _spread(usage: Mapping[str, Any], levels: Sequence[str]) -> float | None:
+    """The standard deviation of the means of probabilities, in points of the scale; None unless it is small."""
+    count, total, squares = (usage.get(name) or 0 for name in ("read_probabilities", *EXPECTED))
+    if count < _ENOUGH_RATINGS or not squares:
+        return None
+    spread = math.sqrt(max(squares / count - (total / count) ** 2, 0.0))
+    return spread if spread < _NO_SPREAD * (float(levels[-1]) - float(levels[0])) else None
+
+
+def _preferred_place(usage: Mapping[str, Any]) -> str | None:
+    """That a choice model prefers a place of its list, which is in random order; None where that is not shown."""
+    lists: dict[int, list[int]] = {}
+    for name, count in usage.items():
+        if match := _CHOSEN.fullmatch(name):
+            place, size = (int(number) for number in match.groups())
+            lists.setdefault(size, [0] * size)[place - 1] = count or 0
+    counts = max(lists.values(), key=sum, default=[])
+    total = sum(counts)
+    if total < _ENOUGH_RATINGS or len(counts) < 2:
+        return None
+    most, even = max(counts), 1 / len(counts)
+    # The share of the commonest place, of as many as there are: three and a half standard errors above an even one.
+    if most / total < even + _SURE * math.sqrt(even * (1 - even) / total):
+        return None
+    return (
+        f"Of {total:,} choices from lists in random order, {most / total:.0%} are the item at place "
+        f"{counts.index(most) + 1} of {len(counts)}: the order of a list changes what this model chooses."
+    )
 
 
 def counts_in_words(counts: Mapping[str, int]) -> str:

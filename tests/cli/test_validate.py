@@ -119,6 +119,9 @@ def test_a_language_model_is_asked_only_after_its_cost_was_printed(
     assert "(language model; prompt strategy" in done.out
     assert "its ratings are taken" in done.out
     assert "requests, about" in done.err
+    words = " ".join(done.out.split())
+    assert "Note: Distribution of the answers: 1 0%, 2 0%, 3 0%, 4 0%, 5 0%, 6 0%, 7 0%, 8 100%" in words
+    assert "ratings are 8: this model hardly tells users and items apart" in words
     payload = json.loads((tmp_path / "out" / "validation.json").read_text())
     assert payload["uses_llm"] is True
     assert payload["heldout_ratings"] == 3 * payload["users"]

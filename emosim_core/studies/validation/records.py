@@ -20,6 +20,9 @@ from emosim_core.studies.jobs import JOBS, read_job_file
 
 RESULTS = "validation.json"
 
+KINDS = ("validation", "audit")
+"""What the manifest calls what ``emosim validate`` makes."""
+
 RECORDS = ("users", "ratings", "choices")
 """The files of records."""
 
@@ -96,10 +99,10 @@ def resumed_manifest(directory: Path) -> dict[str, Any]:
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
-    """The manifest of a validation. Raises RunError: there is none, or it is another kind of directory."""
+    """The manifest of a validation or an audit. Raises RunError: there is none, or it is another kind of directory."""
     path = directory / MANIFEST
     manifest = reading.read_object(path)
-    if manifest.get("kind") != "validation":
+    if manifest.get("kind") not in KINDS:
         raise RunError(f"{directory} holds no validation")
     reading.check_format(path, {"format": 1, **manifest}, FORMAT)
     return manifest

@@ -49,9 +49,21 @@ def compute_results(directory: Path) -> dict[str, Any]:
         results["failed_ratings"] = sum(line["answer"].count(None) for line in records["ratings"])
         results |= _errors(ratings)
         results["distribution"] = _distribution(ratings, users, levels)
+        given = np.concatenate([_numbers(line["answer"]) for line in records["ratings"]])
+        counts = metric.levels_of(given, levels).astype(int).tolist()
+        results["rating_counts"] = {f"{level:g}": count for level, count in zip(levels, counts, strict=True)}
+        results["expected"] = _sums_of_means(records["ratings"])
         results["between_users"] = _apart(ratings)
     results["sentence"] = _sentence(results)
     return results
+
+
+def _sums_of_means(ratings: Lines) -> dict[str, float]:
+    """Of ratings whose probabilities a model tells: how many, and sums of their means and of the squares of these."""
+    means = [_numbers(line["expected"]) for line in ratings if line.get("distribution")]
+    known = np.concatenate([one[~np.isnan(one)] for one in means]) if means else np.zeros(0)
+    sums = {"expected_sum": rounded(known.sum()) or 0.0, "expected_squares": rounded((known**2).sum()) or 0.0}
+    return {"read_probabilities": len(known), **sums}
 
 
 def _numbers(values: Iterable[Any]) -> Floats:

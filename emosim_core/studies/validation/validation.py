@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from pydantic import ConfigDict, field_validator, model_validator
@@ -47,6 +47,9 @@ from emosim_core.studies.validation.records import RECORDS, RESULTS, ValidationJ
 from emosim_core.studies.validation.results import compute_results
 from emosim_core.studies.validation.simulator import RATE, UserSimulator
 
+Check = Literal["memorization", "person", "mood", "activity", "traits", "order", "paraphrase", "example", "repetition"]
+"""What an audit can check, in its order."""
+
 WORDS = "lexical"
 """How items get embeddings by default."""
 
@@ -78,6 +81,12 @@ class ValidationConfig(LogConfig, StudyConfig):
     only: tuple[Literal["choices", "ratings"], ...] = option(
         (CHOICES, RATINGS), "What is measured, with commas between.", min_length=1
     )
+    audit: bool = option(
+        False, "Audit the rater instead: its answers about real users, with one thing changed at a time."
+    )
+    checks: tuple[Check, ...] = option(
+        get_args(Check), "What an audit checks, with commas between.", min_length=1, rare=True
+    )
     negatives: tuple[int, ...] = option(
         (1, 3, 9), "Unchosen items for each chosen one, with commas between.", min_length=1, unit="items"
     )
@@ -85,7 +94,7 @@ class ValidationConfig(LogConfig, StudyConfig):
     max_heldout: int | None = option(None, "Maximum held-out ratings per user.", ge=1, unset="all", unit="ratings")
     max_questions: int | None = option(
         None,
-        "Maximum answers asked of a rater in all; lowers max_positives and max_heldout.",
+        "Maximum answers asked of a rater in all; lowers max_positives and max_heldout, and what an audit asks.",
         ge=1,
         unset="no limit",
         unit="answers",
@@ -107,6 +116,10 @@ class ValidationConfig(LogConfig, StudyConfig):
     def _one_way_to_choose(self) -> Self:
         if self.test_users is not None and self.split is not None:
             raise ValueError("give test_users or split, not both")
+        if not self.audit and self.checks != get_args(Check):
+            raise ValueError("checks are those of an audit: give audit too")
+        if self.audit and self.only != (CHOICES, RATINGS):
+            raise ValueError("only is about a validation: an audit is told by checks what to ask")
         return self
 
 
@@ -271,9 +284,7 @@ class Validation:
 
     def check_resumed(self, directory: Path, stored: Mapping[str, Any] | None = None) -> None:
         """See that the validation in a directory, whose manifest is ``stored``, was begun with the same."""
-        manifests = (resumed_manifest(directory) if stored is None else stored, self.about())
-        old, new = ({**one, "config": ValidationConfig.flat_of(directory, one)} for one in manifests)
-        check_same(directory, old, new, ("gateway",), ValidationConfig)
+        check_begun_with(directory, stored, self.about())
 
     def _begin(self, job: JobDirectory) -> None:
         """Write the manifest, or see that what is resumed is answered as it was begun."""
@@ -359,6 +370,17 @@ class Validation:
             "created": now(),
             "usage": dict(world.rater.usage()),
         }
+
+
+def check_begun_with(directory: Path, stored: Mapping[str, Any] | None, about: Mapping[str, Any]) -> None:
+    """See that what is in a directory, whose manifest is ``stored``, was begun with what another manifest says.
+
+    Raises:
+        RunError: it was begun with something else; says what differs.
+    """
+    manifests = (resumed_manifest(directory) if stored is None else stored, about)
+    old, new = ({**one, "config": ValidationConfig.flat_of(directory, one)} for one in manifests)
+    check_same(directory, old, new, ("gateway",), ValidationConfig)
 
 
 def measure_part(task: _Task, worlds: Worlds, on_user: OnProgress) -> None:
