@@ -46,9 +46,9 @@ def test_each_directory_is_listed_with_kind_date_state_and_headline_the_newest_f
     assert heading.split() == ["directory", "kind", "created", "state", "headline"]
     assert [line.split()[0] for line in lines] == ["runs/r3", "runs/r2", "runs/r1"]
     assert all(" run " in line and " 2026-11-0" in line for line in lines)
-    assert "not complete  random on movies: 4 episodes wanted" in lines[1]
+    assert "stopped   random on movies: 4 episodes wanted" in lines[1]
     summary = json.loads((runs / "r3" / "summary.json").read_text())
-    headline = f"complete      random on movies: 4 episodes, reward {summary['mean_reward']:.1f} per episode"
+    headline = f"complete  random on movies: 4 episodes, reward {summary['mean_reward']:.1f} per episode"
     assert headline in lines[0]
 
 
@@ -57,7 +57,7 @@ def test_a_run_that_a_process_here_is_writing_is_running(quick: Any, runs: Path)
     (runs / "r2" / ".writer.json").write_text(json.dumps(about))
     assert listed(quick)["r2"]["state"] == "running"
     (runs / "r2" / ".writer.json").write_text(json.dumps({**about, "host": "another machine"}))
-    assert listed(quick)["r2"]["state"] == "not complete"
+    assert listed(quick)["r2"]["state"] == "stopped"
 
 
 @pytest.mark.parametrize(
