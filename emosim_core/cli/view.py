@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +40,7 @@ def view(obj: dict[str, Any], directory: Path, host: str, port: int | None, toke
     from emosim_core.view.guard import new_token
 
     root = directory.resolve()
-    name = hashlib.sha256(os.fsencode(root)).hexdigest()[:40]
-    context = Context(root, state_directory() / "view" / name, obj["only"])
+    context = Context(root, str(directory), state_directory() / "view", obj["only"])
     secret = new_token() if token else None
     quiet: dict[str, Any] = {"log_level": "warning", "lifespan": "off", "server_header": False}
     server = uvicorn.Server(uvicorn.Config(view_app(context, secret, host), timeout_graceful_shutdown=2, **quiet))

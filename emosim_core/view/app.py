@@ -5,36 +5,47 @@ from __future__ import annotations
 import gzip
 import hashlib
 import importlib
-from collections.abc import Sequence
 from functools import lru_cache
+from threading import Thread
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route, Router, request_response
+from starlette.types import Receive, Scope, Send
 
 from emosim_core.errors import EmoSimError
 from emosim_core.view.context import Context, asset
 from emosim_core.view.guard import Guard
 from emosim_core.view.places import OutsideError
 
-_PARTS = ("jobs",)
-"""Modules of this package with pages, in the order of the navigation; each is a :class:`~.context.Part`."""
+PARTS: dict[str, tuple[str, str] | None] = {
+    "jobs": ("Results", "/"),
+    "live": None,
+    "reading": None,
+    "episodes": None,
+    "prompts": None,
+    "comparing": ("Compare", "/compare"),
+}
+"""Modules of this package with pages, each a :class:`~.context.Part`, and the word and address of its link, if any."""
+
+_LARGE = 500_000
+"""Bytes from which packing well takes longer than it saves."""
 
 _KINDS = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
 
 
-def view_app(context: Context, token: str | None, host: str = "127.0.0.1", parts: Sequence[str] = _PARTS) -> Starlette:
-    """The application as ASGI.
+def view_app(context: Context, token: str | None, host: str = "127.0.0.1") -> Starlette:
+    """The application as ASGI. Its parts are imported in a thread, so that the first page does not wait for them.
 
     Args:
         token: what the address must hold; None for no token.
         host: where the server listens.
     """
-    modules = [importlib.import_module(f"emosim_core.view.{name}") for name in parts]
-    context.links = [module.LINK for module in modules if module.LINK is not None]
+    context.links = [link for link in PARTS.values() if link is not None]
 
     def failed(request: Request, error: Exception) -> Response:
         status = 500
@@ -46,12 +57,39 @@ def view_app(context: Context, token: str | None, host: str = "127.0.0.1", parts
             return JSONResponse({"error": message}, status)
         return context.page(request, "error.html.j2", status=status, title="Error", message=message)
 
-    routes = [Route("/static/{name}", _static), *(route for module in modules for route in module.routes(context))]
     return Starlette(
-        routes=routes,
+        routes=[Route("/static/{name}", _static), Mount("/", _Parts(context))],
         middleware=[Middleware(Guard, token=token, host=host)],
         exception_handlers={EmoSimError: failed, HTTPException: failed},
     )
+
+
+class _Parts:
+    """The pages of all parts, as ASGI; a call waits until they are imported, but that for the list without rows."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._router: Router | None = None
+        self._importing = Thread(target=self._make, name="emosim-view-parts", daemon=True)
+        self._importing.start()
+
+    def _make(self) -> None:
+        modules = [importlib.import_module(f"emosim_core.view.{name}") for name in PARTS]
+        self._router = Router([route for module in modules for route in module.routes(self._context)])
+
+    def _first(self, request: Request) -> Response:
+        """The list before anything is known; its stream waits for the rest."""
+        return self._context.page(request, "list.html.j2", title="Results", scripts=("list.js",), data={"rows": None})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._router is None and scope["path"] == "/":
+            await request_response(self._first)(scope, receive, send)
+            return
+        if self._router is None:
+            await run_in_threadpool(self._importing.join)
+        if self._router is None:
+            raise RuntimeError("the pages could not be made; the error is in the terminal")
+        await self._router(scope, receive, send)
 
 
 def _static(request: Request) -> Response:
@@ -72,4 +110,5 @@ def _packed(name: str) -> tuple[bytes, str] | None:
     content = asset(name)
     if content is None:
         return None
-    return gzip.compress(content, 6, mtime=0), f'"{hashlib.sha256(content).hexdigest()[:20]}"'
+    tag = hashlib.sha256(content).hexdigest()[:20]
+    return gzip.compress(content, 1 if len(content) > _LARGE else 6, mtime=0), f'"{tag}"'

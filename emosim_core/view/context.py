@@ -10,33 +10,36 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute
 
-from emosim_core.errors import MissingDependencyError
-from emosim_core.hooks import Registry
+from emosim_core.errors import ConfigurationError, MissingDependencyError
 from emosim_core.terminal import clean
 from emosim_core.view.guard import CHART_POLICY, PAGE_POLICY
 from emosim_core.view.places import inside
+
+if TYPE_CHECKING:
+    from emosim_core.hooks import Registry
+    from emosim_core.view.listing import Listing
 
 INSTALL = 'pip install "emosim-core[view]"'
 
 ASSETS = {"view": "emosim_core.view", "reports": "emosim_core.reports"}
 """Folders of assets, by the package that has them."""
 
+_LARGEST_BODY = 1_000_000
+"""Bytes of a call that changes something."""
+
 _BEAT = 15.0
 """Seconds after which a stream says that it is there."""
 
 
 class Part(Protocol):
-    """A module with pages: ``routes(context)`` has their addresses, ``LINK`` stands in the navigation."""
-
-    LINK: tuple[str, str] | None
-    """A word and its address, such as ``("Compare", "/compare")``; None for a part without a place of its own."""
+    """A module with pages: ``routes(context)`` has their addresses."""
 
     def routes(self, context: Context) -> Sequence[BaseRoute]: ...
 
@@ -47,6 +50,7 @@ class Context:
 
     Attributes:
         root: the directory that is viewed, resolved.
+        shown: the same directory as the user named it, for commands that are shown.
         state: folder for what the user writes here, such as notes; never one below the root.
         only: the plugins that are loaded; None for all.
         links: words of the navigation and their addresses.
@@ -54,6 +58,7 @@ class Context:
     """
 
     root: Path
+    shown: str
     state: Path
     only: list[str] | None = None
     links: list[tuple[str, str]] = field(default_factory=list)
@@ -62,11 +67,27 @@ class Context:
     @cached_property
     def registry(self) -> Registry:
         """The plugins, found at the first use."""
+        from emosim_core.hooks import Registry
+
         return Registry(only=self.only)
+
+    @cached_property
+    def listing(self) -> Listing:
+        """What lies below the root."""
+        from emosim_core.view.listing import Listing
+
+        return Listing(self.root)
 
     def directory(self, path: str) -> Path:
         """A directory below the root; an :class:`~emosim_core.view.places.OutsideError` for any other."""
         return inside(self.root, path)
+
+    def here(self, path: str) -> dict[str, Any]:
+        """What pages of a directory have in common, for ``crumbs.html.j2``: its path, and the jobs that it is in."""
+        parts = path.split("/") if path else []
+        above = [(part, "/".join(parts[: number + 1])) for number, part in enumerate(parts[:-1])]
+        jobs = [(word, at) for word, at in above if self.listing.job(self.directory(at)) is not None]
+        return {"path": path, "above": jobs}
 
     def page(
         self, request: Request, template: str, *, charts: bool = False, status: int = 200, **values: Any
@@ -111,6 +132,22 @@ class Context:
                 await _sleep(every, self.stopping)
 
         return StreamingResponse(events(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+async def body_of(request: Request) -> dict[str, Any]:
+    """The JSON object that a call brings; a ConfigurationError where it brings none, or one that is too long."""
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > _LARGEST_BODY:
+            raise ConfigurationError(f"a call has at most {_LARGEST_BODY:,} bytes")
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"the call is no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ConfigurationError("the call is no JSON object")
+    return value
 
 
 async def _sleep(seconds: float, stopping: Callable[[], bool]) -> None:
