@@ -28,7 +28,7 @@ from emosim_core.runs.reading import lines_of, read_line
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY, open_blocks, read_json, read_records, read_summary
 from emosim_core.runs.steps import Steps, joined
 from emosim_core.runs.transcript import TRANSCRIPT, exchanges_of
-from emosim_core.runs.words import END_REASONS, user_lines
+from emosim_core.runs.words import END_REASONS, user_lines, who_answers
 from emosim_core.view.context import Context
 from emosim_core.view.listing import signature
 
@@ -406,7 +406,7 @@ def routes(context: Context) -> Sequence[BaseRoute]:
             scripts=("story.js", "stories.js"),
             ends=list(reasons) or sorted(END_REASONS.values()),
             has_prompts=(place / TRANSCRIPT).exists(),
-            answered_by=str(manifest.get("answered_by", "")),
+            rater=who_answers(str(manifest.get("answered_by", "?"))),
             data={"path": path, "page": PAGE},
             **context.here(path),
         )

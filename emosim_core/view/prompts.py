@@ -101,6 +101,6 @@ def _shown(exchange: dict[str, Any]) -> dict[str, Any]:
         "user": legible(exchange["user"]),
         "item": legible(exchange["item"]),
         "cached": exchange["cached"],
-        "usage": {name: count for name, count in exchange["usage"].items() if count is not None},
+        "usage": {name: count for name, count in exchange["usage"].items() if count},
         **exchange_of(exchange),
     }

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
@@ -15,15 +13,17 @@ from starlette.routing import BaseRoute, Route
 
 from emosim_core.data.files import plain_file
 from emosim_core.errors import RunError
-from emosim_core.reports.make import REPORT, report_of, write_page
+from emosim_core.reports.make import REPORT, report_of
 from emosim_core.view.context import Context
 from emosim_core.view.guard import REPORT_POLICY
-from emosim_core.view.listing import signature
+from emosim_core.view.listing import Signature, signature
+
+_REMEMBERED = 6
+"""Reports that are remembered; each takes a few megabytes."""
 
 
 def routes(context: Context) -> Sequence[BaseRoute]:
     """The page of a report, and the report itself."""
-    made = tempfile.TemporaryDirectory(prefix="emosim-view-")
     making = Lock()
 
     def show(request: Request) -> Response:
@@ -40,7 +40,9 @@ def routes(context: Context) -> Sequence[BaseRoute]:
     def content(request: Request) -> Response:
         place = context.directory(request.path_params.get("path", ""))
         return Response(
-            _written(place) or _made(place), media_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY}
+            _written(place) or _made(place, signature(place)),
+            media_type="text/html",
+            headers={"Content-Security-Policy": REPORT_POLICY},
         )
 
     def _written(place: Path) -> bytes | None:
@@ -53,13 +55,12 @@ def routes(context: Context) -> Sequence[BaseRoute]:
         except OSError as error:
             raise RunError(f"{place / REPORT} cannot be read: {error.strerror or error}") from error
 
-    def _made(place: Path) -> bytes:
+    @lru_cache(maxsize=_REMEMBERED)
+    def _made(place: Path, _: Signature) -> bytes:
         """A report that is made now, or was made of the same files before."""
-        name = hashlib.sha256(os.fsencode(place) + repr(signature(place)).encode()).hexdigest()[:32]
-        path = Path(made.name) / f"{name}.html"
+        from emosim_core.reports.page import page
+
         with making:  # drawings are made one at a time
-            if not path.exists():
-                write_page(report_of(place, registry=context.registry), path)
-        return path.read_bytes()
+            return page(report_of(place, registry=context.registry)).encode("utf-8")
 
     return [Route("/report/{path:path}", show), Route("/report-page/{path:path}", content)]

@@ -16,7 +16,7 @@ function cellOf(cell) {
 
 function wide(title, head, body) {
   return element(
-    'section', { class: 'card table broad' }, element('h2', {}, title),
+    'section', { class: 'card table broad comparison' }, element('h2', {}, title),
     element('div', { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': title }, element('table', {}, element('thead', {}, head), element('tbody', {}, ...body))),
   );
 }
