@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from emosim_core.testing import Emosim
+from emosim_core.testing import Answer, ChatServer, Emosim
 
 pytestmark = pytest.mark.slow
 
@@ -93,27 +93,33 @@ def test_the_list_sorts_filters_and_searches_and_follows_the_folder(at: Any, roo
 
 
 def test_a_running_command_is_followed_to_its_end(at: Any, root: Path, emosim: Emosim) -> None:
-    browser = at("/")
-    browser.wait("document.querySelectorAll('#jobs tbody tr').length === 5")
-    with emosim.start(
-        "run", "--plugin", "movies", "--episodes", "6000", "--max-steps", "10", "--records", "jsonl", "--num-envs", "4",
-        "--quiet", "--out", root / "going",
-    ) as process:  # fmt: skip
-        browser.wait("document.querySelector('[data-path=going] .state-running') !== null")
-        browser = at("/job/going")
-        browser.wait("document.querySelectorAll('#newest tbody tr').length > 3")
-        browser.wait("document.querySelector('#live-charts .plot[data-drawn]') !== null")
-        shown = browser.js("document.getElementById('progress').textContent")
-        assert re.fullmatch(r"[\d,]+ of 6,000 episodes, \d+%", shown)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
-    browser.wait("document.getElementById('state').textContent === 'stopped'")
-    command = browser.js("document.querySelector('#resume code').textContent")
-    assert command == f"emosim run --resume {root}/going"
-    _, name, *arguments = command.split()
-    emosim(name, *arguments, "--quiet", timeout=300)
+    pause = [0.15]
+    with ChatServer(lambda request: Answer("7", delay=pause[0])) as server:
+        model = ("--plugin", "movies", "--llm-model", f"{server.url}#small", "--concurrency", "2", "--num-envs", "2")
+        browser = at("/")
+        browser.wait("document.querySelectorAll('#jobs tbody tr').length === 5")
+        with emosim.start(
+            "run", *model, "--episodes", "60", "--max-steps", "2", "--quiet", "--out", root / "going"
+        ) as run:
+            browser.wait("document.querySelector('[data-path=going] .state-running') !== null")
+            browser = at("/job/going")
+            browser.wait("document.querySelectorAll('#newest tbody tr').length > 3")
+            browser.wait("document.querySelector('#live-charts .plot[data-drawn]') !== null")
+            shown = browser.js("document.getElementById('progress').textContent")
+            assert re.fullmatch(r"\d+ of 60 episodes, \d+%", shown)
+            assert "answers" in browser.js("document.getElementById('spending').textContent")
+            run.send_signal(signal.SIGINT)
+            run.communicate(timeout=60)
+        browser.wait("document.getElementById('state').textContent === 'stopped'")
+        command = browser.js("document.querySelector('#resume code').textContent")
+        assert command == f"emosim run --resume {root}/going"
+        pause[0] = 0.0
+        emosim(*command.split()[1:], *model[2:4], "--quiet", timeout=300)
     browser.wait("document.getElementById('state').textContent === 'complete'")
     browser.wait("document.querySelectorAll('#facts .facts div').length > 3")
+    browser = at("/prompts/going")
+    browser.wait("document.querySelectorAll('#rows > li').length === 20")
+    assert "Answer: 7" in browser.js("document.getElementById('rows').innerText")
 
 
 def test_tags_are_written_and_found(at: Any) -> None:
@@ -191,8 +197,7 @@ def test_the_report_of_a_run_draws_its_charts_inside(at: Any) -> None:
     browser.driver.switch_to.default_content()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_is_accessible_and_fits_a_phone(at: Any, root: Path, scheme: str) -> None:
+def test_every_page_is_accessible_in_light_and_dark_and_fits_a_phone(at: Any) -> None:
     for address, ready in (
         ("/", "document.querySelectorAll('#jobs tbody tr').length === 5"),
         ("/job/failed", "document.getElementById('live').hidden === false"),
@@ -202,12 +207,15 @@ def test_every_page_is_accessible_and_fits_a_phone(at: Any, root: Path, scheme: 
         ("/compare", "true"),
     ):
         browser = at(address)
-        browser.emulate("setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         browser.wait(ready)
-        assert faults(browser) == [], address
+        for scheme in ("light", "dark"):
+            browser.emulate("setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+            assert faults(browser) == [], (address, scheme)
         browser.emulate("setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=2, mobile=True)
         browser.wait("document.documentElement.scrollWidth <= 360")
         browser.emulate("clearDeviceMetricsOverride")
+    browser.js("document.getElementById('main').append(document.createElement('img'))")
+    assert "image-alt" in "".join(faults(browser))  # what is wrong is found
 
 
 def test_without_the_token_the_port_gives_nothing(served: str) -> None:
