@@ -277,11 +277,11 @@ class JobDirectory:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, EmoSimError):
-            self.explain(error)
         if isinstance(error, Exception) and self._lock is not None and self.begun:
             with contextlib.suppress(RunError):  # who reads the directory knows less then
                 self.write(FAILED, {"error": str(error), "at": now(), **self._command_line()})
+        if isinstance(error, EmoSimError):
+            self.explain(error)
         self.release()
 
     def explain(self, error: EmoSimError) -> None:

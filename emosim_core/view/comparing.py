@@ -110,6 +110,7 @@ def _of_runs(comparison: Comparison, name: Callable[[str], str]) -> dict[str, An
         "charts": [asdict(chart) for chart in charts],
         "differs": _differs([run.differs_in for run in comparison.runs]),
         "notes": [_short(note, comparison.runs, name) for note in comparison.notes],
+        "same": "Their configurations, components, data and versions are the same.",
         "method": (
             f"95 % bootstrap intervals over users, {comparison.resamples:,} resamples. Differences are to the first; "
             "one whose interval leaves out 0 is marked."
@@ -133,6 +134,7 @@ def _of_trainings(comparison: TrainingComparison, name: Callable[[str], str]) ->
         "charts": [asdict(_named(chart, comparison, name)) for chart in report_of_comparison(comparison).charts],
         "differs": _differs([one.differs_in for one in comparison.trainings]),
         "notes": [_short(note, comparison.trainings, name) for note in comparison.notes],
+        "same": "But for their seeds, their configurations, components, data and versions are the same.",
         "method": (
             f"The last evaluation of each; 95 % bootstrap intervals over users, {comparison.resamples:,} resamples. "
             "Differences are to the first; one whose interval leaves out 0 is marked."

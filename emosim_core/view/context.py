@@ -105,7 +105,9 @@ class Context:
         text = (
             _environment()
             .get_template(template)
-            .render(links=self.links, here=request.url.path, root=str(self.root), charts=charts, **values)
+            .render(
+                links=self.links, here=request.url.path, root=str(self.root), shown=self.shown, charts=charts, **values
+            )
         )
         return HTMLResponse(text, status, headers={"Content-Security-Policy": CHART_POLICY if charts else PAGE_POLICY})
 

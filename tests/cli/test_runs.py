@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from emosim_core import run
+from emosim_core.reports.directories import job_info, resume_command
+from emosim_core.testing import Answer, ChatServer
 
 SMALL = ("--plugin", "movies", "--users", "sampled:n=6", "--max-steps", "4")
 
@@ -58,6 +60,33 @@ def test_a_run_that_a_process_here_is_writing_is_running(quick: Any, runs: Path)
     assert listed(quick)["r2"]["state"] == "running"
     (runs / "r2" / ".writer.json").write_text(json.dumps({**about, "host": "another machine"}))
     assert listed(quick)["r2"]["state"] == "stopped"
+
+
+def test_a_command_that_fails_says_so_in_its_directory_until_the_next_one_goes_on(quick: Any, tmp_path: Path) -> None:
+    command = ("run", *SMALL, "--episodes", "3", "--out", "runs/f", "--quiet")
+    answers = iter(["7"] * 3)
+    gone = Answer("no such model", status=404)
+    with ChatServer(lambda request: next(answers, gone)) as server:
+        model = ("--llm-model", f"{server.url}#small")
+        message = quick(*command, *model, status=2).err
+        failed = json.loads((tmp_path / "runs" / "f" / "failed.json").read_text())
+        assert failed["error"].splitlines()[0] in message
+        assert failed["command"] == "emosim run"
+        assert listed(quick)["f"]["state"] == "failed"
+        assert listed(quick)["f"]["stopped"] == failed["error"]
+    with ChatServer(lambda request: Answer("7")) as server:
+        quick("run", "--resume", "runs/f", "--llm-model", f"{server.url}#small", "--quiet")
+    assert listed(quick)["f"]["state"] == "complete"
+    assert not (tmp_path / "runs" / "f" / "failed.json").exists()
+
+
+def test_a_writer_that_was_killed_has_failed_and_the_command_that_goes_on_is_known(quick: Any, runs: Path) -> None:
+    about = {"process": 2**22 + 1, "host": socket.gethostname(), "since": "now", "command": "emosim run"}
+    (runs / "r2" / ".writer.json").write_text(json.dumps(about))
+    info = job_info(runs / "r2")
+    assert info is not None
+    assert (info.state, "killed" in info.stopped) == ("failed", True)
+    assert resume_command(info, Path("-x/r 2")) == "emosim run --resume './-x/r 2'"
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ function show(found) {
     'tr', {}, element('th', { scope: 'row' }, row.name), ...row.cells.map((cell, i) => element('td', cell === row.cells[0] || !i ? {} : { class: 'other' }, cell)),
   ));
   if (options.length) byId('differs').append(wide('What their configurations differ in', element('tr', {}, element('th', { scope: 'col' }, 'option'), ...heads), options));
-  else byId('differs').append(element('p', {}, 'Their configurations, components, data and versions are the same.'));
+  else byId('differs').append(element('p', {}, found.same));
 }
 
 addEventListener('DOMContentLoaded', async () => {
