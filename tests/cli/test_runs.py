@@ -64,18 +64,16 @@ def test_a_run_that_a_process_here_is_writing_is_running(quick: Any, runs: Path)
 
 def test_a_command_that_fails_says_so_in_its_directory_until_the_next_one_goes_on(quick: Any, tmp_path: Path) -> None:
     command = ("run", *SMALL, "--episodes", "3", "--out", "runs/f", "--quiet")
-    answers = iter(["7"] * 3)
-    gone = Answer("no such model", status=404)
-    with ChatServer(lambda request: next(answers, gone)) as server:
+    answers = iter([*["7"] * 3, Answer("no such model", status=404)])
+    with ChatServer(lambda request: next(answers, "7")) as server:
         model = ("--llm-model", f"{server.url}#small")
-        message = quick(*command, *model, status=2).err
+        message = quick(*command, *model, "--concurrency", "1", status=2).err
         failed = json.loads((tmp_path / "runs" / "f" / "failed.json").read_text())
         assert failed["error"].splitlines()[0] in message
         assert failed["command"] == "emosim run"
         assert listed(quick)["f"]["state"] == "failed"
         assert listed(quick)["f"]["stopped"] == failed["error"]
-    with ChatServer(lambda request: Answer("7")) as server:
-        quick("run", "--resume", "runs/f", "--llm-model", f"{server.url}#small", "--quiet")
+        quick("run", "--resume", "runs/f", "--quiet")
     assert listed(quick)["f"]["state"] == "complete"
     assert not (tmp_path / "runs" / "f" / "failed.json").exists()
 
