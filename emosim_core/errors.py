@@ -277,3 +277,11 @@ class TrustError(EmoSimError):
     def __init__(self, message: str, names: Sequence[str] = ()) -> None:
         self.names = tuple(names)
         super().__init__(message)
+
+
+def interruption(error: BaseException) -> KeyboardInterrupt | None:
+    """The interruption that an error came of, if any: what a library, such as compiled code, raised in its place."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__
+    return cause

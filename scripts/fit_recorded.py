@@ -4,7 +4,7 @@
     python scripts/fit_recorded.py PATH --compare    also prints how the errors change with each constant
 
 PATH is a folder with MovieLens' movies.csv and ratings.csv. The users that `emosim validate` measures are left out.
-The others are dealt into four parts; each user is foretold from what users of the other three had done before the
+The others are dealt into four parts; each user is predicted from what users of the other three had done before the
 month in which the user is split, as `emosim validate` does. Needs pandas and scikit-learn. docs/rule-based-rater.md
 says what every figure means.
 """
@@ -170,7 +170,7 @@ def plain_errors(all_months: list[Month], at_random: bool) -> float:
 
 
 def errors(domain: Domain, world: World, all_months: list[Month]) -> str:
-    """How well later ratings are foretold: root mean squared error, and the distribution of single answers."""
+    """How well later ratings are predicted: root mean squared error, and the distribution of single answers."""
     squares, count = 0.0, 0
     sums: list[list[NDArray[np.float64]]] = [[] for _ in range(PARTS)]
     for month in all_months:

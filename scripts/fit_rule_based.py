@@ -439,7 +439,7 @@ def held_out(data: Ratings, shrink: float, liked: float, disliked: float) -> Non
 
 
 def replay(data: Ratings, name: str, options: RuleBasedOptions, memories: int = 3) -> None:
-    """Print how well the rater without its noise foretells the later half of each real user's ratings.
+    """Print how well the rater without its noise predicts the later half of each real user's ratings.
 
     Each user remembers the earlier half and declares up to four genres for and against, read off it;
     the public rating is the damped mean of everybody's earlier halves; embeddings are

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from emosim_core.cli.printing import on_screen
-from emosim_core.cli.stopping import heeding_signals, interrupted
+from emosim_core.cli.stopping import came_of_signal, heeding_signals
 from emosim_core.errors import EmoSimError
 from emosim_core.terminal import Stream, standard_streams
 
@@ -127,8 +127,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             _run(arguments)
         except SystemExit as leave:
             status = leave.code
-        except Exception:
-            if interrupted():
+        except Exception as error:
+            if came_of_signal(error):
                 click.echo("Interrupted.", err=True)
             else:
                 import traceback
@@ -151,6 +151,8 @@ def _run(arguments: list[str] | None) -> NoReturn:
         _echo_error(f"{usage}{heading}{_indented(message)}")
         sys.exit(2)
     except EmoSimError as error:
+        if came_of_signal(error):
+            raise
         if os.environ.get("EMOSIM_TRACEBACK"):
             import traceback
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from emosim_core.cli.printing import print_line
+from emosim_core.errors import EmoSimError, PluginError, interruption
 
 if TYPE_CHECKING:
     from emosim_core.runs.job import JobDirectory
@@ -50,7 +51,7 @@ def heeding_signals(main: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
 
     The exit status is 128 and the number of the signal. A signal that the process ignores, as under ``nohup``, stays
     ignored. One that arrives where Python cannot raise, in a callback of C or a ``__del__``, is delivered again. A
-    library may turn one into another error: :func:`interrupted` says whether there was one.
+    library may turn one into another error: :func:`came_of_signal` says whether one did.
     """
 
     @functools.wraps(main)
@@ -98,9 +99,13 @@ def heeding_signals(main: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
     return heeding
 
 
-def interrupted() -> bool:
-    """Whether a signal has come to the command line: an unexpected error may be what became of it in a library."""
-    return bool(_received)
+def came_of_signal(error: BaseException) -> bool:
+    """Whether an error is an interruption, or what became of one in a library.
+
+    Some libraries drop the interruption: after a signal, an error that nobody raised on purpose came of it too.
+    """
+    unexpected = not isinstance(error, EmoSimError) or isinstance(error, PluginError)
+    return interruption(error) is not None or bool(_received and unexpected and isinstance(error, Exception))
 
 
 @contextmanager
@@ -110,7 +115,9 @@ def telling_progress(job: JobDirectory) -> Iterator[None]:
 
     try:
         yield
-    except KeyboardInterrupt:
+    except BaseException as error:
+        if not came_of_signal(error):
+            raise
         raise print_interrupted(job.resume_hint() or start_again()) from None
 
 

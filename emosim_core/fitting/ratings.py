@@ -45,7 +45,7 @@ _FARTHEST = 3.0
 """Standard deviations from the usual popularity that are told apart."""
 
 _ITEM_DOUBTS = (2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 25.0)
-"""Ratings of an item that must be outweighed, of which the log chooses: the best to foretell each by the others."""
+"""Ratings of an item that must be outweighed, of which the log chooses: the best to predict each by the others."""
 
 _ROUNDS = 4
 """Rounds in which the items' and the users' parts are told apart."""
@@ -92,7 +92,7 @@ class RatingModel:
         expected = base_i + x_i . w_u        base_i = kind_i + n / (n + k) * (mean of what users add - kind_i)
 
     ``base_i`` is an item's mean less what its raters add to any item, believed as far as n users rated it; its kind is
-    a ridge regression on categories, year, popularity and embedding; k is chosen by how well ratings are foretold by
+    a ridge regression on categories, year, popularity and embedding; k is chosen by how well ratings are predicted by
     the item's others. ``x_i`` holds 1, the categories, the era, the popularity, the base and the embedding, each in
     units of its standard deviation among users, which is learned by maximum likelihood (fixed-point steps; MacKay,
     1992, doi 10.1162/neco.1992.4.3.415). ``w_u`` is the posterior mean of the user's past, its first weight moved by

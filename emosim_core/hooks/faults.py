@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from emosim_core.errors import EmoSimError, PluginError, WrongAnswerError
+from emosim_core.errors import EmoSimError, PluginError, WrongAnswerError, interruption
 
 TRACEBACK_VARIABLE = "EMOSIM_TRACEBACK"
 """Environment variable that makes the command line show the whole traceback of an error."""
@@ -44,7 +44,12 @@ def _passes_on(file: str) -> bool:
 
 
 def pass_on(what: str, error: Exception) -> NoReturn:
-    """Raise what a plugin's code raised: an error of EmoSim as it is, a wrong answer with whose it is, else a fault."""
+    """Raise what a plugin's code raised: an error of EmoSim as it is, a wrong answer with whose it is, else a fault.
+
+    What a library made of Ctrl-C, as compiled code makes a SystemError of it, is raised as the KeyboardInterrupt again.
+    """
+    if (stopped := interruption(error)) is not None:
+        raise stopped
     if not isinstance(error, EmoSimError):
         raise fault(what, error) from error
     if isinstance(error, WrongAnswerError) and not str(error).startswith(what):

@@ -25,7 +25,6 @@ from emosim_core.components.base import (
 from emosim_core.data import json_text
 from emosim_core.errors import (
     ConfigurationError,
-    EmoSimError,
     LLMBudgetError,
     LLMError,
     PluginError,
@@ -33,7 +32,7 @@ from emosim_core.errors import (
     RunError,
 )
 from emosim_core.hooks import Registry
-from emosim_core.hooks.faults import fault
+from emosim_core.hooks.faults import pass_on
 from emosim_core.model import User
 from emosim_core.model.arrays import Floats, Ints
 from emosim_core.runs.blocks import INSTALL_PARQUET, BlockFiles, BlockWriter, block_files, has_pyarrow, need_pyarrow
@@ -323,10 +322,8 @@ class Run:
     def _notify(self, hook: str, **what: Any) -> None:
         try:
             getattr(self.world.registry.hook, hook)(**what)
-        except EmoSimError:
-            raise
         except Exception as error:
-            raise fault(f"an observer ({hook})", error) from error
+            pass_on(f"an observer ({hook})", error)
 
     # -------------------------------------------------------------------------------------- episodes
 

@@ -272,6 +272,7 @@ def assemble(
     spent: float = 0.0,
     ask_service: Callable[[Iterable[Any]], Any] | None = None,
     learns: bool = False,
+    catalog: Catalog | None = None,
 ) -> World:
     """Load what a configuration names and put it together.
 
@@ -280,6 +281,7 @@ def assemble(
         spent: cost of the model calls that the command has made before. It counts towards the limit on the cost.
         ask_service: as of :class:`World`.
         learns: whether the rater is handed a log to learn from before it rates.
+        catalog: the items, in place of those that the configuration names.
 
     Raises:
         ConfigurationError: a name, an option or a combination is wrong.
@@ -313,11 +315,12 @@ def assemble(
     items_part = part("item_loader", config.items or domain.default_items)
     users_part = part("user_loader", config.user_dataset or domain.default_users)
 
-    with named(items_part.label), other_source_named(registry, items_part, domain):
-        loaded = loader_of(items_part, domain).load()
-        _check_items(loaded, domain)
-    announcements.extend(loaded.notes)
-    catalog = make_catalog(loaded, domain, config.embeddings, announcements)
+    if catalog is None:
+        with named(items_part.label), other_source_named(registry, items_part, domain):
+            loaded = loader_of(items_part, domain).load()
+            _check_items(loaded, domain)
+        announcements.extend(loaded.notes)
+        catalog = make_catalog(loaded, domain, config.embeddings, announcements)
     with named(users_part.label):
         users = loader_of(users_part, domain, catalog.category_names).load()
         strange = next((user for user in users if not isinstance(user, User)), None)

@@ -12,7 +12,7 @@ from emosim_core.simulation.config import EnvironmentConfig
 _EVALUATION = 5_000
 """Steps between evaluations at least, unless chosen: those of a short training would take longer than it."""
 
-_OF_SLATES = ("slateq", "topk")
+OF_SLATES = ("slateq", "topk")
 """The algorithms that learn slates."""
 
 
@@ -99,9 +99,9 @@ class TrainConfig(EnvironmentConfig):
 
     @model_validator(mode="after")
     def _right_slate(self) -> TrainConfig:
-        if self.slate == 1 and self.algo in _OF_SLATES:
+        if self.slate == 1 and self.algo in OF_SLATES:
             raise ValueError(f"{self.algo} learns slates; give a slate of 2 or more, or another algo")
-        if self.slate > 1 and self.algo not in _OF_SLATES:
+        if self.slate > 1 and self.algo not in OF_SLATES:
             raise ValueError(f"{self.algo} learns one item per step; with slate {self.slate}, algo is slateq or topk")
         return self
 

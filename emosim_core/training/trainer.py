@@ -18,7 +18,7 @@ from emosim_core.hooks import Registry
 from emosim_core.model.arrays import Floats, Ints
 from emosim_core.recommenders.recommender import MODEL, need_train, save_recommender
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
-from emosim_core.runs.manifest import begin_job, check_same, make_manifest
+from emosim_core.runs.manifest import begin_job, check_same, digest, make_manifest
 from emosim_core.runs.reading import read_object
 from emosim_core.runs.records import SUMMARY
 from emosim_core.simulation.assembly import World, assemble
@@ -36,6 +36,7 @@ from emosim_core.training.curves import (
 from emosim_core.training.held_out import estimate_of, references, users_met, world_of
 
 if TYPE_CHECKING:
+    from emosim_core.recommenders.networks import Net
     from emosim_core.training.callbacks import Progress
 
 CHECKPOINTS = "checkpoints"
@@ -229,25 +230,10 @@ class Training:
         from emosim_core.recommenders.weights import actor_bytes
 
         try:
-            save_recommender(self.directory / name, self._description(), actor_bytes(self.model.policy.actor()))
+            description = describe_recommender(self.config, self.world, self.net, self.model.num_timesteps)
+            save_recommender(self.directory / name, description, actor_bytes(self.model.policy.actor()))
         except OSError as error:
             raise cannot_write(self.directory / name, error) from error
-
-    def _description(self) -> dict[str, Any]:
-        return {
-            "algo": self.config.algo,
-            "domain": self.world.domain.name,
-            "timesteps": self.model.num_timesteps,
-            "seed": self.config.seed,
-            "user_split": self.config.user_split,
-            "test_fraction": self.config.test_fraction,
-            "language_model": self.world.model or None,
-            "rater": self.world.parts["rater"]["name"],
-            "items_sha256": self.manifest["data"]["items_sha256"],
-            "net": asdict(self.net.options),
-            "items": [{"id": item.id, "title": item.title} for item in self.world.catalog.items],
-            "users": [user.id for user in self.world.population.users],
-        }
 
     @property
     def _user_splits(self) -> tuple[str, ...]:
@@ -335,6 +321,24 @@ class Training:
             "seconds": round(seconds, 3),
             "steps_per_second": round(self.model.num_timesteps / seconds) if seconds > 0 else None,
         }
+
+
+def describe_recommender(config: TrainConfig, world: World, net: Net, timesteps: int) -> dict[str, Any]:
+    """What the files of a recommender say of it: how it was trained, in how many steps, for which items and users."""
+    return {
+        "algo": config.algo,
+        "domain": world.domain.name,
+        "timesteps": timesteps,
+        "seed": config.seed,
+        "user_split": config.user_split,
+        "test_fraction": config.test_fraction,
+        "language_model": world.model or None,
+        "rater": world.parts["rater"]["name"],
+        "items_sha256": digest(world.catalog.items),
+        "net": asdict(net.options),
+        "items": [{"id": item.id, "title": item.title} for item in world.catalog.items],
+        "users": [user.id for user in world.population.users],
+    }
 
 
 def checkpoints(directory: Path) -> list[Path]:

@@ -112,6 +112,69 @@ def test_a_signal_that_a_library_makes_another_error_of_is_no_traceback(tmp_path
     assert status == 128 + number
 
 
+STOPPED = """
+import os, signal, time
+from emosim_core.plugins import Component, ItemLoader, Policy, Rater, hookimpl
+EMOSIM_HOOK_VERSION = 1
+count = 0
+
+def in_a_library(*arguments):
+    global count
+    count += 1
+    if count < {calls}:
+        return 0
+    try:
+        os.kill(os.getpid(), signal.{number})
+        time.sleep(20)
+    except KeyboardInterrupt as error:
+        raise SystemError("returned a result with an exception set") from {cause}
+
+{body}
+"""
+
+COMPONENT = """
+@hookimpl
+def emosim_{hook}():
+    yield Component("x_odd", "s", "emosim_odd:Odd", domain={domain})
+"""
+
+
+@pytest.mark.parametrize("cause", ["error", "None"])
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(
+    ("body", "options"),
+    [
+        (
+            "class Odd(Rater):\n    def rate(self, situation, rng):\n        return 5 + in_a_library()\n"
+            + COMPONENT.format(hook="raters", domain=None),
+            ("--rater", "x_odd"),
+        ),
+        (
+            "class Odd(Policy):\n    def recommend(self, observation, rng):\n        return [in_a_library()]\n"
+            + COMPONENT.format(hook="policies", domain=None),
+            ("--policy", "x_odd"),
+        ),
+        ("@hookimpl\ndef emosim_episode_ended(episode):\n    in_a_library()\n", ()),
+    ],
+    ids=["rater", "policy", "observer"],
+)
+def test_a_signal_that_became_an_error_in_a_component_is_an_interruption_to_be_resumed(
+    emosim: Any, install: Any, body: str, options: tuple[str, ...], number: str, cause: str
+) -> None:
+    install("odd", STOPPED.format(calls=3, number=number, cause=cause, body=body))
+    result = emosim("run", "--plugin", "movies", "--episodes", "8", "--num-envs", "1", "--max-steps", "4", "--quiet",
+                    "--out", "r", *options, status=128 + getattr(signal, number))  # fmt: skip
+    assert result.err == "\nInterrupted. Progress is saved in r; continue with:\n  emosim run --resume r\n"
+
+
+def test_a_signal_that_became_an_error_while_items_are_loaded_is_an_interruption(emosim: Any, install: Any) -> None:
+    body = "class Odd(ItemLoader):\n    def load(self):\n        in_a_library()\n"
+    body += COMPONENT.format(hook="item_loaders", domain="'movies'")
+    install("odd", STOPPED.format(calls=1, number="SIGINT", cause="error", body=body))
+    result = emosim("run", "--plugin", "movies", "--items", "x_odd", "--quiet", "--out", "r", status=130)
+    assert result.err == "\nInterrupted. Nothing was started; run the same command again.\n"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_workers_of_an_ablation_end_with_it(emosim: Any, number: signal.Signals) -> None:

@@ -84,7 +84,7 @@ def halves(log: Interactions, user: int) -> tuple[Past, NDArray[np.intp], NDArra
     return Past(log.items[rows[:13]], log.values[rows[:13]]), log.items[rows[13:]], log.values[rows[13:]]
 
 
-def test_ratings_of_unknown_users_are_foretold_better_than_by_biases(log: Interactions, model: RatingModel) -> None:
+def test_ratings_of_unknown_users_are_predicted_better_than_by_biases(log: Interactions, model: RatingModel) -> None:
     biases, off, others = ItemMeanAndUserBias(), [], []
     biases.fit(early(log), catalog(), SCALE)
     for user in range(100, 120):

@@ -18,10 +18,12 @@ from emosim_core.fitting.people import known_by
 from emosim_core.fitting.ratings import one_thread
 from emosim_core.hooks import Registry
 from emosim_core.hooks.faults import named
-from emosim_core.model import Catalog
+from emosim_core.model import Catalog, Domain
 from emosim_core.model.arrays import Flags, Ints
 from emosim_core.recommenders.logs import COLUMNS
+from emosim_core.simulation.config import ComponentChoice
 from emosim_core.simulation.streams import Stage, Streams
+from emosim_core.studies.trust.trained import train_on, training_of
 
 ESTIMATORS: dict[str, Callable[[], ChoiceEstimator]] = {
     "ease": EASE,
@@ -36,7 +38,7 @@ the order that was made for somebody else; the order is turned around."""
 
 DEFAULT = (
     *("random", "popular", "top_rated", "similar_to_liked", "item_knn", "user_knn", "matrix_factorization"),
-    *("ease", "item_cooccurrence", "epsilon_greedy:epsilon=0.2", "linucb", "thompson"),
+    *("ease", "item_cooccurrence", "epsilon_greedy:epsilon=0.2", "linucb", "thompson", "dqn"),
     *("half_random+matrix_factorization", "shuffled+matrix_factorization", "inverted+popular", "inverted+top_rated"),
 )
 """The recommenders that are compared unless others are named."""
@@ -66,7 +68,8 @@ def lineup_of(names: Sequence[str], domain: str, registry: Registry, least: int 
         cripple, plus, base = name.partition("+")
         if not plus or cripple not in CRIPPLES:
             cripple, base = "", name
-        if base not in ESTIMATORS and not needs_logs(base, domain, registry):
+        own = base in ESTIMATORS or training_of(base, 0) is not None
+        if not own and not needs_logs(base, domain, registry):
             registry.resolve("policy", base, domain)
         entries.append(Entry(name, cripple, base))
     return entries
@@ -86,13 +89,13 @@ class Lineup:
         entries: Sequence[Entry],
         log: Interactions,
         catalog: Catalog,
-        domain: str,
+        domain: Domain,
         registry: Registry,
         folder: Path,
         seed: int,
     ) -> None:
         self.entries, self._log, self._domain, self._registry, self._seed = entries, log, domain, registry, seed
-        self._catalog = known_by(log, catalog)
+        self._catalog, self._folder = known_by(log, catalog), folder
         self._path = folder / "log.csv"
         _write_log(self._path, log, catalog)
 
@@ -118,8 +121,7 @@ class Lineup:
             with one_thread():
                 model.fit(self._log, self._catalog)
                 return np.array([np.argsort(-model.scores(past, everything), kind="stable") for past in pasts])
-        choice = with_logs(name, [str(self._path)]) if needs_logs(name, self._domain, self._registry) else name
-        resolved = self._registry.resolve("policy", choice, self._domain)
+        resolved = self._registry.resolve("policy", self._policy(name), self._domain.name)
         policy: Policy = resolved.build(Policy)
         with named(resolved.label), one_thread():
             ranked = self._asked(policy, pasts)
@@ -128,6 +130,14 @@ class Lineup:
                 f"{resolved.label} does not rank all {len(self._catalog):,} items when asked for a slate of as many"
             )
         return ranked
+
+    def _policy(self, name: str) -> ComponentChoice:
+        """The policy of a name, with what it learns from."""
+        if (training := training_of(name, self._seed)) is not None:
+            place = self._folder / name.replace(":", "-")
+            return train_on(training, self._log, self._catalog, self._domain, self._registry, place)
+        learns = needs_logs(name, self._domain.name, self._registry)
+        return with_logs(name, [str(self._path)]) if learns else name
 
     def _asked(self, policy: Policy, pasts: Sequence[Past]) -> Ints:
         """The slate of all items that a policy recommends to users who are new to it and show their past."""

@@ -86,7 +86,7 @@ class TrustConfig(StudyConfig):
     recommenders: tuple[str, ...] = option(
         (),
         "Recommenders, with commas between, such as random,popular,shuffled+item_knn.",
-        unset="16, from good to crippled",
+        unset="17, from good to crippled",
     )
     logging: Policy = option("popular", "Policy that makes the logs.")
     epsilon: float = option(0.1, "Probability of a random item in the logs.", ge=0, le=1)

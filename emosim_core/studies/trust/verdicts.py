@@ -80,7 +80,7 @@ def verdicts_on(
         EmoSimError: a recommender or the rater cannot be used.
     """
     domain = world.domain
-    lineup = Lineup(entries, drawn.log, catalog, domain.name, registry, folder, seed)
+    lineup = Lineup(entries, drawn.log, catalog, domain, registry, folder / "all", seed)
     picks = [picked(order, drawn.candidates, slate) for order in lineup.rank(drawn.histories)]
     shown = np.any(picks, axis=0)
     answers = simulated_answers(drawn, catalog, world, shown, seed)
@@ -154,7 +154,7 @@ def rivals_on(
     out[sizes < 2] = 0
     late = np.arange(len(log)) >= (starts[1:] - out)[log.users]
     earlier = log.only(~late)
-    lineup = Lineup(entries, earlier, catalog, domain.name, registry, folder, seed)
+    lineup = Lineup(entries, earlier, catalog, domain, registry, folder / "earlier", seed)
     bounds = earlier.starts.tolist()
     assert earlier.values is not None
     pasts = [Past(earlier.items[low:high], earlier.values[low:high]) for low, high in pairwise(bounds)]

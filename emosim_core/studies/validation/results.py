@@ -306,7 +306,7 @@ def _sentence(results: Mapping[str, Any]) -> str:
         mine, theirs = (_short(errors[name]["rmse"]["estimate"]) for name in (SIMULATED, best))
         how = _compared(apart[best]["rmse"], more_is_better=False)
         said.append(
-            f"at foretelling {results['heldout_ratings']:,} ratings by {results['users']:,} users, simulated users "
+            f"at predicting {results['heldout_ratings']:,} ratings by {results['users']:,} users, simulated users "
             f"{how} {best}, the best baseline (RMSE {mine} and {theirs} points on the scale {results['scale']}; "
             f"difference {_ends(apart[best]['rmse'])})"
         )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.studies.trust.trust import RESULTS, Trust, TrustConfig
-from emosim_core.testing import Emosim
+from emosim_core.testing import Answer, ChatServer, Emosim
 
 for library in ("scipy", "threadpoolctl"):
     pytest.importorskip(library)
@@ -212,6 +214,54 @@ def test_a_model_of_the_log_is_a_truth_where_nobody_rated_everything(
     assert all(len(past.items) == 5 for past in drawn.histories)
     for row, past in enumerate(drawn.histories):
         assert not drawn.candidates[row, past.items].any()
+
+
+def test_a_recommender_is_trained_on_users_who_are_fitted_to_each_log(
+    study: Callable[..., Trust], tmp_path: Path
+) -> None:
+    for library in ("lightgbm", "safetensors", "stable_baselines3", "sb3_contrib"):
+        pytest.importorskip(library)
+    names = ("random", "ppo:timesteps=1024", "inverted+ppo:timesteps=1024")
+    more = {"recommenders": names, "num_logs": 1, "logging": "best_guess"}
+    results = study("oracle", **more).run(tmp_path / "out")
+    worth = {one["name"]: one["truth"]["estimate"] for one in results["recommenders"]}
+    assert worth[names[1]] > worth["random"] + 3 > worth[names[2]] + 6
+    assert study("oracle", **more).run(tmp_path / "again")["recommenders"] == results["recommenders"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("dqn:steps=10", r"policy 'dqn'.*'steps'"),
+        ("ppo:timesteps=0", r"policy 'ppo'.*timesteps.*greater than or equal to 1"),
+        ("shuffled+a2c:timesteps=x", r"policy 'a2c'.*timesteps"),
+    ],
+)
+def test_a_wrong_option_of_a_training_is_said(study: Callable[..., Trust], name: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        study("constant", recommenders=("random", name))
+
+
+def test_a_language_model_is_asked_only_after_its_cost_was_said(
+    study: Callable[..., Trust], quick: Emosim, answers: Path, tmp_path: Path
+) -> None:
+    few = ("--num-logs", "1", "--history", "3", "--length", "6", "--slate", "1", "--max-users", "40", "--out", "out")
+    ask = ("trust", "--plugin", "pebbles", "--ratings", str(answers), "--recommenders", "random,popular,top_rated")
+
+    def of_its_number(body: dict[str, Any]) -> Answer:
+        return Answer(str(1 + int(re.findall(r"Pebble (\d+)", str(body["messages"]))[-1]) % 10))
+
+    with ChatServer(of_its_number) as server:
+        command = (*ask, *few, "--llm-model", f"openai:model,base_url={server.url}", "--llm-rater", "0Shot_system_our")
+        quick = replace(quick, variables={"OPENAI_API_KEY": "sk-key"})
+        refused = quick(*command, status=2)
+        (most,) = map(int, re.findall(r"(\d+) requests, about", refused.err))
+        assert (most, server.calls) == (3 * 20, [])
+        assert not (tmp_path / "out").exists()
+        done = quick(*command, "--yes", "--json")
+    assert 20 <= len(server.calls) <= most
+    assert done.json["failed"] == 0.0
+    assert {one["name"] for one in done.json["recommenders"]} == {"random", "popular", "top_rated"}
 
 
 def test_wrong_values_are_said(study: Callable[..., Trust]) -> None:
