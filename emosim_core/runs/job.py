@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from emosim_core.data import json_text
 from emosim_core.data.files import is_partial, remove_partials, write_whole
-from emosim_core.errors import EmoSimError, RatingError, RunError
+from emosim_core.errors import EmoSimError, RatingError, RunError, interruption
 from emosim_core.runs.notes import forget_note
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.typed import typed
@@ -277,7 +277,7 @@ class JobDirectory:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception) and self._lock is not None and self.begun:
+        if isinstance(error, Exception) and not interruption(error) and self._lock is not None and self.begun:
             with contextlib.suppress(RunError):  # who reads the directory knows less then
                 self.write(FAILED, {"error": str(error), "at": now(), **self._command_line()})
         if isinstance(error, EmoSimError):
