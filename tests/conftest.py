@@ -25,6 +25,7 @@ from emosim_core.testing.network import block_network
 
 pytest_plugins = [
     "emosim_core.testing.pytest_plugin",
+    "fixtures.browser",
     "fixtures.draws",
     "fixtures.people",
     "fixtures.small_worlds",

@@ -36,6 +36,7 @@ _GROUPS = {
         "sweep": "Do runs or trainings of many configurations and seeds, with one table in the end.",
     },
     "Look": {
+        "view": "Look at everything in a browser: lists, live progress, episodes, comparisons.",
         "runs": "List what was made so far: kind, date, state and headline.",
         "show": "Print the results in a directory, or one episode as a story.",
         "report": "Write a web page with the charts and stories of a directory.",

@@ -16,16 +16,19 @@ from emosim_core.evaluation.experiment import evaluation_verdict
 from emosim_core.evaluation.results import RESULTS as EVALUATION_RESULTS
 from emosim_core.fitting.directory import CARD
 from emosim_core.reports import ablation_report, audit_report, sweep_report, trust_report, validation_report
-from emosim_core.runs.job import WRITER
-from emosim_core.runs.reading import check_format, damaged
+from emosim_core.runs.job import FAILED, WRITER
+from emosim_core.runs.reading import check_format, damaged, read_object
 from emosim_core.runs.records import FORMAT, INTERACTIONS, MANIFEST, SUMMARY, read_json, read_summary
 from emosim_core.runs.typed import typed
 from emosim_core.runs.words import held_out, on_scale
-from emosim_core.terminal import counted
+from emosim_core.terminal import clean, counted
 from emosim_core.training.curves import PROGRESS
 
 PAGE = "page.json"
 """File of a directory that says what its report says; its fields are those of a ``Report``."""
+
+_LONGEST = 2_000
+"""Characters of what a directory says of its end."""
 
 RUNS = Path("runs")
 """Where commands write unless they are told otherwise."""
@@ -44,8 +47,9 @@ class JobInfo:
             ``trust``, ``distillation`` (of which the users are not there yet), or ``page`` for one with a
             ``page.json``.
         created: when it was begun, in UTC as ISO 8601; empty where its files do not say.
-        state: ``complete``, ``running``, ``not complete`` or ``unreadable``.
+        state: ``complete``, ``running``, ``stopped``, ``failed`` or ``unreadable``.
         headline: what came out, or what is wrong with it.
+        stopped: why it was stopped or failed, where that is known.
     """
 
     path: Path
@@ -53,6 +57,7 @@ class JobInfo:
     created: str
     state: str
     headline: str
+    stopped: str = ""
 
 
 def kind_of(directory: Path) -> str | None:
@@ -90,8 +95,9 @@ def job_info(directory: Path) -> JobInfo | None:
             complete, headline = _HEADLINES[kind](directory, about)
     except RunError as error:
         return _unreadable(directory, error, kind, created)
-    state = "complete" if complete else "running" if _is_written(directory) else "not complete"
-    return JobInfo(directory, kind, created, state, headline)
+    if complete:
+        return JobInfo(directory, kind, created, "complete", headline)
+    return JobInfo(directory, kind, created, *_unfinished(directory, headline))
 
 
 def _unreadable(directory: Path, error: RunError, kind: str = "", created: str = "") -> JobInfo:
@@ -131,13 +137,46 @@ def _changed(directory: Path) -> int:
         return 0
 
 
-def _is_written(directory: Path) -> bool:
-    """Whether a process of this machine writes there."""
+def _unfinished(directory: Path, headline: str) -> tuple[str, str, str]:
+    """The state of a job that is not complete, its headline, and why it was stopped."""
     try:
         about = json.loads((directory / WRITER).read_text(encoding="utf-8"))
-        return about["host"] == socket.gethostname() and os.name == "posix" and runs(int(about["process"]))
+        here = about["host"] == socket.gethostname() and os.name == "posix"
+        if here and runs(int(about["process"])):
+            return "running", headline, ""
+        if here:
+            return "failed", headline, "its process was killed, or the machine went down"
     except (OSError, ValueError, TypeError, KeyError):
-        return False
+        pass
+    how = _how_it_failed(directory)
+    return ("failed" if "error" in how else "stopped"), headline, clean(str(how.get("error", "")))[:_LONGEST]
+
+
+def _how_it_failed(directory: Path) -> dict[str, Any]:
+    """What the last writer of a directory left behind that failed or was killed; empty where nothing."""
+    for name in (FAILED, WRITER):
+        try:
+            return read_object(directory / name)
+        except RunError:
+            continue
+    return {}
+
+
+def resume_command(info: JobInfo, shown: Path) -> str:
+    """The command that goes on with a job that is not complete; empty where there is none.
+
+    Args:
+        shown: the directory as the command is to name it.
+    """
+    command = _COMMANDS.get(info.kind)
+    if command is None or info.state not in ("stopped", "failed"):
+        return ""
+    arguments = _how_it_failed(info.path).get("arguments", [])
+    if command == "sweep" and not (isinstance(arguments, list) and len(arguments) == 1):
+        arguments = ["PLAN"]
+    if command != "sweep":
+        arguments = []
+    return typed(command, *map(str, arguments), "--resume", shown)
 
 
 def _of_run(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
@@ -206,6 +245,17 @@ def _of_trust(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     right = read_json(directory / trust_report.RESULTS)["methods"]["simulated users"]["right"]["estimate"]
     return True, f"{what}: {right:.1%} of pairs in the right order"
 
+
+_COMMANDS = {
+    RUN: "run",
+    TRAINING: "train",
+    EVALUATION: "evaluate",
+    ABLATION: "ablate",
+    VALIDATION: "validate",
+    SWEEP: "sweep",
+    TRUST: "trust",
+}
+"""The command that goes on with each kind."""
 
 _ABOUT = {EVALUATION: EVALUATION_RESULTS, WRITTEN: PAGE, PEOPLE: CARD}
 """The file that says what a directory is, where that is no manifest."""

@@ -15,7 +15,7 @@ from emosim_core.reports.report import Report
 from emosim_core.reports.stories import packed
 from emosim_core.terminal import clean
 
-_SCRIPTS = ("unpack.js", "charts.js", "episodes.js", "page.js")
+_SCRIPTS = ("elements.js", "unpack.js", "charts.js", "story.js", "episodes.js", "theme.js", "page.js")
 
 
 def page(report: Report) -> str:

@@ -694,13 +694,16 @@ class RunBlocks:
             with _Block(path) as block:
                 yield block.tally
 
-    def steps(self) -> Iterator[tuple[Steps, Ints]]:
+    def steps(self, blocks: Sequence[Path] | None = None) -> Iterator[tuple[Steps, Ints]]:
         """The steps of each row group, without reasons and memories, and how the episode of each row ended.
+
+        Args:
+            blocks: some of :attr:`blocks`; None for all.
 
         Raises:
             RunError: a block is damaged; names it.
         """
-        for path in self.blocks:
+        for path in self.blocks if blocks is None else blocks:
             with _Block(path) as block:
                 ends = block.ends(self.labels)
                 for steps, _ in block.groups(self.labels, (*_NUMBERS, *block.signals)):

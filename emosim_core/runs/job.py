@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from emosim_core.data import json_text
 from emosim_core.data.files import is_partial, remove_partials, write_whole
-from emosim_core.errors import EmoSimError, RatingError, RunError
+from emosim_core.errors import EmoSimError, RatingError, RunError, interruption
 from emosim_core.runs.notes import forget_note
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.typed import typed
@@ -32,6 +32,9 @@ MARKER = ".lock.soft"
 
 WRITER = ".writer.json"
 """File that says who writes a directory: process, host, since when, by which command."""
+
+FAILED = "failed.json"
+"""File that says with which error the last writer ended: ``error``, ``at`` and the command."""
 
 MANIFEST = "manifest.json"
 
@@ -184,9 +187,13 @@ class JobDirectory:
             "process": os.getpid(),
             "host": socket.gethostname(),
             "since": now(),
-            "command": f"emosim {self._command}",
+            **self._command_line(),
         }
         write_whole(self.path / WRITER, json.dumps(about).encode() + b"\n")
+        (self.path / FAILED).unlink(missing_ok=True)
+
+    def _command_line(self) -> dict[str, Any]:
+        return {"command": f"emosim {self._command}", "arguments": [str(one) for one in self._arguments]}
 
     def _taken(self) -> bool:
         if not self.path.is_dir():
@@ -270,6 +277,9 @@ class JobDirectory:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and not interruption(error) and self._lock is not None and self.begun:
+            with contextlib.suppress(RunError):  # who reads the directory knows less then
+                self.write(FAILED, {"error": str(error), "at": now(), **self._command_line()})
         if isinstance(error, EmoSimError):
             self.explain(error)
         self.release()
@@ -316,7 +326,7 @@ def holds_remains(path: Path) -> bool:
 
 
 def _is_remains(name: str) -> bool:
-    return name in (LOCK, MARKER, WRITER) or is_partial(name)
+    return name in (LOCK, MARKER, WRITER, FAILED) or is_partial(name)
 
 
 def write_file(path: Path, content: bytes | Mapping[str, Any]) -> None:

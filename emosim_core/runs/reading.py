@@ -111,13 +111,17 @@ def check_format(path: Path, payload: dict[str, Any], newest: int) -> None:
         )
 
 
-def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
+def lines_of(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
     """The whole lines of a file with their numbers, from 1; one in flight when its writer was killed is left out.
+
+    Args:
+        start: byte at which the first of them begins.
 
     Raises:
         RunError: the file is missing or cannot be read.
     """
     with _readable(path), plain_file(path).open("rb") as stream:
+        stream.seek(start)
         for number, line in enumerate(stream, start=1):
             if not line.endswith(b"\n"):
                 return

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from emosim_core import run
+from emosim_core.reports.directories import job_info, resume_command
+from emosim_core.testing import Answer, ChatServer
 
 SMALL = ("--plugin", "movies", "--users", "sampled:n=6", "--max-steps", "4")
 
@@ -46,9 +48,9 @@ def test_each_directory_is_listed_with_kind_date_state_and_headline_the_newest_f
     assert heading.split() == ["directory", "kind", "created", "state", "headline"]
     assert [line.split()[0] for line in lines] == ["runs/r3", "runs/r2", "runs/r1"]
     assert all(" run " in line and " 2026-11-0" in line for line in lines)
-    assert "not complete  random on movies: 4 episodes wanted" in lines[1]
+    assert "stopped   random on movies: 4 episodes wanted" in lines[1]
     summary = json.loads((runs / "r3" / "summary.json").read_text())
-    headline = f"complete      random on movies: 4 episodes, reward {summary['mean_reward']:.1f} per episode"
+    headline = f"complete  random on movies: 4 episodes, reward {summary['mean_reward']:.1f} per episode"
     assert headline in lines[0]
 
 
@@ -57,7 +59,32 @@ def test_a_run_that_a_process_here_is_writing_is_running(quick: Any, runs: Path)
     (runs / "r2" / ".writer.json").write_text(json.dumps(about))
     assert listed(quick)["r2"]["state"] == "running"
     (runs / "r2" / ".writer.json").write_text(json.dumps({**about, "host": "another machine"}))
-    assert listed(quick)["r2"]["state"] == "not complete"
+    assert listed(quick)["r2"]["state"] == "stopped"
+
+
+def test_a_command_that_fails_says_so_in_its_directory_until_the_next_one_goes_on(quick: Any, tmp_path: Path) -> None:
+    command = ("run", *SMALL, "--episodes", "3", "--out", "runs/f", "--quiet")
+    answers = iter([*["7"] * 3, Answer("no such model", status=404)])
+    with ChatServer(lambda request: next(answers, "7")) as server:
+        model = ("--llm-model", f"{server.url}#small")
+        message = quick(*command, *model, "--concurrency", "1", status=2).err
+        failed = json.loads((tmp_path / "runs" / "f" / "failed.json").read_text())
+        assert failed["error"].splitlines()[0] in message
+        assert failed["command"] == "emosim run"
+        assert listed(quick)["f"]["state"] == "failed"
+        assert listed(quick)["f"]["stopped"] == failed["error"]
+        quick("run", "--resume", "runs/f", "--quiet")
+    assert listed(quick)["f"]["state"] == "complete"
+    assert not (tmp_path / "runs" / "f" / "failed.json").exists()
+
+
+def test_a_writer_that_was_killed_has_failed_and_the_command_that_goes_on_is_known(quick: Any, runs: Path) -> None:
+    about = {"process": 2**22 + 1, "host": socket.gethostname(), "since": "now", "command": "emosim run"}
+    (runs / "r2" / ".writer.json").write_text(json.dumps(about))
+    info = job_info(runs / "r2")
+    assert info is not None
+    assert (info.state, "killed" in info.stopped) == ("failed", True)
+    assert resume_command(info, Path("-x/r 2")) == "emosim run --resume './-x/r 2'"
 
 
 @pytest.mark.parametrize(

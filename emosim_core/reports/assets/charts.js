@@ -5,14 +5,9 @@ const BANDS = 3;
 
 let plotlyLoaded = null;
 
-/** Plotly, which is unpacked at the first use; the policy of the page knows its digest. */
+/** Plotly, which is loaded at the first use; how, says the page. */
 function plotly() {
-  plotlyLoaded ??= unpackText('plotly').then((code) => {
-    const script = document.createElement('script');
-    script.textContent = code;
-    document.head.append(script);
-    return window.Plotly;
-  });
+  plotlyLoaded ??= loadPlotly();
   return plotlyLoaded;
 }
 

@@ -10,7 +10,6 @@ let found = [];
 let chosen = -1;
 let opened = -1;
 let haystacks = null;
-let searched = '';
 const blocks = new Map();
 
 const byId = (id) => document.getElementById(id);
@@ -36,14 +35,14 @@ function* episodesOf(block) {
       for (const end = place + block.places[step]; place < end; place += 1) {
         const retrieved = [];
         for (const until = past + block.retrieved[place]; past < until; past += 1) {
-          retrieved.push([block.past[past], block.pastRating[past]]);
+          retrieved.push([index.items[block.past[past]], block.pastRating[past]]);
         }
         recommendations.push({
-          item: block.item[place], raw_rating: block.raw_rating[place], rating: block.rating[place], times: block.times[place],
-          tags: block.tags[place], looked: block.looked[place], reason: block.reason[place], retrieved, shares: block.shares[place], exchanges: block.exchanges[place],
+          title: index.items[block.item[place]], raw_rating: block.raw_rating[place], rating: block.rating[place], times: block.times[place],
+          emotion: index.tags[block.tags[place]], looked: block.looked[place], reason: block.reason[place], retrieved, shares: block.shares[place], exchanges: block.exchanges[place],
         });
       }
-      steps.push({ recommendations, reward: block.reward[step], mood: [block.mood[2 * step], block.mood[2 * step + 1]], feels: block.feels[step] });
+      steps.push({ recommendations, reward: block.reward[step], mood: [block.mood[2 * step], block.mood[2 * step + 1]], feels: index.moods[block.feels[step]] });
     }
     yield steps;
   }
@@ -63,17 +62,12 @@ async function prepareSearch() {
       const i = inBlock.get(`${number}/${place}`);
       const user = index.users[index.user[i]];
       const texts = [user.id, ...user.lines, index.end_reasons[index.end_reason[i]]];
-      for (const step of steps) for (const recommendation of step.recommendations) texts.push(index.items[recommendation.item], recommendation.reason);
+      for (const step of steps) for (const recommendation of step.recommendations) texts.push(recommendation.title, recommendation.reason);
       made[i] = texts.join('\n').toLowerCase();
       place += 1;
     }
   }
   haystacks = made;
-}
-
-/** The words of a search; what stands between quotes is one. */
-function wordsOf(text) {
-  return [...text.toLowerCase().matchAll(/"([^"]+)"|(\S+)/g)].map((match) => match[1] ?? match[2]).filter((word) => word !== '"');
 }
 
 const ORDERS = {
@@ -148,89 +142,6 @@ function choose(k) {
   if (chosen * ROW < holder.scrollTop) holder.scrollTop = chosen * ROW;
   if ((chosen + 1) * ROW > holder.scrollTop + holder.clientHeight) holder.scrollTop = (chosen + 1) * ROW - holder.clientHeight;
   list();
-}
-
-/** A text with the words of the search marked. */
-function marked(text) {
-  const words = wordsOf(searched);
-  const holder = document.createDocumentFragment();
-  const low = text.toLowerCase();
-  if (!words.length || low.length !== text.length) return text;
-  let at = 0;
-  while (at < text.length) {
-    let next = text.length;
-    let length = 0;
-    for (const word of words) {
-      const place = low.indexOf(word, at);
-      if (place >= 0 && (place < next || (place === next && word.length > length))) [next, length] = [place, word.length];
-    }
-    holder.append(text.slice(at, next));
-    if (length) holder.append(element('mark', {}, text.slice(next, next + length)));
-    at = next + length;
-  }
-  return holder;
-}
-
-function row(name, ...what) {
-  return [element('dt', {}, name), element('dd', {}, ...what)];
-}
-
-function exchange(exchanges) {
-  const titled = ([title, text]) => [element('strong', {}, title), element('pre', {}, text)];
-  const parts = exchanges.flatMap(({ messages, answer, error }) => [
-    ...messages.flatMap(titled),
-    ...(answer === null ? [] : titled(['raw answer', answer])),
-    ...(error ? titled([answer === null ? 'no answer' : 'cannot be used', error]) : []),
-  ]);
-  return element('details', {}, element('summary', {}, 'Prompt and raw answer'), ...parts);
-}
-
-function recommendationOf(recommendation, slate, endReason) {
-  const taken = recommendation.rating !== null;
-  const valence = taken ? ['negative', 'neutral', 'positive'][Math.floor(recommendation.tags / 3)] : '';
-  const rows = [];
-  if (recommendation.retrieved.length) {
-    rows.push(...row('retrieved', recommendation.retrieved.map(([item, rating]) => `${index.items[item]} (${rating})`).join(', ')));
-  }
-  if (recommendation.raw_rating === null) {
-    const why = { 1: 'none: did not look at it', 2: 'none: looked at it and did not click' }[recommendation.looked] ?? 'no rating: the rater failed';
-    rows.push(...row('rating', endReason === 'was interrupted' ? 'nothing, something came in between' : why));
-  } else if (!taken) {
-    rows.push(...row('rating', `would rate it ${recommendation.raw_rating}, did not take it`));
-  } else if (recommendation.rating !== recommendation.raw_rating) {
-    rows.push(...row('rating', `${recommendation.raw_rating}, perturbed to ${recommendation.rating}`));
-  }
-  if (recommendation.reason) rows.push(...row('reason', marked(recommendation.reason)));
-  if (recommendation.shares) {
-    const shares = Object.entries(recommendation.shares).map(([label, share]) => `${label}: ${(100 * share).toFixed(0)}%`);
-    rows.push(...row('probable', shares.join(', ')));
-  }
-  if (taken) rows.push(...row('emotion', index.tags[recommendation.tags]));
-  const title = element('span', { class: 'title' }, marked(index.items[recommendation.item]), recommendation.times > 1 ? `, time number ${recommendation.times}` : '');
-  const made = element(
-    'div', { class: taken ? 'recommendation' : 'recommendation left' },
-    element('span', { class: `badge ${valence}` }, String((taken ? recommendation.rating : recommendation.raw_rating) ?? '–')), title, element('dl', {}, ...rows),
-  );
-  if (recommendation.exchanges) made.append(exchange(recommendation.exchanges));
-  return made;
-}
-
-function stepOf(step, number, endReason) {
-  const after = `mood ${index.moods[step.feels]} (valence ${step.mood[0].toFixed(2)}, arousal ${step.mood[1].toFixed(2)}); reward ${step.reward}`;
-  return element(
-    'li', { class: 'step', 'aria-label': `Step ${number}` },
-    element('span', { class: 'quiet' }, `Step ${number}`),
-    ...step.recommendations.map((recommendation) => recommendationOf(recommendation, step.recommendations.length, endReason)), element('p', { class: 'after' }, after),
-  );
-}
-
-function moodFigure(steps) {
-  const x = steps.map((_, i) => i + 1);
-  const series = (name, y) => ({ name, x, y, low: [], high: [], counts: [] });
-  return {
-    kind: 'lines', x: 'step', y: 'mood after it', form: 'number', y_range: [-1.05, 1.05], names: [],
-    series: [series('valence', steps.map((step) => step.mood[0])), series('arousal', steps.map((step) => step.mood[1]))],
-  };
 }
 
 /** Show the chosen episode. One that was not requested takes neither the focus nor the address. */

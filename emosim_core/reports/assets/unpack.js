@@ -1,4 +1,4 @@
-// Unpacks the blocks of data that the page holds, and makes elements; texts of data become text, never markup.
+// Unpacks the blocks of data that the page holds, Plotly among them.
 
 /** The text of a packed block; rejects where the browser cannot unpack. */
 async function unpackText(id) {
@@ -14,10 +14,10 @@ async function unpack(id) {
   return JSON.parse(await unpackText(id));
 }
 
-/** An element with attributes and children; children that are no elements become text. */
-function element(tag, attributes, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
+/** Plotly; the policy of the page knows its digest. */
+async function loadPlotly() {
+  const script = document.createElement('script');
+  script.textContent = await unpackText('plotly');
+  document.head.append(script);
+  return window.Plotly;
 }
