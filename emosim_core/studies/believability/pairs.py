@@ -7,6 +7,7 @@ simulation knows what others did before it and what the user did before it, and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -23,7 +24,7 @@ from emosim_core.runs.steps import plain
 from emosim_core.simulation.assembly import World
 from emosim_core.studies.validation.knowledge import Knowledge, RealLog
 from emosim_core.studies.validation.simulator import RATE, simulator_at
-from emosim_core.studies.validation.users import Part, RealUser, drawn
+from emosim_core.studies.validation.users import Part, RealUser, drawn, place
 
 PAIRS = "pairs.jsonl"
 
@@ -75,18 +76,17 @@ def sides_of(pair: Pair) -> dict[Side, list[float]]:
 def chosen_parts(parts: Sequence[Part], history: int, most: int) -> tuple[list[Part], int]:
     """The parts with at most ``most`` users in all, in turns, who have ``history`` held-out ratings; how many have not.
 
-    Which users are chosen depends on the log alone.
+    Which users are chosen depends on their ids alone.
     """
-    able = [[one for one in part.users if len(one.later) >= history] for part in parts]
+    able = [
+        sorted((one for one in part.users if len(one.later) >= history), key=lambda one: place(one.id))
+        for part in parts
+    ]
     short = sum(len(part.users) for part in parts) - sum(map(len, able))
     ranked = sorted((rank, number) for number, some in enumerate(able) for rank in range(len(some)))[:most]
-    chosen = {(number, rank) for rank, number in ranked}
-    result = []
-    for number, part in enumerate(parts):
-        users = tuple(one for rank, one in enumerate(able[number]) if (number, rank) in chosen)
-        if users:
-            result.append(Part(part.name, part.training, users))
-    return result, short
+    chosen = {able[number][rank].id for rank, number in ranked}
+    result = [replace(part, users=tuple(one for one in part.users if one.id in chosen)) for part in parts]
+    return [part for part in result if part.users], short
 
 
 def make_pairs(
