@@ -15,7 +15,7 @@ from emosim_core.errors import RunError
 from emosim_core.evaluation.experiment import evaluation_verdict
 from emosim_core.evaluation.results import RESULTS as EVALUATION_RESULTS
 from emosim_core.fitting.directory import CARD
-from emosim_core.reports import ablation_report, sweep_report, trust_report, validation_report
+from emosim_core.reports import ablation_report, believability_report, sweep_report, trust_report, validation_report
 from emosim_core.runs.job import FAILED, WRITER
 from emosim_core.runs.reading import check_format, damaged, read_object
 from emosim_core.runs.records import FORMAT, INTERACTIONS, MANIFEST, SUMMARY, read_json, read_summary
@@ -35,6 +35,7 @@ RUNS = Path("runs")
 
 RUN, TRAINING, EVALUATION, WRITTEN = "run", "training", "evaluation", "page"
 ABLATION, VALIDATION, SWEEP, PEOPLE, TRUST = "ablation", "validation", "sweep", "users", "trust"
+BELIEVABILITY = "believability"
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class JobInfo:
     """What a directory holds, in short.
 
     Attributes:
-        kind: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``, ``sweep``, ``people``, ``trust``, or
-            ``page`` for one with a ``page.json``.
+        kind: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``, ``sweep``, ``people``, ``trust``,
+            ``believability``, or ``page`` for one with a ``page.json``.
         created: when it was begun, in UTC as ISO 8601; empty where its files do not say.
         state: ``complete``, ``running``, ``stopped``, ``failed`` or ``unreadable``.
         headline: what came out, or what is wrong with it.
@@ -67,7 +68,7 @@ def kind_of(directory: Path) -> str | None:
             return kind
     if (directory / MANIFEST).exists():
         manifest = read_json(directory / MANIFEST)
-        if manifest.get("kind") in (ABLATION, VALIDATION, SWEEP, TRUST):
+        if manifest.get("kind") in (ABLATION, VALIDATION, SWEEP, TRUST, BELIEVABILITY):
             return str(manifest["kind"])
         config = manifest.get("config")
         return TRAINING if isinstance(config, dict) and "algo" in config else RUN
@@ -237,6 +238,13 @@ def _of_trust(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     return True, f"{what}: {right:.1%} of pairs in the right order"
 
 
+def _of_believability(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
+    what = f"{about['config']['environment']['plugin']}, {about['parts']['rater']['name']}"
+    if not (directory / believability_report.RESULTS).exists():
+        return False, what
+    return True, f"{what}: {read_json(directory / believability_report.RESULTS)['sentence']}"
+
+
 _COMMANDS = {
     RUN: "run",
     TRAINING: "train",
@@ -245,6 +253,7 @@ _COMMANDS = {
     VALIDATION: "validate",
     SWEEP: "sweep",
     TRUST: "trust",
+    BELIEVABILITY: "judge",
 }
 """The command that goes on with each kind."""
 
@@ -259,6 +268,7 @@ _HEADLINES: dict[str, Callable[[Path, Mapping[str, Any]], tuple[bool, str]]] = {
     VALIDATION: _of_validation,
     SWEEP: _of_sweep,
     TRUST: _of_trust,
+    BELIEVABILITY: _of_believability,
     PEOPLE: lambda directory, about: (True, f"{about['users']:,} users of {about['domain']}"),
     WRITTEN: lambda directory, about: (True, str(about["title"])),
 }
