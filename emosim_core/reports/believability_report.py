@@ -30,19 +30,6 @@ def report_of_believability(directory: Path) -> Report:
     ]
     report.notes += notes_of(results)
     names = list(judges)
-    rows = [
-        (
-            name,
-            _share(one["accuracy"]),
-            f"{one['right']:,} of {one['judged']:,}",
-            f"{one['failed']:,}",
-            *(_share(one[part]) for part in ("real_first", "real_second", "first_chosen")),
-        )
-        for name, one in judges.items()
-    ]
-    columns = (
-        *("judge", "right", "pairs", "failed", "right, real one first", "right, real one second", "says the first"),
-    )
     chart = Chart(
         "accuracy",
         "rows",
@@ -55,11 +42,26 @@ def report_of_believability(directory: Path) -> Report:
         form="share",
         y_range=(0.0, 1.0),
     )
-    table = Table(f"{counted(results['pairs'], 'pair')}", columns, rows)
-    report.sections.append(Section("judges", "Who can tell", _HOW, [chart], [table]))
+    report.sections.append(Section("judges", "Who can tell", _HOW, [chart], tables_of(results)))
     setup = Section("setup", "What was run", f"Made {manifest.get('created')}.", tables=setup_tables(manifest))
     report.sections += [*usage_sections(manifest.get("usage")), setup]
     return report
+
+
+def tables_of(results: Mapping[str, Any]) -> list[Table]:
+    """The table of all judges."""
+    rows = [
+        (
+            name,
+            _share(one["accuracy"]),
+            f"{one['right']:,} of {one['judged']:,}",
+            f"{one['failed']:,}",
+            *(_share(one[part]) for part in ("real_first", "real_second", "first_chosen")),
+        )
+        for name, one in results["judges"].items()
+    ]
+    columns = ("judge", "right", "pairs", "failed", "right, real one first", "right, real one second", "says the first")
+    return [Table(f"{counted(results['pairs'], 'pair')}", columns, rows)]
 
 
 def notes_of(results: Mapping[str, Any]) -> list[str]:
