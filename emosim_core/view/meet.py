@@ -22,6 +22,7 @@ from emosim_core.llm.prompts.fencing import legible
 from emosim_core.model import Domain, Item, User
 from emosim_core.model.frozen import Frozen, option
 from emosim_core.reports.directories import PEOPLE, RUN, TRAINING
+from emosim_core.runs.job import JobDirectory
 from emosim_core.runs.meeting import Meeting, MeetingStep, search_items
 from emosim_core.runs.records import MANIFEST, read_manifest
 from emosim_core.runs.trust import CommandHint, confirmed
@@ -177,10 +178,11 @@ def routes(context: Context) -> Sequence[BaseRoute]:
         name = str(said.get("name"))
         if not _NAME.fullmatch(name):
             raise ConfigurationError(
-                "a name has letters, digits, dots, dashes and underscores, and begins with none of them but the last"
+                "a name has letters, digits, dots, dashes and underscores, and begins with no dot or dash"
             )
-        summary = meeting.save(context.root / name)
-        return {"path": name, "steps": summary["steps"]}
+        job = JobDirectory(context.root / name, "run", numbered=True)
+        summary = meeting.save(job)
+        return {"path": relative(context.root, job.path), "steps": summary["steps"]}
 
     def posted(path: str, answer: Callable[[Request], Any]) -> Route:
         return Route(path, answer, methods=["POST"])

@@ -5,48 +5,58 @@ let judge = '';
 let asked = null;
 let waiting = false;
 
-async function calling(act) {
-  if (waiting) return;
-  waiting = true;
-  trouble('');
-  try {
-    await act();
-  } catch (error) {
-    trouble(error.message);
-  } finally {
-    waiting = false;
-  }
+let calls = Promise.resolve();
+
+/** Call the server after what was called before; what goes wrong is said. */
+function calling(act) {
+  calls = calls.then(async () => {
+    waiting = true;
+    trouble('');
+    try {
+      await act();
+    } catch (error) {
+      trouble(error.message);
+    } finally {
+      waiting = false;
+    }
+  });
 }
 
-function rowsOf(rows, others) {
-  return rows.map((row, place) => element(
-    'li', others && others[place].rating !== row.rating ? { class: 'apart' } : {},
-    element('span', { class: 'badge' }, row.rating), element('span', {}, row.title, ...(row.about ? [' ', element('small', {}, `(${row.about})`)] : [])),
-  ));
+function titled(row) {
+  return [row.title, ...(row.about ? [' ', element('small', {}, `(${row.about})`)] : [])];
+}
+
+function laterRow(row, other) {
+  const apart = row.rating === other.rating ? 'badge' : 'badge apart';
+  const cells = [row, other].map((one) => element('td', {}, element('span', { class: apart }, one.rating)));
+  return element('tr', {}, element('th', { scope: 'row' }, ...titled(row)), ...cells);
 }
 
 /** Show the next pair, or the results after the last. */
 async function show(answer) {
   asked = answer.pair;
   byId('asking').hidden = asked === null;
+  byId('how').hidden = asked !== null;
   if (asked === null) {
-    byId('happened').textContent = `All ${answer.count} pairs are judged. Thank you.`;
+    byId('said').textContent = `All ${answer.count} pairs are judged. Thank you.`;
     await results();
     return;
   }
   byId('results').hidden = true;
   byId('number').textContent = `Pair ${answer.done + 1} of ${answer.count}`;
   byId('earlier-of').hidden = asked.earlier.length === 0;
-  byId('earlier').replaceChildren(...rowsOf(asked.earlier));
-  byId('first').replaceChildren(...rowsOf(asked.first, asked.second));
-  byId('second').replaceChildren(...rowsOf(asked.second, asked.first));
-  byId('happened').textContent = answer.done ? `${answer.done} of ${answer.count} pairs are judged.` : '';
+  byId('earlier').replaceChildren(...asked.earlier.map((row) => element('li', {}, element('span', { class: 'badge' }, row.rating), element('span', {}, ...titled(row)))));
+  byId('later').replaceChildren(...asked.first.map((row, place) => laterRow(row, asked.second[place])));
+  byId('said').textContent = '';
   byId('number').focus();
 }
 
-const say = (side) => calling(async () => {
-  if (asked !== null) await show(await api('/api/believe/verdict', { path: test.path, judge, pair: asked.pair, answer: side }));
-});
+/** Say which side is real; while the next pair is on its way, nothing. */
+function say(side) {
+  if (waiting || asked === null) return;
+  const { pair } = asked;
+  calling(async () => show(await api('/api/believe/verdict', { path: test.path, judge, pair, answer: side })));
+}
 
 async function results() {
   const found = await api(`/api/believe/results?path=${encodeURIComponent(test.path)}`);
