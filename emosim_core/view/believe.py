@@ -23,8 +23,6 @@ from emosim_core.studies.believability.results import RESULTS, TABLE, compute_re
 from emosim_core.view.context import Context, body_of
 from emosim_core.view.places import relative
 
-LINK: tuple[str, str] | None = ("Judge", "/believe")
-
 _NAME = re.compile(r"[\w .-]{1,40}")
 
 _EXPORTS = {"json": (RESULTS, "application/json"), "csv": (TABLE, "text/csv; charset=utf-8")}

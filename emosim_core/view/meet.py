@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -20,19 +20,19 @@ from emosim_core.errors import ConfigurationError
 from emosim_core.hooks.names import checked_options
 from emosim_core.llm.prompts.fencing import legible
 from emosim_core.model import Domain, Item, User
+from emosim_core.model.emotion import describe_mood
 from emosim_core.model.frozen import Frozen, option
 from emosim_core.reports.directories import PEOPLE, RUN, TRAINING
 from emosim_core.runs.job import JobDirectory
 from emosim_core.runs.meeting import Meeting, MeetingStep, search_items
 from emosim_core.runs.records import MANIFEST, read_manifest
 from emosim_core.runs.trust import CommandHint, confirmed
-from emosim_core.runs.words import END_REASONS, mood_words, user_lines
+from emosim_core.runs.words import END_REASONS, mood_words, usage_rows, user_lines
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import EnvironmentConfig, RunConfig, read_config
 from emosim_core.view.context import Context, body_of
+from emosim_core.view.episodes import recommendation_of
 from emosim_core.view.places import relative
-
-LINK: tuple[str, str] | None = ("Meet a user", "/meet")
 
 _MOST_STEPS = 500
 """Steps after which a meeting ends."""
@@ -355,45 +355,21 @@ def state_of(meeting: Meeting) -> dict[str, Any]:
     }
 
 
-def _spent(usage: Any) -> str:
-    from emosim_core.runs.words import usage_rows
-
+def _spent(usage: Mapping[str, Any]) -> str:
     return "; ".join(f"{name}: {value}" for name, value in usage_rows(usage))
 
 
 def story_step(step: MeetingStep, meeting: Meeting) -> dict[str, Any]:
     """A step as ``story.js`` shows it, and what happened in a sentence, for a live region."""
     record = step.record
-    recommendations = []
-    for place, one in enumerate(record["recommended"]):
-        made = {
-            "title": legible(one["title"]),
-            "raw_rating": one["raw_rating"],
-            "rating": one["rating"] if one["consumed"] else None,
-            "times": one.get("times", 0),
-            "emotion": f"{one['valence']}, arousal {one['arousal']}" if one["consumed"] else "",
-            "looked": 1 + one["examined"] + one["clicked"] if "clicked" in one else 0,
-            "reason": legible(one["reason"] or ""),
-            "retrieved": [[legible(past["title"]), past["rating"]] for past in one["retrieved"]],
-        }
-        if one.get("probabilities"):
-            made["shares"] = one["probabilities"]
-        about = [exchange for exchange in step.exchanges if exchange["place"] == place]
-        if about:
-            made["exchanges"] = [
-                {
-                    "messages": [[m["role"], m["text"]] for m in e["messages"]],
-                    "answer": e["answer"],
-                    "error": e["error"],
-                }
-                for e in about
-            ]
-        recommendations.append(made)
     return {
-        "recommendations": recommendations,
+        "recommendations": [
+            recommendation_of(one, [exchange for exchange in step.exchanges if exchange["place"] == place])
+            for place, one in enumerate(record["recommended"])
+        ],
         "reward": record["reward"],
         "mood": record["mood"],
-        "feels": mood_words(*record["mood"]).partition(" (")[0],
+        "feels": describe_mood(*record["mood"]),
         "said": _said(step, meeting),
     }
 
@@ -407,7 +383,7 @@ def _said(step: MeetingStep, meeting: Meeting) -> str:
         if what
         else f"Step {record['step']}: {name} took nothing."
     )
-    text += f" Mood: {mood_words(*record['mood']).partition(' (')[0]}."
+    text += f" Mood: {describe_mood(*record['mood'])}."
     if record["end_reason"]:
         text += f" {name} {END_REASONS.get(record['end_reason'], record['end_reason'])}."
     return legible(text)
