@@ -157,10 +157,17 @@ function showSteps() {
   place.replaceChildren(...shown.reverse());
 }
 
+let itemSearches = 0;
+
+/** Search the catalog; of several searches the last one counts. Returns the first item that was found. */
 async function findItems() {
+  itemSearches += 1;
+  const mine = itemSearches;
   const answer = await api(`/api/meet/world/${world.world}/items?search=${encodeURIComponent(byId('item-search').value)}`);
+  if (mine !== itemSearches) return null;
   byId('items-found').textContent = `${answer.found.length} of ${answer.count.toLocaleString('en')} ${world.words.items}`;
   byId('items').replaceChildren(...answer.found.map((one) => choiceOf(one.title, one.about, () => add(one))));
+  return answer.found[0] ?? null;
 }
 
 /** Put an item on the slate; on a full one it takes the last place. */
@@ -219,7 +226,9 @@ function setUpMeeting() {
   whenTyped(byId('item-search'), findAll);
   whenTyped(byId('user-search'), () => findUsers().catch((error) => trouble(error.message)));
   byId('item-search').addEventListener('keydown', (event) => {
-    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) { if (!byId('offer').disabled) offer(); } else if (event.key === 'Enter') byId('items').querySelector('button')?.click();
+    if (event.key !== 'Enter') return;
+    if ((event.ctrlKey || event.metaKey) && !byId('offer').disabled) offer();
+    else findItems().then((item) => item && add(item)).catch((error) => trouble(error.message));
   });
 }
 
