@@ -121,7 +121,8 @@ class ModelJudge:
 
     def __init__(self, rater: ModelRater, words: Words, scale: RatingScale) -> None:
         self.rater, self._recorder, self.prompt = rater, rater.new_recorder(), JudgePrompt(words, scale)
-        self.name = f"language model {rater.language_model}"
+        backend = self.gateway.backend
+        self.name = f"language model {backend.title or backend.identity}"
 
     @property
     def gateway(self) -> Gateway:
