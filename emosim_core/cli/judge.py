@@ -42,7 +42,7 @@ def judge(obj: dict[str, Any], /, **given: Any) -> None:
     and known as in a validation. A language model judges here, people in emosim view.
 
     \b
-    emosim judge --plugin movies --ratings movielens:ml-latest-small --judge-model deepseek-v4-flash
+    emosim judge --plugin movies --ratings movielens:ml-latest-small
     """
     from emosim_core.cli.output import console, live_progress
     from emosim_core.hooks import Registry
