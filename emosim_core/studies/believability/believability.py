@@ -77,7 +77,7 @@ class BelievabilityConfig(LogConfig, StudyConfig):
         unset="no limit",
         unit="questions",
     )
-    judge_gateway: GatewayOptions = Field(
+    judging: GatewayOptions = Field(
         default_factory=GatewayOptions,
         description="How language models are called; changes no answer.",
         json_schema_extra={"recorded": False, "section": "Language model"},
@@ -113,7 +113,7 @@ class Believability:
         self.config, self._registry = config, registry
         environment = dict(config.environment)
         if environment.get("llm_model") is not None and "gateway" not in environment:
-            environment["gateway"] = config.judge_gateway.model_dump(mode="json")
+            environment["gateway"] = config.judging.model_dump(mode="json")
         self.source = Validation(
             ValidationConfig(
                 **{name: getattr(config, name) for name in LogConfig.model_fields},
@@ -134,7 +134,7 @@ class Believability:
             )
 
     def _model_judge(self, model: str | dict[str, Any]) -> ModelJudge:
-        gateway = self.config.judge_gateway.model_dump(mode="json")
+        gateway = self.config.judging.model_dump(mode="json")
         choice = {"name": "llm", "model": model, "gateway": gateway}
         rater = self._registry.resolve("rater", choice, self.world.domain.name).build(Rater)
         assert isinstance(rater, ModelRater)
@@ -266,7 +266,7 @@ class Believability:
         judged = {one["pair"] for one in verdicts if one["judge"] == self.judge.name}
         on_pair(len(judged))
         remaining = [pair for pair in pairs if pair["pair"] not in judged]
-        size = max(_AT_ONCE, self.config.judge_gateway.concurrency)
+        size = max(_AT_ONCE, self.config.judging.concurrency)
         for start in range(0, len(remaining), size):
             some = remaining[start : start + size]
             verdicts += self.judge.judge(some)
@@ -277,7 +277,7 @@ class Believability:
         """See that the test in a directory, whose manifest is ``stored``, was begun with the same."""
         manifests = (read_manifest(directory) if stored is None else stored, self.about())
         old, new = ({**one, "config": BelievabilityConfig.flat_of(directory, one)} for one in manifests)
-        check_same(directory, old, new, ("gateway", "judge_gateway"), BelievabilityConfig)
+        check_same(directory, old, new, ("gateway", "judging"), BelievabilityConfig)
 
     def about(self) -> dict[str, Any]:
         """The manifest: whose ratings were simulated by what, and who judges."""
