@@ -14,7 +14,6 @@ from emosim_core.components.base import BeginRequest, Exchange, Policy
 from emosim_core.errors import ConfigurationError, EmoSimError, RunError
 from emosim_core.hooks.faults import named
 from emosim_core.model import User
-from emosim_core.model.emotion import describe_mood
 from emosim_core.runs.job import JobDirectory
 from emosim_core.runs.recommending import exchanges_under_way, outcome_of, recommended, start_policy
 from emosim_core.runs.runner import Run
@@ -118,11 +117,6 @@ class Meeting:
         """Valence and arousal now."""
         valence, arousal = four_decimals(self.engine.moods)[0].tolist()
         return valence, arousal
-
-    @property
-    def feels(self) -> str:
-        """The mood now in a word."""
-        return describe_mood(*self.mood)
 
     @property
     def end_reason(self) -> str | None:
@@ -257,12 +251,15 @@ class Meeting:
                 break
             if isinstance(event, _Suggested):
                 self._asked(event.policy)
-            elif self._step(event).record != before[len(self.steps) - 1].record:
+                self._events.append(event)
+                continue
+            step = self._step(event)
+            self._events.append(event)
+            if step.record != before[len(self.steps) - 1].record:
                 raise RunError(
                     f"step {len(self.steps)} came out in another way than before: {self.world.answered_by}, or a "
                     "plugin, depends on more than the seed. The meeting was begun anew up to there."
                 )
-            self._events.append(event)
 
     def config(self) -> RunConfig:
         """The configuration of the run that this meeting is: one episode with this user and the same slates.

@@ -27,6 +27,7 @@ from emosim_core.runs.job import JobDirectory
 from emosim_core.runs.meeting import Meeting, MeetingStep, search_items
 from emosim_core.runs.records import MANIFEST, read_manifest
 from emosim_core.runs.trust import CommandHint, confirmed
+from emosim_core.runs.typed import typed
 from emosim_core.runs.words import END_REASONS, mood_words, usage_rows, user_lines
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import EnvironmentConfig, RunConfig, read_config
@@ -70,6 +71,12 @@ class _Shared:
     lock: Lock = field(default_factory=Lock)
 
 
+def _close(shared: _Shared) -> None:
+    """Let go of the connections of a world; a meeting that goes on opens them again."""
+    with shared.lock:
+        shared.world.close()
+
+
 class _Shelf:
     """What is kept under a number that nobody guesses; ``what`` it is, for messages."""
 
@@ -97,7 +104,7 @@ class _Shelf:
 
 def routes(context: Context) -> Sequence[BaseRoute]:
     """The page, and what its scripts call."""
-    worlds, meetings = _Shelf(_WORLDS, "world"), _Shelf(_MEETINGS, "meeting")
+    worlds, meetings = _Shelf(_WORLDS, "world", _close), _Shelf(_MEETINGS, "meeting")
 
     def show(request: Request) -> Response:
         return context.page(
@@ -129,7 +136,8 @@ def routes(context: Context) -> Sequence[BaseRoute]:
         shared, seed = worlds.get(str(said.get("world"))), said.get("seed", 42)
         if not isinstance(seed, int) or not 0 <= seed < 2**63:
             raise ConfigurationError("the seed must be a whole number from 0 on")
-        meeting = Meeting(shared.world, str(said.get("user")), seed)
+        with shared.lock:
+            meeting = Meeting(shared.world, str(said.get("user")), seed)
         number = meetings.add((meeting, shared, str(said.get("world"))))
         return {"meeting": number, **state_of(meeting)}
 
@@ -252,7 +260,7 @@ def configuration(context: Context, chosen: WorldChoice) -> RunConfig:
         directory = context.directory(chosen.like)
         stored = read_manifest(directory)["config"]
         stored = {name: value for name, value in stored.items() if name in EnvironmentConfig.model_fields}
-        again = CommandHint(f"emosim run --resume {directory}", options={})
+        again = CommandHint(typed("run", "--resume", directory), options={})
         values = confirmed(directory, stored, {}, stored, (EnvironmentConfig,), context.registry, again)
     elif chosen.plugin:
         values = {"plugin": chosen.plugin, "embeddings": "auto"}
@@ -268,6 +276,8 @@ def configuration(context: Context, chosen: WorldChoice) -> RunConfig:
     if chosen.llm_model:
         values.pop("rater", None)
         values |= {"llm_model": chosen.llm_model, "gateway": {"max_cost": chosen.max_cost}}
+    elif chosen.max_cost is not None and isinstance(rater := values.get("rater"), dict) and rater.get("name") == "llm":
+        values["rater"] = {**rater, "gateway": {**rater.get("gateway", {}), "max_cost": chosen.max_cost}}
     if chosen.slate is not None:
         values["slate"] = chosen.slate
         values.pop("choice", None)  # that of another slate may mean nothing here

@@ -226,14 +226,20 @@ class Believability:
             try:
                 check, flat = partial(self.check_resumed, job.path), partial(BelievabilityConfig.flat_of, job.path)
                 begin_job(job, self.about(), MODELS, self._registry, check, read_manifest, flat)
-                pairs = self._pairs(job.path, on_pair)
-                self._judge(job.path, pairs, on_pair)
-                usages = [self.world.rater.usage(), {} if self.judge is None else self.judge.rater.usage()]
-                usage = summed([one for one in usages if one])
-                write_file(job.path / MANIFEST, {**read_manifest(job.path), "usage": usage})
+                try:
+                    self._judge(job.path, self._pairs(job.path, on_pair), on_pair)
+                finally:  # what was spent is counted whatever became of it
+                    self._write_usage(job.path)
                 return write_results(job.path)
             except OSError as error:
                 raise cannot_write(job.path, error) from error
+
+    def _write_usage(self, directory: Path) -> None:
+        """Add what this process spent to what was spent before."""
+        stored = read_manifest(directory)
+        judging = {} if self.judge is None else self.judge.rater.usage()
+        usages = [one for one in (stored.get("usage"), self.world.rater.usage(), judging) if one]
+        write_file(directory / MANIFEST, {**stored, "usage": summed(usages)})
 
     @property
     def steps(self) -> int:
