@@ -21,6 +21,7 @@ from emosim_core.model.frozen import option
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
 from emosim_core.runs.manifest import begin_job, check_same, now, versions_of
 from emosim_core.runs.records import FORMAT, MANIFEST
+from emosim_core.runs.typed import continue_with
 from emosim_core.runs.usage import summed
 from emosim_core.simulation.config import EnvironmentConfig
 from emosim_core.simulation.logs import LogConfig
@@ -38,6 +39,7 @@ from emosim_core.studies.believability.pairs import (
 )
 from emosim_core.studies.believability.results import (
     KIND,
+    RESULTS,
     VERDICTS,
     read_manifest,
     read_verdicts,
@@ -318,17 +320,16 @@ def add_verdict(directory: Path, verdict: Verdict) -> dict[str, Any]:
     """Write down what somebody said of a pair, and return the results with it; the same judge may think again.
 
     Raises:
-        RunError: there is no such test or pair, or another process writes there.
+        RunError: there is no such test or pair, it is not complete, or another process writes there.
     """
+    pairs = read_pairs(directory)
+    if not 0 <= verdict["pair"] < len(pairs):
+        raise RunError(f"{directory} has no pair {verdict['pair']}; it has {len(pairs):,}, from 0")
+    if not (directory / RESULTS).exists():
+        raise RunError(f"the test in {directory} is not complete. {continue_with('judge', directory)}")
     with JobDirectory(directory, "judge", resume=True, part=True) as job:
         job.claim()
-        pairs = read_pairs(directory)
-        if not 0 <= verdict["pair"] < len(pairs):
-            raise RunError(f"{directory} has no pair {verdict['pair']}; it has {len(pairs):,}, from 0")
-        before = [
-            one
-            for one in read_verdicts(directory)
-            if (one["judge"], one["pair"]) != (verdict["judge"], verdict["pair"])
-        ]
+        this = verdict["judge"], verdict["pair"]
+        before = [one for one in read_verdicts(directory) if (one["judge"], one["pair"]) != this]
         write_file(directory / VERDICTS, verdict_lines([*before, verdict]))
         return write_results(directory)
