@@ -159,14 +159,15 @@ function showSteps() {
 
 let itemSearches = 0;
 
-/** Search the catalog; of several searches the last one counts. Returns the first item that was found. */
+/** Search the catalog, and show what is found, of several searches that of the last. Returns the first item found. */
 async function findItems() {
   itemSearches += 1;
   const mine = itemSearches;
   const answer = await api(`/api/meet/world/${world.world}/items?search=${encodeURIComponent(byId('item-search').value)}`);
-  if (mine !== itemSearches) return null;
-  byId('items-found').textContent = `${answer.found.length} of ${answer.count.toLocaleString('en')} ${world.words.items}`;
-  byId('items').replaceChildren(...answer.found.map((one) => choiceOf(one.title, one.about, () => add(one))));
+  if (mine === itemSearches) {
+    byId('items-found').textContent = `${answer.found.length} of ${answer.count.toLocaleString('en')} ${world.words.items}`;
+    byId('items').replaceChildren(...answer.found.map((one) => choiceOf(one.title, one.about, () => add(one))));
+  }
   return answer.found[0] ?? null;
 }
 
