@@ -130,7 +130,7 @@ def emosim_policies() -> Iterable[Component]:
     yield in_module("emosim_core.simulation.oracle", "oracle", summary, "Oracle", "OracleOptions")
     summary = "A recommender trained by emosim train."
     yield in_module(f"{_RECOMMENDERS}.trained", "trained", summary, "Trained", "TrainedOptions", value="path")
-    yield one("replay", "The items of a CSV file, in order.", "Replay", "ReplayOptions", value="file")
+    yield one("replay", "The items of a CSV file or of a list, in order.", "Replay", "ReplayOptions", value="file")
     summary, own = "A function or class of your own, such as FILE.py:NAME.", f"{_RECOMMENDERS}.python_policy"
     yield in_module(own, "python", summary, "python_policy", "PythonOptions", value="target")
     summary, behind = "A recommender behind HTTP: http://HOST:PORT.", f"{_RECOMMENDERS}.http_policy"

@@ -27,6 +27,7 @@ from emosim_core.hooks.fields import FieldDescription, describe, field_names
 from emosim_core.simulation.config import EnvironmentConfig, RunConfig
 from emosim_core.simulation.logs import LogConfig
 from emosim_core.studies.ablation.grid import AblationConfig
+from emosim_core.studies.believability.believability import BelievabilityConfig
 from emosim_core.studies.distill import DistillConfig
 from emosim_core.studies.fit import FitConfig
 from emosim_core.studies.trust.trust import TrustConfig
@@ -37,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DESCRIPTIONS = ROOT / "emosim_core" / "cli" / "fields.json"
 MODELS = (
     *(EnvironmentConfig, RunConfig, TrainConfig, EvaluationConfig, AblationConfig),
-    *(LogConfig, ValidationConfig, FitConfig, TrustConfig, DistillConfig),
+    *(LogConfig, ValidationConfig, BelievabilityConfig, FitConfig, TrustConfig, DistillConfig),
 )
 _TABLE = re.compile(
     r"(?P<head><!-- options of (?P<command>[^:>]+): (?P<which>[^>]+?) -->\n).*?(?P<end><!-- end -->)", re.DOTALL

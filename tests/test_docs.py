@@ -42,7 +42,10 @@ PAGES = [
     *sorted((ROOT / "plugins").glob("*/README.md")),
 ]
 
-TABLES = ("README.md", *(f"docs/{name}.md" for name in ("running", "training", "evaluation", "ablations", "realism")))
+TABLES = (
+    "README.md",
+    *(f"docs/{name}.md" for name in ("running", "training", "evaluation", "ablations", "realism", "believability")),
+)
 """Pages with tables of options."""
 
 LOOK = """
@@ -448,7 +451,7 @@ def test_help_and_tables_of_options_say_what_the_configurations_say() -> None:
     assert done.returncode == 0, f"run python scripts/write_tables.py:\n{done.stdout}{done.stderr}"
 
 
-@pytest.mark.parametrize("command", ["run", "train", "evaluate", "ablate", "validate"])
+@pytest.mark.parametrize("command", ["run", "train", "evaluate", "ablate", "validate", "judge"])
 def test_every_option_is_in_a_table(command: str) -> None:
     text = "".join((ROOT / name).read_text(encoding="utf-8") for name in TABLES)
     documented = set(re.findall(r"`(--[a-z.-]+)`", text))

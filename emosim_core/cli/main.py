@@ -31,6 +31,7 @@ _GROUPS = {
     "Measure": {
         "evaluate": "Simulate several recommenders with the same users and compare their rewards.",
         "validate": "Measure how close simulated users are to real ones, whose ratings you give.",
+        "judge": "Test whether a judge can tell ratings of simulated users from those of real ones.",
         "trust": "Measure how often a verdict on two recommenders is right, where the truth is known.",
         "ablate": "Measure which rater, prompt, memory and noise make users behave as they should.",
         "sweep": "Do runs or trainings of many configurations and seeds, with one table in the end.",

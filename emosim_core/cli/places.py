@@ -24,6 +24,7 @@ _MADE = {
     "evaluate": "evaluation",
     "ablate": "ablation",
     "validate": "validation",
+    "judge": "believability test",
     "sweep": "sweep",
     "distill": "distillation",
 }

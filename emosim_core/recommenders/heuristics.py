@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 
 import numpy as np
-from pydantic import Field
+from pydantic import model_validator
+from typing_extensions import Self
 
 from emosim_core.components.base import (
     BeginRequest,
@@ -17,7 +18,7 @@ from emosim_core.components.base import (
     RecommendationRequest,
 )
 from emosim_core.data.tables import read_csv
-from emosim_core.errors import DataError
+from emosim_core.errors import ConfigurationError, DataError
 from emosim_core.model import Catalog
 from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.frozen import Frozen, option
@@ -39,7 +40,18 @@ class EpsilonGreedyOptions(Frozen):
 class ReplayOptions(Frozen):
     """Options of ``replay``."""
 
-    file: str = Field(min_length=1, description="CSV file with a column 'item' of item ids; recommended from the top.")
+    file: str | None = option(
+        None, "CSV file with a column 'item' of item ids; recommended from the top.", unset="none", min_length=1
+    )
+    items: tuple[str, ...] = option(
+        (), "Item ids to recommend, in order, in the place of a file.", unset="none", harmless=True
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.file is None) == (not self.items):
+            raise ValueError("give file, a CSV file with a column 'item', or items, a list of ids")
+        return self
 
 
 def clicked_last(observations: Observations, slate: int) -> tuple[Ints, Flags] | None:
@@ -146,14 +158,18 @@ class RandomPolicy(_Ranked):
 
 
 class Replay(_Ranked):
-    """The items of a file, in order; the episode ends where the file does."""
+    """The items of a list or a file, in order; the episode ends where they do."""
 
     deterministic = True
 
     def __init__(self, options: ReplayOptions) -> None:
-        self._file = options.file
+        self._file, self._items = options.file, options.items
 
     def ranking(self, catalog: Catalog) -> Ints:
+        if self._file is None:
+            if unknown := [item for item in self._items if item not in catalog.index]:
+                raise ConfigurationError(f"replay: the catalog has no item {unknown[0]!r}")
+            return np.array([catalog.index[item] for item in self._items], dtype=np.intp)
         indices = []
         with closing(read_csv(self._file, "a CSV file of items to recommend", required=["item"])) as rows:
             for line, row in rows:

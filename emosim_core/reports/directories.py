@@ -15,7 +15,14 @@ from emosim_core.errors import RunError
 from emosim_core.evaluation.experiment import evaluation_verdict
 from emosim_core.evaluation.results import RESULTS as EVALUATION_RESULTS
 from emosim_core.fitting.directory import CARD
-from emosim_core.reports import ablation_report, audit_report, sweep_report, trust_report, validation_report
+from emosim_core.reports import (
+    ablation_report,
+    audit_report,
+    believability_report,
+    sweep_report,
+    trust_report,
+    validation_report,
+)
 from emosim_core.runs.job import FAILED, WRITER
 from emosim_core.runs.reading import check_format, damaged, read_object
 from emosim_core.runs.records import FORMAT, INTERACTIONS, MANIFEST, SUMMARY, read_json, read_summary
@@ -35,7 +42,7 @@ RUNS = Path("runs")
 
 RUN, TRAINING, EVALUATION, WRITTEN = "run", "training", "evaluation", "page"
 ABLATION, VALIDATION, SWEEP, PEOPLE, TRUST, AUDIT = "ablation", "validation", "sweep", "users", "trust", "audit"
-DISTILLATION = "distillation"
+DISTILLATION, BELIEVABILITY = "distillation", "believability"
 
 
 @dataclass(frozen=True)
@@ -44,8 +51,8 @@ class JobInfo:
 
     Attributes:
         kind: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``, ``audit``, ``sweep``, ``people``,
-            ``trust``, ``distillation`` (of which the users are not there yet), or ``page`` for one with a
-            ``page.json``.
+            ``trust``, ``believability``, ``distillation`` (of which the users are not there yet), or ``page`` for one
+            with a ``page.json``.
         created: when it was begun, in UTC as ISO 8601; empty where its files do not say.
         state: ``complete``, ``running``, ``stopped``, ``failed`` or ``unreadable``.
         headline: what came out, or what is wrong with it.
@@ -69,7 +76,7 @@ def kind_of(directory: Path) -> str | None:
             return kind
     if (directory / MANIFEST).exists():
         manifest = read_json(directory / MANIFEST)
-        if manifest.get("kind") in (ABLATION, VALIDATION, SWEEP, TRUST, AUDIT, DISTILLATION):
+        if manifest.get("kind") in (ABLATION, VALIDATION, SWEEP, TRUST, AUDIT, DISTILLATION, BELIEVABILITY):
             return str(manifest["kind"])
         config = manifest.get("config")
         return TRAINING if isinstance(config, dict) and "algo" in config else RUN
@@ -246,6 +253,13 @@ def _of_trust(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     return True, f"{what}: {right:.1%} of pairs in the right order"
 
 
+def _of_believability(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
+    what = f"{about['config']['environment']['plugin']}, {about['parts']['rater']['name']}"
+    if not (directory / believability_report.RESULTS).exists():
+        return False, what
+    return True, f"{what}: {read_json(directory / believability_report.RESULTS)['sentence']}"
+
+
 _COMMANDS = {
     RUN: "run",
     TRAINING: "train",
@@ -254,6 +268,7 @@ _COMMANDS = {
     VALIDATION: "validate",
     SWEEP: "sweep",
     TRUST: "trust",
+    BELIEVABILITY: "judge",
 }
 """The command that goes on with each kind."""
 
@@ -270,6 +285,7 @@ _HEADLINES: dict[str, Callable[[Path, Mapping[str, Any]], tuple[bool, str]]] = {
     SWEEP: _of_sweep,
     TRUST: _of_trust,
     DISTILLATION: lambda directory, about: (False, f"{about['questions']:,} answers wanted of {about['answered_by']}"),
+    BELIEVABILITY: _of_believability,
     PEOPLE: lambda directory, about: (True, f"{about['users']:,} users of {about['domain']}"),
     WRITTEN: lambda directory, about: (True, str(about["title"])),
 }

@@ -27,6 +27,7 @@ _KINDS = {
     "validate": ("validation", "audit"),
     "sweep": ("sweep",),
     "distill": ("distillation",),
+    "judge": ("believability",),
 }
 """What the manifest calls what other commands make."""
 

@@ -16,15 +16,10 @@ import numpy as np
 from emosim_core.components.answers import whole_numbers
 from emosim_core.components.base import (
     BeginRequest,
-    Exchange,
     Policy,
-    PolicySetting,
-    RecommendationOutcome,
-    RecommendationRequest,
 )
 from emosim_core.data import json_text
 from emosim_core.errors import (
-    ConfigurationError,
     LLMBudgetError,
     LLMError,
     PluginError,
@@ -40,6 +35,7 @@ from emosim_core.runs.cells import Cell, Executor, OnProgress, Worlds, check_dat
 from emosim_core.runs.directory import RunDirectory
 from emosim_core.runs.job import MANIFEST, JobDirectory
 from emosim_core.runs.manifest import make_manifest
+from emosim_core.runs.recommending import exchanges_under_way, outcome_of, recommended, start_policy
 from emosim_core.runs.steps import (
     PROPENSITY,
     RATER,
@@ -133,25 +129,8 @@ class Run:
         with self.world.blaming("policy"):
             shown = index(self.policy.history_length)
         self.engine = Engine(self.world, self._batch, shared_memory=True, history_length=shown)
-        if isinstance(self.policy, Oracle):
-            self.policy.look_into(self.engine)
-        observed = self.engine.observation_parts
-        if missing := [part for part in self.policy.observes if part not in observed]:
-            raise ConfigurationError(
-                f"{self.world.label('policy')} reads {missing[0]!r}, which the "
-                f"{self.world.label('observation')} leaves out; it has {', '.join(observed)}. Choose another with "
-                "--observation, such as full"
-            )
-        with self.world.blaming("policy"):
-            self.policy.start(
-                PolicySetting(
-                    catalog=self.world.catalog,
-                    slate=config.slate,
-                    batch_size=self._batch,
-                    users=[user.id for user in self.world.population.users],
-                    history_length=self.engine.history_length,
-                )
-            )
+        start_policy(self.policy, self.engine, self.world.label("policy"))
+        self._only_user = None if config.user_id is None else self.world.index_of_user(config.user_id)
         self.directory = RunDirectory(directory, resume, config.records == JSON_LINES, claimed=part)
         self.manifest = make_manifest(self.world, config)
         if not part:
@@ -356,19 +335,23 @@ class Run:
                 busy.add(user_index)
         while self._begun < self._end and len(self._put_off) < _MOST_PUT_OFF:
             episode = self._begun
-            user_index = self.engine.user_of(self.config.seed, episode)
+            user_index = self._user_of(episode)
             self._begun += 1
             if user_index not in busy:
                 return episode, user_index
             self._put_off.append((episode, user_index))
         return None
 
+    def _user_of(self, episode: int) -> int:
+        """Index of the user whom an episode is about."""
+        return self.engine.user_of(self.config.seed, episode) if self._only_user is None else self._only_user
+
     def _step_all(self, wanted: bool) -> list[Episode]:
         """One step of every episode that is going on; the episodes that it ended, where they are wanted."""
         slots = self._slots
         everyone = bool(slots.going.all())
         rows = self.engine.all_rows if everyone else np.flatnonzero(slots.going)
-        actions = self._recommended(rows, everyone)
+        actions = recommended(self.policy, self.engine, self.world.label("policy"), rows, everyone)
         propensities = self._propensities(actions) if PROPENSITY in self._signals else None
         going = (actions >= 0).all(axis=1)
         all_going = bool(going.all())
@@ -397,16 +380,7 @@ class Run:
             exchanges = self._exchanges(rows, actions)
             over = step.terminated | step.truncated
             with self.world.blaming("policy"):
-                self.policy.learn(
-                    RecommendationOutcome(
-                        rows=step.rows,
-                        actions=step.actions,
-                        ratings=step.ratings,
-                        rewards=step.rewards,
-                        ended=over,
-                        clicked=step.consumed if step.clicked is None else step.clicked,
-                    )
-                )
+                self.policy.learn(outcome_of(step))
             moods = four_decimals(step.moods)
             slots.step(step, moods)
             self._count(step)
@@ -419,21 +393,6 @@ class Run:
         self._write(joined(parts), len(parts[0]) if step is None or len(parts) > 1 else 0, step, exchanges)
         self.engine.end(gone)
         return self._ended(gone, wanted)
-
-    def _recommended(self, rows: Ints, everyone: bool) -> Ints:
-        """What the policy recommends, shape ``(R, S)``; a PluginError where that is no slate of the catalog."""
-        with self.world.blaming("policy"):
-            request = RecommendationRequest(rows=rows, observations=self.engine.observe(None if everyone else rows))
-            actions = self.policy.recommend_batch(request, self.engine.policy_draws(rows))
-            actions = np.asarray(actions, dtype=np.intp)
-        expected, items, strange = (len(rows), self.config.slate), len(self.world.catalog), ""
-        if actions.shape != expected:
-            strange = f"an array of the shape {actions.shape}; expected {expected}"
-        elif (actions >= items).any():
-            strange = f"the item {int(actions.max())}; the catalog has {items}, from 0 on"
-        if strange:
-            raise PluginError(f"{self.world.label('policy')} recommended {strange}")
-        return actions
 
     def _propensities(self, actions: Ints) -> Floats:
         """How probable what the policy recommends was, shape ``(R, S)``; NaN where it does not say."""
@@ -453,25 +412,11 @@ class Run:
 
     def _exchanges(self, rows: Ints, actions: Ints) -> list[bytes]:
         """Lines of the transcript: what was requested of a language model in the step under way."""
-        engine, items = self.engine, self.world.catalog.items
         lines: list[bytes] = []
-
-        def add(one: Exchange, slot: int, item: str) -> None:
+        for one, slot, item in exchanges_under_way(self.engine, rows, actions):
             episode, step = int(self._slots.number[slot]), int(self._slots.steps[slot]) + 1
             user = self.world.population.users[int(self._slots.user[slot])].id
             lines.extend(self._transcript.lines(one, episode, step, user, item))
-
-        with self.world.blaming("choice"):
-            for one in self.world.choice.exchanges() if len(engine.choosing_rows) else ():
-                add(replace(one, about="choice"), int(engine.choosing_rows[one.row]), "")
-        with self.world.blaming("rater"):
-            exchanges = self.world.rater.exchanges() if len(engine.rated_rows) else ()
-            slates = dict(zip(rows.tolist(), actions.tolist(), strict=True)) if exchanges else {}
-            for one in exchanges:
-                slot = int(engine.rated_rows[one.row])
-                if engine.rated_places is not None:
-                    one = replace(one, place=int(engine.rated_places[one.row]))
-                add(one, slot, items[slates[slot][one.place]].id)
         return lines
 
     def _count(self, step: Step) -> None:

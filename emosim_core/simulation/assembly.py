@@ -35,7 +35,7 @@ from emosim_core.errors import ConfigurationError
 from emosim_core.hooks import Registry, Resolved
 from emosim_core.hooks.component import KIND_TITLES
 from emosim_core.hooks.faults import named
-from emosim_core.hooks.names import explain
+from emosim_core.hooks.names import did_you_mean, explain
 from emosim_core.model import (
     Catalog,
     CatalogSetting,
@@ -107,6 +107,14 @@ class World:
     def user_indices(self) -> Ints:
         """Indices in the population of those whom episodes are about, as ``config.user_split`` says, rising."""
         return split_users(len(self.population), self.config.user_split, self.config.test_fraction)
+
+    def index_of_user(self, user_id: str) -> int:
+        """Index in the population of the user with an id; a ConfigurationError where there is none."""
+        ids = [user.id for user in self.population.users]
+        if user_id not in ids:
+            close = did_you_mean(user_id, ids) or f" It has {ids[0]!r} to {ids[-1]!r}."
+            raise ConfigurationError(f"the population has no user {user_id!r}.{close}")
+        return ids.index(user_id)
 
     @cached_property
     def doubted(self) -> frozenset[str]:

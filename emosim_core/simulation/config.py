@@ -209,6 +209,13 @@ class RunConfig(EnvironmentConfig):
         unset="16",
     )
     seed: int = option(42, "Seed of all random numbers.", ge=0, le=2**63 - 1)
+    user_id: str | None = option(
+        None,
+        "Id of the one user whom all episodes are about.",
+        unset="the users of user_split",
+        rare=True,
+        harmless=True,
+    )
     propensities: bool | None = option(
         None,
         "Record how probable each recommendation was, where the policy knows it.",

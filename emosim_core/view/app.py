@@ -29,6 +29,8 @@ PARTS: dict[str, tuple[str, str] | None] = {
     "episodes": None,
     "prompts": None,
     "comparing": ("Compare", "/compare"),
+    "meet": ("Meet a user", "/meet"),
+    "believe": ("Judge", "/believe"),
 }
 """Modules of this package with pages, each a :class:`~.context.Part`, and the word and address of its link, if any."""
 

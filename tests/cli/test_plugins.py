@@ -37,7 +37,7 @@ def test_json_says_the_same_and_nothing_else(quick: Any) -> None:
 def test_options_are_shown_with_their_descriptions_and_defaults(quick: Any) -> None:
     shown = quick("plugins", "--options").out
     assert "        time_decay: Decay per interaction, lambda of exp(-lambda * age). [0.15]" in shown
-    assert "        file: CSV file with a column 'item' of item ids; recommended from the top.\n" in shown
+    assert "        target: MODULE:NAME or FILE.py:NAME of a function, or of a class without arguments.\n" in shown
     assert "None" not in [line.split(":")[1].strip() for line in shown.splitlines() if line.startswith("        ")]
 
 

@@ -103,7 +103,7 @@ def test_help_shows_common_options_by_section_and_all_of_them_where_that_is_aske
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "log", "train", "evaluate", "ablate", "validate", "users generate", "prompt"]
+    "command", ["run", "log", "train", "evaluate", "ablate", "validate", "judge", "users generate", "prompt"]
 )
 def test_help_fits_a_terminal_of_80_columns(quick: Any, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     monkeypatch.setenv("COLUMNS", "80")
@@ -119,6 +119,7 @@ def test_help_fits_a_terminal_of_80_columns(quick: Any, monkeypatch: pytest.Monk
         ("evaluate", "emosim_core.evaluation.plan:EvaluationConfig"),
         ("ablate", "emosim_core.studies.ablation.grid:AblationConfig"),
         ("validate", "emosim_core.studies.validation.validation:ValidationConfig"),
+        ("judge", "emosim_core.studies.believability.believability:BelievabilityConfig"),
     ],
 )
 def test_every_field_of_a_configuration_is_an_option_with_its_help_and_default(command: str, model: str) -> None:

@@ -157,7 +157,7 @@ def test_an_unknown_name_is_an_error_with_the_nearest_names(
         ("retrieval", {"name": "none", "k": 1}, "takes no options; remove 'k'"),
         ("retrieval", {"k": 1}, "needs a 'name'"),
         ("retrieval", {"name": 3}, "needs a 'name'"),
-        ("policy", "replay", "the option 'file' is needed (CSV file with a column 'item'"),
+        ("policy", "replay", "give file, a CSV file with a column 'item', or items"),
         ("policy", "replay:", "option 'file'"),
         ("user_loader", "csv", "the option 'path' is needed"),
     ],

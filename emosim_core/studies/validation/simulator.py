@@ -8,11 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from emosim_core.components.base import RatingRequest
+from emosim_core.fitting.profiles import Profiles
 from emosim_core.model import User
 from emosim_core.model.arrays import Floats, Ints
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.streams import SlotDraws, Stage, Streams
 from emosim_core.studies.trials import memory_of, world_of
+from emosim_core.studies.validation.knowledge import Knowledge
 from emosim_core.studies.validation.users import RealUser
 
 RATE, CHOOSE = 0, 1
@@ -92,3 +94,16 @@ class UserSimulator:
         streams = Streams(1)
         streams.begin(rows, [self.seed], [self.real_users[row].number * _KINDS + kind])
         return streams.of(Stage.RATE, rows)
+
+
+def simulator_at(
+    world: World, knowledge: Knowledge, month: int | None, real_users: Sequence[RealUser], seed: int
+) -> tuple[UserSimulator, Floats, list[User]]:
+    """Users as they are simulated by what is known when a month begins, the rows of their profiles, and these."""
+    known = knowledge.known(month)
+    with world.blaming("rater"):
+        knowledge.learn(month, world.rater)
+    profiles = Profiles(known.log, known.catalog, world.domain.scale, world.domain.words)
+    rows = np.array([profiles.row(one.past) for one in real_users])
+    users = [profiles.user(one.id, row) for one, row in zip(real_users, rows, strict=True)]
+    return UserSimulator(replace(world, catalog=known.catalog), real_users, users, seed), rows, users

@@ -45,7 +45,7 @@ from emosim_core.studies.validation.candidates import Existing, draw_tests
 from emosim_core.studies.validation.knowledge import Knowledge, Known, RealLog
 from emosim_core.studies.validation.records import RECORDS, RESULTS, ValidationJob, resumed_manifest, write_lines
 from emosim_core.studies.validation.results import compute_results
-from emosim_core.studies.validation.simulator import RATE, UserSimulator
+from emosim_core.studies.validation.simulator import RATE, UserSimulator, simulator_at
 
 Check = Literal["memorization", "person", "mood", "activity", "traits", "order", "paraphrase", "example", "repetition"]
 """What an audit can check, in its order."""
@@ -428,12 +428,7 @@ def _measured(
         for one in real_users:
             yield "users", [{"id": one.id, "moment": when, "left_out": "too few training users before the moment"}]
         return
-    with world.blaming("rater"):
-        knowledge.learn(month, world.rater)
-    profiles = Profiles(known.log, known.catalog, world.domain.scale, world.domain.words)
-    rows = [profiles.row(one.past) for one in real_users]
-    users = [profiles.user(one.id, row) for one, row in zip(real_users, rows, strict=True)]
-    simulator = UserSimulator(replace(world, catalog=known.catalog), real_users, users, config.seed)
+    simulator, rows, users = simulator_at(world, knowledge, month, real_users, config.seed)
     for row, one in enumerate(real_users):
         if CHOICES in config.only:
             yield "choices", _choices(config, simulator, row, knowledge, existing, known)

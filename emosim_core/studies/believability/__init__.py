@@ -1,0 +1,1 @@
+"""Believability: whether a judge can tell ratings of simulated users from those of the real users they stand for."""
