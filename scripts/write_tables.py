@@ -28,6 +28,7 @@ from emosim_core.simulation.config import EnvironmentConfig, RunConfig
 from emosim_core.simulation.logs import LogConfig
 from emosim_core.studies.ablation.grid import AblationConfig
 from emosim_core.studies.fit import FitConfig
+from emosim_core.studies.prompts.bench import PromptBenchConfig
 from emosim_core.studies.trust.trust import TrustConfig
 from emosim_core.studies.validation.validation import ValidationConfig
 from emosim_core.training.config import TrainConfig
@@ -36,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DESCRIPTIONS = ROOT / "emosim_core" / "cli" / "fields.json"
 MODELS = (
     *(EnvironmentConfig, RunConfig, TrainConfig, EvaluationConfig, AblationConfig),
-    *(LogConfig, ValidationConfig, FitConfig, TrustConfig),
+    *(LogConfig, ValidationConfig, FitConfig, TrustConfig, PromptBenchConfig),
 )
 _TABLE = re.compile(
     r"(?P<head><!-- options of (?P<command>[^:>]+): (?P<which>[^>]+?) -->\n).*?(?P<end><!-- end -->)", re.DOTALL

@@ -32,6 +32,7 @@ _GROUPS = {
         "validate": "Measure how close simulated users are to real ones, whose ratings you give.",
         "trust": "Measure how often a verdict on two recommenders is right, where the truth is known.",
         "ablate": "Measure which rater, prompt, memory and noise make users behave as they should.",
+        "prompt-bench": "Measure which prompts make a language model rate as real users do.",
         "sweep": "Do runs or trainings of many configurations and seeds, with one table in the end.",
     },
     "Look": {

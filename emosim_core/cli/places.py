@@ -25,6 +25,7 @@ _MADE = {
     "ablate": "ablation",
     "validate": "validation",
     "sweep": "sweep",
+    "prompt-bench": "prompt bench",
 }
 """What each command makes."""
 

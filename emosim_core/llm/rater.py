@@ -116,6 +116,18 @@ class ModelRater(Rater):
             )
         return {} if options.prior is None else read_label_weights(options.prior, setting.scale, self.answered_by)
 
+    def with_strategy(self, prompt_strategy: PromptStrategy, label: str) -> ModelRater:
+        """A rater that prompts the same model in another way, through the same gateway; not prepared yet."""
+        return ModelRater(
+            prompt_strategy,
+            self.gateway,  # type: ignore[arg-type]
+            self.options,
+            label=label,
+            announcements=self._announcements,
+            secrets=self._secrets,
+            transcript=True,
+        )
+
     def announcements(self) -> Sequence[str]:
         return self._announcements
 

@@ -15,7 +15,7 @@ from emosim_core.errors import RunError
 from emosim_core.evaluation.experiment import evaluation_verdict
 from emosim_core.evaluation.results import RESULTS as EVALUATION_RESULTS
 from emosim_core.fitting.directory import CARD
-from emosim_core.reports import ablation_report, sweep_report, trust_report, validation_report
+from emosim_core.reports import ablation_report, prompts_report, sweep_report, trust_report, validation_report
 from emosim_core.runs.job import WRITER
 from emosim_core.runs.reading import check_format, damaged
 from emosim_core.runs.records import FORMAT, INTERACTIONS, MANIFEST, SUMMARY, read_json, read_summary
@@ -32,6 +32,7 @@ RUNS = Path("runs")
 
 RUN, TRAINING, EVALUATION, WRITTEN = "run", "training", "evaluation", "page"
 ABLATION, VALIDATION, SWEEP, PEOPLE, TRUST = "ablation", "validation", "sweep", "users", "trust"
+PROMPTS = "prompts"
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class JobInfo:
     """What a directory holds, in short.
 
     Attributes:
-        kind: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``, ``sweep``, ``people``, ``trust``, or
-            ``page`` for one with a ``page.json``.
+        kind: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``, ``sweep``, ``people``, ``trust``,
+            ``prompts``, or ``page`` for one with a ``page.json``.
         created: when it was begun, in UTC as ISO 8601; empty where its files do not say.
         state: ``complete``, ``running``, ``not complete`` or ``unreadable``.
         headline: what came out, or what is wrong with it.
@@ -62,7 +63,7 @@ def kind_of(directory: Path) -> str | None:
             return kind
     if (directory / MANIFEST).exists():
         manifest = read_json(directory / MANIFEST)
-        if manifest.get("kind") in (ABLATION, VALIDATION, SWEEP, TRUST):
+        if manifest.get("kind") in (ABLATION, VALIDATION, SWEEP, TRUST, PROMPTS):
             return str(manifest["kind"])
         config = manifest.get("config")
         return TRAINING if isinstance(config, dict) and "algo" in config else RUN
@@ -198,6 +199,13 @@ def _of_trust(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     return True, f"{what}: {right:.1%} of pairs in the right order"
 
 
+def _of_prompts(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
+    what = f"{about['config']['environment']['plugin']}, {about['language_model']}"
+    if not (directory / prompts_report.RESULTS).exists():
+        return False, what
+    return True, f"{what}: {counted(len(about['config']['strategies']), 'prompt')}"
+
+
 _ABOUT = {EVALUATION: EVALUATION_RESULTS, WRITTEN: PAGE, PEOPLE: CARD}
 """The file that says what a directory is, where that is no manifest."""
 
@@ -209,6 +217,7 @@ _HEADLINES: dict[str, Callable[[Path, Mapping[str, Any]], tuple[bool, str]]] = {
     VALIDATION: _of_validation,
     SWEEP: _of_sweep,
     TRUST: _of_trust,
+    PROMPTS: _of_prompts,
     PEOPLE: lambda directory, about: (True, f"{about['users']:,} users of {about['domain']}"),
     WRITTEN: lambda directory, about: (True, str(about["title"])),
 }

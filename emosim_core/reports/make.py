@@ -13,12 +13,13 @@ from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.evaluation.results import RESULTS
 from emosim_core.fitting.directory import CARD
 from emosim_core.hooks import Registry
-from emosim_core.reports import ablation_report, sweep_report, trust_report, validation_report
+from emosim_core.reports import ablation_report, prompts_report, sweep_report, trust_report, validation_report
 from emosim_core.reports.directories import (
     ABLATION,
     EVALUATION,
     PAGE,
     PEOPLE,
+    PROMPTS,
     RUN,
     SWEEP,
     TRAINING,
@@ -126,6 +127,7 @@ _MAKERS = {
     VALIDATION: (validation_report.RESULTS, validation_report.report_of_validation),
     PEOPLE: (CARD, report_of_fitted),
     SWEEP: (sweep_report.RESULTS, sweep_report.report_of_sweep),
+    PROMPTS: (prompts_report.RESULTS, prompts_report.report_of_prompts),
     TRUST: (trust_report.RESULTS, trust_report.report_of_trust),
 }
 """By what a directory holds: the file that its report is made of, and what makes it."""

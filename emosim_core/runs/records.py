@@ -22,7 +22,7 @@ SUMMARY = "summary.json"
 _FIELD_OF_ITS_OWN = {"run": "policy", "train": "algo"}
 """A field that only the configurations of one command have."""
 
-_KINDS = {"ablate": "ablation", "validate": "validation", "sweep": "sweep"}
+_KINDS = {"ablate": "ablation", "validate": "validation", "sweep": "sweep", "prompt-bench": "prompts"}
 """What the manifest calls what other commands make."""
 
 _BEGUN = {"evaluate": "evaluation.json"}
