@@ -31,6 +31,11 @@ def report_of_prompts(directory: Path) -> Report:
         Fact("ratings", f"{results['ratings']:,}", "real ones, by each strategy"),
         Fact("model", results["language_model"]),
     ]
+    if left_out := results["left_out"]:
+        report.notes.append(
+            f"{counted(left_out, 'user')} more left out: too little is known at their moment, or no candidate is as "
+            "popular as what they took."
+        )
     tables = [_table("How close to real users", some, _FIT, _baseline(results))]
     tables.append(_table("What moves an answer, in points of the scale", some, _SPREAD))
     tables.append(_table("What it takes", some, _TAKES))
@@ -54,7 +59,7 @@ def report_of_prompts(directory: Path) -> Report:
 
 
 def _headline(results: Mapping[str, Any]) -> str:
-    best = min(results["strategies"], key=lambda one: (one["rmse"]["estimate"] is None, one["rmse"]["estimate"]))
+    best = min(results["strategies"], key=lambda one: (one["rmse"]["estimate"] is None, one["rmse"]["estimate"] or 0.0))
     text = f"Of {counted(len(results['strategies']), 'prompt')}, {best['strategy']} has the lowest "
     text += f"RMSE, {with_ends(best['rmse'], '{:.2f}'.format)}; {results['baseline']['name']} has "
     text += f"{with_ends(results['baseline']['rmse'], '{:.2f}'.format)}."

@@ -47,10 +47,14 @@ class Line(TypedDict):
     baseline: NotRequired[float]
 
 
+class _Data(TypedDict):
+    asked: list[str]
+
+
 class _Manifest(TypedDict):
     config: dict[str, Any]
     created: str
-    data: dict[str, Any]
+    data: _Data
     levels: list[float]
     shares: list[_Share]
     language_model: str

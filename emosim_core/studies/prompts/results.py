@@ -70,6 +70,7 @@ def compute_results(directory: Path) -> dict[str, Any]:
         "language_model": manifest["language_model"],
         "split": manifest["config"]["split"],
         "users": len(users),
+        "left_out": len(manifest["data"]["asked"]) - len(users),
         "ratings": sum(line["kind"] == CHOSEN for line in lines),
         "strategies": strategies,
         "baseline": {"name": BASELINE, "rmse": estimate(baseline, root)},
