@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 
 _NOT_OURS = (
     *("items", "user_dataset", "user_split", "test_fraction", "on_failed_rating", "rater", "perturbator"),
+    *("observation", "llm.explain"),
     *EPISODE_FIELDS,
 )
 """Fields of an environment that mean nothing here: items and users are those of the ratings, raters a model."""
 
 
 @click.command(cls=SectionedCommand)
-@field_options("PromptBenchConfig")
+@field_options("PromptBenchConfig", without=("folds",))
 @configuration_options("EnvironmentConfig", without=_NOT_OURS, defaults={"llm_rater": "all"})
 @click.option("--yes", is_flag=True, help="Do not ask before model calls.")
 @place_options("prompt bench", "runs/prompts-...")

@@ -94,13 +94,17 @@ def _difference(first: Floats, second: Floats) -> dict[str, float | None]:
 
 
 def _sums(
-    lines: Iterable[Line], users: Sequence[str], kind: str, added: Callable[[Line], Sequence[float] | None], size: int
+    lines: Iterable[Line],
+    users: Sequence[str],
+    kind: str | None,
+    added: Callable[[Line], Sequence[float] | None],
+    size: int,
 ) -> Floats:
-    """What the lines of a kind add for each user, ``(users, size + 1)``; those that add None are left out."""
+    """What the lines of a kind, or of all, add for each user, ``(users, size + 1)``; those that add None are left out."""
     place = {user: row for row, user in enumerate(users)}
     sums = np.zeros((len(users), size + 1))
     for line in lines:
-        if line["kind"] == kind and (more := added(line)) is not None:
+        if kind in (None, line["kind"]) and (more := added(line)) is not None:
             sums[place[line["user"]]] += more
     return sums
 
@@ -196,21 +200,16 @@ class _Answers:
         return sums
 
     def _field(self, name: str) -> Floats:
-        """Sums of a field of all lines, and their number, by user."""
-        place = {user: row for row, user in enumerate(self._users)}
-        sums = np.zeros((len(self._users), 2))
-        for line in self._lines:
-            value: Any = line[name]  # type: ignore[literal-required]
-            if value is not None:
-                sums[place[line["user"]]] += value, 1.0
-        return sums
+        """Sums of a field of all lines, and how many have it, by user."""
+
+        def added(line: Line) -> Sequence[float] | None:
+            value: float | None = line[name]  # type: ignore[literal-required]
+            return None if value is None else (value, 1.0)
+
+        return _sums(self._lines, self._users, None, added, 1)
 
     def _failed(self) -> Floats:
-        place = {user: row for row, user in enumerate(self._users)}
-        sums = np.zeros((len(self._users), 2))
-        for line in self._lines:
-            sums[place[line["user"]]] += line["distribution"] is None, 1.0
-        return sums
+        return _sums(self._lines, self._users, None, lambda line: (line["distribution"] is None, 1.0), 1)
 
 
 def total_variation_from(shares: Floats) -> Value:
