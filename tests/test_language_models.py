@@ -760,7 +760,7 @@ def test_the_mood_changes_one_line_of_the_question(quick: Emosim) -> None:
     assert changed == [
         (
             "user: Mood now: very good, excited",
-            "user: Mood now: very bad, on edge, after 1917 (drama, war), rated 2",
+            "user: Mood now: very bad, on edge, after the last film, rated 2",
         )
     ]
 

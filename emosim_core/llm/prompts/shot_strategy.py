@@ -218,9 +218,8 @@ class ShotPromptStrategy(PromptStrategy):
         history, cause = request.history, ""
         last = int(history.lengths[row]) - 1
         if last >= 0 and CODE_VALENCE[history.codes[row, last]] * valence > 0:
-            cause = self._title(int(history.items[row, last]))
-            if rating := self._rating(float(history.ratings[row, last])):
-                cause += f", rated {rating}"
+            rating = self._rating(float(history.ratings[row, last]))
+            cause = f"the last {self._setting.words.item}{f', rated {rating}' if rating else ''}"
         return mood_text(valence, arousal, cause)
 
     def _history(self, request: RatingRequest, row: int, place: int) -> str:

@@ -319,8 +319,8 @@ def test_changing_the_mood_changes_the_prompt_only_in_its_line() -> None:
 @pytest.mark.parametrize(
     ("mood", "past", "text"),
     [
-        ((0.3, 0.5), [(0, 3.0), (2, 9.0)], "good, after Gamma, rated 8"),
-        ((-0.3, 0.9), [(0, 9.0), (1, 1.0)], "bad, on edge, after Beta: 2 of 10, rated 0"),
+        ((0.3, 0.5), [(0, 3.0), (2, 9.0)], "good, after the last film, rated 8"),
+        ((-0.3, 0.9), [(0, 9.0), (1, 1.0)], "bad, on edge, after the last film, rated 0"),
         ((-0.3, 0.5), [(1, 1.0), (2, 9.0)], "bad"),
         ((0.1, 0.1), [(2, 9.0)], "neither good nor bad, calm"),
         ((0.3, 0.5), [(2, np.nan)], "good"),
