@@ -100,7 +100,7 @@ def _sums(
     added: Callable[[Line], Sequence[float] | None],
     size: int,
 ) -> Floats:
-    """What the lines of a kind, or of all, add for each user, ``(users, size + 1)``; those that add None are left out."""
+    """What lines of a kind, or of all, add for each user, ``(users, size + 1)``; those that add None are left out."""
     place = {user: row for row, user in enumerate(users)}
     sums = np.zeros((len(users), size + 1))
     for line in lines:
