@@ -35,7 +35,7 @@ def test_it_prints_roles_content_constraint_and_size(quick: Quick, world: World)
 
 def test_the_default_is_that_of_a_run(quick: Quick) -> None:
     command = ("prompt", "--plugin", "books", "--user", "0", "--item", "0")
-    assert quick(*command).out == quick(*command, "--llm-rater", "0Shot_cotlite_our").out
+    assert quick(*command).out == quick(*command, "--llm-rater", "0Shot_system_our").out
 
 
 def test_json_holds_the_question_to_the_letter(quick: Quick, world: World) -> None:
