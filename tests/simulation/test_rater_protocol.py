@@ -97,7 +97,7 @@ def test_a_rater_gets_what_a_failed_rating_does_and_what_was_spent(oracle: None)
     world = assemble(config, spent=0.25)
     setting: Any = world.rater.setting  # type: ignore[attr-defined]
     assert (setting.domain, setting.on_failed_rating, setting.spent) == ("books", "skip", 0.25)
-    assert len(setting.examples) == 2
+    assert len(setting.examples) == 3
     assert not world.trusted("rater")
 
 
