@@ -216,7 +216,7 @@ def _prompts() -> Iterable[tuple[str, str, dict[str, Any]]]:
         summary = f"{example}; one to three short reasons, then the rating."
         yield f"{shots}Shot_cot_enhanced", summary, {"shots": shots, "style": "cot_enhanced"}
     for shots, example in enumerate(examples[1:], start=1):
-        how = "the other one" if shots == 1 else "in the other order"
+        how = "the last of the order" if shots == 1 else "from the end of the order"
         for system, role in roles.items():
             parts = {"shots": shots, "system": system, "invert": True}
             yield f"{shots}Shot_invert_system_{system}", f"{example}, {how}; {role}.", parts

@@ -59,6 +59,7 @@ from emosim_core.hooks.spec import hookimpl as hookimpl
 from emosim_core.model.catalog import Catalog as Catalog
 from emosim_core.model.domain import Domain as Domain
 from emosim_core.model.domain import Example as Example
+from emosim_core.model.domain import ExampleMemory as ExampleMemory
 from emosim_core.model.domain import StudyUsers as StudyUsers
 from emosim_core.model.domain import Words as Words
 from emosim_core.model.emotion import Emotion as Emotion

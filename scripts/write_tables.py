@@ -30,6 +30,7 @@ from emosim_core.studies.ablation.grid import AblationConfig
 from emosim_core.studies.believability.believability import BelievabilityConfig
 from emosim_core.studies.distill import DistillConfig
 from emosim_core.studies.fit import FitConfig
+from emosim_core.studies.prompts.bench import PromptBenchConfig
 from emosim_core.studies.trust.trust import TrustConfig
 from emosim_core.studies.validation.validation import ValidationConfig
 from emosim_core.training.config import TrainConfig
@@ -39,6 +40,7 @@ DESCRIPTIONS = ROOT / "emosim_core" / "cli" / "fields.json"
 MODELS = (
     *(EnvironmentConfig, RunConfig, TrainConfig, EvaluationConfig, AblationConfig),
     *(LogConfig, ValidationConfig, BelievabilityConfig, FitConfig, TrustConfig, DistillConfig),
+    PromptBenchConfig,
 )
 _TABLE = re.compile(
     r"(?P<head><!-- options of (?P<command>[^:>]+): (?P<which>[^>]+?) -->\n).*?(?P<end><!-- end -->)", re.DOTALL

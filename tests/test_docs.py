@@ -45,6 +45,7 @@ PAGES = [
 TABLES = (
     "README.md",
     *(f"docs/{name}.md" for name in ("running", "training", "evaluation", "ablations", "realism", "believability")),
+    "docs/prompts.md",
 )
 """Pages with tables of options."""
 
@@ -451,7 +452,22 @@ def test_help_and_tables_of_options_say_what_the_configurations_say() -> None:
     assert done.returncode == 0, f"run python scripts/write_tables.py:\n{done.stdout}{done.stderr}"
 
 
-@pytest.mark.parametrize("command", ["run", "train", "evaluate", "ablate", "validate", "judge"])
+def test_the_page_of_prompts_has_the_text_of_every_strategy() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "write_prompts.py"), "--check"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, f"run python scripts/write_prompts.py:\n{done.stdout}{done.stderr}"
+    names = re.findall(r"^## (\S+)$", (ROOT / "docs" / "prompt-texts.md").read_text(encoding="utf-8"), re.MULTILINE)
+    table = re.findall(
+        r"^\| `(\dShot_\w+)` \|", (ROOT / "docs" / "language-models.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert sorted(names) == sorted(table)
+
+
+@pytest.mark.parametrize("command", ["run", "train", "evaluate", "ablate", "validate", "judge", "prompt-bench"])
 def test_every_option_is_in_a_table(command: str) -> None:
     text = "".join((ROOT / name).read_text(encoding="utf-8") for name in TABLES)
     documented = set(re.findall(r"`(--[a-z.-]+)`", text))

@@ -93,6 +93,8 @@ def _ablate(obj: dict[str, Any], given: dict[str, Any]) -> None:
     as_json, quiet, yes, executor = (given.pop(name) for name in ("as_json", "quiet", "yes", "executor"))
     out, resume, config = (given.pop(name) for name in ("out", "resume", "config"))
     written = by_field(AblationConfig, read_written(EnvironmentConfig, config), str(config))
+    if given["studies"] == "prompts" and not any(one.name == "prompts" for one, _ in registry.components("study")):
+        raise ConfigurationError("prompts are measured on real users by a command of its own: emosim prompt-bench")
     if config is not None:
         check_written(written, (EnvironmentConfig, AblationConfig), config)
     if given["rater"] is not None:

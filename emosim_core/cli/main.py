@@ -34,6 +34,7 @@ _GROUPS = {
         "judge": "Test whether a judge can tell ratings of simulated users from those of real ones.",
         "trust": "Measure how often a verdict on two recommenders is right, where the truth is known.",
         "ablate": "Measure which rater, prompt, memory and noise make users behave as they should.",
+        "prompt-bench": "Measure which prompts make a language model rate as real users do.",
         "sweep": "Do runs or trainings of many configurations and seeds, with one table in the end.",
     },
     "Look": {

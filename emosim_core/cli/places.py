@@ -27,6 +27,7 @@ _MADE = {
     "judge": "believability test",
     "sweep": "sweep",
     "distill": "distillation",
+    "prompt-bench": "prompt bench",
 }
 """What each command makes."""
 

@@ -49,5 +49,8 @@ class FittedUsers(UserLoader):
             return read_users(path, card)
         distribution = read_distribution(path, card)
         rows = drawn_rows(distribution, seed, np.arange(count), card.widths[0], card.explicit)
-        cuts, words = [np.array(one) for one in card.cuts], self._setting.domain.words
-        return [described(drawn_id(seed, number), row, cuts, card.categories, words) for number, row in enumerate(rows)]
+        cuts, domain = [np.array(one) for one in card.cuts], self._setting.domain
+        return [
+            described(drawn_id(seed, number), row, cuts, card.categories, domain.words, domain.scale)
+            for number, row in enumerate(rows)
+        ]

@@ -171,7 +171,7 @@ def fit_users(
             names = [f"a{number + 1:06d}" for number in range(len(chosen))]
             distribution = Distribution.of(numbers.table())
     users = [
-        described(name, row, profiles.cuts, catalog.category_names, domain.words)
+        described(name, row, profiles.cuts, catalog.category_names, domain.words, domain.scale)
         for name, row in zip(names, numbers.rows, strict=True)
     ]
     return FitResult(domain, catalog, users, interest, ratings, numbers, distribution, profiles.cuts, about)

@@ -90,11 +90,22 @@ class Profiles:
         return np.concatenate([metrics, [mean], self.leanings(past)])
 
     def user(self, name: str, row: Floats) -> User:
-        """The profile of a user with this id, from what :meth:`row` says of them."""
-        return described(name, row, self.cuts, self._catalog.category_names, self._words)
+        """The profile of a user with this id, from what :meth:`row` says of them.
+
+        Their mean rating is left to their memory, from which prompts tell it.
+        """
+        return described(name, row, self.cuts, self._catalog.category_names, self._words, self._scale, False)
 
 
-def described(name: str, row: Floats, cuts: Sequence[Floats], categories: Sequence[str], words: Words) -> User:
+def described(
+    name: str,
+    row: Floats,
+    cuts: Sequence[Floats],
+    categories: Sequence[str],
+    words: Words,
+    scale: RatingScale,
+    tells_mean: bool = True,
+) -> User:
     """A profile from numbers.
 
     Up to four categories are liked and four disliked, the clearest first.
@@ -103,6 +114,8 @@ def described(name: str, row: Floats, cuts: Sequence[Floats], categories: Sequen
         name: the id.
         row: as :meth:`Profiles.row` makes it, of ``categories``.
         cuts: where the levels of each trait are cut.
+        scale: that of the mean rating, which is named beside it, as prompts may speak another.
+        tells_mean: whether the description tells the mean rating.
     """
     values, lean = row[:METRICS].tolist(), row[METRICS:]
     count, mean = values[0], values[-1]
@@ -110,7 +123,9 @@ def described(name: str, row: Floats, cuts: Sequence[Floats], categories: Sequen
     order = np.argsort(-lean, kind="stable").tolist()
     liked = tuple(categories[c] for c in order if lean[c] > _CLEAR)[:_TASTES]
     disliked = tuple(categories[c] for c in order[::-1] if lean[c] < -_CLEAR)[:_TASTES]
-    verb, average = ("chosen", "") if mean != mean else ("rated", f", {mean:.1f} on average")
+    best = scale.format(scale.high)
+    verb, average = ("chosen", "") if mean != mean else ("rated", f", {mean:.1f} of {best} on average")
+    average = average if tells_mean else ""
     text = f"This {words.user} has {verb} {round(count):,} {words.items}{average}."
     called = f"{words.user.capitalize()} {name}"
     return User(id=name, name=called, description=text, liked=liked, disliked=disliked, **levels)

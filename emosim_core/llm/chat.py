@@ -33,9 +33,11 @@ class ChatRequest:
         schema: JSON schema that the answer, a JSON text, must fit; None for none. As for ``choices``.
         sample: number of the sample, from 0, for several answers to the same messages.
         seed: seed of the model's random numbers; None for none.
+        opening: text that the answer begins with, such as ``"Rating: "``, and that is no part of it; only with
+            ``choices``. A backend that can make the model go on from there does so; others ignore it.
 
     Raises:
-        ConfigurationError: no message, an empty range, or both ``choices`` and ``schema``.
+        ConfigurationError: no message, an empty range, both ``choices`` and ``schema``, or an opening without choices.
     """
 
     messages: tuple[Message, ...]
@@ -45,6 +47,7 @@ class ChatRequest:
     schema: Mapping[str, Any] | None = None
     sample: int = 0
     seed: int | None = None
+    opening: str = ""
 
     def __post_init__(self) -> None:
         if not self.messages:
@@ -53,6 +56,8 @@ class ChatRequest:
             raise ConfigurationError("max_tokens is at least 1, temperature and sample are at least 0")
         if self.choices and self.schema is not None:
             raise ConfigurationError("an answer is held to choices or to a schema, not to both")
+        if self.opening and not self.choices:
+            raise ConfigurationError("the answer is opened only where it is one of choices")
 
 
 LARGEST_COUNT = 10_000_000

@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field
 
 from emosim_core.model.frozen import Frozen, option
 
-DEFAULT_STRATEGY = "0Shot_cotlite_our"
-"""The prompt strategy where none is named (EmoSim-RL)."""
+DEFAULT_STRATEGY = "0Shot_system_our"
+"""The prompt strategy where none is named: the simplest, as no other was shown better (docs/prompts.md)."""
 
 _SECTION = "Language model"
 

@@ -74,7 +74,7 @@ class ModelRater(Rater):
     def __init__(
         self,
         prompt_strategy: PromptStrategy,
-        gateway: Gateway,
+        gateway: Gateway | SharedGateway,
         options: ModelRaterOptions | None = None,
         *,
         label: str = "the prompt strategy",
@@ -83,7 +83,7 @@ class ModelRater(Rater):
         transcript: bool = True,
     ) -> None:
         self.prompt_strategy = prompt_strategy
-        self.gateway: Gateway | SharedGateway = gateway
+        self.gateway = gateway
         self.options = options or ModelRaterOptions()
         self._label, self._announcements = label, tuple(announcements)
         self._secrets = secrets
@@ -120,6 +120,13 @@ class ModelRater(Rater):
                 "validate writes for a model that returns probabilities"
             )
         return {} if options.prior is None else read_label_weights(options.prior, setting.scale, self.answered_by)
+
+    def with_strategy(self, prompt_strategy: PromptStrategy, label: str) -> ModelRater:
+        """A rater that prompts the same model in another way, through the same gateway, and tells its reasons."""
+        options = self.options.model_copy(update={"explain": True})
+        rater = ModelRater(prompt_strategy, self.gateway, options, label=label, secrets=self._secrets)
+        rater.language_model = rater.answered_by = self.language_model
+        return rater
 
     def announcements(self) -> Sequence[str]:
         return self._announcements

@@ -87,7 +87,10 @@ class Recorder:
             row=one.row,
             place=one.place,
             messages=[(message.role, self._redacted(message.content)) for message in one.request.messages],
-            options={name: getattr(one.request, name) for name in _OPTIONS},
+            options={
+                **{name: getattr(one.request, name) for name in _OPTIONS},
+                **({"opening": one.request.opening} if one.request.opening else {}),
+            },
             answer=text,
             error=self._redactor.message(error),
             reasoning=answer.reasoning,

@@ -42,18 +42,38 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Example:
-    """A worked example for a language model: one user, one item, the rating and its reason.
+class ExampleMemory:
+    """What the user of a worked example remembers: an item, ``ago`` items before this one, and its rating."""
 
-    User and item are a sentence or two, the title included; the rating is on the domain's scale.
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    title: str
+    categories: tuple[str, ...]
+    ago: int
+    rating: float
+
+
+@dataclass(frozen=True)
+class Example:
+    """A worked example for a language model: a user, an item, the rating and its reason, all made up.
+
+    Prompts show it in the fields in which they show the question.
+
+    Attributes:
+        rating: on the domain's scale. Examples near 3, 6 and 8 of 10 pull answers to no end of the scale.
+        reason: a short sentence.
+        memories: what the user remembers, the most relevant first.
+        mood: valence in -1 to 1, and arousal in 0 to 1.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
-    user: str
-    item: str
+    user: User
+    item: Item
     rating: float
     reason: str
+    memories: Sequence[ExampleMemory] = ()
+    mood: tuple[float, float] = (0.0, 0.4)
 
 
 @dataclass(frozen=True)
@@ -83,7 +103,8 @@ class Domain:
         default_users: name of the user loader used when none is chosen.
         real_ratings: how real users' ratings are distributed over the scale's levels, worst first,
             sums to 1; empty where nothing is known. ``real_ratings_source`` says whose.
-        examples: worked examples for prompts; without them, a language model can be asked without examples only.
+        examples: worked examples for prompts; without them, a language model can be asked without examples only. A
+            prompt shows some of them, drawn for each question.
         study_users: written users for studies; None where there are none.
         columns: by field of the item, the column of a CSV file that holds it, where the two names differ.
         left_out_columns: columns of a CSV file of items that are not read; another unknown one is an error.

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ConfigDict
+
 from emosim_core.data.tables import checked, read_csv
 from emosim_core.data.toml_files import read_toml
 from emosim_core.errors import DataError
-from emosim_core.model.domain import Domain, StudyUsers
+from emosim_core.model.domain import Domain, Example, ExampleMemory, StudyUsers
 from emosim_core.model.item import Item
 from emosim_core.model.profile import PopulationProfile
 from emosim_core.model.user import User
@@ -30,6 +32,8 @@ def read_domain(package: str, item_type: type[Item], categories: Sequence[str] =
     ``domain.toml``     the fields of :class:`~emosim_core.plugins.Domain`, except those that the other files give
     ``users.toml``      the fields of :class:`~emosim_core.loading.PopulationProfile`; may be absent
     ``raters.toml``     ``rater_options``: a table of options for each rater by name; may be absent
+    ``examples.toml``   ``examples``: worked examples for prompts, an :class:`~emosim_core.plugins.Example` each; may be
+                        absent
     ``study_users.csv`` users for studies, with the columns group, name, gender, age, job, hobby and description; may be
                         absent. The group is the category that a user loves, "generous" or "strict"
     ``sample.csv``      the bundled items, see :class:`~emosim_core.loading.BundledItems`
@@ -59,6 +63,8 @@ def _read(package: str, item_type: type[Item], categories: tuple[str, ...]) -> D
         more["population"] = read_toml(profile, f"{package}/data/users.toml", PopulationProfile)
     if (raters := folder / "raters.toml").is_file():
         more["rater_options"] = read_toml(raters, f"{package}/data/raters.toml", dict[str, dict[str, Any]])
+    if (examples := folder / "examples.toml").is_file():
+        more["examples"] = _examples(examples, f"{package}/data/examples.toml", item_type)
     if written.is_file():
         more["study_users"] = _study_users(written, f"{package}/data/study_users.csv", categories)
     name = f"{package}/data/domain.toml"
@@ -69,6 +75,35 @@ def _read(package: str, item_type: type[Item], categories: tuple[str, ...]) -> D
     if abs(total - 1) > 0.01:
         raise DataError(name, f"shares that sum to {total:g}; expected 1", field="real_ratings")
     return replace(domain, real_ratings=tuple(share / total for share in domain.real_ratings))
+
+
+@dataclass(frozen=True)
+class _WrittenExample:
+    """A worked example as its file holds it; the item has the fields of the domain's type."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    user: User
+    item: dict[str, Any]
+    rating: float
+    reason: str
+    memories: Sequence[ExampleMemory]
+    mood: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class _WrittenExamples:
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    examples: Sequence[_WrittenExample]
+
+
+def _examples(file: Traversable, name: str, item_type: type[Item]) -> list[Example]:
+    written = read_toml(file, name, _WrittenExamples).examples
+    return [
+        Example(**{**vars(one), "item": checked(item_type, one.item, f"{name}, example {number}", None)})
+        for number, one in enumerate(written, 1)
+    ]
 
 
 def _study_users(file: Traversable, name: str, categories: Sequence[str]) -> StudyUsers:

@@ -19,6 +19,7 @@ from emosim_core.reports import (
     ablation_report,
     audit_report,
     believability_report,
+    prompts_report,
     sweep_report,
     trust_report,
     validation_report,
@@ -42,7 +43,10 @@ RUNS = Path("runs")
 
 RUN, TRAINING, EVALUATION, WRITTEN = "run", "training", "evaluation", "page"
 ABLATION, VALIDATION, SWEEP, PEOPLE, TRUST, AUDIT = "ablation", "validation", "sweep", "users", "trust", "audit"
-DISTILLATION, BELIEVABILITY = "distillation", "believability"
+DISTILLATION, BELIEVABILITY, PROMPTS = "distillation", "believability", "prompts"
+
+_OF_STUDIES = (ABLATION, VALIDATION, SWEEP, TRUST, AUDIT, DISTILLATION, BELIEVABILITY, PROMPTS)
+"""Kinds that a manifest names."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,8 @@ class JobInfo:
 
     Attributes:
         kind: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``, ``audit``, ``sweep``, ``people``,
-            ``trust``, ``believability``, ``distillation`` (of which the users are not there yet), or ``page`` for one
-            with a ``page.json``.
+            ``trust``, ``believability``, ``prompts``, ``distillation`` (of which the users are not there yet), or
+            ``page`` for one with a ``page.json``.
         created: when it was begun, in UTC as ISO 8601; empty where its files do not say.
         state: ``complete``, ``running``, ``stopped``, ``failed`` or ``unreadable``.
         headline: what came out, or what is wrong with it.
@@ -76,7 +80,7 @@ def kind_of(directory: Path) -> str | None:
             return kind
     if (directory / MANIFEST).exists():
         manifest = read_json(directory / MANIFEST)
-        if manifest.get("kind") in (ABLATION, VALIDATION, SWEEP, TRUST, AUDIT, DISTILLATION, BELIEVABILITY):
+        if manifest.get("kind") in _OF_STUDIES:
             return str(manifest["kind"])
         config = manifest.get("config")
         return TRAINING if isinstance(config, dict) and "algo" in config else RUN
@@ -272,6 +276,14 @@ _COMMANDS = {
 }
 """The command that goes on with each kind."""
 
+
+def _of_prompts(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
+    what = f"{about['config']['environment']['plugin']}, {about['language_model']}"
+    if not (directory / prompts_report.RESULTS).exists():
+        return False, what
+    return True, f"{what}: {counted(len(about['config']['strategies']), 'prompt')}"
+
+
 _ABOUT = {EVALUATION: EVALUATION_RESULTS, WRITTEN: PAGE, PEOPLE: CARD}
 """The file that says what a directory is, where that is no manifest."""
 
@@ -286,6 +298,7 @@ _HEADLINES: dict[str, Callable[[Path, Mapping[str, Any]], tuple[bool, str]]] = {
     TRUST: _of_trust,
     DISTILLATION: lambda directory, about: (False, f"{about['questions']:,} answers wanted of {about['answered_by']}"),
     BELIEVABILITY: _of_believability,
+    PROMPTS: _of_prompts,
     PEOPLE: lambda directory, about: (True, f"{about['users']:,} users of {about['domain']}"),
     WRITTEN: lambda directory, about: (True, str(about["title"])),
 }

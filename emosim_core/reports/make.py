@@ -17,6 +17,7 @@ from emosim_core.reports import (
     ablation_report,
     audit_report,
     believability_report,
+    prompts_report,
     sweep_report,
     trust_report,
     validation_report,
@@ -29,6 +30,7 @@ from emosim_core.reports.directories import (
     EVALUATION,
     PAGE,
     PEOPLE,
+    PROMPTS,
     RUN,
     SWEEP,
     TRAINING,
@@ -143,6 +145,7 @@ _MAKERS = {
     PEOPLE: (CARD, report_of_fitted),
     SWEEP: (sweep_report.RESULTS, sweep_report.report_of_sweep),
     BELIEVABILITY: (believability_report.RESULTS, believability_report.report_of_believability),
+    PROMPTS: (prompts_report.RESULTS, prompts_report.report_of_prompts),
     TRUST: (trust_report.RESULTS, trust_report.report_of_trust),
 }
 """By what a directory holds: the file that its report is made of, and what makes it."""

@@ -28,6 +28,7 @@ _KINDS = {
     "sweep": ("sweep",),
     "distill": ("distillation",),
     "judge": ("believability",),
+    "prompt-bench": ("prompts",),
 }
 """What the manifest calls what other commands make."""
 

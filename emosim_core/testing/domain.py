@@ -265,9 +265,13 @@ class DomainConformance(ComponentConformance):
         for place, example in enumerate(domain.examples):
             which = f"example {place + 1}"
             hold("domain-examples", isinstance(example, Example), f"{which} is a {type(example).__name__}.")
-            for part in ("user", "item", "reason"):
-                text = getattr(example, part)
-                hold("domain-examples", isinstance(text, str) and bool(text.strip()), f"{which} has no {part}.")
+            hold("domain-examples", isinstance(example.user, User), f"{which} has no User.")
+            hold("domain-examples", isinstance(example.item, domain.item_type), f"{which} has no item of the domain.")
+            worded = isinstance(example.reason, str) and bool(example.reason.strip())
+            hold("domain-examples", worded, f"{which} has no reason.")
+            for memory in example.memories:
+                remembered = memory.ago >= 1 and domain.scale.contains(memory.rating)
+                hold("domain-examples", remembered, f"{which} has the memory {memory}.")
             fits = isinstance(example.rating, (int, float)) and domain.scale.contains(example.rating)
             hold("domain-examples", fits, f"{which} has the rating {example.rating!r}.")
 

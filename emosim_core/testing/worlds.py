@@ -176,7 +176,9 @@ def made_up_domain(world: SmallWorld) -> Domain:
         Words(traits={trait: (f"low {trait}", f"middling {trait}", f"high {trait}") for trait in TRAITS}),
         Item,
         examples=tuple(
-            Example(f"A user with the number {n}.", f"An item with the number {n}.", rating, "It was to be expected.")
+            Example(
+                user(f"example {n}", CATEGORIES[:1], ()), Item(id=f"example {n}", title=f"Number {n}"), rating, "So."
+            )
             for n, rating in enumerate((scale.high, scale.low))
         ),
         real_ratings=(1 / levels,) * levels,

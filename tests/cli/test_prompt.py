@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from emosim_core import EnvironmentConfig
+from emosim_core.llm.prompts.prompt_text import mood_text
 from emosim_core.llm.prompts.shot_strategy import ShotOptions, ShotPromptStrategy
 from emosim_core.plugins import World, assemble
 
@@ -34,7 +35,7 @@ def test_it_prints_roles_content_constraint_and_size(quick: Quick, world: World)
 
 def test_the_default_is_that_of_a_run(quick: Quick) -> None:
     command = ("prompt", "--plugin", "books", "--user", "0", "--item", "0")
-    assert quick(*command).out == quick(*command, "--llm-rater", "0Shot_cotlite_our").out
+    assert quick(*command).out == quick(*command, "--llm-rater", "0Shot_system_our").out
 
 
 def test_json_holds_the_question_to_the_letter(quick: Quick, world: World) -> None:
@@ -60,8 +61,16 @@ def test_history_mood_and_times_reach_the_prompt(quick: Quick, world: World) -> 
     command = ("prompt", "--plugin", "books", "--user", "0", "--item", "1", "--items-retrieval", "last_2")
     past = f"2=5, {world.catalog.items[3].id}=1 ,1=4"
     out = quick(*command, "--history", past, "--mood=-0.6,0.9").out
-    assert f"<history>\n- {titles[1]} (rated 4)\n- {titles[3]} (rated 1)\n</history>\n" in out
-    assert "Mood now: annoyed (valence -0.60 in -1 to 1, arousal 0.90 in 0 to 1)\n" in out
+    kinds = [", ".join(world.catalog.items[place].categories[:3]) for place in (1, 3)]
+    lines = [
+        "Books that you have read: 3, rated 3.3 on average. The most relevant first:",
+        "<history>",
+        f"- {titles[1]} ({kinds[0]}): the last book, rated 4, felt pleased",
+        f"- {titles[3]} ({kinds[1]}): 2 books ago, rated 1, felt bored",
+        "</history>",
+    ]
+    assert "\n".join([*lines, ""]) in out
+    assert "Mood now: very bad, on edge\n" in out
     assert "Read before: once\n" in out
     assert "Read before: 7 times\n" in quick(*command, "--history", past, "--times", "7").out
     assert "<history>\n" not in quick(*command).out
@@ -69,8 +78,10 @@ def test_history_mood_and_times_reach_the_prompt(quick: Quick, world: World) -> 
 
 
 def test_without_a_mood_the_users_rests(quick: Quick, world: World) -> None:
-    valence, _ = world.population.baselines[4]
-    assert f"(valence {valence:+.2f} in" in quick("prompt", "--plugin", "books", "--user", "4", "--item", "0").out
+    rests = next(n for n, (valence, _) in enumerate(world.population.baselines) if valence > 0.2)
+    moods = mood_text(*world.population.baselines[rests]), mood_text(0.0, 0.4)
+    assert moods[0] != moods[1]
+    assert moods[0] in quick("prompt", "--plugin", "books", "--user", str(rests), "--item", "0").out
 
 
 @pytest.mark.parametrize(
@@ -88,7 +99,7 @@ def test_without_a_mood_the_users_rests(quick: Quick, world: World) -> None:
         (["--mood", "1"], "expected valence in -1 to 1 and arousal in 0 to 1"),
         (["--mood", "0,1.5"], "expected valence in -1 to 1 and arousal in 0 to 1"),
         (["--llm-rater", "3Shot_system_our"], "unknown prompt strategy '3Shot_system_our'. Did you mean"),
-        (["--llm-rater", "0Shot_system_our:shots=3"], "shots"),
+        (["--llm-rater", "0Shot_system_our:shots=4"], "shots"),
     ],
 )
 def test_mistakes_are_named(quick: Quick, more: list[str], says: str) -> None:

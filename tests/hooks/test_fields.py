@@ -137,9 +137,9 @@ LONG = {"name": "llm", "model": "m", "explain": True, "gateway": {"concurrency":
     [
         {"llm_model": "m", "llm": {"explain": True}, "gateway": {"concurrency": 5}},
         {"llm_model": "m", "explain": True, "concurrency": 5},
-        {"llm_model": "m", "llm_rater": "0Shot_cotlite_our", "llm.explain": True, "gateway.concurrency": 5},
+        {"llm_model": "m", "llm_rater": "0Shot_system_our", "llm.explain": True, "gateway.concurrency": 5},
         {"rater": LONG},
-        {"rater": {**LONG, "strategy": "0Shot_cotlite_our", "parse_attempts": 3}},
+        {"rater": {**LONG, "strategy": "0Shot_system_our", "parse_attempts": 3}},
         {"rater": "llm:m", "explain": True, "concurrency": 5},
         {"rater": "llm:model=m,explain=true", "gateway": {"concurrency": 5}},
         {"rater": {"name": "llm:m", "gateway": {"concurrency": 5}}, "explain": True},

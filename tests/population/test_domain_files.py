@@ -11,6 +11,7 @@ import pytest
 
 from emosim_core.loading import read_domain
 from emosim_core.model import Domain, Item, PopulationSetting, RatingScale
+from emosim_core.model.domain import ExampleMemory
 from emosim_core.population import domain_files
 from emosim_core.population.generated import GeneratedUsers, GeneratedUsersOptions
 from emosim_core.testing import fails
@@ -28,12 +29,15 @@ items = "songs"
 
 [columns]
 description = "lyrics"
-
+"""
+EXAMPLES = """
 [[examples]]
-user = "Ada, who sings."
-item = "A song."
+user = { id = "e1", name = "Ada", liked = ["folk"] }
+item = { id = "e1", title = "A song", year = 1999 }
 rating = 5
-reason = "She likes it."
+reason = "A good song."
+memories = [{ title = "Another", categories = ["jazz"], ago = 2, rating = 3 }]
+mood = [0.1, 0.5]
 """
 USERS = """
 likes = ["{who} loves {liked}."]
@@ -84,11 +88,14 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
 
 
 def test_a_domain_is_made_of_its_files(written: Write) -> None:
-    domain = written(users_toml=USERS, study_users_csv=STUDY)
+    domain = written(users_toml=USERS, study_users_csv=STUDY, examples_toml=EXAMPLES)
     assert (domain.name, domain.title, domain.scale) == ("songs", "Songs", RatingScale(low=1, high=5))
     assert (domain.words.items, domain.words.consume) == ("songs", "try")
     assert (domain.item_type, domain.package, domain.columns) == (Item, "emosim_songs", {"description": "lyrics"})
-    assert [(example.rating, example.item) for example in domain.examples] == [(5, "A song.")]
+    (example,) = domain.examples
+    assert (example.user.name, example.item, example.rating) == ("Ada", Item(id="e1", title="A song", year=1999), 5)
+    assert example.memories == [ExampleMemory("Another", ("jazz",), 2, 3)]
+    assert example.mood == (0.1, 0.5)
     assert domain.population is not None
     assert domain.population.categories["soul music"].from_age == 12
     assert read_domain("emosim_songs", Item, CATEGORIES) is domain
@@ -121,7 +128,7 @@ def test_users_for_studies_love_one_category_or_all_or_none(written: Write) -> N
 
 def test_only_the_file_of_the_domain_is_needed(written: Write) -> None:
     domain = written()
-    assert (domain.population, domain.study_users) == (None, None)
+    assert (domain.population, domain.study_users, domain.examples) == (None, None, ())
     fails(lambda: read_domain("emosim_core", Item), file="emosim_core/data/domain.toml", message="no such file")
 
 
@@ -132,7 +139,6 @@ def test_only_the_file_of_the_domain_is_needed(written: Write) -> None:
         ("title =", "titel =", "titel", "no such field; did you mean 'title'?"),
         ("high = 5", "high = 0", "scale", "must be above low"),
         ('items = "songs"', 'plural = "songs"', "words.plural", "no such field"),
-        ("rating = 5", 'rating = "good"', "examples.0.rating", "valid number"),
         ("0.3, 0.2999", "0.3, 0.7", "real_ratings", "shares that sum to 1.4; expected 1"),
         ('title = "Songs"', 'title = "Songs"\npackage = "x"', "package", "given in Python"),
     ],
@@ -141,6 +147,25 @@ def test_a_wrong_field_of_the_domain_is_named(written: Write, old: str, new: str
     assert old in DOMAIN
     wrong = DOMAIN.replace(old, new)
     fails(lambda: written(domain_toml=wrong), file="emosim_songs/data/domain.toml", field=field, message=says)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "file", "field", "says"),
+    [
+        ("rating = 5", 'rating = "good"', "", "examples.0.rating", "valid number"),
+        ("ago = 2", "age = 2", "", "examples.0.memories.0.age", "no such field"),
+        ("year = 1999", 'year = "then"', ", example 1", "year", "valid integer"),
+        ('title = "A song"', 'titel = "A song"', ", example 1", "title", "Field required"),
+        ("mood = [0.1, 0.5]", "", "", "examples.0.mood", "Field required"),
+    ],
+)
+def test_a_wrong_field_of_an_example_is_named(
+    written: Write, old: str, new: str, file: str, field: str, says: str
+) -> None:
+    assert old in EXAMPLES
+    wrong = EXAMPLES.replace(old, new)
+    path = f"emosim_songs/data/examples.toml{file}"
+    fails(lambda: written(examples_toml=wrong), file=path, field=field, message=says)
 
 
 @pytest.mark.parametrize(

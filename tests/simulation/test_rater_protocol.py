@@ -97,7 +97,7 @@ def test_a_rater_gets_what_a_failed_rating_does_and_what_was_spent(oracle: None)
     world = assemble(config, spent=0.25)
     setting: Any = world.rater.setting  # type: ignore[attr-defined]
     assert (setting.domain, setting.on_failed_rating, setting.spent) == ("books", "skip", 0.25)
-    assert len(setting.examples) == 2
+    assert len(setting.examples) == 3
     assert not world.trusted("rater")
 
 
@@ -138,7 +138,7 @@ def test_a_rater_that_is_a_language_model_labels_itself_without_loading_anything
         "print(world.answered_by, world.rater.batch_size)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.stdout == ("m at http://127.0.0.1:9/v1 (language model; prompt strategy 0Shot_cotlite_our) 1024\n"), (
+    assert done.stdout == ("m at http://127.0.0.1:9/v1 (language model; prompt strategy 0Shot_system_our) 1024\n"), (
         done.stderr
     )
 

@@ -1493,6 +1493,7 @@ from emosim_core.plugins import (
     Component,
     Domain,
     Example,
+    ExampleMemory,
     Item,
     ItemLoader,
     LoadedItems,
@@ -1519,6 +1520,9 @@ def user(key, *liked):
     return User(id=key, name="n", liked=liked)
 
 LOVERS = {{"a": [user("l", "a")]}}
+
+def example(rating, **changes):
+    return replace(Example(user("e"), Item(id="e", title="E"), rating, "r"), **changes)
 
 class NotCarried(RatingScale):
     def carry(self, value):
@@ -1568,16 +1572,24 @@ DOMAINS: list[tuple[str, str, dict[str, Any], set[str]]] = [
     ("domain-real-ratings", "counts", {"fields": 'real_ratings=(5, 1, 1, 1, 1), real_ratings_source="s"'}, set()),
     ("domain-real-ratings", "negative", {"fields": 'real_ratings=(-1, 2, 0, 0, 0), real_ratings_source="s"'}, set()),
     ("domain-real-ratings", "no source", {"fields": "real_ratings=(0.2,) * 5"}, set()),
-    ("domain-examples", "off the scale", {"fields": 'examples=[Example("p", "i", 6, "r")]'}, set()),
-    ("domain-examples", "between two levels", {"fields": 'examples=[Example("p", "i", 2.5, "r")]'}, set()),
-    ("domain-examples", "no number", {"fields": 'examples=[Example("p", "i", "good", "r")]'}, set()),
+    ("domain-examples", "off the scale", {"fields": "examples=[example(6)]"}, set()),
+    ("domain-examples", "between two levels", {"fields": "examples=[example(2.5)]"}, set()),
+    ("domain-examples", "no number", {"fields": 'examples=[example("good")]'}, set()),
     (
         "domain-examples",
         "a text left out",
-        {"fields": 'examples=[Example("p", "i", 5, "r"), Example("p", " ", 1, "r")]'},
+        {"fields": 'examples=[example(5), example(1, reason=" ")]'},
         set(),
     ),
     ("domain-examples", "no Example", {"fields": 'examples=[("p", "i", 5, "r")]'}, set()),
+    ("domain-examples", "a text for a user", {"fields": 'examples=[example(5, user="Ann, who bakes.")]'}, set()),
+    ("domain-examples", "a text for an item", {"fields": 'examples=[example(5, item="A kite.")]'}, set()),
+    (
+        "domain-examples",
+        "a memory off the scale",
+        {"fields": 'examples=[example(5, memories=[ExampleMemory("t", (), 1, 9)])]'},
+        set(),
+    ),
     ("domain-study-users", "no StudyUsers", {"fields": "study_users={}"}, set()),
     ("domain-study-users", "nobody strict", {"fields": "study_users=StudyUsers(LOVERS, [user('g')], [])"}, set()),
     ("domain-study-users", "a name", {"fields": "study_users=StudyUsers(LOVERS, ['g'], [user('s')])"}, set()),

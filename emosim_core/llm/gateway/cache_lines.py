@@ -42,6 +42,7 @@ class _Request(TypedDict):
     schema: dict[_Text, Any] | None
     sample: int
     seed: int | None
+    opening: NotRequired[_Text]
 
 
 @_EXACT
@@ -113,7 +114,10 @@ def request_text(request: ChatRequest) -> str:
 
 
 def _fields(request: ChatRequest) -> dict[str, Any]:
+    # A request without an opening is written as before there were any, so that cached answers stay valid.
+    opening = {"opening": request.opening} if request.opening else {}
     return {
+        **opening,
         "messages": [{"role": message.role, "content": message.content} for message in request.messages],
         "max_tokens": request.max_tokens,
         "temperature": float(request.temperature) + 0.0,  # 0, 0.0 and -0.0 are equal

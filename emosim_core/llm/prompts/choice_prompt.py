@@ -13,10 +13,11 @@ from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message
 from emosim_core.llm.prompts.fencing import cut, defused, fence, one_line
 from emosim_core.llm.prompts.instructions import data_only
 from emosim_core.llm.prompts.parsing import read_one_of, refuse_unfinished
-from emosim_core.llm.prompts.prompt_text import SHORT, item_lines, mood_text, times_text, user_lines
+from emosim_core.llm.prompts.prompt_text import item_lines, memory_line, mood_text, times_text, user_lines, what_it_was
 from emosim_core.llm.prompts.scales import default_for
 from emosim_core.llm.prompts.shot_strategy import ShotOptions
 from emosim_core.model.arrays import Ints
+from emosim_core.model.emotion import code_of
 from emosim_core.model.frozen import Frozen, option
 
 _REPEATED = 200
@@ -55,7 +56,7 @@ class ChoicePrompt:
             f"{words.items} that somebody recommends to you now. You choose the one that you want most at this moment, "
             "or none, if none of them appeals to you, as this very person would. The order of the list says nothing.\n"
             f"All ratings that you are shown are whole numbers from {self._scale.labels[0]} (very bad) to "
-            f"{self._scale.labels[-1]} (excellent); those of the public are means.\n{data_only(words)}",
+            f"{self._scale.labels[-1]} (excellent); those of the public are means.\n{data_only()}",
         )
 
     @staticmethod
@@ -82,13 +83,13 @@ class ChoicePrompt:
 
     def _remembered(self, request: ChoiceRequest, row: int) -> str:
         """The last items that the user remembers, the most recent first; empty where there are none."""
-        past = request.history.interactions(row)[::-1][: self._options.memories]
-        lines = [
-            f"- {one_line(request.catalog.items[one.item].title, SHORT)}"
-            + ("" if np.isnan(one.rating) else f" (rated {self._scale.show(one.rating, self._setting.scale)})")
-            for one in past
-        ]
-        words = self._setting.words
+        history, words = request.history, self._setting.words
+        lines = []
+        for ago, one in enumerate(history.interactions(row)[::-1][: self._options.memories], start=1):
+            item = request.catalog.items[one.item]
+            rating = "" if np.isnan(one.rating) else self._scale.show(one.rating, self._setting.scale)
+            what = what_it_was(item.title, item.categories)
+            lines.append(memory_line(what, ago, rating, code_of(one.valence, one.arousal), words))
         title = f"{words.items.capitalize()} {words.consumed} before, the most recent first:\n"
         return title + fence("history", lines) if lines else ""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from hashlib import blake2b
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import model_validator
 
 from emosim_core.components.base import RatingRequest, WorldSetting
@@ -22,9 +24,17 @@ from emosim_core.llm.prompts.parsing import (
     refuse_unfinished,
 )
 from emosim_core.llm.prompts.prompt_strategy import PromptStrategy, Reply
-from emosim_core.llm.prompts.prompt_text import SHORT, item_lines, mood_text, times_text, user_lines
+from emosim_core.llm.prompts.prompt_text import (
+    item_lines,
+    memory_line,
+    mood_text,
+    times_text,
+    user_lines,
+    what_it_was,
+)
 from emosim_core.llm.prompts.scales import PROMPT_SCALES, PromptScaleName, default_for
 from emosim_core.model import Example
+from emosim_core.model.emotion import CODE_VALENCE, Emotion
 from emosim_core.model.frozen import Frozen, option
 
 _MAX_TOKENS = {"rating": 16, "cotlite": 1024, "cot_enhanced": 512}
@@ -36,7 +46,7 @@ _REPEATED = 2000
 class ShotOptions(Frozen):
     """Options of a prompt."""
 
-    shots: int = option(0, "Number of worked examples, 0 to 2.", ge=0, le=2)
+    shots: int = option(0, "Number of worked examples, 0 to 3, drawn for each question.", ge=0, le=3)
     system: Literal["our", "default"] = option(
         "our", "'our': a system prompt sets the role. 'default': none; the task is in the user's message."
     )
@@ -45,7 +55,13 @@ class ShotOptions(Frozen):
         "'rating': the rating alone. 'cotlite': think briefly, then the rating alone. 'cot_enhanced': one to three "
         "short reasons, then the rating.",
     )
-    invert: bool = option(False, "Take the worked examples from the end: the other one, the other order.")
+    invert: bool = option(False, "Take the worked examples from the end of the order that is drawn for a question.")
+    seed: int = option(0, "Seed of the draw of worked examples.", ge=0, le=2**63 - 1)
+    open_answer: bool = option(
+        True,
+        "Begin the answer ('Rating:') where a rating alone is requested without worked examples and the model can be "
+        "made to go on from there; models in this process can.",
+    )
     scale: Literal["auto"] | PromptScaleName = option(
         "auto", "Scale that the prompt speaks: 0-9, 1-10, one-ten or 1-5; auto has as many levels as the domain."
     )
@@ -55,14 +71,19 @@ class ShotOptions(Frozen):
         None, "Tokens that an answer may have. If not given: rating 16, cotlite 1024, cot_enhanced 512.", ge=1
     )
     show_description: bool = option(True, "Show the descriptions of the user and of the item.")
-    show_traits: bool = option(True, "Show the user's traits, in the domain's words.")
-    show_mood: bool = option(True, "Show the user's mood, in words and numbers.")
+    show_traits: bool | Literal["auto"] = option(
+        "auto",
+        "Show the traits that make ratings, in the domain's words; auto shows them unless the description has 25 words "
+        "or more, which tells them.",
+    )
+    show_mood: bool = option(True, "Show the user's mood, in words, and the item that it is about.")
     show_job: bool = option(True, "Show the user's job.")
     show_hobby: bool = option(True, "Show the user's hobby.")
     show_tastes: bool | Literal["auto"] = option(
         "auto", "Show liked and disliked categories; auto shows them unless the description names them."
     )
-    show_history: bool = option(True, "Show the retrieved past items and their ratings.")
+    show_history: bool = option(True, "Show the retrieved past items: of what kind, when, how rated, what was felt.")
+    show_scale_use: bool = option(True, "Show what people do with the scale.")
     show_public_rating: bool = option(True, "Show the public rating of the item, where it is known.")
     show_creators: bool = option(True, "Show the creators of the item.")
     show_categories: bool = option(True, "Show the categories of the item.")
@@ -78,10 +99,11 @@ class ShotOptions(Frozen):
 
 
 class ShotPromptStrategy(PromptStrategy):
-    """Asks for a rating with 0 to 2 worked examples.
+    """Asks for a rating with 0 to 3 worked examples, in the fields of the question.
 
-    The messages before the last are the same for all users, and the last one has the user before the item, so services
-    and local models can cache shared prefixes.
+    The system prompt is the same for all users, and the last message has the user before the item, so services and
+    local models can cache shared prefixes. Which examples are shown and in which order is drawn for each user and item,
+    so that no single one sets all ratings.
 
     Args:
         options: options of the prompt.
@@ -110,50 +132,53 @@ class ShotPromptStrategy(PromptStrategy):
         self._items: dict[int, str] = {}
         self._titles: dict[int, str] = {}
         self._ratings: dict[float, str] = {}
-        self._past = f"{words.items.capitalize()} {words.consumed} before, the most relevant first:\n<history>\n"
+        who = "you have" if options.system == "our" else f"the {words.user} has"
+        self._past = f"{words.items.capitalize()} that {who} {words.consumed}"
         self._times = tuple(times_text(times, words.consumed) for times in range(100))
+        self._emotion = Emotion(setting.scale)
         text = words_of.instructions(
             words,
             self._scale,
             role=options.system == "our",
             mood=options.show_mood,
             history=options.show_history,
-            traits=options.show_traits,
+            scale_use=words_of.scale_use(words, self._scale, setting.scale, setting.real_ratings)
+            if options.show_scale_use
+            else "",
         )
-        shared = list(self._shots(self._examples(setting)))
-        self._first = ""
-        if options.system == "our":
-            shared.insert(0, Message("system", text))
-        elif shared:
-            shared[0] = Message("user", f"{text}\n\n{shared[0].content}")
-        else:
-            self._first = f"{text}\n\n"
-        self._shared = tuple(shared)
+        ours = options.system == "our"
+        self._shared = (Message("system", text),) if ours else ()
+        self._first = "" if ours else f"{text}\n\n"
+        self._examples = [self._shot(one) for one in self._enough(list(setting.examples))]
+        self._opening = "Rating: " if options.open_answer and self._choices and not options.shots else ""
         self._ready = True
 
     def ask(self, request: RatingRequest, row: int, place: int) -> ChatRequest:
         if not self._ready:
             raise RuntimeError("call prepare() before ask()")
         options = self.options
-        user_index = int(request.users[row])
-        parts = [self._first, self._user_texts.get(user_index) or self._user_text(user_index)]
+        user_index, item = int(request.users[row]), int(request.items[row, place])
+        parts = [self._user_texts.get(user_index) or self._user_text(user_index)]
         if options.show_mood:
-            valence, arousal = request.moods[row].tolist()
-            parts.append(mood_text(valence, arousal))
+            parts.append(self._mood(request, row))
         if options.show_history:
             parts.append(self._history(request, row, place))
-        item = int(request.items[row, place])
         parts.append(self._items.get(item) or self._item(item))
         if options.show_times:
             times = int(request.times[row, place])
             parts.append(self._times[times] if times < 100 else times_text(times, self._setting.words.consumed))
         parts.append(self._question)
+        examples = self._drawn(user_index, item) if options.shots else ()
+        messages = [*examples, Message("user", "".join(parts))]
+        if self._first:
+            messages[0] = Message("user", f"{self._first}{messages[0].content}")
         return ChatRequest(
-            (*self._shared, Message("user", "".join(parts))),
+            (*self._shared, *messages),
             max_tokens=self._max_tokens,
             temperature=options.temperature,
             choices=self._choices,
             schema=self._schema,
+            opening=self._opening,
         )
 
     def ask_again(self, request: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
@@ -187,50 +212,112 @@ class ShotPromptStrategy(PromptStrategy):
         self._items[item] = text
         return text
 
+    def _mood(self, request: RatingRequest, row: int) -> str:
+        """The mood, and the last item where what was felt about it is of the mood's sign."""
+        valence, arousal = request.moods[row].tolist()
+        history, cause = request.history, ""
+        last = int(history.lengths[row]) - 1
+        if last >= 0 and CODE_VALENCE[history.codes[row, last]] * valence > 0:
+            rating = self._rating(float(history.ratings[row, last]))
+            cause = f"the last {self._setting.words.item}{f', rated {rating}' if rating else ''}"
+        return mood_text(valence, arousal, cause)
+
     def _history(self, request: RatingRequest, row: int, place: int) -> str:
-        """The retrieved items, most relevant first; empty if there are none. A missing rating is left out."""
+        """How many items are remembered and how they were rated, and the retrieved ones, most relevant first.
+
+        Empty if nothing is retrieved.
+        """
+        positions = request.retrieved[row, place]
+        if not (positions >= 0).any():
+            return ""
+        history, words = request.history, self._setting.words
+        count = int(history.lengths[row])
+        known = history.ratings[row, :count]
+        known = known[~np.isnan(known)]
         lines = []
         for position, item, rating in zip(
-            request.retrieved[row, place].tolist(),
+            positions.tolist(),
             request.retrieved_items[row, place].tolist(),
             request.retrieved_ratings[row, place].tolist(),
             strict=True,
         ):
             if position >= 0:
-                lines.append(self._titles.get(item) or self._title(item))
-                lines.append(self._ratings.get(rating) or self._rating(rating))
-        return f"{self._past}{''.join(lines)}</history>\n" if lines else ""
+                code = int(history.codes[row, position])
+                lines.append(memory_line(self._title(item), count - position, self._rating(rating), code, words))
+        return self._remembered(count, known.tolist(), lines)
+
+    def _remembered(self, count: int, ratings: Sequence[float], lines: Sequence[str]) -> str:
+        """How many items are remembered, what ratings they got, and the lines of some."""
+        known = ""
+        if ratings:
+            average = self._rating(round(sum(ratings) / len(ratings), 6))
+            known = f", rated {average}{' on average' if len(ratings) > 1 else ''}"
+        return f"{self._past}: {count}{known}. The most relevant first:\n{fence('history', lines)}"
 
     def _title(self, item: int) -> str:
-        text = f"- {one_line(self._catalog.items[item].title, SHORT)}"
-        self._titles[item] = text
-        return text
+        """A remembered item: its title and what it was like."""
+        if item not in self._titles:
+            one = self._catalog.items[item]
+            self._titles[item] = what_it_was(one.title, one.categories if self.options.show_categories else ())
+        return self._titles[item]
 
     def _rating(self, rating: float) -> str:
+        """A rating of the domain's scale on that of the prompt; empty for NaN."""
         if rating != rating:
-            return "\n"
-        text = f" (rated {self._scale.show(rating, self._setting.scale)})\n"
-        self._ratings[rating] = text
-        return text
+            return ""
+        if rating not in self._ratings:
+            self._ratings[rating] = self._scale.show(rating, self._setting.scale)
+        return self._ratings[rating]
 
     # ------------------------------------------------------------------------------------------ worked examples
 
-    def _examples(self, setting: WorldSetting) -> list[Example]:
-        """The examples to show, in order."""
-        shots, examples = self.options.shots, list(setting.examples)
+    def _enough(self, examples: list[Example]) -> list[Example]:
+        """The examples that there are, none where none are to be shown."""
+        shots = self.options.shots
         if len(examples) < shots:
             raise ConfigurationError(
-                f"the domain {setting.domain!r} has {len(examples)} worked examples, and {shots} are to be shown; "
-                f"use shots={len(examples)} or fewer"
+                f"the domain {self._setting.domain!r} has {len(examples)} worked examples, and {shots} are to be "
+                f"shown; use shots={len(examples)} or fewer"
             )
-        return (examples[::-1] if self.options.invert else examples)[:shots]
+        return examples if shots else []
 
-    def _shots(self, examples: list[Example]) -> Iterator[Message]:
-        limit = self.options.max_characters
-        for example in examples:
-            facts = fence("person", [one_line(example.user, limit)]) + fence("item", [one_line(example.item, limit)])
-            yield Message("user", facts + self._question)
-            yield Message("assistant", self._worked(example))
+    def _drawn(self, user: int, item: int) -> list[Message]:
+        """The worked examples of a question, in an order that its user, its item and the seed decide."""
+        options = self.options
+        key = f"{options.seed} {self._population.users[user].id} {self._catalog.items[item].id}"
+
+        def rank(number: int) -> bytes:
+            return blake2b(f"{key} {number}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+        order = sorted(range(len(self._examples)), key=rank)
+        chosen = (order[::-1] if options.invert else order)[: options.shots]
+        return [message for number in chosen for message in self._examples[number]]
+
+    def _shot(self, example: Example) -> tuple[Message, Message]:
+        """A worked example: the question in the same fields, and its answer."""
+        return Message("user", "".join(self._posed(example))), Message("assistant", self._worked(example))
+
+    def _posed(self, example: Example) -> Iterator[str]:
+        options, setting, memories = self.options, self._setting, list(example.memories)
+        yield fence("person", user_lines(example.user, setting, options))
+        if options.show_mood:
+            yield mood_text(*example.mood)
+        if options.show_history and memories:
+            lines = [
+                memory_line(
+                    what_it_was(one.title, one.categories if options.show_categories else ()),
+                    one.ago,
+                    self._rating(one.rating),
+                    int(self._emotion.code(one.rating)),
+                    setting.words,
+                )
+                for one in memories
+            ]
+            yield self._remembered(max(one.ago for one in memories), [one.rating for one in memories], lines)
+        yield fence("item", item_lines(example.item, setting, self._scale, options))
+        if options.show_times:
+            yield self._times[0]
+        yield self._question
 
     def _worked(self, example: Example) -> str:
         """The answer of an example, in the requested form."""

@@ -52,7 +52,7 @@ class UserSimulator:
         """The ratings that a user gives, with noise, shape ``(S,)``; NaN where the rater failed."""
         request = self.request(row, items)
         with self.world.blaming("rater"):
-            return self.world.rate(request, self._draws(row, kind)).values[0]
+            return self.world.rate(request, self.draws(row, kind)).values[0]
 
     def expect(self, row: int, items: Ints) -> Floats | None:
         """What a user rates on average, shape ``(S,)``; None where the rater does not know it."""
@@ -89,7 +89,8 @@ class UserSimulator:
             return (self.rate(row, items, CHOOSE) if expected is None else expected), {}
         return scores, {name: added[0] for name, added in rater.interest_terms(bare).items()}
 
-    def _draws(self, row: int, kind: int) -> SlotDraws:
+    def draws(self, row: int, kind: int) -> SlotDraws:
+        """The draws of one user for one task."""
         rows = np.arange(1)
         streams = Streams(1)
         streams.begin(rows, [self.seed], [self.real_users[row].number * _KINDS + kind])

@@ -140,6 +140,7 @@ def parts_of(
 ) -> list[Part]:
     """Who is measured beside whom: the users of ``chosen``, or else a fixed group, or else everybody in folds.
 
+    Training users of a fixed group are those of ``train`` and ``calibration``, of the latter those of ``train`` alone.
     ``most`` bounds the number of all. Raises ConfigurationError or DataError: a file of users is wrong, nobody can be
     measured, or nobody is left to learn from.
     """
@@ -150,7 +151,7 @@ def parts_of(
         groups = [("test users", np.array([name not in wanted for name in names]), measured[:most])]
     elif split is not None:
         group = np.array([user_split_of(name) for name in names])
-        training = (group == TRAIN) | (group == CALIBRATION)
+        training = (group == TRAIN) | ((group == CALIBRATION) & (split != CALIBRATION))
         measured = [one for one in real_users if user_split_of(one.id) == split]
         groups = [(split, training, measured[:most])]
     else:

@@ -56,7 +56,7 @@ class LocalBackend(LLMBackend):
     def _begin_unloaded(self) -> None:
         self._lock = threading.Lock()
         self._loaded: Loaded | None = None
-        self._trees: dict[tuple[str, ...], LabelTree] = {}
+        self._trees: dict[tuple[str, tuple[str, ...]], LabelTree] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """The state without the model; a copy loads it at its first request."""
@@ -111,16 +111,16 @@ class LocalBackend(LLMBackend):
                 loaded = self._load()
             except LLMError as error:
                 return [error] * len(requests)
-            groups: dict[tuple[str, ...], list[_Job]] = {}
+            groups: dict[tuple[str, tuple[str, ...]], list[_Job]] = {}
             for place, request in enumerate(requests):
                 try:
                     job = self._job(loaded, place, request)
                 except LLMError as error:
                     answers[place] = error
                 else:
-                    groups.setdefault(request.choices, []).append(job)
-            for choices, jobs in groups.items():
-                for job, answer in self._group(loaded, choices, jobs):
+                    groups.setdefault((request.opening, request.choices), []).append(job)
+            for jobs in groups.values():
+                for job, answer in self._group(loaded, jobs):
                     answers[job.place] = answer
             return [answer for answer in answers if answer is not None]
 
@@ -135,9 +135,7 @@ class LocalBackend(LLMBackend):
         free = not choices and request.schema is None
         tokens = loaded.format.prompt(request, thinking=free and self.options.thinking)
         if choices:
-            if choices not in self._trees:
-                self._trees[choices] = LabelTree([loaded.format.label(one) for one in choices], choices)
-            tree = self._trees[choices]
+            tree = self._tree(loaded, request)
             tokens = [*tokens, *tree.lead]
             longest_answer = max(tree.lengths) - len(tree.lead)
         if loaded.longest is not None and len(tokens) + longest_answer > loaded.longest:
@@ -147,15 +145,20 @@ class LocalBackend(LLMBackend):
             )
         return _Job(place, request, tokens)
 
-    def _group(
-        self, loaded: Loaded, choices: tuple[str, ...], jobs: list[_Job]
-    ) -> list[tuple[_Job, ChatAnswer | LLMError]]:
-        """Answer requests with the same choices, in batches that fit into memory."""
+    def _tree(self, loaded: Loaded, request: ChatRequest) -> LabelTree:
+        """The choices of a request as a tree; the tokens of its opening, with which all begin, are its lead."""
+        opening, choices = key = request.opening, request.choices
+        if key not in self._trees:
+            self._trees[key] = LabelTree([loaded.format.label(f"{opening}{one}") for one in choices], choices)
+        return self._trees[key]
+
+    def _group(self, loaded: Loaded, jobs: list[_Job]) -> list[tuple[_Job, ChatAnswer | LLMError]]:
+        """Answer requests with the same choices and opening, in batches that fit into memory."""
+        scored = bool(jobs[0].request.choices)
 
         def work(batch: list[_Job], prefix: Prefix) -> list[ChatAnswer]:
-            return self._choose(loaded, choices, batch, prefix) if choices else self._write(loaded, batch, prefix)
+            return self._choose(loaded, batch, prefix) if scored else self._write(loaded, batch, prefix)
 
-        scored = bool(choices)
         jobs = sorted(jobs, key=lambda job: len(job.tokens))
         prefix = self._prefix(loaded, jobs)
         done: list[tuple[_Job, ChatAnswer | LLMError]] = []
@@ -208,8 +211,8 @@ class LocalBackend(LLMBackend):
         error.doubtful = True  # a shorter request may fit
         return error
 
-    def _choose(self, loaded: Loaded, choices: tuple[str, ...], jobs: list[_Job], prefix: Prefix) -> list[ChatAnswer]:
-        tree = self._trees[choices]
+    def _choose(self, loaded: Loaded, jobs: list[_Job], prefix: Prefix) -> list[ChatAnswer]:
+        choices, tree = jobs[0].request.choices, self._tree(loaded, jobs[0].request)
         rows = score(loaded.engine, [job.tokens for job in jobs], prefix, tree, loaded.ends)
         answers = []
         for i, (job, shares) in enumerate(zip(jobs, rows, strict=True)):
@@ -217,7 +220,8 @@ class LocalBackend(LLMBackend):
             best, shown = likeliest[0], sorted(likeliest[: self.options.top])
             total = 1.0 if len(shown) == len(choices) else sum(shares[place] for place in shown)
             probabilities = {choices[place]: shares[place] / total for place in shown}
-            usage = Usage(len(job.tokens), _cached(prefix, i), tree.lengths[best])
+            written = tree.lengths[best] - (len(tree.lead) if job.request.opening else 0)
+            usage = Usage(len(job.tokens), _cached(prefix, i), written)
             answers.append(
                 ChatAnswer(choices[best], model=self.options.model, usage=usage, probabilities=probabilities)
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,26 @@ def by_hand(folder: Path, prompt: Callable[[ChatRequest], str], request: ChatReq
         logs.append(log)
     weights = torch.tensor(logs, dtype=torch.float64).softmax(-1)
     return [float(weight) for weight in weights]
+
+
+@pytest.mark.parametrize(("kind", "choices"), [("bytes", DIGITS), ("bytes", TEN), ("merged", WORDS)])
+def test_an_opened_answer_goes_on_from_its_opening(
+    kind: str, choices: tuple[str, ...], models: Callable[[str], Path], backend: Make, questions: Ask
+) -> None:
+    bare = questions(2, choices=choices)
+    opened = [replace(one, opening="Rating: ") for one in bare]
+    local = backend(kind)
+    answers = answered(local.answer_batch([*bare, *opened]))
+    loaded = local._load()
+    expected = [
+        by_hand(models(kind), lambda one: f"{loaded.format.text(one.messages)}Rating: ", one, set(loaded.ends))
+        for one in bare
+    ]
+    same(shares(answers[2:]), expected)
+    assert shares(answers[:1])[0] != pytest.approx(expected[0], abs=1e-3)
+    for one in answers[2:]:
+        assert one.text in choices
+        assert one.usage.completion <= len(one.text) + 1
 
 
 @pytest.mark.parametrize(("kind", "choices"), CASES)

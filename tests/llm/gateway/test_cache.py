@@ -49,6 +49,7 @@ def requests(draw: st.DrawFn) -> ChatRequest:
         schema=None if choices else draw(schemas),
         sample=draw(st.integers(0, 10)),
         seed=draw(st.none() | st.integers(-(2**63), 2**63)),
+        opening=draw(encodable) if choices else "",
     )
 
 
@@ -91,6 +92,11 @@ def test_equal_questions_have_equal_keys(request: ChatRequest) -> None:
         assert answer_cache_key(IDENTITY, turned) == answer_cache_key(IDENTITY, request)
 
 
+@given(requests())
+def test_a_request_without_an_opening_is_written_as_before_there_were_any(request: ChatRequest) -> None:
+    assert ("opening" in json.loads(request_json(request))) is bool(request.opening)
+
+
 @given(requests(), requests(), encodable, encodable)
 def test_different_questions_have_different_keys(one: ChatRequest, other: ChatRequest, first: str, second: str) -> None:
     same = request_json(one) == request_json(other) and first == second
@@ -114,9 +120,10 @@ def test_any_change_gives_another_key(request: ChatRequest, data: st.DataObject)
         "max_tokens": {"max_tokens": request.max_tokens + 1},
         "temperature": {"temperature": request.temperature + 0.25},
         "choices": {"choices": (*request.choices, "x"), "schema": None},
-        "schema": {"schema": {**(request.schema or {}), "new": data.draw(encodable)}, "choices": ()},
+        "schema": {"schema": {**(request.schema or {}), "new": data.draw(encodable)}, "choices": (), "opening": ""},
         "sample": {"sample": request.sample + 1},
         "seed": {"seed": 0 if request.seed is None else None},
+        "opening": {"opening": f"{request.opening}x", "choices": request.choices or ("y",), "schema": None},
     }
     keys = {answer_cache_key(IDENTITY, request), answer_cache_key(IDENTITY + "x", request)}
     for change in changes.values():

@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import itertools
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +17,15 @@ from hypothesis import strategies as st
 
 from emosim_core import ConfigurationError
 from emosim_core.llm import ChatAnswer, ChatRequest, LLMMalformedError
+from emosim_core.llm.prompts.instructions import scale_use
+from emosim_core.llm.prompts.scales import PROMPT_SCALES
 from emosim_core.llm.prompts.shot_strategy import ShotOptions, ShotPromptStrategy
+from emosim_core.model.emotion import Emotion
 from emosim_core.plugins import (
     Catalog,
     Domain,
     Example,
+    ExampleMemory,
     History,
     Item,
     Memory,
@@ -50,11 +56,6 @@ WORDS = Words(
     },
 )
 
-EXAMPLES = (
-    Example("Noor, 9, loves space.", "Moon, animated.", 10, "Space is all she wants."),
-    Example("Viktor, 37, gives musicals 2.", "Waltz, a musical.", 2, "He rates songs 2."),
-)
-
 
 class Film(Item):
     """An item with people behind it."""
@@ -64,6 +65,32 @@ class Film(Item):
     @property
     def creators(self) -> tuple[str, ...]:
         return self.cast
+
+
+EXAMPLES = (
+    Example(
+        User(id="e1", name="Noor", age=19, job="student", hobby="telescopes", description="Noor loves space."),
+        Film(id="e1", title="Moon", year=2001, categories=("animation",), cast=("Io Tan",), public_rating=7.0),
+        8,
+        "Space is all that is wanted.",
+        [ExampleMemory("Orbit", ("science fiction",), 2, 9.0)],
+        (0.6, 0.7),
+    ),
+    Example(
+        User(id="e2", name="Viktor", liked=("action",), disliked=("musical",), conformity=3),
+        Film(id="e2", title="Waltz", categories=("musical", "romance"), description="Two bakers sing."),
+        3,
+        "Songs where there should be danger.",
+        [ExampleMemory("Rain", (), 1, 4.0), ExampleMemory("North", ("action", "war", "drama", "crime"), 3, 8.0)],
+        (-0.3, 0.2),
+    ),
+    Example(
+        User(id="e3", name="Lena", age=52),
+        Film(id="e3", title="Ledger", categories=("crime",)),
+        6,
+        "The case is neat, but slow.",
+    ),
+)
 
 
 ITEMS = (
@@ -78,7 +105,7 @@ ITEMS = (
     ),
     Film(id="b", title="Beta: 2 of 10"),
     Film(id="c", title="Gamma", public_rating=1.0),
-    Film(id="d", title="Delta"),
+    Film(id="d", title="Delta", categories=("western",)),
 )
 
 USER = User(
@@ -116,7 +143,7 @@ def asked_of(
     mood: tuple[float, float] = (0.25, 0.5),
     of: Domain | None = None,
 ) -> ChatRequest:
-    """The question of one person and item; ``past`` is retrieved as it stands."""
+    """The question of one person and item; ``past`` is remembered, oldest first, and retrieved as it stands."""
     of = of or domain()
     catalog, population = Catalog(items, of.scale), Population(users)
     prompt_strategy = ShotPromptStrategy(options)
@@ -143,12 +170,21 @@ def situation(
         retrieved_ratings=np.array([[[rating for _, rating in padded]]]),
         times=np.array([[times]]),
         moods=np.array([mood]),
-        history=History(Memory(1, len(catalog)), slice(None)),
+        history=History(remembering(len(catalog), of.scale, past), slice(None)),
         catalog=catalog,
         population=population,
         scale=of.scale,
         words=of.words,
     )
+
+
+def remembering(items: int, scale: RatingScale, past: Sequence[tuple[int, float]]) -> Memory:
+    """The memory of one user, with what the rating rule feels of each item."""
+    memory = Memory(1, items)
+    for item, rating in past:
+        codes = Emotion(scale).code(np.array([5.0 if rating != rating else rating]))
+        memory.append(np.array([0]), np.array([max(item, 0)]), np.array([rating]), codes)
+    return memory
 
 
 def last(asked: ChatRequest) -> str:
@@ -174,16 +210,15 @@ def test_a_question_tells_of_user_mood_past_item_and_times_in_this_order() -> No
         "Description: Ines, 34, lives for dramas.",
         "Likes: drama",
         "Dislikes: horror, western",
-        "When they leave: someone who leaves later",
-        "Opinion of others: someone who weighs both",
-        "Choice of films: someone who explores a little",
+        "Opinion of others: weighs both",
+        "Choice of films: explores a little",
         "</person>",
-        "Mood now: pleased (valence +0.25 in -1 to 1, arousal 0.50 in 0 to 1)",
-        "Films watched before, the most relevant first:",
+        "Mood now: good",
+        "Films that you have watched: 3, rated 4 on average. The most relevant first:",
         "<history>",
-        "- Gamma (rated 8)",
-        "- Beta: 2 of 10 (rated 0)",
-        "- Delta",
+        "- Gamma: 3 films ago, rated 8, felt thrilled",
+        "- Beta: 2 of 10: 2 films ago, rated 0, felt bored",
+        "- Delta (western): the last film",
         "</history>",
         "<item>",
         "Title: Alpha",
@@ -220,14 +255,14 @@ def test_what_is_unknown_has_no_line() -> None:
     ("option", "gone"),
     [
         ("show_description", ["Description", "Description"]),
-        ("show_traits", ["When they leave", "Opinion of others", "Choice of films"]),
+        ("show_traits", ["Opinion of others", "Choice of films"]),
         ("show_mood", ["Mood now"]),
         ("show_job", ["Job"]),
         ("show_hobby", ["Hobby"]),
         ("show_tastes", ["Likes", "Dislikes"]),
         (
             "show_history",
-            ["Films watched before, the most relevant first", "<history>", "- Gamma (rated 8)", "</history>"],
+            ["Films that you have watched", "<history>", "- Gamma", "</history>"],
         ),
         ("show_public_rating", ["Public rating"]),
         ("show_creators", ["Director and cast"]),
@@ -252,7 +287,7 @@ def test_tastes_are_left_out_where_the_description_tells_them() -> None:
 
 
 def test_a_domain_without_texts_for_traits_shows_their_names() -> None:
-    assert "When they leave: occasional" in last(asked_of(of=domain(words=Words())))
+    assert "Opinion of others: balanced" in last(asked_of(of=domain(words=Words())))
 
 
 @pytest.mark.parametrize(
@@ -262,62 +297,107 @@ def test_how_often_it_was_consumed_is_told(times: int, expected: str) -> None:
     assert f"\nWatched before: {expected}\n" in last(asked_of(times=times))
 
 
-@pytest.mark.parametrize("trait", ["activity", "conformity", "diversity"])
+@pytest.mark.parametrize("trait", ["conformity", "diversity"])
 @pytest.mark.parametrize(("low", "high"), [(1, 2), (2, 3), (1, 3)])
 def test_changing_a_trait_changes_the_prompt_only_in_its_line(trait: str, low: int, high: int) -> None:
     before, after = (asked_of(users=[USER.model_copy(update={trait: level})]) for level in (low, high))
     assert before.messages[:-1] == after.messages[:-1]
     removed, added = changed_lines(last(before), last(after))
     texts = WORDS.traits[trait]
-    assert [line.partition(": someone who ")[2] for line in (*removed, *added)] == [texts[low - 1], texts[high - 1]]
+    assert [line.partition(": ")[2] for line in (*removed, *added)] == [texts[low - 1], texts[high - 1]]
 
 
 def test_changing_the_mood_changes_the_prompt_only_in_its_line() -> None:
     before, after = asked_of(mood=(0.8, 0.9)), asked_of(mood=(-0.5, 0.1))
     assert before.messages[:-1] == after.messages[:-1]
     assert changed_lines(last(before), last(after)) == (
-        ["Mood now: delighted (valence +0.80 in -1 to 1, arousal 0.90 in 0 to 1)"],
-        ["Mood now: bored (valence -0.50 in -1 to 1, arousal 0.10 in 0 to 1)"],
+        ["Mood now: very good, excited"],
+        ["Mood now: very bad, tired"],
     )
+
+
+@pytest.mark.parametrize(
+    ("mood", "past", "text"),
+    [
+        ((0.3, 0.5), [(0, 3.0), (2, 9.0)], "good, after the last film, rated 8"),
+        ((-0.3, 0.9), [(0, 9.0), (1, 1.0)], "bad, on edge, after the last film, rated 0"),
+        ((-0.3, 0.5), [(1, 1.0), (2, 9.0)], "bad"),
+        ((0.1, 0.1), [(2, 9.0)], "neither good nor bad, calm"),
+        ((0.3, 0.5), [(2, np.nan)], "good"),
+        ((0.3, 0.5), [], "good"),
+    ],
+)
+def test_a_mood_names_the_last_item_where_that_was_felt_in_the_same_way(
+    mood: tuple[float, float], past: list[tuple[int, float]], text: str
+) -> None:
+    assert f"\nMood now: {text}\n" in last(asked_of(mood=mood, past=past))
+
+
+def test_traits_are_shown_once_and_activity_never() -> None:
+    told = USER.model_copy(update={"description": " ".join(["Ines", *["goes"] * 23, "along."])})
+    for options, user, shown in (
+        (ShotOptions(), USER, True),
+        (ShotOptions(), told, False),
+        (ShotOptions(show_traits=True), told, True),
+        (ShotOptions(show_description=False), told, True),
+    ):
+        asked = asked_of(options, users=[user])
+        assert ("Opinion of others: weighs both\n" in last(asked)) is shown
+        assert "leaves later" not in "".join(message.content for message in asked.messages)
+
+
+def test_people_and_the_scale_are_told_by_the_shares_of_real_ratings() -> None:
+    def told(scale: RatingScale, name: str, shares: Sequence[float]) -> str:
+        return scale_use(WORDS, PROMPT_SCALES[name], scale, shares)  # type: ignore[index]
+
+    even = [0.1] * 10
+    assert told(TEN, "0-9", even) == (
+        "Of 100 ratings that viewers give, about 60 are 2 to 7, 20 are lower and 20 higher."
+    )
+    assert "about 60 are three to eight" in told(TEN, "one-ten", even)
+    assert "about 80 are 2 to 4, 20 are lower and 0 higher" in told(FIVE, "1-5", [0.2, 0.2, 0.2, 0.4, 0.0])
+    assert "somewhat above the middle" in told(TEN, "0-9", [])
+    assert "Of 100" not in asked_of(ShotOptions(show_scale_use=False)).messages[0].content
+    assert "Use the whole scale" not in asked_of().messages[0].content
 
 
 # --------------------------------------------------------------------------------------------- the scale
 
 
 @pytest.mark.parametrize(
-    ("scale", "public", "past", "example", "labels"),
+    ("scale", "public", "past", "examples", "labels"),
     [
         (
             "0-9",
             "6.5",
             "8",
-            ("9", "1"),
+            {"7", "2", "5"},
             "0, 1, 2, 3, 4, 5, 6, 7, 8 or 9",
         ),
         (
             "1-10",
             "7.5",
             "9",
-            ("10", "2"),
+            {"8", "3", "6"},
             "1, 2, 3, 4, 5, 6, 7, 8, 9 or 10",
         ),
         (
             "one-ten",
             "7.5",
             "nine",
-            ("ten", "two"),
+            {"eight", "three", "six"},
             "one, two, three, four, five, six, seven, eight, nine or ten",
         ),
-        ("1-5", "3.9", "4.6", ("5", "1"), "1, 2, 3, 4 or 5"),
+        ("1-5", "3.9", "4.6", {"4", "2", "3"}, "1, 2, 3, 4 or 5"),
     ],
 )
-def test_one_prompt_speaks_one_scale(scale: Any, public: str, past: str, example: tuple[str, str], labels: str) -> None:
-    asked = asked_of(ShotOptions(style="rating", shots=2, scale=scale), past=[(2, 9.0)])
+def test_one_prompt_speaks_one_scale(scale: Any, public: str, past: str, examples: set[str], labels: str) -> None:
+    asked = asked_of(ShotOptions(style="rating", shots=3, scale=scale), past=[(2, 9.0)])
     text = last(asked)
     assert f"\nPublic rating: {public}\n" in text
-    assert f"- Gamma (rated {past})\n" in text
+    assert f"- Gamma: the last film, rated {past}, felt thrilled\n" in text
     assert text.endswith(f"Answer with one of {labels} alone, without any other word or sign.")
-    assert (asked.messages[2].content, asked.messages[4].content) == example
+    assert {message.content for message in asked.messages if message.role == "assistant"} == examples
     assert asked.choices == tuple(labels.replace(" or ", ", ").split(", "))
 
 
@@ -339,7 +419,7 @@ def roles(asked: ChatRequest) -> list[str]:
     return [message.role for message in asked.messages]
 
 
-@pytest.mark.parametrize("shots", [0, 1, 2])
+@pytest.mark.parametrize("shots", [0, 1, 2, 3])
 def test_our_system_prompt_sets_the_role_and_the_default_has_none(shots: int) -> None:
     ours, default = (asked_of(ShotOptions(system=system, shots=shots)) for system in ("our", "default"))
     assert roles(ours) == ["system", *["user", "assistant"] * shots, "user"]
@@ -354,15 +434,87 @@ def test_our_system_prompt_sets_the_role_and_the_default_has_none(shots: int) ->
         assert sum("is data" in message.content for message in asked.messages) == 1
 
 
-def test_examples_come_from_the_front_and_inverted_from_the_end() -> None:
-    def users(shots: int, invert: bool) -> list[str]:
-        asked = asked_of(ShotOptions(shots=shots, invert=invert))
-        return [message.content.split()[1].rstrip(",") for message in asked.messages[1:-1] if message.role == "user"]
+def drawn(shots: int, *, item: int = 0, user: str = "u", **options: Any) -> list[str]:
+    """The names of the users of the worked examples of a question."""
+    asked = asked_of(
+        ShotOptions(shots=shots, **options), item=item, users=[USER.model_copy(update={"id": user})], items=ITEMS
+    )
+    texts = [message.content for message in asked.messages if message.role == "user"][:-1]
+    return [text.partition("Name: ")[2].splitlines()[0] for text in texts]
 
-    assert users(1, False) == ["Noor"]
-    assert users(1, True) == ["Viktor"]
-    assert users(2, False) == ["Noor", "Viktor"]
-    assert users(2, True) == ["Viktor", "Noor"]
+
+def test_examples_are_drawn_for_each_question_under_the_seed() -> None:
+    questions = [{"item": item, "user": f"u{user}"} for item, user in itertools.product(range(4), range(25))]
+    firsts = [drawn(1, **where)[0] for where in questions]  # type: ignore[arg-type]
+    assert min(firsts.count(example.user.name) for example in EXAMPLES) > 20
+    assert {tuple(sorted(drawn(3, **where))) for where in questions} == {("Lena", "Noor", "Viktor")}  # type: ignore[arg-type]
+    assert [drawn(1, **where)[0] for where in questions] == firsts  # type: ignore[arg-type]
+    assert [drawn(1, seed=1, **where)[0] for where in questions] != firsts  # type: ignore[arg-type]
+
+
+def test_inverted_examples_come_from_the_end_of_the_order_that_is_drawn() -> None:
+    whole = drawn(3)
+    assert [drawn(shots) for shots in (1, 2)] == [whole[:1], whole[:2]]
+    assert [drawn(shots, invert=True) for shots in (1, 2, 3)] == [whole[:1:-1], whole[:0:-1], whole[::-1]]
+
+
+def test_an_example_has_the_fields_of_the_question() -> None:
+    asked = asked_of(ShotOptions(shots=3, style="rating"), past=[(2, 9.0)])
+    shown = {text.partition("Name: ")[2].splitlines()[0]: text for text in (m.content for m in asked.messages[1:-1:2])}
+    assert shown["Noor"].splitlines()[:-1] == [
+        "<person>",
+        "Name: Noor",
+        "Age: 19",
+        "Job: student",
+        "Hobby: telescopes",
+        "Description: Noor loves space.",
+        "Opinion of others: weighs both",
+        "Choice of films: explores a little",
+        "</person>",
+        "Mood now: very good, excited",
+        "Films that you have watched: 2, rated 8. The most relevant first:",
+        "<history>",
+        "- Orbit (science fiction): 2 films ago, rated 8, felt thrilled",
+        "</history>",
+        "<item>",
+        "Title: Moon",
+        "Year: 2001",
+        "Categories: animation",
+        "Director and cast: Io Tan",
+        "Public rating: 6",
+        "</item>",
+        "Watched before: never",
+    ]
+    assert "- North (action, war, drama): 3 films ago, rated 7, felt thrilled\n" in shown["Viktor"]
+    assert "history" not in shown["Lena"]
+    bare = asked_of(ShotOptions(shots=3, show_mood=False, show_history=False, show_times=False, show_traits=False))
+    texts = "".join(message.content for message in bare.messages[1:])
+    for word in ("Mood now", "<history>", "before: never", "Opinion of"):
+        assert word not in texts
+
+
+def test_a_prompt_has_one_voice() -> None:
+    for options in (ShotOptions(shots=1, style="cotlite"), ShotOptions(shots=1, style="cot_enhanced")):
+        ours, default = (
+            "\n".join(
+                m.content for m in asked_of(options.model_copy(update={"system": system}), past=[(2, 9.0)]).messages
+            )
+            for system in ("our", "default")
+        )
+        assert not re.search(r"\bthis person\b|\bthe viewer\b|\bsomeone\b|\bthey\b", ours)
+        assert not re.search(r"\byou\b(?! are shown)|\byour\b", default, re.IGNORECASE)
+
+
+def test_a_rating_alone_is_opened_where_no_example_shows_its_form() -> None:
+    assert asked_of(ShotOptions(style="rating")).opening == "Rating: "
+    assert asked_of(ShotOptions(style="cotlite")).opening == "Rating: "
+    for options in (
+        ShotOptions(style="rating", open_answer=False),
+        ShotOptions(style="rating", shots=1),
+        ShotOptions(style="cot_enhanced"),
+        ShotOptions(reason_field=True),
+    ):
+        assert asked_of(options).opening == ""
 
 
 def test_an_example_has_the_form_of_the_question() -> None:
@@ -372,9 +524,10 @@ def test_an_example_has_the_form_of_the_question() -> None:
         options = ShotOptions(style=style, shots=2, reason_field=reason)  # type: ignore[arg-type]
         asked = asked_of(options)
         prompt_strategy = ready(options)
-        for example, (user, assistant) in zip(EXAMPLES, (asked.messages[1:3], asked.messages[3:5]), strict=True):
+        for user, assistant in (asked.messages[1:3], asked.messages[3:5]):
             assert user.content.splitlines()[-1] == last(asked).splitlines()[-1]
             reply = prompt_strategy.read(ChatAnswer(assistant.content))
+            (example,) = (one for one in EXAMPLES if f"Name: {one.user.name}\n" in user.content)
             assert reply.rating == example.rating
             assert bool(reply.reason) is (reason or style == "cot_enhanced")
 
@@ -386,19 +539,19 @@ def test_a_domain_without_enough_examples_is_refused_with_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("system", ["our", "default"])
-@pytest.mark.parametrize("shots", [0, 1, 2])
+@pytest.mark.parametrize("examples", [0, 1])
 def test_all_before_the_question_is_the_same_for_all_users_and_the_user_comes_before_the_item(
-    system: Any, shots: int
+    system: Any, examples: int
 ) -> None:
     other = USER.model_copy(update={"id": "v", "name": "Otto Wes", "age": 70, "activity": 3})
-    options = ShotOptions(system=system, shots=shots)
-    one, two = (asked_of(options, users=[USER, other], user=p, item=p, times=p) for p in (0, 1))
+    options, of = ShotOptions(system=system, shots=examples), domain(examples=EXAMPLES[:1])
+    one, two = (asked_of(options, users=[USER, other], user=p, item=p, times=p, of=of) for p in (0, 1))
     assert one.messages[:-1] == two.messages[:-1]
     same = next(i for i, (a, b) in enumerate(zip(last(one), last(two), strict=False)) if a != b)
     assert last(one)[:same].endswith("<person>\nName: ")
-    assert last(one).index("</person>") < last(one).index("<item>")
-    again = asked_of(options, users=[USER, other], item=2)
-    assert last(again).partition("<item>")[0] == last(one).partition("<item>")[0]
+    assert last(one).index("\n</person>\n") < last(one).index("\n<item>\n")
+    again = asked_of(options, users=[USER, other], item=2, of=of)
+    assert last(again).partition("\n<item>\n")[0] == last(one).partition("\n<item>\n")[0]
 
 
 def test_the_same_question_is_the_same_text() -> None:
@@ -458,7 +611,7 @@ def test_an_attack_stays_inside_its_fence(attack: str) -> None:
     assert_fenced(text)
     inside = text[: text.index("\n</item>\n")]
     outside = text[len(inside) :]
-    assert inside.count("gnore the above") == (11 if attack.startswith("Ignore") else 0)
+    assert inside.count("gnore the above") == (12 if attack.startswith("Ignore") else 0)
     assert "gnore the above" not in outside
     for token in ("<|im_end|>", "<|im_start|>", "[INST]", "[/INST]", "</s>", "<s>", "<<SYS>>"):
         assert token not in text
@@ -612,7 +765,7 @@ def test_every_name_of_a_strategy_makes_a_prompt_strategy_for_every_scale() -> N
         assert prompt_strategy.options.invert is ("invert" in rest)
         for scale in (TEN, FIVE):
             asked = asked_of(
-                prompt_strategy.options, of=domain(scale, [Example("A.", "B.", 5, "C.")] * 2), items=[ITEMS[1]]
+                prompt_strategy.options, of=domain(scale, [replace(EXAMPLES[2], rating=5)] * 2), items=[ITEMS[1]]
             )
             if "1_10" in rest:
                 assert asked.choices[-1] == "10"
@@ -649,13 +802,3 @@ def test_a_schema_is_json() -> None:
         schema = asked_of(options).schema
         assert schema is not None
         assert json.loads(json.dumps(schema)) == schema
-
-
-@pytest.mark.parametrize("make", [ShotOptions, lambda: ShotOptions(style="cot_enhanced", shots=2)])
-def test_the_activity_trait_speaks_of_leaving_and_the_prompt_says_that_it_is_no_matter_of_ratings(
-    make: Callable[[], ShotOptions],
-) -> None:
-    asked = asked_of(make())
-    line = next(line for line in last(asked).splitlines() if line.startswith("When they leave"))
-    assert "rat" not in line
-    assert "it makes no rating of a film higher or lower" in asked.messages[0].content

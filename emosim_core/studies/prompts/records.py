@@ -1,0 +1,106 @@
+"""The files of a prompt bench: a manifest, and records of the answers to each strategy as lines of JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+from typing_extensions import NotRequired, TypedDict
+
+from emosim_core.data import json_text
+from emosim_core.errors import RunError
+from emosim_core.runs import reading
+from emosim_core.runs.job import cannot_write, write_file
+from emosim_core.runs.records import FORMAT, MANIFEST
+from emosim_core.runs.schemas import Usage
+from emosim_core.studies.jobs import JOBS, folder_name, read_job_file
+
+RESULTS = "prompts.json"
+
+KIND = "prompts"
+"""What the manifest calls a prompt bench."""
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Head(TypedDict):
+    format: int
+    strategy: str
+    seconds: float
+    usage: Usage
+
+
+class Line(TypedDict):
+    """One answer; see :func:`~emosim_core.studies.prompts.questions.answers`. ``real`` and ``baseline`` are ratings."""
+
+    user: str
+    kind: Literal["chosen", "other", "swapped", "reversed", "blank"]
+    item: str
+    distribution: list[_Share] | None
+    copied: _Share | None
+    prompt: int | None
+    completion: int | None
+    real: NotRequired[float]
+    baseline: NotRequired[float]
+
+
+class _Data(TypedDict):
+    asked: list[str]
+
+
+class _Manifest(TypedDict):
+    config: dict[str, Any]
+    created: str
+    data: _Data
+    levels: list[float]
+    shares: list[_Share]
+    language_model: str
+
+
+_HEAD, _LINE, _MANIFEST = TypeAdapter(_Head), TypeAdapter(Line), TypeAdapter(_Manifest)
+
+
+@dataclass(frozen=True)
+class BenchJob:
+    """The answers to one strategy, in a file that is written whole."""
+
+    strategy: str
+    path: Path
+
+    @classmethod
+    def of(cls, directory: Path, strategy: str) -> BenchJob:
+        """The job of a strategy of the bench in a directory."""
+        return cls(strategy, directory / JOBS / f"{folder_name([strategy])}.jsonl")
+
+    @property
+    def complete(self) -> bool:
+        """Whether it is done."""
+        return self.path.is_file()
+
+    def write(self, lines: Sequence[Mapping[str, Any]], usage: Mapping[str, Any], seconds: float) -> None:
+        """Write its records, what its model calls took, and how long it took."""
+        head = {"format": FORMAT, "strategy": self.strategy, "seconds": round(seconds, 3), "usage": usage}
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(self.path.parent, error) from error
+        write_file(self.path, b"".join(map(json_text.line, [head, *lines])))
+
+    def read(self) -> tuple[dict[str, Any], list[Line]]:
+        """The first line and the records; a RunError names the line that is wrong."""
+        head, lines = read_job_file(self.path, _HEAD, _LINE)
+        return head, lines  # type: ignore[return-value]
+
+
+def bench_manifest(directory: Path) -> dict[str, Any]:
+    """The manifest of a prompt bench; a RunError where there is none, it is of another kind, or it is damaged."""
+    path = directory / MANIFEST
+    manifest = reading.read_object(path)
+    if manifest.get("kind") != KIND:
+        raise RunError(f"{directory} holds no prompt bench")
+    reading.check_format(path, manifest, FORMAT)
+    reading.check(str(path), manifest, _MANIFEST)
+    return manifest
