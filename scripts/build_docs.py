@@ -2,9 +2,10 @@
 
     python scripts/build_docs.py
 
-The pages are README.md, CHANGELOG.md, LICENSE and those of docs/, notebooks too, as they are stored with what they show,
-and a reference page for each public module, made of its docstrings. They are copied to build/docs, where links between them are those of the site, and built by Zensical
-in strict mode: a link or an anchor that leads nowhere is an error. zensical.toml orders the pages.
+The pages are README.md, CHANGELOG.md, LICENSE and those of docs/, notebooks too, as they are stored with what they
+show, and a reference page for each public module, made of its docstrings. They are copied to build/docs, where links
+between them are those of the site, and built by Zensical in strict mode: a link or an anchor that leads nowhere is an
+error. zensical.toml orders the pages.
 """
 
 from __future__ import annotations

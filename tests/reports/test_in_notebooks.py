@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import json
-import pickle
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -81,7 +81,7 @@ def test_a_user_shows_who_they_are_and_a_population_its_first() -> None:
 
 def test_results_are_dictionaries_that_show_what_came_out(made: Path, tmp_path: Path) -> None:
     results = emosim_core.Results(json.loads((made / "a" / "summary.json").read_text()), made / "a")
-    assert json.loads(json.dumps(results)) == results == pickle.loads(pickle.dumps(results))
+    assert json.loads(json.dumps(results)) == results == copy.deepcopy(results)
     shown = texts(results._repr_html_() or "")
     assert shown == texts(emosim_core.read_run(made / "a")._repr_html_())
     assert "60, with 54 different users; 950 steps" in shown
