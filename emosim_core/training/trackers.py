@@ -69,6 +69,7 @@ class _MlflowWriter(KVWriter):
 
     def __init__(self, config: TrainConfig, directory: Path) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MLflow would report its use to its makers
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # seconds, where MLflow would wait for minutes
         try:
             import sqlalchemy  # noqa: F401
             from mlflow import MlflowClient
