@@ -15,7 +15,7 @@ import pytest
 from emosim_core.testing import Emosim
 
 PAGES = Path(__file__).parents[2] / "docs" / "ecosystem"
-SECONDS = 400
+SECONDS = 550
 
 
 @pytest.fixture
