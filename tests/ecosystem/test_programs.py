@@ -31,4 +31,4 @@ def test_mlflow_keeps_the_curves_of_a_training(program: Callable[..., str]) -> N
     steps = [int(line.split()[0]) for line in curve]
     assert len(steps) > 1
     assert steps == sorted(set(steps))
-    assert steps[-1] == 640
+    assert 320 < steps[-1] <= 640  # a line in which no episode ended has no reward
