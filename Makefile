@@ -12,7 +12,7 @@ PLUGINS := $(foreach folder,$(patsubst %/pyproject.toml,%,$(wildcard plugins/*/p
 # A run of films needs neither torch nor Ray.
 LIGHT := $(filter-out %/emosim_local_gpu %/emosim_ray,$(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)))
 
-.PHONY: run test compiled coverage test-others test-isolated test-lowest mutants lint docs wheels release-check clean
+.PHONY: run test compiled coverage test-others test-isolated test-lowest ecosystem mutants lint docs wheels release-check clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/emosim run --plugin movies
@@ -42,6 +42,10 @@ test-isolated: $(VENV)/.test-stamp
 
 test-lowest: $(VENV)/.test-stamp
 	$(BIN)/python scripts/test_lowest.py
+
+# The programs of docs/ecosystem, with the libraries that they are about in build/ecosystem.
+ecosystem: $(VENV)/.test-stamp
+	$(BIN)/python scripts/test_ecosystem.py
 
 # Changes of the source that the tests must notice; takes an hour.
 mutants: $(VENV)/.test-stamp

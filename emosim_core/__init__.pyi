@@ -29,8 +29,11 @@ from emosim_core.packs.replay import replay as replay
 from emosim_core.recommenders.recommender import Recommendation as Recommendation
 from emosim_core.recommenders.recommender import Recommender as Recommender
 from emosim_core.recommenders.recommender import load_recommender as load_recommender
+from emosim_core.reports.charts import Charts as Charts
+from emosim_core.reports.charts import charts as charts
 from emosim_core.reports.compare import Comparison as Comparison
 from emosim_core.reports.compare import compare as compare
+from emosim_core.reports.results import Results as Results
 from emosim_core.runs.records import RecordedRun as RecordedRun
 from emosim_core.runs.records import read_run as read_run
 from emosim_core.simulation.config import EnvironmentConfig as EnvironmentConfig

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emosim_core.recommenders.recommender import Recommendation
+    from emosim_core.reports.results import Results
     from emosim_core.simulation.env import EmoSimEnv
     from emosim_core.simulation.vector_env import EmoSimVectorEnv
 
@@ -42,7 +43,7 @@ def run(
     resume: bool = False,
     executor: str | Mapping[str, Any] = "local",
     **options: Any,
-) -> dict[str, Any]:
+) -> Results:
     """Simulate episodes of a recommender with simulated users, as ``emosim run`` does.
 
     ``plugin`` is the domain, such as ``"movies"``; ``out`` the directory of the run, which is continued with
@@ -54,6 +55,7 @@ def run(
     """
     from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import check_names
+    from emosim_core.reports.results import Results
     from emosim_core.runs.cells import executor_of
     from emosim_core.runs.runner import Run
     from emosim_core.simulation.config import RunConfig, read_config
@@ -61,9 +63,8 @@ def run(
     check_names("run", options, (RunConfig,), run)
     registry = Registry()
     where = executor_of(executor, registry)
-    return Run(read_config(RunConfig, {"plugin": plugin, **options}, "run"), Path(out), resume, registry).run(
-        executor=where
-    )
+    config = read_config(RunConfig, {"plugin": plugin, **options}, "run")
+    return Results(Run(config, Path(out), resume, registry).run(executor=where), out)
 
 
 def train(
@@ -73,7 +74,7 @@ def train(
     resume: bool = False,
     executor: str | Mapping[str, Any] = "local",
     **options: Any,
-) -> dict[str, Any]:
+) -> Results:
     """Train a recommender on simulated users, as ``emosim train`` does; arguments as of :func:`run`.
 
     Args:
@@ -88,6 +89,7 @@ def train(
     """
     from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import check_names
+    from emosim_core.reports.results import Results
     from emosim_core.runs.job import JobDirectory
     from emosim_core.simulation.config import read_config
     from emosim_core.studies.seeds import train_seeds
@@ -97,8 +99,9 @@ def train(
     check_names("train", options, (TrainConfig,), train)
     config: TrainConfig = read_config(TrainConfig, {"plugin": plugin, **options}, "train")
     if config.num_seeds > 1:
-        return train_seeds(config, JobDirectory(Path(out), "train", resume=resume), Registry(), executor)
-    return Training(config, Path(out), resume).train()
+        job = JobDirectory(Path(out), "train", resume=resume)
+        return Results(train_seeds(config, job, Registry(), executor), out)
+    return Results(Training(config, Path(out), resume).train(), out)
 
 
 def evaluate(
@@ -109,7 +112,7 @@ def evaluate(
     charts: bool = True,
     executor: str | Mapping[str, Any] = "local",
     **options: Any,
-) -> dict[str, Any]:
+) -> Results:
     """Compare recommenders on the same users and seeds, as ``emosim evaluate`` does; arguments as of :func:`run`.
 
     Args:
@@ -130,10 +133,11 @@ def evaluate(
     from emosim_core.evaluation.plan import EvaluationConfig
     from emosim_core.hooks.fields import check_names
     from emosim_core.reports.evaluation_report import drawing
+    from emosim_core.reports.results import Results
 
     check_names("evaluate", options, (EvaluationConfig,), evaluate)
     values = {"plugin": plugin, **options}
-    return evaluation.evaluate(values, out, resume=resume, executor=executor, draw=drawing(charts))
+    return Results(evaluation.evaluate(values, out, resume=resume, executor=executor, draw=drawing(charts)), out)
 
 
 def validate(
@@ -144,7 +148,7 @@ def validate(
     resume: bool = False,
     executor: str | Mapping[str, Any] = "local",
     **options: Any,
-) -> dict[str, Any]:
+) -> Results:
     """Measure how close simulated users are to real ones, as ``emosim validate`` does; arguments as of :func:`run`.
 
     A language model, where one is named, is called without further confirmation; ``gateway={"max_cost": ...}`` bounds
@@ -164,6 +168,7 @@ def validate(
     """
     from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import check_names
+    from emosim_core.reports.results import Results
     from emosim_core.studies.validation.validation import MODELS, Validation, ValidationConfig
 
     check_names("validate", options, MODELS, validate)
@@ -180,7 +185,7 @@ def validate(
             return audit.run(Path(out), resume=resume)
     validation = Validation(config, Registry())
     with closing(validation.world):
-        return validation.run(Path(out), resume=resume, executor=executor)
+        return Results(validation.run(Path(out), resume=resume, executor=executor), out)
 
 
 def fit(
@@ -191,7 +196,7 @@ def fit(
     validate: bool = False,
     executor: str | Mapping[str, Any] = "local",
     **options: Any,
-) -> dict[str, Any]:
+) -> Results:
     """Learn simulated users from a log of real ones, as ``emosim fit`` does, for ``users="fitted:OUT"``.
 
     Args:
@@ -212,6 +217,7 @@ def fit(
     from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import check_names
     from emosim_core.reports.make import write_report
+    from emosim_core.reports.results import Results
     from emosim_core.simulation.config import read_config
     from emosim_core.studies.fit import FitConfig, Fitting, card_of
 
@@ -222,7 +228,7 @@ def fit(
     if validate and card["validation"] is None:
         card = fitting.validate(place, executor=executor)
     write_report(place, registry=registry)
-    return card
+    return Results(card, out)
 
 
 def ablate(
@@ -232,7 +238,7 @@ def ablate(
     resume: bool = False,
     executor: str | Mapping[str, Any] = "local",
     **options: Any,
-) -> dict[str, Any]:
+) -> Results:
     """Run ablation studies over raters, prompts, retrieval strategies and noise, as ``emosim ablate`` does.
 
     A language model, where one is named, is called without further confirmation; ``gateway={"max_cost": ...}`` bounds
@@ -251,6 +257,7 @@ def ablate(
     """
     from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import by_field, check_names
+    from emosim_core.reports.results import Results
     from emosim_core.runs.cells import executor_of
     from emosim_core.simulation.config import EnvironmentConfig
     from emosim_core.studies.ablation.ablation import Ablation, resumed
@@ -265,7 +272,7 @@ def ablate(
         ablation = resumed(Path(out), registry, given=given_again(values))
     else:
         ablation = Ablation(read_grid(values), Path(out), registry)
-    return ablation.run(executor_of(executor, registry))
+    return Results(ablation.run(executor_of(executor, registry)), out)
 
 
 def report(

@@ -2,9 +2,10 @@
 
     python scripts/build_docs.py
 
-The pages are README.md, CHANGELOG.md, LICENSE and those of docs/, and a reference page for each public module, made
-of its docstrings. They are copied to build/docs, where links between them are those of the site, and built by Zensical
-in strict mode: a link or an anchor that leads nowhere is an error. zensical.toml orders the pages.
+The pages are README.md, CHANGELOG.md, LICENSE and those of docs/, notebooks too, as they are stored with what they
+show, and a reference page for each public module, made of its docstrings. They are copied to build/docs, where links
+between them are those of the site, and built by Zensical in strict mode: a link or an anchor that leads nowhere is an
+error. zensical.toml orders the pages.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ BLOCK = re.compile(r"(^```.*?^```$)", flags=re.MULTILINE | re.DOTALL)
 def place(path: Path) -> Path:
     """Where a file of the repository is in the site, relative to its root."""
     relative = path.relative_to(ROOT).as_posix()
-    return Path(MOVED.get(relative) or path.relative_to(ROOT / "docs"))
+    moved = Path(MOVED.get(relative) or path.relative_to(ROOT / "docs"))
+    return moved.with_suffix(".md") if moved.suffix == ".ipynb" else moved
 
 
 def relinked(text: str, page: Path) -> str:
@@ -44,6 +46,8 @@ def relinked(text: str, page: Path) -> str:
         if re.match(r"[a-z]+:", match[2]):
             return match[0]
         target = Path(os.path.normpath(page.parent / match[2]))
+        if page.suffix == ".ipynb" and target == page:  # the file itself, to be saved
+            return match[0]
         try:
             moved = place(target)
         except ValueError:
@@ -54,6 +58,18 @@ def relinked(text: str, page: Path) -> str:
 
     parts = BLOCK.split(text)
     return "".join(part if part.startswith("```") else LINK.sub(link, part) for part in parts)
+
+
+def notebook(path: Path) -> str:
+    """A notebook as the text of a page; its pictures are written beside the page."""
+    import nbformat
+    from nbconvert import MarkdownExporter
+
+    content = nbformat.read(path, as_version=4)
+    text, resources = MarkdownExporter().from_notebook_node(content, {"unique_key": path.stem, "output_files_dir": "."})
+    for name, picture in resources["outputs"].items():
+        (BUILD / place(path)).with_name(Path(name).name).write_bytes(picture)
+    return text.replace("![svg](", "![The figure that the program above shows](")
 
 
 def reference(face: str) -> str:
@@ -69,8 +85,8 @@ def stage() -> None:
     """Write the pages of the site to build/docs."""
     shutil.rmtree(BUILD, ignore_errors=True)
     shutil.copytree(ROOT / "docs", BUILD, ignore=shutil.ignore_patterns("theme"))
-    for page in [*(ROOT / name for name in MOVED), *(ROOT / "docs").rglob("*.md")]:
-        text = page.read_text(encoding="utf-8")
+    for page in [*(ROOT / name for name in MOVED), *(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").rglob("*.ipynb")]:
+        text = notebook(page) if page.suffix == ".ipynb" else page.read_text(encoding="utf-8")
         if not page.suffix:
             text = f"# Licence\n\n```text\n{text}```\n"
         (BUILD / place(page)).write_text(relinked(text, page), encoding="utf-8")

@@ -38,6 +38,7 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
     *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "ecosystem").glob("*.md")),
     *HOOK_PAGES,
     *sorted((ROOT / "plugins").glob("*/README.md")),
 ]

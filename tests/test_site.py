@@ -32,7 +32,8 @@ def pages(entries: Any) -> Iterator[str]:
 def test_every_page_has_a_place_in_the_navigation() -> None:
     nav = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]["nav"]
     placed = [page for page in pages(nav) if not page.startswith("reference/")]
-    written = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
+    sources = [path for kind in ("*.md", "*.ipynb") for path in (ROOT / "docs").rglob(kind)]
+    written = [path.relative_to(ROOT / "docs").with_suffix(".md").as_posix() for path in sources]
     assert sorted(placed) == sorted([*written, "index.md", "changelog.md", "license.md"])
 
 

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from emosim_core.cli.printing import print_json
-
-if TYPE_CHECKING:
-    from emosim_core.cli.output import Table
-    from emosim_core.reports.compare import Comparison, Metric
 
 
 @click.command()
@@ -37,7 +31,7 @@ def compare(directories: tuple[Path, ...], resamples: int, seed: int, out: Path 
     several seeds is their mean.
     """
 
-    from emosim_core.cli.output import console, print_notes, show_table
+    from emosim_core.cli.output import Table, console, print_notes, show_table
     from emosim_core.errors import ConfigurationError
     from emosim_core.reports import compare as comparing
 
@@ -57,10 +51,9 @@ def compare(directories: tuple[Path, ...], resamples: int, seed: int, out: Path 
         print_json(asdict(comparison))
         return
     screen = console()
-    show_table(screen, _table(comparison))
-    screen.print_line(
-        "In brackets: 95 % bootstrap intervals over users. pp: percentage points. *: the interval leaves out 0."
-    )
+    shown = comparing.table_of(comparison)
+    show_table(screen, Table(*shown.columns, rows=shown.rows))
+    screen.print_line(shown.caption)
     for run in comparison.runs[1:]:
         screen.print()
         if run.differs_in:
@@ -117,44 +110,3 @@ def _newest_two() -> list[Path]:
     if len(runs) < 2:
         raise RunError(f"{RUNS} holds fewer than two runs; name those to compare: emosim compare runs/a runs/b")
     return runs[::-1]
-
-
-def _table(comparison: Comparison) -> Table:
-    from emosim_core.cli.output import Table
-    from emosim_core.terminal import counted
-
-    headings, rows = [""], []
-    for number, run in enumerate(comparison.runs):
-        headings += [run.directory, *(["difference, paired" if run.paired else "difference"] if number else [])]
-    values = [f"{run.episodes:,} with {counted(run.users, 'user')}" for run in comparison.runs]
-    rows.append(["episodes", values[0], *(cell for value in values[1:] for cell in (value, ""))])
-    for name in comparison.runs[0].metrics:
-        metrics = [run.metrics[name] for run in comparison.runs]
-        cells = [cell for one in metrics for cell in (_mean(name, one), _difference(name, one))]
-        rows.append([name, cells[0], *cells[2:]])  # the first run has no difference
-    return Table(*headings, rows=rows)
-
-
-def _written(name: str, value: float, sign: bool = False) -> str:
-    from emosim_core.reports.compare import is_share
-    from emosim_core.runs.words import decimal
-
-    if not is_share(name):
-        return decimal(value, 2, sign)
-    return decimal(100 * value, 1, sign) + ("" if sign else "%")
-
-
-def _mean(name: str, metric: Metric) -> str:
-    from emosim_core.reports.chart import with_ends
-
-    return with_ends({"estimate": metric.mean, "low": metric.low, "high": metric.high}, partial(_written, name))
-
-
-def _difference(name: str, metric: Metric) -> str:
-    from emosim_core.reports.ablation_report import is_decided
-    from emosim_core.reports.chart import with_ends
-    from emosim_core.reports.compare import is_share
-
-    ends = {"estimate": metric.difference, "low": metric.difference_low, "high": metric.difference_high}
-    text = with_ends(ends, partial(_written, name, sign=True)) + (" pp" if is_share(name) else "")
-    return f"{text} *" if is_decided(ends) else text

@@ -18,10 +18,10 @@ from rich.text import Text
 from emosim_core.model import RatingScale
 from emosim_core.model.emotion import describe_mood
 from emosim_core.runs.words import END_REASONS as END_REASONS
-from emosim_core.runs.words import counts_in_words, on_scale, rating_shares, signed
+from emosim_core.runs.words import on_scale, summary_rows
 from emosim_core.runs.words import usage_rows as usage_rows
 from emosim_core.runs.words import who_answers as who_answers
-from emosim_core.terminal import Piece, clean, counted, one_line, pieces, standard_streams
+from emosim_core.terminal import Piece, clean, one_line, pieces, standard_streams
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -291,73 +291,11 @@ def _cut(text: str, width: int) -> str:
     return set_cell_size(text if cell_len(text) <= width else f"{set_cell_size(text, width - 1)}…", width)
 
 
-def _click_rows(clicks: dict[str, Any]) -> list[tuple[str, str]]:
-    """What users clicked, and what of it they clicked by place."""
-    if clicks["click_rate"] is None:
-        return []
-    shares = [place["clicked"] / place["recommended"] for place in clicks["places"]]
-    by_place = ", ".join(f"{share:.0%}" for share in shares[:_PLACES]) + (", ..." if len(shares) > _PLACES else "")
-    overall = (
-        f"{clicks['click_rate']:.1%} of recommended items, in {clicks['with_click'] / clicks['slates']:.1%} of slates"
-    )
-    return [("clicks", overall), ("by place", by_place)]
-
-
-_PLACES = 12
-"""Places of a slate whose clicks are printed."""
-
-
 def summary_table(summary: dict[str, Any]) -> Table:
     """The table at the end of a run."""
-    episodes = summary["episodes"]
-    who = who_answers(summary["answered_by"]).removeprefix("Rater: ").removesuffix(".")
-    rows = [
-        ("rater", one_line(who)),
-        (
-            "episodes",
-            f"{episodes:,}, with {counted(summary['users'], 'different user')}; {counted(summary['steps'], 'step')}",
-        ),
-    ]
-    if raters := summary.get("raters"):
-        rows.append(("users of", ", ".join(f"{one_line(name)} {one['users']:,}" for name, one in raters.items())))
-    if summary["mean_rating"] is not None:
-        rows.append(("mean rating", f"{summary['mean_rating']:.2f} {on_scale(summary['scale'])}"))
-        rows.append(("share liked", f"{summary['share_liked']:.1%}"))
-        if summary["uses_llm"]:
-            rows.append(("ratings", rating_shares(summary["rating_counts"])))
-    if clicks := summary.get("clicks"):
-        rows += _click_rows(clicks)
-    if summary["failed_ratings"]:
-        rows.append(("failed ratings", str(summary["failed_ratings"])))
-    if counts := summary.get("policy_counts"):
-        rows.append(("recommender", counts_in_words(counts)))
-    rows += usage_rows(summary["usage"]) if summary.get("usage") else ()
-    if episodes:
-        mean, median, longest = (summary["episode_length"][key] for key in ("mean", "median", "longest"))
-        ends = [
-            f"{count / episodes:>6.1%}  {one_line(END_REASONS.get(end, end))}"
-            for end, count in summary["end_reasons"].items()
-        ]
-        valence, arousal = (summary["mood_at_end"][key] for key in ("valence", "arousal"))
-        mood = f"valence {signed(valence, 2)}, arousal {arousal:.2f}: {describe_mood(valence, arousal)}"
-        rows += [
-            ("mean reward", f"{summary['mean_reward']:.2f} per episode"),
-            ("episode length", f"{mean:.1f} steps on average, median {median:g}, longest {longest}"),
-            ("end reasons", "\n".join(ends)),
-            ("mood at the end", mood),
-        ]
-    for name, key in (("most liked", "most_liked"), ("least liked", "least_liked")):
-        if liked := summary[key]:
-            lines = (
-                f"{one['mean_rating']:>5.2f}  {one_line(one['title'])} ({counted(one['ratings'], 'rating')})"
-                for one in liked
-            )
-            rows.append((name, "\n".join(lines)))
-    if summary["steps_per_second"] is not None:
-        rows.append(("speed", f"{summary['steps_per_second']:,} steps/s, written to disk included"))
     table = Table(show_header=False)
     table.add_column(style="dim")
     table.add_column()
-    for name, value in rows:
+    for name, value in summary_rows(summary):
         table.add_row(name, Text(value))
     return table

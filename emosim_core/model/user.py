@@ -15,6 +15,8 @@ from emosim_core.model.arrays import Flags, Floats
 from emosim_core.model.catalog import multi_hot
 from emosim_core.model.frozen import Frozen
 from emosim_core.model.names import LowerCaseNames
+from emosim_core.notebook import card, table
+from emosim_core.terminal import counted
 
 Level = Literal[1, 2, 3]
 
@@ -30,6 +32,9 @@ TRAIT_NAMES: dict[str, tuple[str, str, str]] = {
     "diversity": ("selective", "niche explorer", "trailblazer"),
 }
 """What levels 1, 2 and 3 of each trait are called (EmoSim-RL)."""
+
+_SHOWN = 10
+"""Users of a population that a notebook shows."""
 
 
 class User(Frozen):
@@ -58,6 +63,15 @@ class User(Frozen):
         """The name of this user's level of a trait, such as ``"maverick"``."""
         return TRAIT_NAMES[trait][getattr(self, trait) - 1]
 
+    def _repr_html_(self) -> str:
+        """The user in a notebook."""
+        facts = {"age": self.age, "gender": self.gender, "job": self.job, "hobby": self.hobby}
+        rows = [(name, str(value)) for name, value in facts.items() if value not in (None, "")]
+        rows += [(trait, f"{getattr(self, trait)}, {self.trait_name(trait)}") for trait in TRAITS]
+        rows += [("likes", ", ".join(self.liked)), ("dislikes", ", ".join(self.disliked))]
+        rows.append(("mood at rest", f"valence {self.baseline_valence:+.2f}, arousal {self.baseline_arousal:.2f}"))
+        return card(f"{self.name} ({self.id})", self.description, tables=[table(rows)])
+
 
 class Population:
     """The simulated users, U of them; their order gives each their index.
@@ -76,6 +90,16 @@ class Population:
 
     def __len__(self) -> int:
         return len(self.users)
+
+    def _repr_html_(self) -> str:
+        """The first users in a notebook, and how many there are."""
+        rows = [
+            (user.id, user.name, *(user.trait_name(trait) for trait in TRAITS), ", ".join(user.liked))
+            for user in self.users[:_SHOWN]
+        ]
+        rest = f"The first {_SHOWN} of them:" if len(self) > _SHOWN else ""
+        columns = ("user", "name", *TRAITS, "likes")
+        return card(counted(len(self), "simulated user"), rest, tables=[table(rows, columns)])
 
     @cached_property
     def traits(self) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,14 @@ from emosim_core.evaluation.columns import RunColumns, read_episodes
 from emosim_core.evaluation.metrics import METRICS, Episodes, Sample, metric_named, ratios_of, sample
 from emosim_core.evaluation.results import runs_of
 from emosim_core.hooks.fields import by_field
+from emosim_core.notebook import card, table
+from emosim_core.reports.ablation_report import is_decided
+from emosim_core.reports.chart import Table, with_ends
 from emosim_core.reports.report import flat
-from emosim_core.runs.words import END_REASONS
+from emosim_core.runs.words import END_REASONS, decimal
 from emosim_core.simulation.config import EnvironmentConfig, RunConfig
 from emosim_core.stats import RESAMPLES
+from emosim_core.terminal import counted
 
 _METRICS = ("mean_rating", "share_liked", "mean_reward", "episode_length", "valence_at_end", "arousal_at_end")
 """Metrics that are compared, beside end reasons."""
@@ -72,6 +77,12 @@ class Comparison:
     seed: int
     notes: Sequence[str]
     runs: Sequence[Compared]
+
+    def _repr_html_(self) -> str:
+        """The comparison in a notebook, as ``emosim compare`` prints it."""
+        shown = table_of(self)
+        title = f"{counted(len(self.runs), 'run')} of {self.domain} compared"
+        return card(title, tables=[table(shown.rows, shown.columns)], notes=[shown.caption, *self.notes])
 
 
 def compare(directories: Sequence[str | Path], *, resamples: int = RESAMPLES, seed: int = 0) -> Comparison:
@@ -222,3 +233,34 @@ def _notes(runs: Sequence[Compared]) -> list[str]:
     few = [run.directory for run in runs if run.users < 2]
     notes += [f"{directory} is about one user, which gives no interval." for directory in few]
     return notes
+
+
+def table_of(comparison: Comparison) -> Table:
+    """Each measure of each run with its interval, and the difference to the first run."""
+    headings, rows = [""], []
+    for number, run in enumerate(comparison.runs):
+        headings += [run.directory, *(["difference, paired" if run.paired else "difference"] if number else [])]
+    values = [f"{run.episodes:,} with {counted(run.users, 'user')}" for run in comparison.runs]
+    rows.append(["episodes", values[0], *(cell for value in values[1:] for cell in (value, ""))])
+    for name in comparison.runs[0].metrics:
+        metrics = [run.metrics[name] for run in comparison.runs]
+        cells = [cell for one in metrics for cell in (_mean(name, one), _difference(name, one))]
+        rows.append([name, cells[0], *cells[2:]])  # the first run has no difference
+    caption = "In brackets: 95 % bootstrap intervals over users. pp: percentage points. *: the interval leaves out 0."
+    return Table("", headings, rows, caption)
+
+
+def _written(name: str, value: float, sign: bool = False) -> str:
+    if not is_share(name):
+        return decimal(value, 2, sign)
+    return decimal(100 * value, 1, sign) + ("" if sign else "%")
+
+
+def _mean(name: str, metric: Metric) -> str:
+    return with_ends({"estimate": metric.mean, "low": metric.low, "high": metric.high}, partial(_written, name))
+
+
+def _difference(name: str, metric: Metric) -> str:
+    ends = {"estimate": metric.difference, "low": metric.difference_low, "high": metric.difference_high}
+    text = with_ends(ends, partial(_written, name, sign=True)) + (" pp" if is_share(name) else "")
+    return f"{text} *" if is_decided(ends) else text

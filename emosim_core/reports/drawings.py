@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from emosim_core.reports.figure import ChartFigure
+
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """The palette of Okabe and Ito, which users with any colour vision can tell apart; without its yellow, which is faint
 on white."""
@@ -89,15 +91,29 @@ def svg(chart: Chart) -> bytes:
         return _saved(figure, "svg")
 
 
+def figure_of(chart: Chart) -> ChartFigure:
+    """One chart as a figure, for notebooks and papers; a MissingDependencyError without matplotlib."""
+    need_matplotlib("drawing charts")
+    with _drawn([chart]) as figure:
+        return figure
+
+
 @contextmanager
-def _drawn(charts: Sequence[Chart]) -> Iterator[Figure]:
+def _drawn(charts: Sequence[Chart]) -> Iterator[ChartFigure]:
     """The figure of some charts, in the style in which it has to be saved too."""
+    with _style():
+        yield _figure(charts)
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    """The style of all drawings."""
     from matplotlib import rc_context
 
     with rc_context(_STYLE), warnings.catch_warnings():
         # A letter that the font lacks is drawn as a box; the chart is right all the same.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        yield _figure(charts)
+        yield
 
 
 def _saved(figure: Figure, kind: str) -> bytes:
@@ -107,13 +123,13 @@ def _saved(figure: Figure, kind: str) -> bytes:
     return content.getvalue()
 
 
-def _figure(charts: Sequence[Chart]) -> Figure:
-    from matplotlib.figure import Figure
+def _figure(charts: Sequence[Chart]) -> ChartFigure:
+    from emosim_core.reports.figure import ChartFigure
 
     columns = min(_COLUMNS, len(charts))
     rows = -(-len(charts) // columns)
     widths, heights = zip(*(_size(chart) for chart in charts), strict=True)
-    figure = Figure(figsize=(max(widths) * columns, max(heights) * rows), layout="constrained")
+    figure = ChartFigure(_style, figsize=(max(widths) * columns, max(heights) * rows), layout="constrained")
     shared: dict[str, Any] = {f"share{axis}": len({getattr(one, axis) for one in charts}) == 1 for axis in ("x", "y")}
     panels = figure.subplots(rows, columns, squeeze=False, **shared).ravel()
     for axes in panels[len(charts) :]:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from emosim_core.errors import RunError
+from emosim_core.notebook import card, table
 from emosim_core.runs import schemas
 from emosim_core.runs.blocks import BLOCKS, RunBlocks
 from emosim_core.runs.reading import check, check_format, lines_of, parse, read_line, read_object
 from emosim_core.runs.transcript import read_transcript
 from emosim_core.runs.typed import continue_with
-from emosim_core.runs.words import with_article
+from emosim_core.runs.words import summary_rows, with_article
 
 INTERACTIONS = "interactions.jsonl"
 MANIFEST = "manifest.json"
@@ -341,6 +342,15 @@ class RecordedRun:
             RunError: there is no transcript, or a line is damaged; names the line.
         """
         return read_transcript(self.directory)
+
+    def _repr_html_(self) -> str:
+        """The run in a notebook: what was recommended to whom, and the summary."""
+        config = self.manifest["config"]
+        policy = self.manifest["parts"].get("policy", {}).get("name", config["policy"])
+        title = f"{self.directory}: a run of {config['plugin']} with the policy {policy}"
+        complete = self.summary is not None and self.summary["complete"]
+        note = "" if complete else f"The run is not complete. {continue_with('run', self.directory)}"
+        return card(title, note, tables=[table(summary_rows(self.summary))] if self.summary else [])
 
 
 def read_run(directory: str | Path) -> RecordedRun:

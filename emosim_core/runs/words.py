@@ -1,4 +1,4 @@
-"""Words for end reasons, raters, usage, users and numbers."""
+"""Words for end reasons, raters, usage, summaries of runs, users and numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from emosim_core.model.emotion import describe_mood
 from emosim_core.model.user import TRAITS, User
-from emosim_core.terminal import counted
+from emosim_core.terminal import counted, one_line
 
 _ENOUGH_RATINGS = 20
 """Ratings from which equal ones are no chance."""
@@ -29,6 +29,8 @@ EXPECTED = ("expected_sum", "expected_squares")
 
 _CHOSEN = re.compile(r"chosen_(\d+)_of_(\d+)")
 """Counts of a choice model: choices of each place of its list, from 1, by the length of the list."""
+_PLACES = 12
+"""Places of a slate whose clicks are printed."""
 
 END_REASONS = {
     "max_steps": "stayed to the end",
@@ -255,6 +257,69 @@ def _preferred_place(usage: Mapping[str, Any]) -> str | None:
         f"Of {total:,} choices from lists in random order, {most / total:.0%} are the item at place "
         f"{counts.index(most) + 1} of {len(counts)}: the order of a list changes what this model chooses."
     )
+
+
+def summary_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the summary of a run says: names and texts, which have line breaks only between the lines of a list."""
+    episodes = summary["episodes"]
+    who = who_answers(summary["answered_by"]).removeprefix("Rater: ").removesuffix(".")
+    rows = [
+        ("rater", one_line(who)),
+        (
+            "episodes",
+            f"{episodes:,}, with {counted(summary['users'], 'different user')}; {counted(summary['steps'], 'step')}",
+        ),
+    ]
+    if raters := summary.get("raters"):
+        rows.append(("users of", ", ".join(f"{one_line(name)} {one['users']:,}" for name, one in raters.items())))
+    if summary["mean_rating"] is not None:
+        rows.append(("mean rating", f"{summary['mean_rating']:.2f} {on_scale(summary['scale'])}"))
+        rows.append(("share liked", f"{summary['share_liked']:.1%}"))
+        if summary["uses_llm"]:
+            rows.append(("ratings", rating_shares(summary["rating_counts"])))
+    if clicks := summary.get("clicks"):
+        rows += _click_rows(clicks)
+    if summary["failed_ratings"]:
+        rows.append(("failed ratings", str(summary["failed_ratings"])))
+    if counts := summary.get("policy_counts"):
+        rows.append(("recommender", counts_in_words(counts)))
+    rows += usage_rows(summary["usage"]) if summary.get("usage") else ()
+    if episodes:
+        mean, median, longest = (summary["episode_length"][key] for key in ("mean", "median", "longest"))
+        ends = [
+            f"{count / episodes:>6.1%}  {one_line(END_REASONS.get(end, end))}"
+            for end, count in summary["end_reasons"].items()
+        ]
+        valence, arousal = (summary["mood_at_end"][key] for key in ("valence", "arousal"))
+        mood = f"valence {signed(valence, 2)}, arousal {arousal:.2f}: {describe_mood(valence, arousal)}"
+        rows += [
+            ("mean reward", f"{summary['mean_reward']:.2f} per episode"),
+            ("episode length", f"{mean:.1f} steps on average, median {median:g}, longest {longest}"),
+            ("end reasons", "\n".join(ends)),
+            ("mood at the end", mood),
+        ]
+    for name, key in (("most liked", "most_liked"), ("least liked", "least_liked")):
+        if liked := summary[key]:
+            lines = (
+                f"{one['mean_rating']:>5.2f}  {one_line(one['title'])} ({counted(one['ratings'], 'rating')})"
+                for one in liked
+            )
+            rows.append((name, "\n".join(lines)))
+    if summary["steps_per_second"] is not None:
+        rows.append(("speed", f"{summary['steps_per_second']:,} steps/s, written to disk included"))
+    return rows
+
+
+def _click_rows(clicks: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What users clicked, and what of it they clicked by place."""
+    if clicks["click_rate"] is None:
+        return []
+    shares = [place["clicked"] / place["recommended"] for place in clicks["places"]]
+    by_place = ", ".join(f"{share:.0%}" for share in shares[:_PLACES]) + (", ..." if len(shares) > _PLACES else "")
+    overall = (
+        f"{clicks['click_rate']:.1%} of recommended items, in {clicks['with_click'] / clicks['slates']:.1%} of slates"
+    )
+    return [("clicks", overall), ("by place", by_place)]
 
 
 def counts_in_words(counts: Mapping[str, int]) -> str:

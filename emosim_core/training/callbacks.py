@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,10 @@ import torch
 from sb3_contrib.common.maskable import evaluation as masked
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
+from stable_baselines3.common.logger import KVWriter, Logger
 
 from emosim_core.data import json_text
 from emosim_core.data.files import write_all
-from emosim_core.errors import ConfigurationError, MissingDependencyError
 from emosim_core.model.arrays import Floats
 from emosim_core.recommenders.networks import Net
 from emosim_core.runs.job import cannot_write
@@ -29,6 +28,7 @@ from emosim_core.simulation.vector_env import EmoSimVectorEnv
 from emosim_core.training.config import TrainConfig
 from emosim_core.training.curves import PROGRESS, TrainingProgress
 from emosim_core.training.held_out import EVALUATION_SEED
+from emosim_core.training.trackers import trackers
 from emosim_core.training.vec_env import StableBaselines3VecEnv
 
 _LINES = 100
@@ -194,42 +194,3 @@ def returns_of_model(world: World, model: Any, net: Net, config: TrainConfig) ->
     evaluate: Any = masked.evaluate_policy if config.algo == "maskable_ppo" else evaluate_policy
     evaluate(model, adapter, n_eval_episodes=count, callback=note)
     return returns
-
-
-def trackers(config: TrainConfig, directory: Path) -> list[KVWriter]:
-    """The writers that ``config.track`` asks for; an EmoSimError where a package is missing or nobody is logged in."""
-    writers: list[KVWriter] = []
-    for name in dict.fromkeys(config.track):
-        if name != "tensorboard":
-            writers.append(_WandbWriter(config, directory, name == "wandb-offline"))
-            continue
-        try:
-            writers.append(TensorBoardOutputFormat(str(directory / name)))
-        except (AssertionError, ImportError) as error:
-            raise MissingDependencyError(f"--track {name}", name, 'pip install "emosim-core[train]"') from error
-    return writers
-
-
-class _WandbWriter(KVWriter):
-    """Sends what is logged to a run of Weights & Biases; offline, the run stays in the directory."""
-
-    def __init__(self, config: TrainConfig, directory: Path, offline: bool) -> None:
-        try:
-            import wandb
-        except ImportError as error:
-            raise MissingDependencyError("--track wandb", "wandb", 'pip install "emosim-core[wandb]"') from error
-        settings = wandb.Settings(silent=True, console="off", mode="offline" if offline else None)
-        try:
-            made, place = config.model_dump(mode="json"), str(directory)
-            self._run = wandb.init(project="emosim", name=directory.name, dir=place, config=made, settings=settings)
-        except wandb.errors.Error as error:
-            raise ConfigurationError(
-                f"Weights & Biases does not answer ({error}). Log in with: wandb login, "
-                "or keep the run here with --track wandb-offline"
-            ) from error
-
-    def write(self, key_values: Mapping[str, Any], key_excluded: Mapping[str, tuple[str, ...]], step: int = 0) -> None:
-        self._run.log(dict(key_values), step=step)
-
-    def close(self) -> None:
-        self._run.finish()

@@ -86,9 +86,9 @@ class TrainConfig(EnvironmentConfig):
         100, "Episodes of an evaluation, for each user split.", ge=1, unit="episodes", rare=True
     )
     checkpoint_every: int = option(25_000, "Steps between checkpoints.", ge=1, unit="steps", rare=True)
-    track: tuple[Literal["tensorboard", "wandb", "wandb-offline"], ...] = option(
+    track: tuple[Literal["tensorboard", "wandb", "wandb-offline", "mlflow"], ...] = option(
         (),
-        "Trackers that get the learning curves beside progress.jsonl: tensorboard, wandb, wandb-offline.",
+        "Trackers that get the learning curves beside progress.jsonl: tensorboard, wandb, wandb-offline, mlflow.",
         harmless=False,
         unset="none",
         rare=True,

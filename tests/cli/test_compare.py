@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from emosim_core.cli.compare import _written
+from emosim_core.reports.compare import _written
 from emosim_core.runs.words import signed
 
 

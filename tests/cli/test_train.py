@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -275,6 +276,13 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(alone: Emosim, quick: Any) -
     assert payload["timesteps"] >= counters["timesteps"] + 200
     assert sum(payload["end_reasons"].values()) == payload["episodes"]
     rising(alone.folder / "t")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mlflow") is not None, reason="MLflow is installed")
+def test_a_tracker_that_is_not_installed_is_said_with_the_command_that_installs_it(alone: Emosim) -> None:
+    done = alone(*SHORT, "--timesteps", "40", "--out", "t", "--track", "mlflow", "--json", status=2)
+    assert "--track mlflow needs the package 'mlflow'" in done.err
+    assert 'pip install "emosim-core[mlflow]"' in done.err
 
 
 @pytest.mark.slow
