@@ -124,7 +124,7 @@ def emosim_policies() -> Iterable[Component]:
     yield one("similar_to_liked", summary, "SimilarToLiked", "SimilarOptions")
     summary = "Epsilon-greedy bandit on the mean ratings so far."
     yield one("epsilon_greedy", summary, "EpsilonGreedy", "EpsilonGreedyOptions")
-    summary = "The items that the user rates highest on average, as it is told: what there is to gain, no recommender."
+    summary = "The items with the user's highest expected ratings: what there is to gain, no recommender."
     yield in_module("emosim_core.simulation.oracle", "oracle", summary, "Oracle", "OracleOptions")
     summary = "A recommender trained by emosim train."
     yield in_module(f"{_RECOMMENDERS}.trained", "trained", summary, "Trained", "TrainedOptions", value="path")

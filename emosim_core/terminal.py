@@ -46,9 +46,9 @@ def one_line(text: object) -> str:
     return clean(str(text)).replace("\n", "\\n")
 
 
-def counted(count: int, what: str) -> str:
-    """A count with what is counted, in the plural where it is not one."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def counted(count: int, what: str, several: str | None = None) -> str:
+    """A count with what is counted, in the plural where it is not one: ``several``, or ``what`` with an s."""
+    return f"{count:,} {what if count == 1 else several or f'{what}s'}"
 
 
 _COMMAND = re.compile(r": (?=emosim [a-z]\S*( \S.*)?$)")

@@ -25,6 +25,7 @@ _MADE = {
     "ablate": "ablation",
     "validate": "validation",
     "sweep": "sweep",
+    "trust": "study of trust",
 }
 """What each command makes."""
 

@@ -18,7 +18,7 @@ from emosim_core.runs.records import SUMMARY, progress_of, read_records, read_su
 from emosim_core.runs.transcript import Exchanges, exchanges_of
 from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import mood_words, user_lines, with_article
-from emosim_core.terminal import one_line
+from emosim_core.terminal import counted, one_line
 
 
 @click.command()
@@ -57,7 +57,9 @@ def _print_episode(directory: Path, episode: int, screen: Screen, prompts: bool)
     steps = list(records_of_episode(directory, episode))
     if not steps:
         known = sorted({record["episode"] for record in read_records(directory)})
-        numbers = f"it has {len(known)} episodes, {known[0]} to {known[-1]}" if known else "it has no steps yet"
+        numbers = (
+            f"it has {counted(len(known), 'episode')}, {known[0]} to {known[-1]}" if known else "it has no steps yet"
+        )
         raise ConfigurationError(f"{directory} has no episode {episode}; {numbers}")
     exchanges = exchanges_of(directory, episode) if prompts else None
     for line in map(one_line, story(steps, manifest, exchanges)):
@@ -120,7 +122,7 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any], exchanges: Exch
     else:
         total = sum(step["reward"] for step in steps)
         lines.append(
-            f"The end, after {sum(bool(step['recommended']) for step in steps)} steps: "
+            f"The end, after {counted(sum(bool(step['recommended']) for step in steps), 'step')}: "
             f"{user.name} {END_REASONS.get(end, f'ended the episode: {end}')}. Total reward {total:g}."
         )
     return lines

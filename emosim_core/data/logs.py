@@ -20,6 +20,7 @@ from emosim_core.data.places import existing_file, open_table
 from emosim_core.data.tables import read_csv
 from emosim_core.errors import ConfigurationError, DataError
 from emosim_core.model import Item, LoadedRatings, RatingScale
+from emosim_core.terminal import counted
 
 FORMATS = ("csv", "parquet")
 """Kinds of tables: ``csv:FILE`` and ``parquet:FILE`` are logs."""
@@ -181,7 +182,8 @@ def _last_only(log: LoadedRatings, path: str) -> LoadedRatings:
         return log
     keep = np.array(sorted(last.values()))
     values, times = (None if one is None else one[keep] for one in (log.values, log.times))
-    note = f"{path}: {len(order) - len(keep):,} ratings of an item by a user who rates it again; the last counts."
+    again = counted(len(order) - len(keep), "rating")
+    note = f"{path}: {again} of an item by a user who rates it again; the last counts."
     users = [log.user_ids[row] for row in keep.tolist()]
     return LoadedRatings(users, log.items[keep], values, times, log.user_written_fields, [*log.notes, note])
 

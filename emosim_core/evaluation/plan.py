@@ -48,7 +48,7 @@ DECIDABLE: Mapping[str, Metric] = {one.name: one for one in METRICS if one.sums 
 """Metrics that can decide an experiment or guard it: one direction is better, and each user adds to them."""
 
 ORACLE = "oracle"
-"""The policy that is told what users rate on average."""
+"""The policy that knows each user's expected ratings."""
 
 GUARD_MARGIN = 0.02
 """Margin of a guard that names none, as a share of the control's value."""
@@ -121,7 +121,7 @@ class EvaluationConfig(EnvironmentConfig):
     )
     oracle: bool = option(
         True,
-        "Whether the oracle, which is told what users rate on average, stands beside the recommenders, with the regret "
+        "Whether the oracle, which knows each user's expected ratings, stands beside the recommenders, with the regret "
         "of each; where the rater cannot tell, such as a language model, only if --policies names it.",
     )
     resamples: int = option(
@@ -393,7 +393,7 @@ def with_oracle(recommenders: Sequence[Recommender]) -> list[Recommender]:
 
 
 def oracle_of(recommenders: Iterable[Mapping[str, Any]]) -> str | None:
-    """The name of the one that is told what users rate on average, of recommenders as evaluation.json has them."""
+    """The name of the one that knows users' expected ratings, of recommenders as evaluation.json has them."""
     for one in recommenders:
         policy = one["policy"]
         if (policy["name"] if isinstance(policy, Mapping) else policy) == ORACLE:

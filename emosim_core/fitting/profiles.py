@@ -111,6 +111,6 @@ def described(name: str, row: Floats, cuts: Sequence[Floats], categories: Sequen
     liked = tuple(categories[c] for c in order if lean[c] > _CLEAR)[:_TASTES]
     disliked = tuple(categories[c] for c in order[::-1] if lean[c] < -_CLEAR)[:_TASTES]
     verb, average = ("chosen", "") if mean != mean else ("rated", f", {mean:.1f} on average")
-    text = f"This {words.user} has {verb} {round(count):,} {words.items}{average}."
+    text = f"This {words.user} has {verb} {words.count_items(round(count))}{average}."
     called = f"{words.user.capitalize()} {name}"
     return User(id=name, name=called, description=text, liked=liked, disliked=disliked, **levels)

@@ -13,6 +13,7 @@ from emosim_core.runs.reading import check_format, damaged, read_object
 from emosim_core.runs.records import FORMAT, MANIFEST, SUMMARY, read_json
 from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import decimal, held_out_reward, usage_rows, users_of, who_answers
+from emosim_core.terminal import counted
 from emosim_core.training.curves import REFERENCES, STORED_REFERENCES, mean_over, read_progress
 
 _X = "timesteps"
@@ -54,9 +55,11 @@ def _report(
     on = f"on {config['plugin']}" if "plugin" in config else ""
     title = " ".join(part for part in ("Training", str(config.get("algo", "")).upper(), on) if part)
     last = int(max(steps.values(), default=0))
-    headline = f"{last:,} steps in {len(steps):,} lines of progress."
+    headline = f"{counted(last, 'step')} in {counted(len(steps), 'line')} of progress."
     if summary:
-        headline = f"{last:,} steps in {summary['episodes']:,} episodes and {summary['seconds']:.1f} s"
+        headline = (
+            f"{counted(last, 'step')} in {counted(summary['episodes'], 'episode')} and {summary['seconds']:.1f} s"
+        )
         headline += f" ({summary['steps_per_second'] or 0:,} steps/s)."
     if "answered_by" in manifest:
         headline += f" Network: {config['policy_net']}. {who_answers(manifest['answered_by'])}"

@@ -57,7 +57,7 @@ from emosim_core.runs.transcript import Transcript
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import RunConfig
 from emosim_core.simulation.engine import INTERRUPTED, Engine, Step
-from emosim_core.simulation.oracle import TOLD, Oracle
+from emosim_core.simulation.oracle import NOTE, Oracle
 
 _MOST_PUT_OFF = 1000
 """Episodes that may wait because their user is in another one; beyond, slots stay empty for a while."""
@@ -126,7 +126,7 @@ class Run:
         self.policy: Policy = resolved.build(Policy)
         announcements = [*world.announcements, *notes]
         if isinstance(self.policy, Oracle):
-            announcements.append(TOLD)
+            announcements.append(NOTE)
         parts = {**world.parts, "policy": resolved.describe()}
         self.world: World = replace(world, parts=parts, announcements=announcements)
         self._batch = min(config.num_envs or 1, config.episodes)

@@ -53,13 +53,13 @@ def best_recommender(measured: Mapping[str, Any], user_split: str) -> str:
 
     Returns:
         A sentence or two. The recommender is only named as the best where the 95 % interval of its difference from the
-        second, in the same episodes, leaves out 0. The oracle, which is told the truth, is named after them.
+        second, in the same episodes, leaves out 0. The oracle, which knows the truth, is named after them.
     """
     oracle = measured.get("regret", {}).get("oracle")
-    told = ""
+    of_oracle = ""
     if oracle is not None and (reward := measured["recommenders"][oracle]["metrics"]["mean_reward"]["estimate"]):
-        told = f" The oracle, which is told what users like, earns {reward:.1f}."
-    return _best(measured, user_split, oracle) + told
+        of_oracle = f" The oracle, which knows each user's expected ratings, earns {reward:.1f}."
+    return _best(measured, user_split, oracle) + of_oracle
 
 
 def _best(measured: Mapping[str, Any], user_split: str, oracle: str | None) -> str:
@@ -132,11 +132,11 @@ def usage_rows(usage: Mapping[str, Any]) -> list[tuple[str, str]]:
     """
     count = Counter({name: value for name, value in usage.items() if isinstance(value, int)})
     calls = (
-        f"{count['calls']:,} for {count['requests']:,} requests ({count['cached']:,} cached answers, "
+        f"{count['calls']:,} for {counted(count['requests'], 'request')} ({counted(count['cached'], 'cached answer')}, "
         f"{count['shared']:,} shared)"
     )
     if count["retried"] or count["failed"]:
-        calls += f"; {count['retried']:,} of them again, {count['failed']:,} requests without an answer"
+        calls += f"; {count['retried']:,} of them again, {counted(count['failed'], 'request')} without an answer"
     tokens = (
         f"{count['prompt_tokens']:,} in ({count['cached_tokens']:,} from the service's cache), "
         f"{count['completion_tokens']:,} out ({count['reasoning_tokens']:,} of them reasoning)"
@@ -153,7 +153,7 @@ def usage_rows(usage: Mapping[str, Any]) -> list[tuple[str, str]]:
         cost += ", at most, as tokens are unknown" if unknown else ""
     rows = [("calls", calls), ("tokens", tokens), ("cost", cost)]
     if read := count["read_probabilities"]:
-        rows.insert(0, ("read", f"{read:,} ratings by the probabilities that the model returned"))
+        rows.insert(0, ("read", f"{counted(read, 'rating')} by the probabilities that the model returned"))
     return rows
 
 
@@ -179,7 +179,12 @@ def answer_warnings(summary: Mapping[str, Any]) -> list[str]:
             f"{most:,} of {rated:,} ratings are {level}: this model hardly tells users and items apart. Such a run "
             "says nothing about users; emosim validate measures a model beside real ones."
         )
-    if failed > rated:
+    if failed > rated and 2 * (usage.get("failed") or 0) > failed:
+        warnings.append(
+            f"{failed:,} of {failed + rated:,} ratings failed: most requests had no answer of the language model. Each "
+            "reason says why."
+        )
+    elif failed > rated:
         warnings.append(
             f"{failed:,} of {failed + rated:,} ratings failed: most answers could not be used. Their texts are in "
             "transcript.jsonl; a prompt strategy that requests the rating alone, such as 0Shot_system_our, or a larger "

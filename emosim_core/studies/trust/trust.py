@@ -20,7 +20,7 @@ from emosim_core.errors import ConfigurationError
 from emosim_core.fitting.directory import CARD, read_card, write_card
 from emosim_core.fitting.profiles import Profiles
 from emosim_core.hooks import Registry
-from emosim_core.hooks.fields import by_field, split_components
+from emosim_core.hooks.fields import split_components
 from emosim_core.model.frozen import option
 from emosim_core.runs.cells import Cell, OnProgress, Worlds, check_data, executor_of
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
@@ -104,11 +104,6 @@ class TrustConfig(StudyConfig):
         None, "Users whose answers are the truth, at most.", ge=40, unset="all", unit="users"
     )
     seed: int = option(42, "Seed of all random numbers.", ge=0, le=2**63 - 1)
-
-    @field_validator("environment")
-    @classmethod
-    def _under_their_names(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return by_field(EnvironmentConfig, value)
 
     @field_validator("ratings", "truth")
     @classmethod

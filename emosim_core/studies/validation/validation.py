@@ -22,7 +22,6 @@ from emosim_core.data import json_text
 from emosim_core.errors import ConfigurationError
 from emosim_core.fitting.profiles import Profiles
 from emosim_core.hooks import Registry
-from emosim_core.hooks.fields import by_field
 from emosim_core.llm.label_weights import fit_label_weights
 from emosim_core.model import User
 from emosim_core.model.arrays import Floats
@@ -89,11 +88,6 @@ class ValidationConfig(LogConfig, StudyConfig):
         unset="no limit",
         unit="answers",
     )
-
-    @field_validator("environment")
-    @classmethod
-    def _under_their_names(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return by_field(EnvironmentConfig, value)
 
     @field_validator("negatives")
     @classmethod
