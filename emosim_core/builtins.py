@@ -58,7 +58,12 @@ def emosim_choices() -> Iterable[Component]:
     yield one("cascade", summary, "Cascade", "CascadeOptions")
     summary = "One item or none, by a multinomial logit over interest."
     yield one("multinomial_logit", summary, "InterestLogit", "ChoiceLogitOptions")
-    yield one("fitted", "The same by log odds that emosim fit learned.", "FittedLogit", "ChoiceLogitOptions")
+    yield one(
+        "fitted",
+        "multinomial_logit over log odds of a choice that emosim fit learned.",
+        "FittedLogit",
+        "ChoiceLogitOptions",
+    )
     yield Component(
         "llm",
         "The language model that rates chooses, by one question for the whole slate.",

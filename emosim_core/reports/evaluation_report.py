@@ -176,7 +176,8 @@ def _section(results: Mapping[str, Any], user_split: str, measured: Mapping[str,
     if counts_of:
         tables.append(Table("Counted by recommenders themselves", ("recommender", "counts"), counts_of))
     note = f"{counted(measured['users'], 'user')}, {counted(measured['episodes'], 'episode')} with each recommender."
-    note += f" {evaluation_verdict(results, user_split, measured)}"
+    if len(results["user_splits"]) > 1:  # else it is the headline
+        note += f" {evaluation_verdict(results, user_split, measured)}"
     id_ = identifier("user_split", user_split)
     return Section(id_, _title(user_split), note, charts[False] + charts[True], tables)
 
