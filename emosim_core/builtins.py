@@ -60,7 +60,7 @@ def emosim_choices() -> Iterable[Component]:
     yield one("multinomial_logit", summary, "InterestLogit", "ChoiceLogitOptions")
     yield one(
         "fitted",
-        "multinomial_logit over log odds of a choice that emosim fit learned.",
+        "multinomial_logit, over log odds that emosim fit learned.",
         "FittedLogit",
         "ChoiceLogitOptions",
     )
