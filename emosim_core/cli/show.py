@@ -86,6 +86,7 @@ def _print_run(directory: Path, screen: Screen) -> None:
 def story(steps: list[dict[str, Any]], manifest: dict[str, Any], exchanges: Exchanges | None = None) -> list[str]:
     """The lines of one episode's story, from its records in order and the manifest of the run.
 
+    Items of a slate have the number of the step and of their place, as in ``3.10``. A propensity of 1 is not shown.
     ``exchanges`` are prompts and raw answers of the episode, where they are to be shown.
     """
     exchanges = dict(exchanges or {})
@@ -97,8 +98,9 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any], exchanges: Exch
         if not record["recommended"]:
             continue
         for place, item in enumerate(record["recommended"]):
+            of_slate = f"{place + 1} " if len(record["recommended"]) > 1 else " "
             lines.append(
-                f"{record['step']:>3}. {item['title']}"
+                f"{record['step']:>3}.{of_slate}{item['title']}"
                 + (f", time number {item['times']}" if item.get("times", 1) > 1 else "")
             )
             if item["retrieved"]:
@@ -106,7 +108,7 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any], exchanges: Exch
                 lines.append(f"     retrieved   {past}")
             lines += _exchange_lines(exchanges.pop((record["episode"], record["step"], place), ()))
             lines.append(f"     rating      {_answer(item, record['end_reason'])}")
-            if item.get("propensity") is not None:
+            if item.get("propensity") not in (None, 1):
                 lines.append(f"     propensity  {item['propensity']:.4g}")
             if item["reason"]:
                 lines.append(f"     reason      {legible(item['reason'])}")

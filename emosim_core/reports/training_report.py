@@ -88,7 +88,7 @@ def _report(
     learning = _while_learning(lines)
     if "reward" in learning and not found:
         report.headline += f" Reward while learning: {', '.join(learning['reward'])}."
-        report.headline += " Whether that helps users it has not met shows an evaluation." if not tested else ""
+        report.headline += " An evaluation shows whether that helps users it has not met." if not tested else ""
     report.facts += [Fact(f"{_words(name).lower()}, while learning", *learning[name]) for name in learning]
     report.facts.append(Fact("steps of training", f"{last:,}"))
     if summary.get("usage"):

@@ -532,7 +532,7 @@ def _profiles(made: ItemTable, log: LoadedRatings | None, scale: RatingScale, wo
 
 def _in_markdown(text: str) -> str:
     """A text of a table as one cell of a table of Markdown."""
-    return re.sub(r"[^\x20-\x7e]|[|`<>\[\]\\*_&]", lambda match: "_" if match[0] == "_" else "?", text[:60])
+    return "".join(one if one.isprintable() and one not in "|`<>[]\\*&" else "?" for one in text[:60])
 
 
 def toml_text(text: str) -> str:

@@ -213,7 +213,7 @@ def test_a_domain_with_material_for_nothing_is_an_error_that_says_why(quick: Any
         (["--llm-rater", "0Shot_system_our"], "give --llm-model too"),
         (["--max-cost", "1"], "--max-cost needs a language model"),
         (["--slate", "2"], "No such option"),
-        (["--resume", "nowhere"], "nowhere is no run"),
+        (["--resume", "nowhere"], "nowhere is no directory"),
     ],
 )
 def test_a_mistake_is_one_message_and_leaves_nothing(
