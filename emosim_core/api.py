@@ -207,7 +207,7 @@ def fit(
     check_names("fit", options, (FitConfig,), fit)
     registry, place = Registry(), Path(out)
     fitting = Fitting(read_config(FitConfig, {"plugin": plugin, "ratings": ratings, **options}, "fit"), registry)
-    card = card_of(place) if fitting.is_there(place) else fitting.write(place)
+    card = card_of(place) if fitting.is_written(place) else fitting.write(place)
     if validate and card["validation"] is None:
         card = fitting.validate(place, executor=executor)
     write_report(place, registry=registry)

@@ -60,8 +60,8 @@ def fit(
     fitting = Fitting(config, registry)
     out = new_name(f"people-{config.plugin}") if out is None else out
     screen = console(stderr=as_json)
-    there = fitting.is_there(out)
-    if not there:
+    written = fitting.is_written(out)
+    if not written:
         with loading("the log", silent=silent):
             log = fitting.log
         if not silent:

@@ -124,6 +124,6 @@ def _print(screen: Screen, directory: Path, page: bool) -> None:
         screen.print()
         show_table(screen, Table(*table.columns, rows=table.rows, title=table.title, style="dim"))
     screen.print_line(report.sections[0].caption)
-    there = f"; {directory}/report.html has all tables."
+    written = f"; {directory}/report.html has all tables."
     other = f". All tables and charts, as a page: {typed('report', directory)}"
-    screen.print_line(f"All files are in {directory}{there if page else other}")
+    screen.print_line(f"All files are in {directory}{written if page else other}")

@@ -25,7 +25,7 @@ def validate(obj: dict[str, Any], /, **given: Any) -> None:
     """Measure how close simulated users are to real ones.
 
     Each user is split at one moment. What other users did before it is known; what the user did before it is profile
-    and memory. Simulated users and the best simple models foretell what the user chose and rated after it.
+    and memory. Simulated users and the best simple models predict what the user chooses and rates after it.
 
     \b
     emosim validate --plugin movies --ratings movielens:ml-latest-small

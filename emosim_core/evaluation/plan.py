@@ -280,15 +280,15 @@ def own_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """
     result = by_field(EvaluationConfig, with_user_splits(values), "evaluation")
     if isinstance(result.get("arms"), Mapping):
-        result["arms"] = {name: _found(name, arm_value(value)) for name, value in result["arms"].items()}
+        result["arms"] = {name: _training_paths(name, arm_value(value)) for name, value in result["arms"].items()}
     return result
 
 
-def _found(arm: str, value: Any) -> Any:
+def _training_paths(arm: str, value: Any) -> Any:
     """What an arm is, with each directory that holds several trainings replaced by these."""
     if not isinstance(value, tuple):
         return value
-    found: list[str] = []
+    directories: list[str] = []
     for directory in map(Path, value):
         inside = [] if _is_training(directory) else _trainings_in(directory)
         if not inside:
@@ -296,8 +296,8 @@ def _found(arm: str, value: Any) -> Any:
                 if directory.is_dir() and not (directory / MANIFEST).exists():
                     raise ConfigurationError(f"{directory} holds no trained recommender")
                 model_config(str(directory))
-        found += map(str, inside or [directory])
-    return found
+        directories += map(str, inside or [directory])
+    return directories
 
 
 @contextmanager

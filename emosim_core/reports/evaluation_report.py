@@ -260,8 +260,8 @@ def _setup(directory: Path, results: Mapping[str, Any]) -> Section:
     runs = [
         (f"{name}, {users_of(user_split)}", typed("report", directory / one["run"]))
         for user_split, measured in results["user_splits"].items()
-        for arm, found in measured["recommenders"].items()
-        for name, one in found.get("trainings", {arm: found}).items()
+        for arm, values in measured["recommenders"].items()
+        for name, one in values.get("trainings", {arm: values}).items()
         if one.get("run")
     ]
     if runs:

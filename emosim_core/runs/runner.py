@@ -314,9 +314,9 @@ class Run:
     def _count_policy(self) -> None:
         """Add to the tally what the policy has counted since this was called before."""
         with self.world.blaming("policy"):
-            found = self.policy.counts()
-            numbers = whole_numbers(found.values(), "counts", "whole numbers by name", "policy-shape")
-            counts = Counter(dict(zip(map(str, found), numbers, strict=True)))
+            tally = self.policy.counts()
+            numbers = whole_numbers(tally.values(), "counts", "whole numbers by name", "policy-shape")
+            counts = Counter(dict(zip(map(str, tally), numbers, strict=True)))
         self._part.counted(counts - self._policy_counts)
         self._policy_counts = counts
 
@@ -481,8 +481,8 @@ class Run:
         tally.steps += len(step.rows)
         tally.failed += step.failed
         if step.examined is not None and step.clicked is not None:
-            asked = step.end_codes != INTERRUPTED
-            tally.chosen(step.examined[asked], step.clicked[asked])
+            answered = step.end_codes != INTERRUPTED
+            tally.chosen(step.examined[answered], step.clicked[answered])
         tally.consumed(step.actions[step.consumed], step.ratings[step.consumed])
 
     def _write(self, steps: Steps, gone: int, step: Step | None, exchanges: list[bytes]) -> None:
@@ -584,7 +584,7 @@ def play_block(work: BlockWork, worlds: Worlds, on_episodes: OnProgress) -> None
         EmoSimError: as of :meth:`Run.run`.
     """
     key = (str(work.directory), json_text.dumps(work.config, sort_keys=True))
-    run: Run = worlds.kept(key, lambda: _part_of_run(work, worlds.registry))
+    run: Run = worlds.cached(key, lambda: _part_of_run(work, worlds.registry))
     assert run._blocks is not None
     run.play_block(run._blocks, work.number, on_episodes=on_episodes)
 

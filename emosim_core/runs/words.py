@@ -107,18 +107,18 @@ def held_out(summary: Mapping[str, Any]) -> str:
     evaluation = summary.get("evaluation")
     if not evaluation:
         return "no evaluation episodes"
-    if found := summary.get("held_out"):
-        return f"reward from held-out users {held_out_reward(summary, found['user_split'])}"
+    if held := summary.get("held_out"):
+        return f"reward from held-out users {held_out_reward(summary, held['user_split'])}"
     rewards = ", ".join(f"{value:.1f} from {users_of(user_split)}" for user_split, value in evaluation.items())
     return f"reward in evaluation episodes {rewards}"
 
 
 def held_out_reward(summary: Mapping[str, Any], user_split: str) -> str:
     """The reward of a training from held-out users with its interval, beside what policies get that did not learn."""
-    found = summary["held_out"]
-    text = f"{found['estimate']:.1f}"
-    if found["low"] is not None and found["high"] is not None:
-        text += f" [{found['low']:.1f}, {found['high']:.1f}]"
+    held = summary["held_out"]
+    text = f"{held['estimate']:.1f}"
+    if held["low"] is not None and held["high"] is not None:
+        text += f" [{held['low']:.1f}, {held['high']:.1f}]"
     others = (summary.get("references") or {}).get(user_split, {})
     beside = ", ".join(f"{name} {one['estimate']:.1f}" for name, one in others.items())
     return f"{text} ({beside})" if beside else text

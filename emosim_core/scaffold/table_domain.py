@@ -302,7 +302,7 @@ def plan_domain(
         own = [guess["item"], guess["items"], name]
         item_roles(table, ids, own, ())
         log_roles(sample, named, own, next((one for one in table if one.name == ids.get("id")), None))
-        _check_found(sources[1], sample, named)
+        _check_guessed(sources[1], sample, named)
         guess = guessed_words(name, named["item"])
         seen = _scan(sources[1], named)
     given = filled_words(words or {}, guess)
@@ -372,7 +372,7 @@ def _sample(source: str, chosen: LogColumns) -> list[Column]:
     return [Column.of(name, column) for name, column in cells.items()]
 
 
-def _check_found(source: str, sample: Sequence[Column], named: Mapping[str, str]) -> None:
+def _check_guessed(source: str, sample: Sequence[Column], named: Mapping[str, str]) -> None:
     path, names = source.partition(":")[2], [one.name for one in sample]
     for name in filter(None, named.values()):
         if name not in names:

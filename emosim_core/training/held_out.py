@@ -55,11 +55,11 @@ def references(world: World, episodes: int, registry: Registry) -> dict[str, dic
     if world.rater.uses_llm:
         return {}
     users = users_met(world, episodes)
-    found = {}
+    estimates = {}
     for name in (*_SIMPLE, *(["oracle"] if tells_expectation(world.rater) else [])):
         policy: Policy = registry.resolve("policy", name, world.domain.name).build(Policy)
-        found[name] = estimate_of(users, returns_of(world, policy, episodes))
-    return found
+        estimates[name] = estimate_of(users, returns_of(world, policy, episodes))
+    return estimates
 
 
 def returns_of(world: World, policy: Policy, episodes: int) -> Floats:
