@@ -15,6 +15,7 @@ LIGHT := $(filter-out %/emosim_local_gpu %/emosim_ray,$(patsubst %/pyproject.tom
 .PHONY: run test compiled coverage test-others test-isolated test-lowest ecosystem mutants lint docs wheels release-check clean
 
 run: $(VENV)/.run-stamp
+	@echo 'The command emosim is in $(BIN); "source $(BIN)/activate" puts it on the path.'
 	$(BIN)/emosim run --plugin movies
 
 test: coverage test-others test-isolated

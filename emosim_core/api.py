@@ -176,13 +176,9 @@ def validate(
     if config.audit:
         from emosim_core.studies.audit.audit import Audit
 
-        if executor != "local":
-            from emosim_core.errors import ConfigurationError
-
-            raise ConfigurationError("an audit asks in this process: leave out executor")
         audit = Audit(config, Registry())
         with closing(audit.world):
-            return audit.run(Path(out), resume=resume)
+            return Results(audit.run(Path(out), resume=resume, executor=executor), out)
     validation = Validation(config, Registry())
     with closing(validation.world):
         return Results(validation.run(Path(out), resume=resume, executor=executor), out)
@@ -224,7 +220,7 @@ def fit(
     check_names("fit", options, (FitConfig,), fit)
     registry, place = Registry(), Path(out)
     fitting = Fitting(read_config(FitConfig, {"plugin": plugin, "ratings": ratings, **options}, "fit"), registry)
-    card = card_of(place) if fitting.is_there(place) else fitting.write(place)
+    card = card_of(place) if fitting.is_written(place) else fitting.write(place)
     if validate and card["validation"] is None:
         card = fitting.validate(place, executor=executor)
     write_report(place, registry=registry)

@@ -60,7 +60,12 @@ def emosim_choices() -> Iterable[Component]:
     yield one("cascade", summary, "Cascade", "CascadeOptions")
     summary = "One item or none, by a multinomial logit over interest."
     yield one("multinomial_logit", summary, "InterestLogit", "ChoiceLogitOptions")
-    yield one("fitted", "The same by log odds that emosim fit learned.", "FittedLogit", "ChoiceLogitOptions")
+    yield one(
+        "fitted",
+        "multinomial_logit, over log odds that emosim fit learned.",
+        "FittedLogit",
+        "ChoiceLogitOptions",
+    )
     yield Component(
         "llm",
         "The language model that rates chooses, by one question for the whole slate.",
@@ -126,7 +131,7 @@ def emosim_policies() -> Iterable[Component]:
     yield one("similar_to_liked", summary, "SimilarToLiked", "SimilarOptions")
     summary = "Epsilon-greedy bandit on the mean ratings so far."
     yield one("epsilon_greedy", summary, "EpsilonGreedy", "EpsilonGreedyOptions")
-    summary = "The items that the user rates highest on average, as it is told: what there is to gain, no recommender."
+    summary = "The items with the user's highest expected ratings: what there is to gain, no recommender."
     yield in_module("emosim_core.simulation.oracle", "oracle", summary, "Oracle", "OracleOptions")
     summary = "A recommender trained by emosim train."
     yield in_module(f"{_RECOMMENDERS}.trained", "trained", summary, "Trained", "TrainedOptions", value="path")

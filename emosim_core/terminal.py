@@ -46,15 +46,18 @@ def one_line(text: object) -> str:
     return clean(str(text)).replace("\n", "\\n")
 
 
-def counted(count: int, what: str) -> str:
-    """A count with what is counted, in the plural where it is not one."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def counted(count: int, what: str, several: str | None = None) -> str:
+    """A count with what is counted, in the plural where it is not one: ``several``, or ``what`` with an s."""
+    return f"{count:,} {what if count == 1 else several or f'{what}s'}"
 
 
 _COMMAND = re.compile(r": (?=emosim [a-z]\S*( \S.*)?$)")
 """What stands before a command at the end of a line."""
 
 _WORD = re.compile(r"[^ ]+")
+
+_COLUMN = re.compile(r" *[^ ]+(?: [^ ]+)*  +(?=[^ ])")
+"""What stands before the second column of a row."""
 
 
 class Piece(NamedTuple):
@@ -68,15 +71,18 @@ class Piece(NamedTuple):
 def pieces(line: str, width: int, measure: Callable[[str], int] = len) -> list[Piece]:
     """The pieces of one line on a screen of some columns, broken between words only; all but the first are indented.
 
-    A command of ``emosim`` at the end is copied from the screen: where the line is too long, it is a piece by itself,
-    without breaks. ``measure`` says how many columns a text takes.
+    What goes on in the second column of a row stays there. A command of ``emosim`` at the end is copied from the
+    screen: where the line is too long, it is a piece by itself, without breaks. ``measure`` says how many columns a
+    text takes.
     """
     if measure(line) <= width:
         return [Piece("", 0, len(line))]
     match = _COMMAND.search(line)
     before = len(line) if match is None else match.end()
     first = len(line) - len(line.lstrip(" "))
-    more = " " * (first + 2)
+    more = command = " " * (first + 2)
+    if (gap := _COLUMN.match(line)) is not None and measure(line[: gap.end()]) <= width // 2:
+        more = " " * measure(line[: gap.end()])
     made: list[Piece] = []
     indent, start, end = "", 0, first
     for word in _WORD.finditer(line, first, before):
@@ -85,7 +91,7 @@ def pieces(line: str, width: int, measure: Callable[[str], int] = len) -> list[P
             indent, start, first = more, word.start(), 0
         end = word.end()
     made.append(Piece(indent, start, end))
-    return [*made, Piece(more, before, len(line))] if before < len(line) else made
+    return [*made, Piece(command, before, len(line))] if before < len(line) else made
 
 
 def fitted(text: str, width: int) -> str:

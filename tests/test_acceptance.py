@@ -203,7 +203,7 @@ def test_observers_of_a_loaded_plugin_see_steps_and_episodes(tmp_path: Path) -> 
         (["--config", "typo.toml"], "unknown option 'episods'. Did you mean 'episodes'"),
         (["--config", "broken.toml"], "broken.toml is not a TOML file"),
         (["--users", "csv:people.csv"], "people.csv, row 2, field 'age'"),
-        (["--resume", "nowhere"], "nowhere is no run"),
+        (["--resume", "nowhere"], "nowhere is no directory"),
         (["--embeddings", "word2vec"], "embeddings"),
     ],
 )

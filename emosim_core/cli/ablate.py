@@ -147,7 +147,7 @@ def _announce(screen: Screen, ablation: Ablation, quiet: bool) -> None:
         return
     done = len(plan.jobs) - len(plan.remaining)
     ratings = sum(plan.ratings[job.key] for job in plan.remaining)
-    text = f"{counted(len(plan.remaining), 'job')} with {ratings:,} ratings"
+    text = f"{counted(len(plan.remaining), 'job')} with {counted(ratings, 'rating')}"
     if done:
         text += f" to do; {done} of {len(plan.jobs)} are done already"
     suffix = "" if ablation.uses_llm else " No language model is called."

@@ -12,6 +12,7 @@ import click
 from emosim_core.cli.printing import print_json, print_line
 from emosim_core.errors import ConfigurationError
 from emosim_core.runs.typed import typed
+from emosim_core.terminal import counted
 
 if TYPE_CHECKING:
     from emosim_core.llm.gateway.cache import AnswerCache
@@ -129,7 +130,7 @@ def _print_cleaned(cleaner: Cleaner) -> None:
 
 
 def _answers(count: int) -> str:
-    return "1 answer" if count == 1 else f"{count:,} answers"
+    return counted(count, "answer")
 
 
 def _size(count: int) -> str:

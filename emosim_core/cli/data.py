@@ -58,8 +58,8 @@ def export_line(exported: Exported) -> str:
     if exported.unfinished:
         episodes += f", {exported.unfinished:,} of them unfinished"
     if exported.dataset_id is None:
-        return f"Wrote {exported.rows:,} rows of {episodes} to {exported.path}."
-    return f"Wrote {exported.rows:,} steps of {episodes} to {exported.path}, for Minari {exported.dataset_id}."
+        return f"Wrote {counted(exported.rows, 'row')} of {episodes} to {exported.path}."
+    return f"Wrote {counted(exported.rows, 'step')} of {episodes} to {exported.path}, for Minari {exported.dataset_id}."
 
 
 @data.command("convert")

@@ -11,6 +11,7 @@ from emosim_core.cli.fields import SectionedCommand, field_options
 from emosim_core.cli.options import executor_option, need_plugin
 from emosim_core.cli.places import new_name
 from emosim_core.cli.printing import print_line, print_short
+from emosim_core.terminal import counted
 
 if TYPE_CHECKING:
     from emosim_core.cli.output import Screen
@@ -59,8 +60,8 @@ def fit(
     fitting = Fitting(config, registry)
     out = new_name(f"people-{config.plugin}") if out is None else out
     screen = console(stderr=as_json)
-    there = fitting.is_there(out)
-    if not there:
+    written = fitting.is_written(out)
+    if not written:
         with loading("the log", silent=silent):
             log = fitting.log
         if not silent:
@@ -76,7 +77,8 @@ def fit(
     if print_short({**card, "directory": str(out)}, out, as_json, quiet):
         return
     print_notes(screen, card["log"]["notes"])
-    print_line(f"{out} holds {card['users']:,} users; {out}/report.html says what they can do and what they cannot.")
+    held = counted(card["users"], "user")
+    print_line(f"{out} holds {held}; {out}/report.html says what they can do and what they cannot.")
     items = config.items or (None if is_table_log(config.ratings) else config.ratings)
     more = [] if items is None else ["--items", items]
     print_line(f"Simulate them: {typed('run', '--plugin', config.plugin, *more, '--users', f'fitted:{out}')}")
@@ -84,9 +86,9 @@ def fit(
 
 def _announce(screen: Screen, real: RealLog) -> None:
     log, words = real.interactions, real.domain.words
-    kind = "ratings" if log.values is not None else "choices"
+    kind = "rating" if log.values is not None else "choice"
     times = "" if log.times is not None else ", without times"
     screen.print_line(
-        f"{real.domain.title}: {len(log):,} {kind} of {log.item_count:,} {words.items} by "
-        f"{len(log.user_ids):,} users{times}."
+        f"{real.domain.title}: {counted(len(log), kind)} of {words.count_items(log.item_count)} by "
+        f"{counted(len(log.user_ids), 'user')}{times}."
     )

@@ -48,4 +48,4 @@ def items(obj: dict[str, Any], plugin: str, source: str | None, search: str, as_
         table.add_row(title, year, rating, categories.replace("|", ", "), item)
     screen = console()
     show_table(screen, table)
-    screen.print_line(f"{len(matches)} {domain.words.items}")
+    screen.print_line(domain.words.count_items(len(matches)))

@@ -7,6 +7,7 @@ import io
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
@@ -153,7 +154,7 @@ def _run(arguments: list[str] | None) -> NoReturn:
         sys.exit(leave.exit_code)
     except click.ClickException as error:
         usage, heading, message = _shown(error).partition("Error: ")
-        _echo_error(f"{usage}{heading}{_indented(message)}")
+        _echo_error(f"{usage}{heading}{_indented(_needed(error, typed) or message)}")
         sys.exit(2)
     except EmoSimError as error:
         if came_of_signal(error):
@@ -167,6 +168,17 @@ def _run(arguments: list[str] | None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         sys.exit(130)
+
+
+def _needed(error: click.ClickException, typed: Sequence[str]) -> str:
+    """The options that a command cannot do without and that were not ``typed``; empty where another thing is wrong."""
+    if not isinstance(error, click.MissingParameter) or not isinstance(error.param, click.Option) or error.ctx is None:
+        return ""
+    given = {word.partition("=")[0] for word in typed}
+    needed = [one for one in error.ctx.command.params if isinstance(one, click.Option) and one.required]
+    missing = [one for one in needed if given.isdisjoint(one.opts)]
+    what = " ".join(one.help or "" for one in missing)
+    return f"{' and '.join(one.opts[0] for one in missing)} {'is' if len(missing) == 1 else 'are'} needed ({what})"
 
 
 def _shown(error: click.ClickException) -> str:

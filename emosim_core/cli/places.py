@@ -28,6 +28,7 @@ _MADE = {
     "sweep": "sweep",
     "distill": "distillation",
     "prompt-bench": "prompt bench",
+    "trust": "study of trust",
 }
 """What each command makes."""
 

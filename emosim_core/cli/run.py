@@ -15,6 +15,7 @@ from emosim_core.cli.places import new_job
 from emosim_core.cli.printing import print_short
 from emosim_core.cli.stopping import telling_progress
 from emosim_core.runs.typed import typed
+from emosim_core.terminal import counted
 
 if TYPE_CHECKING:
     from emosim_core.runs.cells import Executor
@@ -95,8 +96,8 @@ def play(simulation: Run, executor: Executor, silent: bool) -> dict[str, Any]:
 
     world, screen = simulation.world, console()
     screen.print_line(
-        f"{world.domain.title}: {len(world.catalog):,} {world.domain.words.items}, {len(world.population):,} users. "
-        + who_answers(world.answered_by)
+        f"{world.domain.title}: {world.domain.words.count_items(len(world.catalog))}, "
+        f"{counted(len(world.population), 'user')}. " + who_answers(world.answered_by)
     )
     notes = [f"This run is done in one process: {simulation.whole}."] if simulation.whole else []
     print_notes(screen, [*world.announcements, *(notes if executor.workers > 1 else ())])
@@ -112,7 +113,7 @@ def play(simulation: Run, executor: Executor, silent: bool) -> dict[str, Any]:
             shown = time.monotonic()
             spent = simulation.world.rater.usage().get("cost")
             cost = [] if spent is None else [f"{spent:.4f} spent"]
-            progress.update(*cost, f"{simulation.steps:,} steps", done=simulation.episodes)
+            progress.update(*cost, counted(simulation.steps, "step"), done=simulation.episodes)
 
         return simulation.run(on_episode, executor, lambda count: progress.update(advance=count))
 

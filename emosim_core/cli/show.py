@@ -18,7 +18,7 @@ from emosim_core.runs.records import SUMMARY, progress_of, read_records, read_su
 from emosim_core.runs.transcript import Exchanges, exchanges_of
 from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import mood_words, user_lines, with_article
-from emosim_core.terminal import one_line
+from emosim_core.terminal import counted, one_line
 
 
 @click.command()
@@ -57,7 +57,9 @@ def _print_episode(directory: Path, episode: int, screen: Screen, prompts: bool)
     steps = list(records_of_episode(directory, episode))
     if not steps:
         known = sorted({record["episode"] for record in read_records(directory)})
-        numbers = f"it has {len(known)} episodes, {known[0]} to {known[-1]}" if known else "it has no steps yet"
+        numbers = (
+            f"it has {counted(len(known), 'episode')}, {known[0]} to {known[-1]}" if known else "it has no steps yet"
+        )
         raise ConfigurationError(f"{directory} has no episode {episode}; {numbers}")
     exchanges = exchanges_of(directory, episode) if prompts else None
     for line in map(one_line, story(steps, manifest, exchanges)):
@@ -84,6 +86,7 @@ def _print_run(directory: Path, screen: Screen) -> None:
 def story(steps: list[dict[str, Any]], manifest: dict[str, Any], exchanges: Exchanges | None = None) -> list[str]:
     """The lines of one episode's story, from its records in order and the manifest of the run.
 
+    Items of a slate have the number of the step and of their place, as in ``3.10``. A propensity of 1 is not shown.
     ``exchanges`` are prompts and raw answers of the episode, where they are to be shown.
     """
     exchanges = dict(exchanges or {})
@@ -95,8 +98,9 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any], exchanges: Exch
         if not record["recommended"]:
             continue
         for place, item in enumerate(record["recommended"]):
+            of_slate = f"{place + 1} " if len(record["recommended"]) > 1 else " "
             lines.append(
-                f"{record['step']:>3}. {item['title']}"
+                f"{record['step']:>3}.{of_slate}{item['title']}"
                 + (f", time number {item['times']}" if item.get("times", 1) > 1 else "")
             )
             if item["retrieved"]:
@@ -104,7 +108,7 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any], exchanges: Exch
                 lines.append(f"     retrieved   {past}")
             lines += _exchange_lines(exchanges.pop((record["episode"], record["step"], place), ()))
             lines.append(f"     rating      {_answer(item, record['end_reason'])}")
-            if item.get("propensity") is not None:
+            if item.get("propensity") not in (None, 1):
                 lines.append(f"     propensity  {item['propensity']:.4g}")
             if item["reason"]:
                 lines.append(f"     reason      {legible(item['reason'])}")
@@ -120,7 +124,7 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any], exchanges: Exch
     else:
         total = sum(step["reward"] for step in steps)
         lines.append(
-            f"The end, after {sum(bool(step['recommended']) for step in steps)} steps: "
+            f"The end, after {counted(sum(bool(step['recommended']) for step in steps), 'step')}: "
             f"{user.name} {END_REASONS.get(end, f'ended the episode: {end}')}. Total reward {total:g}."
         )
     return lines

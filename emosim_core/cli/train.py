@@ -14,6 +14,7 @@ from emosim_core.cli.options import chosen_job, configuration_options, executor_
 from emosim_core.cli.places import new_job
 from emosim_core.cli.printing import print_line, print_results
 from emosim_core.cli.stopping import telling_progress
+from emosim_core.terminal import counted
 
 if TYPE_CHECKING:
     from emosim_core.hooks import Registry
@@ -91,23 +92,24 @@ def _train(training: Training, silent: bool) -> dict[str, Any]:
 
     world, config, screen = training.world, training.config, console()
     screen.print_line(
-        f"{world.domain.title}: {len(world.catalog):,} {world.domain.words.items}, {len(world.user_indices)} of "
-        f"{len(world.population):,} users to learn from. " + who_answers(world.answered_by)
+        f"{world.domain.title}: {world.domain.words.count_items(len(world.catalog))}, "
+        f"{len(world.user_indices)} of {counted(len(world.population), 'user')} to learn from. "
+        + who_answers(world.answered_by)
     )
     screen.print_line(
-        f"{ALGORITHMS[config.algo].title} with the network '{config.policy_net}', {config.num_envs} environments, "
-        f"{config.timesteps:,} steps, on {training.model.device}."
+        f"{ALGORITHMS[config.algo].title} with the network '{config.policy_net}', "
+        f"{counted(config.num_envs, 'environment')}, {counted(config.timesteps, 'step')}, on {training.model.device}."
     )
     print_notes(screen, world.announcements)
     with live_progress(screen, "steps", config.timesteps) as progress:
-        lines, counted = 0, 0
+        lines, before = 0, 0
         since: list[tuple[int, float, float]] = []
 
         def on_progress(state: TrainingProgress) -> None:
-            nonlocal lines, counted
+            nonlocal lines, before
             if state.reward is not None and state.length is not None:
-                since.append((max(1, state.episodes - counted), state.reward, state.length))
-            counted = state.episodes
+                since.append((max(1, state.episodes - before), state.reward, state.length))
+            before = state.episodes
             spent = world.rater.usage().get("cost")
             cost = [] if spent is None else [f"{spent:.4f} spent"]
             progress.update(*cost, *_in_words(state), done=state.timesteps)
@@ -135,4 +137,4 @@ def _in_words(progress: TrainingProgress) -> list[str]:
         parts += [f"reward {progress.reward:.1f}", f"length {progress.length:.1f}"]
     for group, value in (progress.evaluation or {}).items():
         parts.append(f"{group} users {value:.1f} in evaluation episodes")
-    return [*parts, f"{progress.episodes:,} episodes", f"{progress.fps:,.0f} steps/s"]
+    return [*parts, counted(progress.episodes, "episode"), f"{progress.fps:,.0f} steps/s"]

@@ -13,6 +13,7 @@ from emosim_core.cli.printing import print_line
 from emosim_core.cli.stopping import print_interrupted
 from emosim_core.errors import ConfigurationError, EmoSimError, LLMCacheError
 from emosim_core.runs.typed import typed
+from emosim_core.terminal import counted
 
 if TYPE_CHECKING:
     from emosim_core.hooks import Registry
@@ -61,7 +62,7 @@ def generate(obj: dict[str, Any], /, count: int, seed: int, out: Path, force: bo
         users = _written(registry, domain, users, llm_model, values.get("gateway", {}), yes)
     write_users_csv(out, users)
     command = typed("run", "--plugin", plugin, "--users", f"csv:{out}")
-    print_line(f"Wrote {len(users):,} users to {out}. Use them with: {command}")
+    print_line(f"Wrote {counted(len(users), 'user')} to {out}. Use them with: {command}")
 
 
 def _written(
@@ -95,7 +96,7 @@ def _written(
     except KeyboardInterrupt:
         raise print_interrupted("Received answers are cached; give the same command again to go on.") from None
     except EmoSimError as error:
-        message = f"{str(error).removesuffix('.')}. {len(written):,} of {len(users):,} users were written"
+        message = f"{str(error).removesuffix('.')}. {len(written):,} of {counted(len(users), 'user')} were written"
         if isinstance(error, LLMCacheError):
             message += ": give the same command again to go on"
         elif not gateway.options.replay:
@@ -147,4 +148,4 @@ def list_users(obj: dict[str, Any], plugin: str, population: str | None, search:
         age = "" if one.age is None else str(one.age)
         table.add_row(one.name, age, one.job, *traits, ", ".join(one.liked), one.id)
     show_table(screen, table)
-    screen.print_line(f"{len(shown):,} of {len(loaded):,} users")
+    screen.print_line(f"{len(shown):,} of {counted(len(loaded), 'user')}")

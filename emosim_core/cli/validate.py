@@ -1,45 +1,27 @@
-"""``emosim validate``: how close simulated users are to real ones."""
+"""``emosim validate``: how close simulated users are to real ones, and what the answers of a rater depend on."""
 
 from __future__ import annotations
 
-from contextlib import closing
-from functools import partial
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from emosim_core.cli.fields import SectionedCommand, field_options
-from emosim_core.cli.options import (
-    EPISODE_FIELDS,
-    chosen_job,
-    configuration_options,
-    confirm_cost,
-    cost_line,
-    executor_option,
-    place_options,
-)
-from emosim_core.cli.places import new_job
-from emosim_core.cli.printing import print_line, print_short
-from emosim_core.cli.stopping import telling_progress
-from emosim_core.errors import ConfigurationError
+from emosim_core.cli.options import place_options
+from emosim_core.cli.printing import print_line
+from emosim_core.cli.studies import StudyCommand, study_options
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from emosim_core.cli.output import Screen
     from emosim_core.hooks import Registry
-    from emosim_core.runs.job import JobDirectory
     from emosim_core.studies.audit.audit import Audit, Measured
     from emosim_core.studies.validation.validation import Validation, ValidationConfig
-
-_NOT_OURS = ("items", "user_dataset", "user_split", "test_fraction", "on_failed_rating", *EPISODE_FIELDS)
-"""Fields of an environment that mean nothing here: items and users are those of the ratings."""
 
 
 @click.command(cls=SectionedCommand)
 @field_options("ValidationConfig")
-@configuration_options("EnvironmentConfig", without=_NOT_OURS)
-@executor_option()
+@study_options()
 @click.option("--yes", is_flag=True, help="Do not ask before model calls.")
 @place_options("validation", "runs/validation-...")
 @click.pass_obj
@@ -47,7 +29,7 @@ def validate(obj: dict[str, Any], /, **given: Any) -> None:
     """Measure how close simulated users are to real ones.
 
     Each user is split at one moment. What other users did before it is known; what the user did before it is profile
-    and memory. Simulated users and the best simple models predict what the user chose and rated after it.
+    and memory. Simulated users and the best simple models predict what the user chooses and rates after it.
 
     With --audit, the rater is asked about few real users, with one thing changed at a time: the person, the mood, a
     trait, the order of facts, the words. Each line of the result is one verdict.
@@ -56,81 +38,60 @@ def validate(obj: dict[str, Any], /, **given: Any) -> None:
     emosim validate --plugin movies --ratings movielens:ml-latest-small
     emosim validate --plugin movies --ratings movielens:DIR --audit
     """
-    from emosim_core.cli.output import console, live_progress
-    from emosim_core.hooks import Registry
-    from emosim_core.hooks.fields import by_field
-    from emosim_core.simulation.config import EnvironmentConfig
     from emosim_core.studies.validation.records import RESULTS
     from emosim_core.studies.validation.validation import MODELS, Validation, ValidationConfig, stored_validation
 
-    as_json, quiet, yes, executor = (given.pop(name) for name in ("as_json", "quiet", "yes", "executor"))
-    registry, out = Registry(only=obj["only"]), given["out"]
-    values, job, _ = chosen_job(
-        *("validate", EnvironmentConfig, obj, given, registry),
-        base=lambda own, resumed: (resumed, {} if resumed is None else stored_validation(resumed)),
+    StudyCommand(
+        name="validate",
+        stem="validation",
+        config=ValidationConfig,
         models=MODELS,
-        renamed=partial(by_field, ValidationConfig),
-    )
-    checked = ValidationConfig.read(values, "validate")
-    job = job or new_job("validate", f"{'audit' if checked.audit else 'validation'}-{values['plugin']}", out)
-    job.check()
-    screen = console(stderr=as_json)
-    if checked.audit:
-        if executor not in (None, "local"):
-            raise ConfigurationError("an audit asks in this process: leave out --executor")
-        outcome = _audit(checked, registry, job, screen, yes, quiet)
-        if not print_short({**outcome, "directory": str(job.path)}, job.path, as_json, quiet):
-            _print(console(), job.path)
-        return
-    validation = Validation(checked, registry)
-    with closing(validation.world), telling_progress(job):
-        if job.resume:
-            validation.check_resumed(job.path)
-        if not (job.path / RESULTS).exists():
-            _confirm(validation, "--only, --max-users and --max-questions", yes)
-        if not quiet:
-            _announce(screen, validation)
-        with live_progress(screen, "users", len(validation.measured), silent=quiet) as progress:
-            outcome = validation.run(job, lambda count: progress.update(advance=count), executor=executor or "local")
-    if not print_short({**outcome, "directory": str(job.path)}, job.path, as_json, quiet):
-        _print(console(), job.path)
+        stored=stored_validation,
+        results=RESULTS,
+        make=lambda config, registry, silent: Validation(config, registry),
+        announce=_announce,
+        unit="users",
+        total=lambda validation: len(validation.measured),
+        fewer="--only, --max-users and --max-questions",
+        instead=lambda command, config: _audit(command) if config.audit else command,
+    ).run(obj, given)
 
 
-def _confirm(study: Validation | Audit, fewer: str, yes: bool) -> None:
-    """Print what the calls of a language model may cost, where one is asked, and ask whether to begin."""
-    if (estimated := study.estimate()) is not None:
-        print_line(cost_line(estimated, f". Cached answers cost nothing. Fewer with {fewer}."), err=True)
-        confirm_cost(yes or estimated.replay)
-
-
-def _audit(
-    config: ValidationConfig, registry: Registry, job: JobDirectory, screen: Screen, yes: bool, quiet: bool
-) -> dict[str, Any]:
-    """Audit the rater; what the first answers took is printed as soon as it is known."""
-    from emosim_core.cli.output import live_progress, print_notes, who_answers
-    from emosim_core.studies.audit.audit import Audit
+def _audit(command: StudyCommand) -> StudyCommand:
+    """The command with ``--audit``, which asks less about fewer users."""
     from emosim_core.studies.audit.records import RESULTS
 
-    audit = Audit(config, registry)
-    with closing(audit.world), telling_progress(job):
-        if job.resume:
-            audit.check_resumed(job.path)
-        if not (job.path / RESULTS).exists():
-            _confirm(audit, "--checks, --max-users, --max-heldout and --max-questions", yes)
-        if not quiet:
-            world = audit.world
-            screen.print_line(
-                f"{world.domain.title}: an audit of at most {audit.questions:,} answers about {len(audit.measured):,} "
-                f"users. {who_answers(world.answered_by)}"
-            )
-            print_notes(screen, audit.announcements)
-        with live_progress(screen, "users", len(audit.measured), silent=quiet) as progress:
+    return replace(
+        command,
+        stem="audit",
+        results=RESULTS,
+        make=_make_audit,
+        announce=_announce_audit,
+        total=lambda audit: len(audit.measured),
+        fewer="--checks, --max-users, --max-heldout and --max-questions",
+        texts=2,
+    )
 
-            def measured(first: Measured) -> None:
-                if not quiet and audit.world.rater.uses_llm:
-                    print_line(first.sentence, err=True)
 
-            return audit.run(job, lambda count: progress.update(advance=count), measured)
+def _make_audit(config: ValidationConfig, registry: Registry, silent: bool) -> Audit:
+    from emosim_core.studies.audit.audit import Audit
+
+    def print_measured(first: Measured) -> None:
+        if not silent:
+            print_line(first.sentence, err=True)
+
+    return Audit(config, registry, print_measured)
+
+
+def _announce_audit(screen: Screen, audit: Audit) -> None:
+    from emosim_core.cli.output import print_notes, who_answers
+
+    world = audit.world
+    screen.print_line(
+        f"{world.domain.title}: an audit of at most {audit.questions:,} answers about {len(audit.measured):,} users. "
+        f"{who_answers(world.answered_by)}"
+    )
+    print_notes(screen, audit.announcements)
 
 
 def _announce(screen: Screen, validation: Validation) -> None:
@@ -146,21 +107,3 @@ def _announce(screen: Screen, validation: Validation) -> None:
     about = validation.about()
     silent = [] if about["interest"] else ["this rater does not tell what users would choose; its ratings are taken."]
     print_notes(screen, [*validation.announcements, *silent])
-
-
-def _print(screen: Screen, directory: Path) -> None:
-    """One sentence and one table; the report has the others."""
-    from emosim_core.cli.output import Table, print_notes, show_table
-    from emosim_core.reports.directories import AUDIT
-    from emosim_core.reports.make import report_of
-    from emosim_core.runs.typed import typed
-
-    report = report_of(directory)
-    screen.print_line(report.headline)
-    print_notes(screen, report.notes)
-    screen.print()
-    table = report.sections[0].tables[0]
-    texts = 2 if report.kind == AUDIT else 1
-    show_table(screen, Table(*table.columns, rows=table.rows, texts=texts, title=table.title, style="dim"))
-    screen.print_line(report.sections[0].caption)
-    screen.print_line(f"All files are in {directory}. All tables and charts, as a page: {typed('report', directory)}")

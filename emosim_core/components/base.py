@@ -435,7 +435,7 @@ class Rater:
         Of a rater that does not know it, ``emosim validate`` measures the ratings it gives, and choice models take the
         expectation of ``rule_based``.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not tell what users rate on average")
+        raise NotImplementedError(f"{type(self).__name__} does not tell users' expected ratings")
 
     def distribution_batch(self, request: RatingRequest) -> NDArray[np.float64]:
         """How likely each user gives each item each level of the scale, shape ``(R, S, L)``, sums 1; optional.
@@ -453,7 +453,7 @@ class Rater:
         raise NotImplementedError(f"{type(self).__name__} does not tell what users would choose")
 
     def tells_interest(self) -> bool:
-        """Whether it knows what users would choose, or rate on average, without asking a language model."""
+        """Whether it knows what users would choose, or their expected ratings, without asking a language model."""
         own = (getattr(type(self), name) is not getattr(Rater, name) for name in ("interest_batch", "expected_batch"))
         return not self.uses_llm and any(own)
 

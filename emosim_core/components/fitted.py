@@ -195,7 +195,7 @@ class Fitted(Rater):
                 "rater"
             )
         self._card = card
-        self._there = read_states(path, card) if (self._places >= 0).any() else None
+        self._present = read_states(path, card) if (self._places >= 0).any() else None
         self._distribution = read_distribution(path, card) if (self._places < 0).any() else None
         self._met = np.zeros(len(ids), dtype=np.bool_)
         # Rows are written when their user is met, and take no memory before.
@@ -210,9 +210,9 @@ class Fitted(Rater):
         assert self._interest is not None
         places, drawn = self._places[users], self._drawn[users]
         known = places >= 0
-        if self._there is not None:
-            for states, there in zip(self._states, self._there, strict=True):
-                states[users[known]] = there[places[known]]
+        if self._present is not None:
+            for states, present in zip(self._states, self._present, strict=True):
+                states[users[known]] = present[places[known]]
         for seed in np.unique(drawn[~known, 0]).tolist():
             mine = ~known & (drawn[:, 0] == seed)
             if seed < 0:
@@ -277,9 +277,9 @@ class Fitted(Rater):
                 who.states, *self._ratings.kernel_arrays, *self._close.kernel_arrays, *population,
                 self.options.memory > 0,
             ))  # fmt: skip
-        kept = request.retrieved_items.shape[2] if self.options.memory else 0
+        depth = request.retrieved_items.shape[2] if self.options.memory else 0
         memory = np.zeros(items.shape)
-        if not kept:
+        if not depth:
             expected = self._expected(items, who)
         else:
             closeness = self._close.of(items[:, :, None], request.retrieved_items)

@@ -30,6 +30,7 @@ from emosim_core.model.catalog import LARGEST
 from emosim_core.model.frozen import Frozen, option
 from emosim_core.model.item import Item
 from emosim_core.paths import CACHE_VARIABLE, cache_directory
+from emosim_core.terminal import counted
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -113,7 +114,7 @@ def embed_items(
         lacking = int(np.isnan(embeddings[:, 0]).sum())
     if embeddings is not None and not lacking and options.method == "auto":
         return Embedded(embeddings, embedding_name)
-    missing = f"no embeddings for {lacking:,} items"
+    missing = f"no embeddings for {counted(lacking, 'item')}"
     if 0 < lacking < len(items):
         missing = f"no embeddings for {lacking:,} of {len(items):,} items"
         notes.append("The vectors of the other items were left out, so that all are of one kind.")

@@ -20,6 +20,7 @@ from emosim_core.data.places import existing_file, open_table
 from emosim_core.data.tables import read_csv
 from emosim_core.errors import ConfigurationError, DataError
 from emosim_core.model import Item, LoadedRatings, RatingScale
+from emosim_core.terminal import counted
 
 FORMATS = ("csv", "parquet")
 """Kinds of tables: ``csv:FILE`` and ``parquet:FILE`` are logs."""
@@ -77,10 +78,10 @@ class LogColumns:
             raise ConfigurationError(f"cannot read scale={scale}: write the worst and the best rating, as in scale=1-5")
         return cls(named, (low, high))
 
-    def found(self, names: Sequence[str], path: str) -> dict[str, str]:
+    def matched(self, names: Sequence[str], path: str) -> dict[str, str]:
         """The column of each field that the file has; a DataError where one is missing that is needed or named."""
         alike = {_SEPARATORS.sub("", name).casefold(): name for name in reversed(names)}
-        found = {}
+        matched = {}
         for what, usual in _USUAL.items():
             name = self.named.get(what)
             called = (*usual, _SEPARATORS.sub("", self.words.get(what, "")).casefold())
@@ -89,8 +90,8 @@ class LogColumns:
                 problem = f"no column holds the {what}; the file has: {', '.join(names[:50])}. Name it: "
                 raise DataError(path, f"{problem}--columns {what}=NAME", field=name)
             if column:
-                found[what] = column
-        return found
+                matched[what] = column
+        return matched
 
 
 def read_log(
@@ -119,23 +120,23 @@ def read_log(
     places, values, times = array("q"), array("d"), array("d")
     unknown: Counter[str] = Counter()
     first_unknown: tuple[int, str] | None = None
-    found: dict[str, str] = {}
+    matched: dict[str, str] = {}
     unit = ""
     with closing(log_rows(kind, path, columns)) as rows:
         for row, cells in rows:
-            found = found or columns.found(list(cells), path)
-            user, item = (cell_text(cells[found[field]]) for field in ("user", "item"))
+            matched = matched or columns.matched(list(cells), path)
+            user, item = (cell_text(cells[matched[field]]) for field in ("user", "item"))
             for field, text in (("user", user), ("item", item)):
                 if not text:
-                    raise DataError(path, "is empty", row=row, field=found[field])
-            rating = _rating(cells, found, columns, scale, path, row) if "rating" in found else 0.0
+                    raise DataError(path, "is empty", row=row, field=matched[field])
+            rating = _rating(cells, matched, columns, scale, path, row) if "rating" in matched else 0.0
             time = 0.0
-            if "time" in found:
-                time, of_row = parsed_time(cell_text(cells[found["time"]]), path, row, found["time"])
+            if "time" in matched:
+                time, of_row = parsed_time(cell_text(cells[matched["time"]]), path, row, matched["time"])
                 unit = unit or of_row
                 if of_row != unit:
                     problem = f"is in {of_row} where earlier rows are in {unit}; write all in one of these"
-                    raise DataError(path, problem, row=row, field=found["time"])
+                    raise DataError(path, problem, row=row, field=matched["time"])
             place = place_of(item)
             if place < 0:
                 unknown[item] += 1
@@ -151,26 +152,26 @@ def read_log(
     if first_unknown and len(users) <= unknown.total():
         row, item = first_unknown
         problem = f"no item has the id {shortened(item)}, and {unknown.total():,} of {read:,} rows are of unknown items"
-        raise DataError(path, f"{problem}; name the source of the items: --items", row=row, field=found["item"])
+        raise DataError(path, f"{problem}; name the source of the items: --items", row=row, field=matched["item"])
     log = LoadedRatings(
         users,
         np.array(places, dtype=np.intp),
-        np.array(values) if "rating" in found else None,
-        np.array(times) if "time" in found else None,
+        np.array(values) if "rating" in matched else None,
+        np.array(times) if "time" in matched else None,
     )
-    _check_varied(log, path, found)
+    _check_varied(log, path, matched)
     notes = []
     if unknown:
         notes.append(f"{path}: left out {unknown.total():,} of {read:,} rows, of {len(unknown):,} unknown items.")
     return _last_only(replace(log, notes=notes), path)
 
 
-def _check_varied(log: LoadedRatings, path: str, found: Mapping[str, str]) -> None:
+def _check_varied(log: LoadedRatings, path: str, matched: Mapping[str, str]) -> None:
     if len(set(log.user_ids)) < 2:
-        raise DataError(path, f"holds one user ({log.user_ids[0]!r}); give a log of several", field=found["user"])
+        raise DataError(path, f"holds one user ({log.user_ids[0]!r}); give a log of several", field=matched["user"])
     if log.values is not None and np.ptp(log.values) == 0:
         problem = "all ratings are the same, so they say only what was taken; leave them out: --columns rating="
-        raise DataError(path, problem, field=found["rating"])
+        raise DataError(path, problem, field=matched["rating"])
 
 
 def _last_only(log: LoadedRatings, path: str) -> LoadedRatings:
@@ -181,7 +182,8 @@ def _last_only(log: LoadedRatings, path: str) -> LoadedRatings:
         return log
     keep = np.array(sorted(last.values()))
     values, times = (None if one is None else one[keep] for one in (log.values, log.times))
-    note = f"{path}: {len(order) - len(keep):,} ratings of an item by a user who rates it again; the last counts."
+    again = counted(len(order) - len(keep), "rating")
+    note = f"{path}: {again} of an item by a user who rates it again; the last counts."
     users = [log.user_ids[row] for row in keep.tolist()]
     return LoadedRatings(users, log.items[keep], values, times, log.user_written_fields, [*log.notes, note])
 
@@ -196,7 +198,7 @@ def log_rows(
         def chosen(names: list[str]) -> list[str]:
             if every:
                 return names
-            return list(dict.fromkeys(columns.found(names, path).values()))
+            return list(dict.fromkeys(columns.matched(names, path).values()))
 
         yield from parquet_rows(place, path, chosen)
         return
@@ -218,9 +220,9 @@ def cell_text(value: Any) -> str:
 
 
 def _rating(
-    cells: Mapping[str, Any], found: Mapping[str, str], columns: LogColumns, scale: RatingScale, path: str, row: int
+    cells: Mapping[str, Any], matched: Mapping[str, str], columns: LogColumns, scale: RatingScale, path: str, row: int
 ) -> float:
-    field = found["rating"]
+    field = matched["rating"]
     low, high = columns.scale or (scale.low, scale.high)
     value = number(cell_text(cells[field]), path, row, field)
     if not low <= value <= high:

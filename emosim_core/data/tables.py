@@ -213,8 +213,8 @@ class _Table:
         names = ["" if _UNNAMED.fullmatch(name) else name for name in self._names(cells)]
         for name in self.required:
             if name not in names:
-                needed, found = ", ".join(self.required), ", ".join(names[:50])
-                raise self._wrong(f"the column is missing; needed: {needed}; the header has: {found}", name)
+                needed, present = ", ".join(self.required), ", ".join(names[:50])
+                raise self._wrong(f"the column is missing; needed: {needed}; the header has: {present}", name)
         for name, count in Counter(names).items():
             if name and count > 1:
                 raise self._wrong("the header names this column twice", name)

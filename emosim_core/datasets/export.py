@@ -70,8 +70,8 @@ def export(
         TrustError: a run names what its user must give again.
     """
     out = Path(out)
-    check_export(out, format, dataset_id)
     opened = open_runs([Path(directory) for directory in runs])
+    check_export(out, format, dataset_id)
     if format == "minari":
         from emosim_core.datasets.minari import write_minari
 

@@ -43,7 +43,7 @@ def trust_line(trust: Mapping[str, Any] | None, measured: Mapping[str, Any]) -> 
     if trust is None:
         return f"How often such verdicts are right was not measured for these users; emosim trust does it ({PAGE})."
     apart = measured["differences"][reference]["recommenders"]
-    said = []
+    sentences = []
     for name in list(apart)[:_NAMED]:
         values = [apart[name]["metrics"].get(METRIC, {}).get(key) for key in ("estimate", "low", "high")]
         if None in values or values[2] <= values[1]:
@@ -53,7 +53,7 @@ def trust_line(trust: Mapping[str, Any] | None, measured: Mapping[str, Any]) -> 
         held = (
             "no verdict was as clear" if row["held"] is None else f"held in {row['held']:.0%} (n = {row['verdicts']:,})"
         )
-        said.append(f"of {name!r}, {clearness:.1f} standard errors, {held}")
-    if not said:
+        sentences.append(f"of {name!r}, {clearness:.1f} standard errors, {held}")
+    if not sentences:
         return ""
-    return f"On {trust['truth']}, verdicts on the mean rating as clear as that {'; '.join(said)} ({PAGE})."
+    return f"On {trust['truth']}, verdicts on the mean rating as clear as that {'; '.join(sentences)} ({PAGE})."

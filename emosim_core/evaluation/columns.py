@@ -319,10 +319,10 @@ def read_blocks(directory: Path, blocks: RunBlocks, seen: Callable[[Part], None]
             )
         )
         parts.append(np.unique(episode))
-    there = np.unique(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.int64)
+    existing = np.unique(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.int64)
     whole: dict[str, NDArray[Any]] = {**ints, **floats}
-    columns = {name: column[there] for name, column in whole.items()}
-    columns |= {"number": there, "position": np.arange(len(there))}
+    columns = {name: column[existing] for name, column in whole.items()}
+    columns |= {"number": existing, "position": np.arange(len(existing))}
     run.episodes = EpisodeTable(columns, list(reasons))
     run.users = [blocks.users[index] for index in number_of_user.order]
     run.titles = {blocks.labels.items[index]: blocks.labels.titles[index] for index in number_of_item.order}

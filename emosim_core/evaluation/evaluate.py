@@ -55,6 +55,7 @@ from emosim_core.runs.typed import typed
 from emosim_core.simulation.assembly import World, assemble, latent_notes
 from emosim_core.simulation.config import RunConfig, read_config
 from emosim_core.simulation.oracle import tells_expectation
+from emosim_core.terminal import counted
 
 _MAY_CHANGE = frozenset({"resamples", "gateway", "on_failed_rating", *EXPERIMENT_FIELDS} - {"arms"})
 """What may change when an evaluation is resumed: it changes no episode."""
@@ -183,13 +184,15 @@ class Evaluation:
             self.recommenders = with_oracle(self.recommenders)
         elif self.config.oracle and with_oracle(self.recommenders) != self.recommenders:
             self.notes.append(
-                f"No oracle: {world.label('rater')} does not tell what users rate on average. With --policies oracle, "
+                f"No oracle: {world.label('rater')} does not tell users' expected ratings. With --policies oracle, "
                 "it is asked for a rating of every item in each step."
             )
         runs = [(one, user_split) for user_split in self.config.user_splits for one in self.recommenders]
         if uses_llm:
             most = len(runs) * self.config.episodes * self.config.max_steps * self.config.slate
-            on_message(f"A language model rates: {most:,} ratings at most. --max-cost bounds what it may cost.")
+            on_message(
+                f"A language model rates: {counted(most, 'rating')} at most. --max-cost bounds what it may cost."
+            )
         for note in (*world.announcements, *self.notes):
             on_message(note)
         self._total = len(runs) * self.config.episodes + LOG_EPISODES * self._must_log
@@ -228,8 +231,8 @@ class Evaluation:
         existing = _same_logs(self.out, config, world, self._registry)
         if existing is None:
             on_message(
-                f"{why}: {config.episodes:,} episodes of {config.policy!r} with the train users are simulated first, "
-                f"into {self.out / LOGS}; evaluations in {self.out.parent} use them again."
+                f"{why}: {counted(config.episodes, 'episode')} of {config.policy!r} with the train users are simulated "
+                f"first, into {self.out / LOGS}; evaluations in {self.out.parent} use them again."
             )
             return
         on_message(f"{why}: those of {existing.parent}, which were made the same, are used again.")

@@ -48,7 +48,7 @@ DECIDABLE: Mapping[str, Metric] = {one.name: one for one in METRICS if one.sums 
 """Metrics that can decide an experiment or guard it: one direction is better, and each user adds to them."""
 
 ORACLE = "oracle"
-"""The policy that is told what users rate on average."""
+"""The policy that knows each user's expected ratings."""
 
 GUARD_MARGIN = 0.02
 """Margin of a guard that names none, as a share of the control's value."""
@@ -121,7 +121,7 @@ class EvaluationConfig(EnvironmentConfig):
     )
     oracle: bool = option(
         True,
-        "Whether the oracle, which is told what users rate on average, stands beside the recommenders, with the regret "
+        "Whether the oracle, which knows each user's expected ratings, stands beside the recommenders, with the regret "
         "of each; where the rater cannot tell, such as a language model, only if --policies names it.",
     )
     resamples: int = option(
@@ -280,15 +280,15 @@ def own_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """
     result = by_field(EvaluationConfig, with_user_splits(values), "evaluation")
     if isinstance(result.get("arms"), Mapping):
-        result["arms"] = {name: _found(name, arm_value(value)) for name, value in result["arms"].items()}
+        result["arms"] = {name: _training_paths(name, arm_value(value)) for name, value in result["arms"].items()}
     return result
 
 
-def _found(arm: str, value: Any) -> Any:
+def _training_paths(arm: str, value: Any) -> Any:
     """What an arm is, with each directory that holds several trainings replaced by these."""
     if not isinstance(value, tuple):
         return value
-    found: list[str] = []
+    directories: list[str] = []
     for directory in map(Path, value):
         inside = [] if _is_training(directory) else _trainings_in(directory)
         if not inside:
@@ -296,8 +296,8 @@ def _found(arm: str, value: Any) -> Any:
                 if directory.is_dir() and not (directory / MANIFEST).exists():
                     raise ConfigurationError(f"{directory} holds no trained recommender")
                 model_config(str(directory))
-        found += map(str, inside or [directory])
-    return found
+        directories += map(str, inside or [directory])
+    return directories
 
 
 @contextmanager
@@ -393,7 +393,7 @@ def with_oracle(recommenders: Sequence[Recommender]) -> list[Recommender]:
 
 
 def oracle_of(recommenders: Iterable[Mapping[str, Any]]) -> str | None:
-    """The name of the one that is told what users rate on average, of recommenders as evaluation.json has them."""
+    """The name of the one that knows users' expected ratings, of recommenders as evaluation.json has them."""
     for one in recommenders:
         policy = one["policy"]
         if (policy["name"] if isinstance(policy, Mapping) else policy) == ORACLE:

@@ -157,7 +157,7 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
             name: evaluation_sample(one, users, reasons, longest, resamples, seed) for name, one in episodes.items()
         }
         of_arms = arm_samples(arms, samples, seed)
-        found: dict[str, Any] = {}
+        result: dict[str, Any] = {}
         for arm, members in arms.items():
             runs = {
                 name: {
@@ -167,13 +167,13 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
                 }
                 for name in members
             }
-            found[arm] = {**_sorted_out(of_arms[arm], reasons, longest), "users": len(users)}
+            result[arm] = {**_sorted_out(of_arms[arm], reasons, longest), "users": len(users)}
             if len(members) == 1:
-                found[arm] |= runs[members[0]]
+                result[arm] |= runs[members[0]]
             else:
                 own = [samples[name] for name in members]
-                found[arm]["spread"] = {metric.name: spread(own, metric.name) for metric in METRICS}
-                found[arm]["trainings"] = {
+                result[arm]["spread"] = {metric.name: spread(own, metric.name) for metric in METRICS}
+                result[arm]["trainings"] = {
                     name: {"metrics": _sorted_out(samples[name], reasons, longest)["metrics"], **run}
                     for name, run in runs.items()
                 }
@@ -182,7 +182,7 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
         user_splits[user_split] = {
             "users": len(users),
             "episodes": len(met_users),
-            "recommenders": found,
+            "recommenders": result,
             "differences": _differences(compared, references, reasons, longest),
         }
         if oracle is not None:

@@ -192,7 +192,7 @@ def _learned(log: Interactions, catalog: Catalog, content: Content, seed: int, r
         columns = ItemColumns.of(known, catalog, content, now, seed, rank)
         counts: NDArray[np.int64] = np.bincount(known.items, minlength=log.item_count)
         for one in block:
-            items, truth = _asked(log, one, counts, content.years, first, rng)
+            items, truth = _queries(log, one, counts, content.years, first, rng)
             if not len(items):
                 continue
             state = columns.state(log.items[one.past], None if log.values is None else log.values[one.past])
@@ -249,13 +249,13 @@ def _first(log: Interactions) -> Floats:
     return first
 
 
-def _asked(
+def _queries(
     log: Interactions, one: _Example, counts: NDArray[np.int64], years: Floats, first: Floats, rng: np.random.Generator
 ) -> tuple[Ints, Floats]:
     """Items that a user is asked about, and which of them were chosen."""
     mine = np.zeros(log.item_count, dtype=np.bool_)
     mine[log.items[one.rows]] = True
-    asked: list[Ints] = []
+    queries: list[Ints] = []
     truth: list[Floats] = []
     for row in one.later.tolist():
         item = int(log.items[row])
@@ -276,11 +276,11 @@ def _asked(
         if close.sum() > _UNCHOSEN:
             candidates, far = candidates[close], far[close] + rng.random(int(close.sum()))
             others.append(candidates[np.argpartition(far, _UNCHOSEN)[:_UNCHOSEN]])
-        asked.append(np.concatenate([[item] * len(others), *others]))
+        queries.append(np.concatenate([[item] * len(others), *others]))
         truth.append(np.concatenate([np.ones(len(others)), np.zeros(len(others) * _UNCHOSEN)]))
-    if not asked:
+    if not queries:
         return np.zeros(0, dtype=np.intp), np.zeros(0)
-    return np.concatenate(asked), np.concatenate(truth)
+    return np.concatenate(queries), np.concatenate(truth)
 
 
 @contextmanager

@@ -146,13 +146,13 @@ class ItemColumns:
         apart = np.where(rated, apart, 0.0)
         falls = [np.exp2(-np.maximum(age, 0) / half) * counts if half else counts for half in HALF_LIVES]
         weights = np.stack([*falls, apart], axis=1)
-        kept = np.stack([0.5 ** (lengths / half) if half else np.ones(users) for half in (*HALF_LIVES, 0.0)], axis=1)
+        decayed = np.stack([0.5 ** (lengths / half) if half else np.ones(users) for half in (*HALF_LIVES, 0.0)], axis=1)
         latent, vectors = self.latent[items].astype(np.float64), self._vectors[items].astype(np.float64)
         first, others, sums, tail = np.split(states, self._split, axis=1)
         first = first + np.matmul(weights[:, :1], latent)[:, 0]
-        others = others.reshape(users, _SUMS - 1, self._short) * kept[:, 1:, None]
+        others = others.reshape(users, _SUMS - 1, self._short) * decayed[:, 1:, None]
         others += np.matmul(weights[:, 1:], latent[:, :, : self._short])
-        sums = sums.reshape(users, _SUMS, vectors.shape[2]) * kept[:, :, None] + np.matmul(weights, vectors)
+        sums = sums.reshape(users, _SUMS, vectors.shape[2]) * decayed[:, :, None] + np.matmul(weights, vectors)
         tail = tail + np.stack([lengths, rated.sum(axis=1), apart.sum(axis=1), (apart**2).sum(axis=1)], axis=1)
         return np.concatenate([first, others.reshape(users, -1), sums.reshape(users, -1), tail], axis=1)
 

@@ -126,6 +126,6 @@ def described(
     best = scale.format(scale.high)
     verb, average = ("chosen", "") if mean != mean else ("rated", f", {mean:.1f} of {best} on average")
     average = average if tells_mean else ""
-    text = f"This {words.user} has {verb} {round(count):,} {words.items}{average}."
+    text = f"This {words.user} has {verb} {words.count_items(round(count))}{average}."
     called = f"{words.user.capitalize()} {name}"
     return User(id=name, name=called, description=text, liked=liked, disliked=disliked, **levels)

@@ -484,8 +484,8 @@ class RatingModel:
         known_years = array_of(arrays, "years", (count,), -_MOST, _MOST, unknown=True)
         flags = array_of(arrays, "categories", (count, categories), 0, 1)
         embeddings = array_of(arrays, "embeddings", (count, long), -_MOST, _MOST)
-        there = known >= 0
-        where = known[there]
+        is_known = known >= 0
+        where = known[is_known]
         self._year, self._dated = _years(catalog)
         column = {name: number for number, name in enumerate(catalog.category_names)}
         self._flags = np.zeros((len(catalog), len(self._names)), dtype=np.bool_)
@@ -496,15 +496,15 @@ class RatingModel:
         text = catalog.embeddings if same else np.tile(self._text_mean, (len(catalog), 1))
         self._embeddings = text.astype(np.float32)
         self._counts = np.zeros(len(catalog))
-        years = known_years[there]
+        years = known_years[is_known]
         self._year[where], self._dated[where] = np.where(np.isnan(years), _DECADES[0], years), ~np.isnan(years)
-        self._flags[where] = flags[there].astype(np.bool_)
-        self._embeddings[where] = embeddings[there]
-        self._counts[where] = counts[there]
+        self._flags[where] = flags[is_known].astype(np.bool_)
+        self._embeddings[where] = embeddings[is_known]
+        self._counts[where] = counts[is_known]
         about = (self._flags, self._year, self._dated, self._counts, self._embeddings)
         # Not by linear algebra, whose last digits depend on the number of threads.
         self._base = np.round(self._mean + np.einsum("nk,k->n", self._kinds(*about), self._kind), DECIMALS)
-        self._base[where] = bases[there]
+        self._base[where] = bases[is_known]
         self._items = _Items.of(self._base, self._scaled(self._blocks(*about, self._base)), self._directions)
         return self
 

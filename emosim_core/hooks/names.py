@@ -7,7 +7,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -140,6 +140,7 @@ def _assignments(component: Component, text: str, model: type[BaseModel] | None,
         while end > 1 and assigns(parts[end - 1]):
             end -= 1
         values[component.value], parts = ",".join(parts[:end]), parts[end:]
+        _check_misspelled(values[component.value], fields, model, where)
     for part in parts:
         match = _ASSIGNMENT.match(part)
         if match is None:
@@ -148,6 +149,19 @@ def _assignments(component: Component, text: str, model: type[BaseModel] | None,
             raise ConfigurationError(f"{where}: the option {match['key']!r} is given twice")
         values[match["key"]] = match["value"].strip()
     return values
+
+
+def _check_misspelled(value: str, fields: Sequence[str], model: type[BaseModel] | None, where: str) -> None:
+    """See that a value with commas has no misspelled option in it, which would be sent or opened as a part of it.
+
+    Raises:
+        ConfigurationError: what looks like an option is nearly one, as in ``openai:NAME,base=URL``, and no file has
+            this name.
+    """
+    keys = [match["key"] for part in value.split(",")[1:] if (match := _ASSIGNMENT.fullmatch(part)) is not None]
+    for key in keys:
+        if model is not None and len(key) > 2 and nearest(key, fields) and not os.path.lexists(value):
+            raise ConfigurationError(unknown_option(where, key, model))
 
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:

@@ -90,9 +90,9 @@ def decayed(items, slots, past, codes, latest, lengths, last_codes, decay, facto
             place = length - 1 - age
             weights[age] = decay[age] * factor[base + codes[slot, place]] if latest[slot, place] else -1.0
         for s in range(items.shape[1]):
-            item, found = items[r, s], 0
+            item, matches = items[r, s], 0
             for start in range(0, length, _AHEAD):
-                if found == k and decay[start] * most <= best[k - 1]:
+                if matches == k and decay[start] * most <= best[k - 1]:
                     break
                 stop = min(start + _AHEAD, length)
                 if table.shape[0]:
@@ -100,18 +100,18 @@ def decayed(items, slots, past, codes, latest, lengths, last_codes, decay, facto
                         cosines[age - start] = table[item, past[slot, length - 1 - age]]
                 for age in range(start, stop):
                     weight = weights[age]
-                    if weight < 0.0 or (found == k and weight <= best[k - 1]):
+                    if weight < 0.0 or (matches == k and weight <= best[k - 1]):
                         continue
                     if table.shape[0]:
                         cosine = cosines[age - start] / 1e5
                     else:
                         cosine = _cosine(table, vectors, norms, item, past[slot, length - 1 - age])
                     score = max(cosine, 0.0) * weight
-                    if found < k:
-                        found += 1
+                    if matches < k:
+                        matches += 1
                     elif score <= best[k - 1]:
                         continue
-                    j = found - 1
+                    j = matches - 1
                     while j > 0 and best[j - 1] < score:
                         best[j] = best[j - 1]
                         positions[r, s, j] = positions[r, s, j - 1]
@@ -358,7 +358,7 @@ def remember(
         The ratings of what is consumed, tags, how often each item has been consumed and how long ago before, each of
         shape ``(R, S)``.
     """
-    kept = np.full(items.shape, np.nan)
+    recorded = np.full(items.shape, np.nan)
     codes = np.empty(items.shape, np.intp)
     times = np.zeros(items.shape, np.intp)
     since = np.zeros(items.shape, np.intp)
@@ -366,7 +366,7 @@ def remember(
         slot = slots[r]
         for s in range(items.shape[1]):
             rating, item = (ratings[r, s] if consumed[r, s] else np.nan), items[r, s]
-            kept[r, s] = rating
+            recorded[r, s] = rating
             level = 0
             while level < len(edges) and not edges[level] > rating:
                 level += 1
@@ -391,7 +391,7 @@ def remember(
             for j in range(2):
                 rested = baselines[slot, j] + (moods[slot, j] - baselines[slot, j]) * keep
                 moods[slot, j] = rested + gain[j] * (tags[code, j] - rested)
-    return kept, codes, times, since
+    return recorded, codes, times, since
 
 
 @_compiled

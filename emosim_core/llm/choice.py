@@ -67,8 +67,8 @@ class ModelChoice(Choice):
         def read(answer: ChatAnswer) -> int:
             return self._prompt.read(answer, names)
 
-        def again(asked: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
-            return self._prompt.ask_again(asked, answer, problem, names)
+        def again(earlier: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
+            return self._prompt.ask_again(earlier, answer, problem, names)
 
         places = [(row, 0) for row in range(count)]
         items = [int(row[0]) for row in request.items]

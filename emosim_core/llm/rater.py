@@ -27,7 +27,7 @@ from emosim_core.hooks import Resolved
 from emosim_core.hooks.faults import named
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
-from emosim_core.llm.gateway.retries import LONGEST_WAIT, asked_wait
+from emosim_core.llm.gateway.retries import LONGEST_WAIT, requested_wait
 from emosim_core.llm.label_weights import read_label_weights
 from emosim_core.llm.options import LLMRaterOptions, ModelRaterOptions
 from emosim_core.llm.prompts.prompt_strategy import PromptStrategy, Reply
@@ -204,13 +204,13 @@ class ModelRater(Rater):
         if answered and not any(answer.probabilities for answer, _ in answered.values()):
             raise NotImplementedError("the language model returns no probabilities")
         levels = self._scale.levels
-        found = np.full((*request.items.shape, len(levels)), np.nan)
+        probabilities = np.full((*request.items.shape, len(levels)), np.nan)
         for place, (answer, reply) in answered.items():
-            found[place] = 0.0
+            probabilities[place] = 0.0
             for level, weight in self._weights(answer, reply).items():
-                found[place][int(np.abs(levels - level).argmin())] += weight
-            found[place] /= found[place].sum()
-        return found
+                probabilities[place][int(np.abs(levels - level).argmin())] += weight
+            probabilities[place] /= probabilities[place].sum()
+        return probabilities
 
     def expected_batch(self, request: RatingRequest) -> NDArray[np.float64]:
         """The mean rating by the probabilities; a NotImplementedError where the model returns none."""
@@ -342,7 +342,7 @@ class ModelRater(Rater):
                 self._objections.add(item)
                 if self._answered or len(self._objections) < _OBJECTIONS:
                     continue
-            if isinstance(answer, LLMError) and (isinstance(answer, _FATAL) or asked_wait(answer) > LONGEST_WAIT):
+            if isinstance(answer, LLMError) and (isinstance(answer, _FATAL) or requested_wait(answer) > LONGEST_WAIT):
                 raise answer
 
     def _rating(self, answer: ChatAnswer, reply: Reply, uniform: float | None) -> float:

@@ -12,6 +12,7 @@ from emosim_core.model.item import Item
 from emosim_core.model.profile import PopulationProfile
 from emosim_core.model.scale import RatingScale
 from emosim_core.model.user import User
+from emosim_core.terminal import counted
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class Words:
     user: str = "user"
     creators: str = "creators"
     traits: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
+
+    def count_items(self, items: int) -> str:
+        """So many items in words: ``"645 films"``, ``"1 film"``."""
+        return counted(items, self.item, self.items)
 
 
 @dataclass(frozen=True)

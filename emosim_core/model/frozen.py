@@ -19,7 +19,7 @@ def option(default: Any, description: str, **more: Any) -> Any:
     """A field with its default (``...`` where it must be given), its description, its constraints (``ge``, ``gt``,
     ``le``, ``lt``, ``min_length``, ``pattern``, ``allow_inf_nan``), and all else that is said of it, such as its unit;
     see :mod:`emosim_core.hooks.fields`."""
-    said: dict[str, Any] = {name: more.pop(name) for name in _CONSTRAINTS if name in more}
+    constraints: dict[str, Any] = {name: more.pop(name) for name in _CONSTRAINTS if name in more}
     if more:  # what the type says of itself stays where nothing is given
-        said["json_schema_extra"] = more
-    return Field(default=default, description=description, **said)
+        constraints["json_schema_extra"] = more
+    return Field(default=default, description=description, **constraints)

@@ -110,7 +110,7 @@ class Neighbors:
             alike = self._above[:, items] @ (profiles.data[part] - self._middle[items])
             near = np.maximum(np.round(alike / self._lengths, 12), 0.0)
             near[near < np.partition(near, -self._k)[-self._k]] = 0.0
-            asked = np.flatnonzero(near)
-            if len(asked):
-                made[row] = near[asked] @ self._scores[asked] / near[asked].sum()
+            nearby = np.flatnonzero(near)
+            if len(nearby):
+                made[row] = near[nearby] @ self._scores[nearby] / near[nearby].sum()
         return made

@@ -37,10 +37,10 @@ class LensKitPolicy(LibraryPolicy):
         scorers: dict[str, Any] = {}
         for module in _MODULES:
             try:
-                found = importlib.import_module(f"{lenskit.__name__}.{module}")
+                imported = importlib.import_module(f"{lenskit.__name__}.{module}")
             except ImportError:
                 continue
-            scorers |= {name[:-6]: getattr(found, name) for name in dir(found) if name.endswith("Scorer")}
+            scorers |= {name[:-6]: getattr(imported, name) for name in dir(imported) if name.endswith("Scorer")}
         for name in ("Fallback", "KnownRating"):  # which are parts of pipelines
             scorers.pop(name, None)
         scorer: Any = named(dict(sorted(scorers.items())), options.algorithm.removesuffix("Scorer"), "LensKit")

@@ -191,10 +191,10 @@ def one_thread() -> Iterator[None]:
 
 def named(models: Mapping[str, Callable[..., Any]], name: str, where: str) -> Callable[..., Any]:
     """A model by its name, whatever the case of its letters; a ConfigurationError where there is none."""
-    found = models.get(name) or next((one for key, one in models.items() if key.lower() == name.lower()), None)
-    if found is None:
+    match = models.get(name) or next((one for key, one in models.items() if key.lower() == name.lower()), None)
+    if match is None:
         raise ConfigurationError(f"{where} has no model {name!r}.{did_you_mean(name, models)} {_list(models)}")
-    return found
+    return match
 
 
 def made(

@@ -99,8 +99,8 @@ class ItemKNN(_Baselined):
 
         logged, items = np.flatnonzero(np.diff(self._rated_by_item.indptr)), len(self.catalog)
         block = max(1, _CELLS // max(len(logged), 1))
-        found = [self._nearest(logged[at : at + block]) for at in range(0, len(logged), block)]
-        rows, columns, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        blocks = [self._nearest(logged[at : at + block]) for at in range(0, len(logged), block)]
+        rows, columns, values = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
         self._near = sparse.csr_array((values, (rows, columns)), shape=(items, items))
 
     def _nearest(self, items: Ints) -> tuple[Ints, Ints, Floats]:

@@ -34,20 +34,22 @@ def python_policy(options: PythonOptions) -> Policy:
     Raises:
         ConfigurationError: there is no such module, file or name, or it is none of these.
     """
-    found, where = _load(options.target), f"the policy 'python:{options.target}'"
-    if isinstance(found, type):
+    loaded, where = _load(options.target), f"the policy 'python:{options.target}'"
+    if isinstance(loaded, type):
         try:
-            found = found()
+            loaded = loaded()
         except TypeError as error:
             raise ConfigurationError(f"{where} names a class that cannot be made without arguments: {error}") from error
-    if isinstance(found, Policy):
-        return found
+    if isinstance(loaded, Policy):
+        return loaded
     for name in ("recommend_batch", "recommend"):
-        if callable(function := getattr(found, name, None)):
+        if callable(function := getattr(loaded, name, None)):
             return PythonPolicy(options, function, batch=name == "recommend_batch")
-    if not callable(found):
-        raise ConfigurationError(f"{where} is a {type(found).__name__}; it needs a function, or a class with recommend")
-    return PythonPolicy(options, found)
+    if not callable(loaded):
+        raise ConfigurationError(
+            f"{where} is a {type(loaded).__name__}; it needs a function, or a class with recommend"
+        )
+    return PythonPolicy(options, loaded)
 
 
 class PythonPolicy(OutsidePolicy):

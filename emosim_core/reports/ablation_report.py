@@ -39,7 +39,7 @@ def report_of_ablation(directory: Path, computed: Mapping[str, Any] | None = Non
     rows: Metrics = results["pooled"] or jobs
     varying, same, seeds = grid_of(results)
     variants = {_variant(one["variant"], varying) for one in rows}
-    headline = f"{len(results['studies'])} studies, {counted(len(variants), 'variant')}"
+    headline = f"{counted(len(results['studies']), 'study', 'studies')}, {counted(len(variants), 'variant')}"
     headline += f" ({', '.join(varying)})" if varying else ""
     headline += f", {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}."
     headline += f" The same in all: {', '.join(same)}." if same else ""

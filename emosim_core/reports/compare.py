@@ -192,7 +192,7 @@ def differences(
     first: Mapping[str, Any], other: Mapping[str, Any], model: type[EnvironmentConfig]
 ) -> dict[str, tuple[str, str]]:
     """Configuration, which is a ``model``, components, data and versions, where they differ."""
-    found: dict[str, tuple[str, str]] = {}
+    differing: dict[str, tuple[str, str]] = {}
     for section in ("config", "parts", "data", "versions"):
         both = [manifest.get(section, {}) for manifest in (first, other)]
         if section == "config":
@@ -201,7 +201,7 @@ def differences(
         for name in {**before, **after}:
             old, new = before.get(name, "none"), after.get(name, "none")
             if old != new and not name.startswith("gateway."):
-                found[name if section == "config" else f"{section}: {name}"] = (old, new)
+                differing[name if section == "config" else f"{section}: {name}"] = (old, new)
     # What a choice brings along is no further difference.
     brought = {
         "llm_model": ["parts: rater."],
@@ -210,9 +210,9 @@ def differences(
         "user_dataset": ["parts: user_loader.", "data: users"],
         "items_retrieval": ["parts: retrieval."],
     }
-    chosen = {name.partition(".")[0] for name in found if ": " not in name}
+    chosen = {name.partition(".")[0] for name in differing if ": " not in name}
     brought_along = tuple(part for choice in chosen for part in brought.get(choice, [f"parts: {choice}."]))
-    return {name: value for name, value in found.items() if not name.startswith(brought_along)}
+    return {name: value for name, value in differing.items() if not name.startswith(brought_along)}
 
 
 def _notes(runs: Sequence[Compared]) -> list[str]:

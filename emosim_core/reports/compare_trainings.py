@@ -233,10 +233,10 @@ def _notes(trainings: Sequence[Trained], split: str) -> list[str]:
     return notes
 
 
-def report_of_comparison(found: TrainingComparison) -> Report:
+def report_of_comparison(comparison: TrainingComparison) -> Report:
     """A comparison as a page: a table of rewards, one of the curves, and the curves over each other."""
     write = partial(decimal, decimals=1)
-    base = found.trainings[0].directory
+    base = comparison.trainings[0].directory
     rows = [
         (
             one.directory,
@@ -246,30 +246,30 @@ def report_of_comparison(found: TrainingComparison) -> Report:
             "" if one.deviation is None else write(one.deviation),
             "" if one.difference is None else with_ends(one.difference, partial(decimal, decimals=1, sign=True)),
         )
-        for one in found.trainings
+        for one in comparison.trainings
     ]
-    others = found.trainings[0].references
+    others = comparison.trainings[0].references
     rows += [(name, "", "", with_ends(value, write), "", "") for name, value in others.items()]
     columns = ("training", "seeds", "steps", "reward per episode", "spread", f"above {base}")
     caption = (
-        f"Reward from {users_of(found.user_split)} in the last evaluation. In brackets: 95 % intervals over users, and "
-        "seeds where there are several. Spread: standard deviation between seeds."
+        f"Reward from {users_of(comparison.user_split)} in the last evaluation. In brackets: 95 % intervals over "
+        "users, and seeds where there are several. Spread: standard deviation between seeds."
     )
-    steps = sorted({step for one in found.trainings for step, _ in one.curve})
+    steps = sorted({step for one in comparison.trainings for step, _ in one.curve})
     shown = steps[:: -(-len(steps) // _POINTS)] if steps else []
-    curves = [dict(one.curve) for one in found.trainings]
+    curves = [dict(one.curve) for one in comparison.trainings]
     points = [
         (f"{step:,}", *(with_ends(curve[step], write) if step in curve else "-" for curve in curves)) for step in shown
     ]
     by_steps = Table(
         "Reward by steps of training",
-        ("steps", *(one.directory for one in found.trainings)),
+        ("steps", *(one.directory for one in comparison.trainings)),
         points,
         "In brackets: of one seed 95 % intervals over users, of several the lowest and the highest.",
     )
     series = [
         with_intervals(one.directory, [value for _, value in one.curve], [step for step, _ in one.curve])
-        for one in found.trainings
+        for one in comparison.trainings
         if one.curve
     ]
     series += [
@@ -281,7 +281,7 @@ def report_of_comparison(found: TrainingComparison) -> Report:
         "curves",
         "lines",
         "Learning curves",
-        f"Reward from {users_of(found.user_split)} by steps. {by_steps.caption} Level lines do not learn.",
+        f"Reward from {users_of(comparison.user_split)} by steps. {by_steps.caption} Level lines do not learn.",
         "steps of training",
         "reward per episode",
         series,
@@ -292,5 +292,6 @@ def report_of_comparison(found: TrainingComparison) -> Report:
         charts=[chart] if series else [],
         tables=[Table("Rewards", columns, rows, caption), by_steps],
     )
-    headline = f"{len(found.trainings)} trainings on {found.domain}, by the reward from {users_of(found.user_split)}."
-    return Report("comparison", "Trainings compared", headline, notes=list(found.notes), sections=[section])
+    headline = f"{len(comparison.trainings)} trainings on {comparison.domain}"
+    headline += f", by the reward from {users_of(comparison.user_split)}."
+    return Report("comparison", "Trainings compared", headline, notes=list(comparison.notes), sections=[section])

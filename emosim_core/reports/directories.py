@@ -25,7 +25,7 @@ from emosim_core.reports import (
     validation_report,
 )
 from emosim_core.runs.job import FAILED, WRITER
-from emosim_core.runs.reading import check_format, damaged, read_object
+from emosim_core.runs.reading import check_format, damaged, no_run, read_object
 from emosim_core.runs.records import FORMAT, INTERACTIONS, MANIFEST, SUMMARY, read_json, read_summary
 from emosim_core.runs.typed import typed
 from emosim_core.runs.words import held_out, on_scale
@@ -54,7 +54,7 @@ class JobInfo:
     """What a directory holds, in short.
 
     Attributes:
-        kind: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``, ``audit``, ``sweep``, ``people``,
+        kind: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``, ``audit``, ``sweep``, ``users``,
             ``trust``, ``believability``, ``prompts``, ``distillation`` (of which the users are not there yet), or
             ``page`` for one with a ``page.json``.
         created: when it was begun, in UTC as ISO 8601; empty where its files do not say.
@@ -74,7 +74,7 @@ class JobInfo:
 def kind_of(directory: Path) -> str | None:
     """What a directory holds, None if nothing that EmoSim writes; a RunError where that cannot be read."""
     if not directory.is_dir():
-        raise RunError(f"{directory} is no directory; list what there is with: {typed('runs')}")
+        raise no_run(directory, MANIFEST)
     for name, kind in ((PAGE, WRITTEN), (EVALUATION_RESULTS, EVALUATION), (PROGRESS, TRAINING), (CARD, PEOPLE)):
         if (directory / name).exists():
             return kind
@@ -208,9 +208,9 @@ def _of_training(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     config = about["config"]
     what = f"{config['algo']} on {config['plugin']}"
     if not (directory / SUMMARY).exists():
-        return False, f"{what}: {config['timesteps']:,} steps wanted"
+        return False, f"{what}: {counted(config['timesteps'], 'step')} wanted"
     summary = read_json(directory / SUMMARY)
-    return bool(summary["complete"]), f"{what}: {summary['timesteps']:,} steps; {held_out(summary)}"
+    return bool(summary["complete"]), f"{what}: {counted(summary['timesteps'], 'step')}; {held_out(summary)}"
 
 
 def _of_evaluation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
@@ -220,7 +220,7 @@ def _of_evaluation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str
 
 
 def _of_ablation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
-    what = f"{about['config']['environment']['plugin']}: {len(about['jobs'])} jobs"
+    what = f"{about['config']['environment']['plugin']}: {counted(len(about['jobs']), 'job')}"
     if not (directory / ablation_report.RESULTS).exists():
         return False, what
     results = read_json(directory / ablation_report.RESULTS)
@@ -252,7 +252,7 @@ def _of_sweep(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
 def _of_trust(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     what = f"{about['config']['environment']['plugin']}, {about['parts']['rater']['name']}"
     if not (directory / trust_report.RESULTS).exists():
-        return False, f"{what}: {about['config']['num_logs']} logs wanted"
+        return False, f"{what}: {counted(about['config']['num_logs'], 'log')} wanted"
     right = read_json(directory / trust_report.RESULTS)["methods"]["simulated users"]["right"]["estimate"]
     return True, f"{what}: {right:.1%} of pairs in the right order"
 
@@ -299,6 +299,6 @@ _HEADLINES: dict[str, Callable[[Path, Mapping[str, Any]], tuple[bool, str]]] = {
     DISTILLATION: lambda directory, about: (False, f"{about['questions']:,} answers wanted of {about['answered_by']}"),
     BELIEVABILITY: _of_believability,
     PROMPTS: _of_prompts,
-    PEOPLE: lambda directory, about: (True, f"{about['users']:,} users of {about['domain']}"),
+    PEOPLE: lambda directory, about: (True, f"{counted(about['users'], 'user')} of {about['domain']}"),
     WRITTEN: lambda directory, about: (True, str(about["title"])),
 }

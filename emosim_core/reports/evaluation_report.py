@@ -165,7 +165,8 @@ def _section(results: Mapping[str, Any], user_split: str, measured: Mapping[str,
     tables = [*experiment_tables(results, measured), _metrics("All metrics", of, order, metrics, note, _value)]
     if "regret" in measured:
         tables.append(_regret(measured["regret"], order))
-    for kind, differences in measured.get("differences", {}).items():
+    by_reference = {one["reference"]: (kind, one) for kind, one in reversed(measured.get("differences", {}).items())}
+    for kind, differences in reversed(by_reference.values()):
         above: Recommenders = differences["recommenders"]
         title = f"Above {_REFERENCES.get(kind, kind)}, {differences['reference']!r}"
         if shown := [name for name in order if name in above]:
@@ -175,7 +176,8 @@ def _section(results: Mapping[str, Any], user_split: str, measured: Mapping[str,
     if counts_of:
         tables.append(Table("Counted by recommenders themselves", ("recommender", "counts"), counts_of))
     note = f"{counted(measured['users'], 'user')}, {counted(measured['episodes'], 'episode')} with each recommender."
-    note += f" {evaluation_verdict(results, user_split, measured)}"
+    if len(results["user_splits"]) > 1:  # else it is the headline
+        note += f" {evaluation_verdict(results, user_split, measured)}"
     id_ = identifier("user_split", user_split)
     return Section(id_, _title(user_split), note, charts[False] + charts[True], tables)
 
@@ -191,8 +193,8 @@ def _regret(regret: Mapping[str, Any], order: Sequence[str]) -> Table:
         (one, *(difference(metric, of[one]["metrics"][metric.name]) for metric in shown)) for one in order if one in of
     ]
     caption = (
-        f"What {regret['oracle']!r} has above each, in the same episodes. It is told what each user rates on average "
-        "now and recommends the best: what there is to gain. It looks one rating ahead: it is no upper bound."
+        f"What {regret['oracle']!r} has above each, in the same episodes. It knows each user's expected "
+        "ratings now and recommends the best: what there is to gain. It looks one rating ahead: it is no upper bound."
     )
     return Table("Regret", ("recommender", *(metric.label for metric in shown)), rows, caption)
 
@@ -258,8 +260,8 @@ def _setup(directory: Path, results: Mapping[str, Any]) -> Section:
     runs = [
         (f"{name}, {users_of(user_split)}", typed("report", directory / one["run"]))
         for user_split, measured in results["user_splits"].items()
-        for arm, found in measured["recommenders"].items()
-        for name, one in found.get("trainings", {arm: found}).items()
+        for arm, values in measured["recommenders"].items()
+        for name, one in values.get("trainings", {arm: values}).items()
         if one.get("run")
     ]
     if runs:

@@ -16,6 +16,7 @@ from emosim_core.reports.chart import Chart, Number, Series, numbers
 from emosim_core.reports.run_sums import EDGES, RunSums, added
 from emosim_core.runs.words import END_REASONS
 from emosim_core.stats import Floats, bootstrap_ratios, divided, wilson
+from emosim_core.terminal import counted
 
 _MOST_CATEGORIES = 20
 _USERS_OF_HEAT, _ITEMS_OF_HEAT = 30, 25
@@ -73,7 +74,9 @@ def _ratings(sums: RunSums, behind: Background) -> Chart:
     levels = behind.domain.scale.levels if behind.domain else np.array(sorted(sums.levels))
     counts = np.array([sum(n for given, n in sums.levels.items() if np.isclose(given, one)) for one in levels])
     series, title = [_shares("this run", counts, counts.sum())], "Ratings"
-    caption = f"Shares of {counts.sum():,} ratings; thin lines are Wilson's 95 % intervals, as if independent."
+    caption = (
+        f"Shares of {counted(int(counts.sum()), 'rating')}; thin lines are Wilson's 95 % intervals, as if independent."
+    )
     if behind.domain and len(behind.domain.real_ratings) == len(levels):
         title = "Ratings, beside those of real users"
         real = np.asarray(behind.domain.real_ratings, dtype=np.float64)
@@ -93,7 +96,7 @@ def _clicks(clicks: Mapping[str, Any]) -> Chart:
     shown = places[0]["recommended"]
     x = list(range(1, len(places) + 1))
     series = [_shares(name, [place[name] for place in places], shown, x) for name in ("examined", "clicked")]
-    caption = f"Shares of {shown:,} slates; bands are Wilson's 95 % intervals, as if independent."
+    caption = f"Shares of {counted(shown, 'slate')}; bands are Wilson's 95 % intervals, as if independent."
     axes, ends = ("place in the slate", "share of slates"), (0.0, 1.0)
     return Chart("clicks", "lines", "Looks and clicks by place", caption, *axes, series, form="share", y_range=ends)
 
@@ -101,7 +104,7 @@ def _clicks(clicks: Mapping[str, Any]) -> Chart:
 def _end_reasons(run: RunColumns) -> Chart:
     ends = run.ended.end_counts()
     reasons, counts = zip(*ends.most_common(), strict=True)
-    caption = f"Shares of {sum(counts):,} episodes; thin lines are Wilson's 95 % intervals."
+    caption = f"Shares of {counted(sum(counts), 'episode')}; thin lines are Wilson's 95 % intervals."
     series = [_shares("episodes", counts, sum(counts))]
     names = [END_REASONS.get(end, end) for end in reasons]
     axes = ("share of episodes", "end reason")
@@ -130,7 +133,7 @@ def _survival(run: RunColumns) -> Chart:
     lengths = run.ended.steps
     steps = list(range(1, int(lengths.max()) + 1))
     still = [int((lengths >= step).sum()) for step in steps]
-    caption = f"Share of {len(lengths):,} episodes that took each step; the band is Wilson's 95 % interval."
+    caption = f"Share of {counted(len(lengths), 'episode')} that took each step; the band is Wilson's 95 % interval."
     series, axes = [_shares("still there", still, len(lengths), steps)], ("step of the episode", "share of episodes")
     title, ends = "How long users stay", (0.0, 1.0)
     return Chart("still-there", "lines", title, caption, *axes, series, form="share", y_range=ends)
@@ -181,8 +184,8 @@ def _categories(run: RunColumns, sums: RunSums, behind: Background) -> list[Char
             id_,
             "rows",
             f"{label.capitalize()} by category",
-            f"The {len(chosen)} categories with the most ratings; a {behind.words[0]} counts in each of its "
-            f"categories. {more}{INTERVALS}",
+            f"The {counted(len(chosen), 'category', 'categories')} with the most ratings; a "
+            f"{behind.words[0]} counts in each of its categories. {more}{INTERVALS}",
             label,
             "category",
             [_means(label, values[:, chosen], counts[:, chosen])],
@@ -219,7 +222,9 @@ def _lengths(run: RunColumns) -> Chart:
     width = max(1, -(-int(lengths.max()) // 25))
     bins = np.bincount((lengths - 1).clip(0) // width)
     names = [f"{k * width + 1}-{(k + 1) * width}" if width > 1 else f"{k + 1}" for k in range(len(bins))]
-    caption = f"{len(lengths):,} episodes, {np.mean(lengths):.1f} steps on average, median {np.median(lengths):g}."
+    caption = (
+        f"{counted(len(lengths), 'episode')}, {np.mean(lengths):.1f} steps on average, median {np.median(lengths):g}."
+    )
     series = [Series("episodes", _whole(bins))]
     return Chart("lengths", "bars", "Length of episodes", caption, "steps", "episodes", series, names)
 
@@ -239,7 +244,8 @@ def _heat(run: RunColumns, sums: RunSums, behind: Background) -> Chart:
         "heat",
         "heat",
         f"Who liked what: {items} by users",
-        f"The {len(columns)} {items} with the most ratings, and the {len(rows)} users who rated most of them. "
+        f"The {counted(len(columns), item, items)} with the most ratings, and the "
+        f"{counted(len(rows), 'user')} who rated most of them. "
         "Colours: mean rating; an empty cell was never rated.",
         item,
         "user",

@@ -27,6 +27,7 @@ from emosim_core.runs.trust import CommandHint
 from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import END_REASONS, answer_warnings, counts_in_words, signed, usage_rows, who_answers
 from emosim_core.stats import bootstrap_ratios, divided
+from emosim_core.terminal import counted
 
 _SECTIONS = (
     ("overview", "At a glance", ("ratings", "clicks", "end-reasons")),
@@ -78,7 +79,7 @@ def report_of_run(
     if run.episodes:
         report.stories = [stories.index(run, sample), *stories.blocks]
         if len(sample) < len(run.episodes):
-            report.stories_note = f"A sample of {len(sample):,} episodes; the charts are about all."
+            report.stories_note = f"A sample of {counted(len(sample), 'episode')}; the charts are about all."
         if exchanges is None and (directory / TRANSCRIPT).exists():
             report.stories_note = NO_PROMPTS
     return report
@@ -215,7 +216,7 @@ def _setup(run: RunColumns) -> Section:
     summary = run.summary or {}
     tables = setup_tables(run.manifest)
     if (speed := summary.get("steps_per_second")) is not None:
-        caption = f"{summary['seconds']:,} s for {summary['steps']:,} steps, writing included."
+        caption = f"{summary['seconds']:,} s for {counted(summary['steps'], 'step')}, writing included."
         tables.insert(0, Table("Time", ("what", "amount"), [("steps per second", f"{speed:,}")], caption))
     made = run.manifest.get("created")
     caption = f"Made {made}. The same configuration, seed and versions give the same run." if made else ""

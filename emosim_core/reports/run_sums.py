@@ -112,8 +112,8 @@ def _grown(values: Floats, shape: tuple[int, ...]) -> Floats:
 
 def _summed(keys: Ints, sums: Floats) -> tuple[Ints, Floats]:
     """Each key once, rising, and the sum of its rows."""
-    found, place = np.unique(keys, return_inverse=True)
-    return found, np.column_stack([np.bincount(place, column, minlength=len(found)) for column in sums.T])
+    unique, place = np.unique(keys, return_inverse=True)
+    return unique, np.column_stack([np.bincount(place, column, minlength=len(unique)) for column in sums.T])
 
 
 def added(shape: tuple[int, ...], places: tuple[NDArray[np.integer], ...], values: Floats) -> Floats:

@@ -40,7 +40,7 @@ def report_of_sweep(directory: Path) -> Report:
     if results["command"] == "train" and count == 1:
         headline = f"{_of_seeds(directory)}{headline}"
     if search := results.get("search"):
-        headline += f" {_found(results, search)}"
+        headline += f" {_best(results, search)}"
     caption = f"Made {manifest.get('created')}. Each job has a directory of its own in jobs/."
     sections = [
         Section("results", "Results", tables=[configurations_table(results)]),
@@ -53,18 +53,18 @@ def _of_seeds(directory: Path) -> str:
     """What trainings of several seeds get from held-out users, as a sentence; empty where they were not evaluated."""
     if not all((Path(one) / LAST_EVALUATION).is_file() for one in trainings_of(str(directory))):
         return ""
-    found = compare_trainings([directory])
-    (one,) = found.trainings
+    comparison = compare_trainings([directory])
+    (one,) = comparison.trainings
     write = partial(decimal, decimals=1)
     beside = ", ".join(f"{name} {write(value['estimate'])}" for name, value in one.references.items())
     return (
-        f"Reward of the final models from {one.users:,} {users_of(found.user_split)}, mean of "
+        f"Reward of the final models from {one.users:,} {users_of(comparison.user_split)}, mean of "
         f"{counted(one.seeds, 'seed')}: {with_ends(one.reward, write)}{f' ({beside})' if beside else ''}, spread "
         f"{decimal(one.deviation, 1)} between seeds. "
     )
 
 
-def _found(results: Mapping[str, Any], search: Mapping[str, Any]) -> str:
+def _best(results: Mapping[str, Any], search: Mapping[str, Any]) -> str:
     """What a search came to, as a sentence."""
     called = _CALLED.get(search["metric"], search["metric"])
     if search["best"] is None:

@@ -13,6 +13,7 @@ from emosim_core.runs.reading import check_format, damaged, read_object
 from emosim_core.runs.records import FORMAT, MANIFEST, SUMMARY, read_json
 from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import decimal, held_out_reward, usage_rows, users_of, who_answers
+from emosim_core.terminal import counted
 from emosim_core.training.curves import REFERENCES, STORED_REFERENCES, mean_over, read_progress
 
 _X = "timesteps"
@@ -54,19 +55,21 @@ def _report(
     on = f"on {config['plugin']}" if "plugin" in config else ""
     title = " ".join(part for part in ("Training", str(config.get("algo", "")).upper(), on) if part)
     last = int(max(steps.values(), default=0))
-    headline = f"{last:,} steps in {len(steps):,} lines of progress."
+    headline = f"{counted(last, 'step')} in {counted(len(steps), 'line')} of progress."
     if summary:
-        headline = f"{last:,} steps in {summary['episodes']:,} episodes and {summary['seconds']:.1f} s"
+        headline = (
+            f"{counted(last, 'step')} in {counted(summary['episodes'], 'episode')} and {summary['seconds']:.1f} s"
+        )
         headline += f" ({summary['steps_per_second'] or 0:,} steps/s)."
     if "answered_by" in manifest:
         headline += f" Network: {config['policy_net']}. {who_answers(manifest['answered_by'])}"
-    if found := summary.get("held_out"):
-        reward = held_out_reward(summary, found["user_split"])
-        headline = f"Reward of the final model from {_held_out_users(found)}: {reward}. {headline}"
+    if held := summary.get("held_out"):
+        reward = held_out_reward(summary, held["user_split"])
+        headline = f"Reward of the final model from {_held_out_users(held)}: {reward}. {headline}"
     report = Report("training", title, headline)
-    if found:
-        others = (summary.get("references") or {}).get(found["user_split"], {})
-        value = with_ends(found, partial(decimal, decimals=1))
+    if held:
+        others = (summary.get("references") or {}).get(held["user_split"], {})
+        value = with_ends(held, partial(decimal, decimals=1))
         report.facts.append(Fact("reward from held-out users", value, "final model, 95 % interval over users"))
         report.facts += [
             Fact(f"reward of {name}, held-out users", with_ends(one, partial(decimal, decimals=1)))
@@ -78,14 +81,14 @@ def _report(
     for name in tested:
         first, *_, end = [*columns[name].values(), *columns[name].values()]
         who = users_of(name.removeprefix(_EVALUATION))
-        if not found:
+        if not held:
             report.headline += f" Reward in evaluation episodes of {who}: {first:,.4g} at first, {end:,.4g} at last."
         aside = f"last evaluation; {first:,.4g} in the first" if len(columns[name]) > 1 else "the only evaluation"
         report.facts.append(Fact(f"reward in evaluation episodes, {who}", f"{end:,.4g}", aside))
     learning = _while_learning(lines)
-    if "reward" in learning and not found:
+    if "reward" in learning and not held:
         report.headline += f" Reward while learning: {', '.join(learning['reward'])}."
-        report.headline += " Whether that helps users it has not met shows an evaluation." if not tested else ""
+        report.headline += " An evaluation shows whether that helps users it has not met." if not tested else ""
     report.facts += [Fact(f"{_words(name).lower()}, while learning", *learning[name]) for name in learning]
     report.facts.append(Fact("steps of training", f"{last:,}"))
     if summary.get("usage"):
@@ -119,8 +122,8 @@ def _report(
     return report
 
 
-def _held_out_users(found: Mapping[str, Any]) -> str:
-    return f"{found['users']:,} {users_of(found['user_split'])}, whom the training does not meet"
+def _held_out_users(held: Mapping[str, Any]) -> str:
+    return f"{held['users']:,} {users_of(held['user_split'])}, whom the training does not meet"
 
 
 def _stored_references(directory: Path) -> dict[str, dict[str, Any]]:
@@ -131,12 +134,12 @@ def _stored_references(directory: Path) -> dict[str, dict[str, Any]]:
 
 def _evaluated(lines: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[int, dict[str, Any]]]]:
     """The evaluations of a training by user split, held-out users first: steps of training and the estimate."""
-    found: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    held: dict[str, list[tuple[int, dict[str, Any]]]] = {}
     for line in lines:
         for split, value in sorted((line.get("evaluation") or {}).items()):
             low, high = line.get("intervals", {}).get(split, (None, None))
-            found.setdefault(split, []).append((line[_X], {"estimate": value, "low": low, "high": high}))
-    return found
+            held.setdefault(split, []).append((line[_X], {"estimate": value, "low": low, "high": high}))
+    return held
 
 
 def _evaluation_curve(lines: Sequence[Mapping[str, Any]], references: Mapping[str, Mapping[str, Any]]) -> Chart:

@@ -61,12 +61,12 @@ def report_of_trust(directory: Path) -> Report:
 def sentence_of(results: Mapping[str, Any]) -> str:
     """What came out, in a sentence or two."""
     mine, apart = results["methods"][_SIMULATED], results["differences"]
-    said = f"Simulated users put {_share(mine['right'])} of the pairs of recommenders in the right order"
+    sentence = f"Simulated users put {_share(mine['right'])} of the pairs of recommenders in the right order"
     if mine["held"]["estimate"] is not None:
-        said += f", and {_share(mine['held'])} of the verdicts that they are 95 % sure of held"
+        sentence += f", and {_share(mine['held'])} of the verdicts that they are 95 % sure of held"
     best = max(apart, key=lambda name: results["methods"][name]["right"]["estimate"] or 0.0)
     theirs = results["methods"][best]["right"]["estimate"]
-    return f"{said}. The best rival, {best}: {theirs:.1%}; difference {_points(apart[best]['right'])} points."
+    return f"{sentence}. The best rival, {best}: {theirs:.1%}; difference {_points(apart[best]['right'])} points."
 
 
 def _given(config: Mapping[str, Any]) -> bool:

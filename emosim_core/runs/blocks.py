@@ -658,11 +658,11 @@ class RunBlocks:
 
     def ranges(self) -> list[tuple[int, int]]:
         """The episodes of each block, from the first to the one after the last."""
-        found = []
+        parts = []
         for path in self.blocks:
             with _Block(path) as block:
-                found.append(block.episodes)
-        return found
+                parts.append(block.episodes)
+        return parts
 
     @cached_property
     def users(self) -> list[User]:

@@ -116,7 +116,7 @@ class Worlds:
             )
         return self._world
 
-    def kept(self, key: Any, make: Callable[[], _T]) -> _T:
+    def cached(self, key: Any, make: Callable[[], _T]) -> _T:
         """What cells with the same key share, made at the first; what had another key is forgotten."""
         if self._kept[0] != key:
             self._kept = (key, make())
@@ -217,16 +217,16 @@ class Local(Executor):
             worlds.close()
 
 
-def check_data(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+def check_data(actual: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     """See that a cell has the items and users of the process in which its command was given, by their digests.
 
     Raises:
         RunError: it has others; names the machine and what differs.
     """
     differing = [
-        f"{name} {found.get(name)!r} (expected {value!r})"
+        f"{name} {actual.get(name)!r} (expected {value!r})"
         for name, value in expected.items()
-        if found.get(name) != value
+        if actual.get(name) != value
     ]
     if differing:
         raise RunError(f"{platform.node()} has other items or users: {', '.join(differing)}")

@@ -51,8 +51,8 @@ def convert_run(directory: Path, out: Path, records: str) -> None:
         MissingDependencyError: pyarrow is not installed.
         RunError: the directory is no run, is not complete, keeps no step or is damaged, or ``out`` cannot be written.
     """
-    need_pyarrow("converting records")
     manifest = run_manifest(directory)
+    need_pyarrow("converting records")
     kind = manifest["config"].get("records") or "jsonl"
     if kind == records:
         raise ConfigurationError(f"the records of {directory} are {records} already")

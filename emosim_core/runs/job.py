@@ -19,6 +19,7 @@ from emosim_core.data.files import is_partial, remove_partials, write_whole
 from emosim_core.errors import EmoSimError, RatingError, RunError, interruption
 from emosim_core.runs.notes import forget_note
 from emosim_core.runs.plain import own_files
+from emosim_core.runs.reading import no_run
 from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class JobDirectory:
         try:
             if self.resume:
                 if not self.begun and not holds_remains(self.path):
-                    raise RunError(f"{self.path} is no run: it has no {self._begun}")
+                    raise no_run(self.path, self._begun)
             elif not self._numbered and not (self.path / LOCK).exists() and self._taken():
                 raise self._exists()
         except OSError as error:

@@ -26,13 +26,14 @@ from emosim_core.hooks import Registry
 from emosim_core.hooks.component import KIND_TITLES
 from emosim_core.hooks.fields import all_fields, by_field, extra
 from emosim_core.hooks.mixtures import choice_of, read_mixture
+from emosim_core.simulation.logs import is_table_log
 
 HARMLESS = "harmless"
 """Key of a field's ``json_schema_extra``: True or False for all its values, or a list of those that are harmless."""
 
 _COMPONENTS = {
     "items": "item_loader",
-    "ratings": "item_loader",
+    "ratings": "log",
     "user_dataset": "user_loader",
     "rater": "rater",
     "raters": "rater",
@@ -51,7 +52,8 @@ _COMPONENTS = {
     "policies": "policy",
     "studies": "study",
 }
-"""Fields that hold a component or a list of them, and the kind of each; an option of a component says it itself."""
+"""Fields that hold a component or a list of them, and the kind of each; an option of a component says it itself. A log
+is a table, or an item loader that has ratings."""
 
 _CONTAINERS = (Union, types.UnionType, tuple, list, set, frozenset, Sequence, AbstractSet)
 
@@ -179,6 +181,10 @@ def _entries_reach(
 
 def _component(kind: str, value: Any, registry: Registry, domain: str | None) -> tuple[bool, Any, str, str | None]:
     """Of a component: whether it reaches beyond data, its identity, what it is in words, and how it is written."""
+    if kind == "log" and isinstance(value, str) and is_table_log(value):
+        form, _, path = value.partition(":")
+        return True, [kind, form, _place(path, True)], f"a log, a {form} file", value if _plain_text(value) else None
+    kind = "item_loader" if kind == "log" else kind
     title = KIND_TITLES[kind]
     if not isinstance(value, str | Mapping):
         return True, [kind, value], f"a {title}", None

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from emosim_core.data import json_text
 from emosim_core.data.files import plain_file
 from emosim_core.errors import RunError
+from emosim_core.runs.typed import typed
 
 _DEEPEST = 100
 """Levels of lists and tables within each other; more is nothing that EmoSim writes."""
@@ -38,6 +39,13 @@ def read_object(path: Path, schema: TypeAdapter[Any] | None = None, newest: int 
     if schema is not None:
         check(path, payload, schema)
     return payload
+
+
+def no_run(directory: Path, missing: str) -> RunError:
+    """What to say of a directory that lacks the file that every job has; it may not be there at all."""
+    if directory.is_dir():
+        return RunError(f"{directory} is no run: it has no {missing}")
+    return RunError(f"{directory} is no directory; list what there is with: {typed('runs')}")
 
 
 def read_bytes(path: Path) -> bytes:

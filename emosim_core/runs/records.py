@@ -11,7 +11,7 @@ from emosim_core.errors import RunError
 from emosim_core.notebook import card, table
 from emosim_core.runs import schemas
 from emosim_core.runs.blocks import BLOCKS, RunBlocks
-from emosim_core.runs.reading import check, check_format, lines_of, parse, read_line, read_object
+from emosim_core.runs.reading import check, check_format, lines_of, no_run, parse, read_line, read_object
 from emosim_core.runs.transcript import read_transcript
 from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import summary_rows, with_article
@@ -62,7 +62,7 @@ def read_records(directory: Path) -> Iterator[dict[str, Any]]:
         if begun:  # it was stopped before its first step
             _Order(most).check(path, directory)
             return
-        raise RunError(f"{directory} is no run: it has no {INTERACTIONS}")
+        raise no_run(directory, INTERACTIONS)
     order = _Order(most)
     for number, line in lines_of(path):
         where = f"{path}, line {number}:"
@@ -303,7 +303,7 @@ def newest_of(folder: Path, command: str) -> Path | None:
 def read_json(path: Path) -> dict[str, Any]:
     """A manifest or a summary; a RunError where it is missing or is not JSON."""
     if not path.exists():
-        raise RunError(f"{path.parent} is no run: it has no {path.name}")
+        raise no_run(path.parent, path.name)
     return read_object(path)
 
 

@@ -53,7 +53,7 @@ from emosim_core.runs.transcript import Transcript
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import RunConfig
 from emosim_core.simulation.engine import INTERRUPTED, Engine, Step
-from emosim_core.simulation.oracle import TOLD, Oracle
+from emosim_core.simulation.oracle import NOTE, Oracle
 
 _MOST_PUT_OFF = 1000
 """Episodes that may wait because their user is in another one; beyond, slots stay empty for a while."""
@@ -122,7 +122,7 @@ class Run:
         self.policy: Policy = resolved.build(Policy)
         announcements = [*world.announcements, *notes]
         if isinstance(self.policy, Oracle):
-            announcements.append(TOLD)
+            announcements.append(NOTE)
         parts = {**world.parts, "policy": resolved.describe()}
         self.world: World = replace(world, parts=parts, announcements=announcements)
         self._batch = min(config.num_envs or 1, config.episodes)
@@ -293,9 +293,9 @@ class Run:
     def _count_policy(self) -> None:
         """Add to the tally what the policy has counted since this was called before."""
         with self.world.blaming("policy"):
-            found = self.policy.counts()
-            numbers = whole_numbers(found.values(), "counts", "whole numbers by name", "policy-shape")
-            counts = Counter(dict(zip(map(str, found), numbers, strict=True)))
+            tally = self.policy.counts()
+            numbers = whole_numbers(tally.values(), "counts", "whole numbers by name", "policy-shape")
+            counts = Counter(dict(zip(map(str, tally), numbers, strict=True)))
         self._part.counted(counts - self._policy_counts)
         self._policy_counts = counts
 
@@ -425,8 +425,8 @@ class Run:
         tally.steps += len(step.rows)
         tally.failed += step.failed
         if step.examined is not None and step.clicked is not None:
-            asked = step.end_codes != INTERRUPTED
-            tally.chosen(step.examined[asked], step.clicked[asked])
+            answered = step.end_codes != INTERRUPTED
+            tally.chosen(step.examined[answered], step.clicked[answered])
         tally.consumed(step.actions[step.consumed], step.ratings[step.consumed])
 
     def _write(self, steps: Steps, gone: int, step: Step | None, exchanges: list[bytes]) -> None:
@@ -528,7 +528,7 @@ def play_block(work: BlockWork, worlds: Worlds, on_episodes: OnProgress) -> None
         EmoSimError: as of :meth:`Run.run`.
     """
     key = (str(work.directory), json_text.dumps(work.config, sort_keys=True))
-    run: Run = worlds.kept(key, lambda: _part_of_run(work, worlds.registry))
+    run: Run = worlds.cached(key, lambda: _part_of_run(work, worlds.registry))
     assert run._blocks is not None
     run.play_block(run._blocks, work.number, on_episodes=on_episodes)
 

@@ -68,13 +68,13 @@ def best_recommender(measured: Mapping[str, Any], user_split: str) -> str:
 
     Returns:
         A sentence or two. The recommender is only named as the best where the 95 % interval of its difference from the
-        second, in the same episodes, leaves out 0. The oracle, which is told the truth, is named after them.
+        second, in the same episodes, leaves out 0. The oracle, which knows the truth, is named after them.
     """
     oracle = measured.get("regret", {}).get("oracle")
-    told = ""
+    of_oracle = ""
     if oracle is not None and (reward := measured["recommenders"][oracle]["metrics"]["mean_reward"]["estimate"]):
-        told = f" The oracle, which is told what users like, earns {reward:.1f}."
-    return _best(measured, user_split, oracle) + told
+        of_oracle = f" The oracle, which knows each user's expected ratings, earns {reward:.1f}."
+    return _best(measured, user_split, oracle) + of_oracle
 
 
 def _best(measured: Mapping[str, Any], user_split: str, oracle: str | None) -> str:
@@ -122,18 +122,18 @@ def held_out(summary: Mapping[str, Any]) -> str:
     evaluation = summary.get("evaluation")
     if not evaluation:
         return "no evaluation episodes"
-    if found := summary.get("held_out"):
-        return f"reward from held-out users {held_out_reward(summary, found['user_split'])}"
+    if held := summary.get("held_out"):
+        return f"reward from held-out users {held_out_reward(summary, held['user_split'])}"
     rewards = ", ".join(f"{value:.1f} from {users_of(user_split)}" for user_split, value in evaluation.items())
     return f"reward in evaluation episodes {rewards}"
 
 
 def held_out_reward(summary: Mapping[str, Any], user_split: str) -> str:
     """The reward of a training from held-out users with its interval, beside what policies get that did not learn."""
-    found = summary["held_out"]
-    text = f"{found['estimate']:.1f}"
-    if found["low"] is not None and found["high"] is not None:
-        text += f" [{found['low']:.1f}, {found['high']:.1f}]"
+    held = summary["held_out"]
+    text = f"{held['estimate']:.1f}"
+    if held["low"] is not None and held["high"] is not None:
+        text += f" [{held['low']:.1f}, {held['high']:.1f}]"
     others = (summary.get("references") or {}).get(user_split, {})
     beside = ", ".join(f"{name} {one['estimate']:.1f}" for name, one in others.items())
     return f"{text} ({beside})" if beside else text
@@ -147,11 +147,11 @@ def usage_rows(usage: Mapping[str, Any]) -> list[tuple[str, str]]:
     """
     count = Counter({name: value for name, value in usage.items() if isinstance(value, int)})
     calls = (
-        f"{count['calls']:,} for {count['requests']:,} requests ({count['cached']:,} cached answers, "
+        f"{count['calls']:,} for {counted(count['requests'], 'request')} ({counted(count['cached'], 'cached answer')}, "
         f"{count['shared']:,} shared)"
     )
     if count["retried"] or count["failed"]:
-        calls += f"; {count['retried']:,} of them again, {count['failed']:,} requests without an answer"
+        calls += f"; {count['retried']:,} of them again, {counted(count['failed'], 'request')} without an answer"
     tokens = (
         f"{count['prompt_tokens']:,} in ({count['cached_tokens']:,} from the service's cache), "
         f"{count['completion_tokens']:,} out ({count['reasoning_tokens']:,} of them reasoning)"
@@ -168,7 +168,7 @@ def usage_rows(usage: Mapping[str, Any]) -> list[tuple[str, str]]:
         cost += ", at most, as tokens are unknown" if unknown else ""
     rows = [("calls", calls), ("tokens", tokens), ("cost", cost)]
     if read := count["read_probabilities"]:
-        rows.insert(0, ("read", f"{read:,} ratings by the probabilities that the model returned"))
+        rows.insert(0, ("read", f"{counted(read, 'rating')} by the probabilities that the model returned"))
     return rows
 
 
@@ -210,7 +210,12 @@ def warnings_of_answers(counts: Mapping[str, int], failed: int, usage: Mapping[s
             f"points (standard deviation): ratings are drawn by nearly the same probabilities for all users and items. "
             f"{advice}"
         )
-    if failed > rated:
+    if failed > rated and 2 * (usage.get("failed") or 0) > failed:
+        warnings.append(
+            f"{failed:,} of {failed + rated:,} ratings failed: most requests had no answer of the language model. Each "
+            "reason says why."
+        )
+    elif failed > rated:
         warnings.append(
             f"{failed:,} of {failed + rated:,} ratings failed: most answers could not be used. The transcript of a run "
             "has their texts; a prompt strategy that requests the rating alone, such as 0Shot_system_our, or a larger "

@@ -232,9 +232,9 @@ def item_roles(columns: Sequence[Column], named: dict[str, str], words: Collecti
         covering = [(len(one.keys & wanted), one) for one in unique]
         best = max(covering, key=lambda pair: pair[0], default=(0, None))
         by_name = _by_name(unique, (*_with_id(words)[1::2], *NAMES_OF_ITEMS["id"]))
-        found = best[1] if 2 * best[0] > len(wanted) > 0 else by_name
-        if found is not None:
-            named["id"] = found.name
+        guess = best[1] if 2 * best[0] > len(wanted) > 0 else by_name
+        if guess is not None:
+            named["id"] = guess.name
     free = [one for one in free if one.name != named.get("id")]
     own = (*words, *(f"{word}{more}" for word in words for more in ("name", "title")))
     usual = {**NAMES_OF_ITEMS, "title": (*NAMES_OF_ITEMS["title"], *map(plain, own))}

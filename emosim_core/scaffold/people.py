@@ -61,6 +61,6 @@ def fit_users(folder: Path, name: str) -> None:
             check=False,
         )
     if done.returncode:
-        said = done.stderr.strip().splitlines()
-        reason = said[-1].removeprefix("Error: ") if said else f"the process ended with {done.returncode}"
+        messages = done.stderr.strip().splitlines()
+        reason = messages[-1].removeprefix("Error: ") if messages else f"the process ended with {done.returncode}"
         raise NoUsersError(f"users cannot be learned from the log: {reason}")

@@ -26,6 +26,7 @@ from emosim_core.scaffold.people import NoUsersError, can_fit, fit_users
 from emosim_core.scaffold.scales import find_scale, shares
 from emosim_core.scaffold.words import filled_words, guessed_words
 from emosim_core.scaffold.write import WORD, check_name, class_name, write_files
+from emosim_core.terminal import counted
 
 _LOOKED_AT = 20_000
 """Rows of a log that its columns are guessed by."""
@@ -127,13 +128,13 @@ class DomainPlan:
             f"{words.consumption}; who does it is a {words.user}."
         )
         if self.log is None:
-            lines.append(f"{len(self.items.ids):,} {words.items}, and no log of users.")
+            lines.append(f"{counted(len(self.items.ids), words.item, words.items)}, and no log of users.")
         else:
             unused = len(self.items.ids) - len(np.unique(self.log.items))
-            what = "choices" if self.log.values is None else "ratings"
+            what = "choice" if self.log.values is None else "rating"
             lines.append(
-                f"{len(self.items.ids):,} {words.items}, {unused:,} of them in no row of the log; "
-                f"{len(self.log.items):,} {what} by {len(set(self.log.user_ids)):,} users."
+                f"{counted(len(self.items.ids), words.item, words.items)}, {unused:,} of them in no row of the log; "
+                f"{counted(len(self.log.items), what)} by {counted(len(set(self.log.user_ids)), 'user')}."
             )
         return [*lines, *(f"Note: {note}" for note in self.notes)]
 
@@ -240,7 +241,7 @@ class DomainPlan:
         return (word if word.endswith("s") else f"{word}s") if WORD.fullmatch(word) and len(word) < 30 else "makers"
 
     def _counts(self) -> str:
-        count = f"{len(self.items.ids):,} {self.words.items}"
+        count = counted(len(self.items.ids), self.words.item, self.words.items)
         if self.log is None:
             return count
         return f"{count}, and a log of {len(self.log.items):,} rows by {len(set(self.log.user_ids)):,} users"
@@ -301,7 +302,7 @@ def plan_domain(
         own = [guess["item"], guess["items"], name]
         item_roles(table, ids, own, ())
         log_roles(sample, named, own, next((one for one in table if one.name == ids.get("id")), None))
-        _check_found(sources[1], sample, named)
+        _check_guessed(sources[1], sample, named)
         guess = guessed_words(name, named["item"])
         seen = _scan(sources[1], named)
     given = filled_words(words or {}, guess)
@@ -371,7 +372,7 @@ def _sample(source: str, chosen: LogColumns) -> list[Column]:
     return [Column.of(name, column) for name, column in cells.items()]
 
 
-def _check_found(source: str, sample: Sequence[Column], named: Mapping[str, str]) -> None:
+def _check_guessed(source: str, sample: Sequence[Column], named: Mapping[str, str]) -> None:
     path, names = source.partition(":")[2], [one.name for one in sample]
     for name in filter(None, named.values()):
         if name not in names:
@@ -531,7 +532,7 @@ def _profiles(made: ItemTable, log: LoadedRatings | None, scale: RatingScale, wo
 
 def _in_markdown(text: str) -> str:
     """A text of a table as one cell of a table of Markdown."""
-    return re.sub(r"[^\x20-\x7e]|[|`<>\[\]\\*_&]", lambda match: "_" if match[0] == "_" else "?", text[:60])
+    return "".join(one if one.isprintable() and one not in "|`<>[]\\*&" else "?" for one in text[:60])
 
 
 def toml_text(text: str) -> str:

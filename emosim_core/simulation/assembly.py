@@ -52,6 +52,7 @@ from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.simulation.checks import check_codes, check_perturbed, check_positions, check_ratings
 from emosim_core.simulation.config import EnvironmentConfig
 from emosim_core.simulation.other_source import other_source_named
+from emosim_core.terminal import counted
 
 _SPLIT_SEED = 20_240_131
 """Decides who is new, so that it is the same in every run."""
@@ -184,7 +185,7 @@ class World:
         """
         catalog, population, kernels = self.catalog, self.population, history.memory.kernels
         if kernels is not None and type(self.retrieval) is DecayEmotion:
-            positions, retrieved, ratings, times = self.retrieval.recall_batch(kernels, items, history, catalog)
+            positions, *recalled = self.retrieval.recall_batch(kernels, items, history, catalog)
         else:
             positions = self.retrieval.retrieve_batch(
                 RetrievalRequest(
@@ -193,7 +194,14 @@ class World:
             )
             if "retrieval" in self.doubted:
                 check_positions(positions, items, history, self.label("retrieval"))
-            retrieved, ratings, times = history.recall(positions, items)
+            recalled = [*history.recall(positions, items)]
+        return self.request_with(users, items, moods, history, positions, recalled)
+
+    def request_with(
+        self, users: Ints, items: Ints, moods: Floats, history: History, positions: Ints, recalled: Sequence[Any]
+    ) -> RatingRequest:
+        """As :meth:`rating_request`, with memories at known positions, of which ``History.recall`` says the others."""
+        retrieved, ratings, times = recalled
         return RatingRequest(
             users=users,
             items=items,
@@ -376,7 +384,7 @@ def split_users(count: int, which: str, test_fraction: float) -> Ints:
     new = round(count * test_fraction)
     if not 0 < new < count:
         raise ConfigurationError(
-            f"a share of {test_fraction:g} of {count} users leaves nobody on one side; change test_fraction"
+            f"a share of {test_fraction:g} of {counted(count, 'user')} leaves nobody on one side; change test_fraction"
         )
     return np.sort(order[:new] if which == "test" else order[new:])
 

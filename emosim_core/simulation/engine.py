@@ -111,8 +111,8 @@ class Step:
     @property
     def failed(self) -> int:
         """How many ratings failed. Who was interrupted was not asked, nor anybody of what they did not click."""
-        asked = (self.answered >= 0)[:, None] if self.clicked is None else self.clicked
-        return int(np.count_nonzero(np.isnan(self.raw_ratings) & asked))
+        requested = (self.answered >= 0)[:, None] if self.clicked is None else self.clicked
+        return int(np.count_nonzero(np.isnan(self.raw_ratings) & requested))
 
     def end_reason(self, row: int) -> str | None:
         """Why the episode of row ``row`` ended; None where it goes on."""
@@ -464,13 +464,15 @@ class Engine:
         if len(row):
             self._current_part = "retrieval"
             slots = who[row]
-            asked = world.rating_request(users[row], actions[clicked][:, None], moods[row], self.memory.history(slots))
+            requested = world.rating_request(
+                users[row], actions[clicked][:, None], moods[row], self.memory.history(slots)
+            )
             self.rated_places = place
-            answered = self._rated(asked, slots, PairDraws(self._streams, Stage.RATE, slots))
+            answered = self._rated(requested, slots, PairDraws(self._streams, Stage.RATE, slots))
             raw[clicked] = answered.values[:, 0]
-            memories = (*actions.shape, asked.retrieved_items.shape[2])
+            memories = (*actions.shape, requested.retrieved_items.shape[2])
             retrieved, rated = np.zeros(memories, dtype=np.intp), np.full(memories, np.nan)
-            retrieved[clicked], rated[clicked] = asked.retrieved_items[:, 0], asked.retrieved_ratings[:, 0]
+            retrieved[clicked], rated[clicked] = requested.retrieved_items[:, 0], requested.retrieved_ratings[:, 0]
             answers = _spread(answered, clicked)
         self._took_a_step(rows)
         self._show(who, actions, clicked)
@@ -533,8 +535,8 @@ class Engine:
 
     def _show(self, who: Ints, actions: Ints, clicked: Flags) -> None:
         """Put a slate before those that were shown earlier."""
-        for kept, new in ((self._shown, actions), (self._clicked, clicked)):
-            kept[who] = np.concatenate([new, kept[who]], axis=1)[:, : kept.shape[1]]
+        for recorded, new in ((self._shown, actions), (self._clicked, clicked)):
+            recorded[who] = np.concatenate([new, recorded[who]], axis=1)[:, : recorded.shape[1]]
 
     def _gives_up(self, rows: Rows, clicked: Flags) -> Flags:
         """Who has met as many slates in a row without a click as they are patient, shape ``(R,)``."""
@@ -573,8 +575,8 @@ class Engine:
             The moods after it, shape ``(R, 2)``.
         """
         promised = self._promised(self.users[who], actions, self.moods[who], self.memory.history(who))
-        kept, *_ = self._remember(who, who, actions, ratings, consumed)
-        self._feel_surprise(who, kept, promised)
+        recorded, *_ = self._remember(who, who, actions, ratings, consumed)
+        self._feel_surprise(who, recorded, promised)
         if clicked is not None:
             self._show(who, actions, clicked)
         self.steps[who] += 1
@@ -598,21 +600,23 @@ class Engine:
                 memory.ratings, memory.codes, memory.times, memory.latest, memory.last_codes, memory.lengths,
             )  # fmt: skip
         everything = np.count_nonzero(consumed) == consumed.size
-        kept = ratings if everything else np.where(consumed, ratings, np.nan)
-        codes = self.world.tag(self.users[rows].copy(), actions, kept, self.moods[rows].copy())
+        recorded = ratings if everything else np.where(consumed, ratings, np.nan)
+        codes = self.world.tag(self.users[rows].copy(), actions, recorded, self.moods[rows].copy())
         if self.slate == 1 and everything:
-            times, since = memory.append(rows, actions[:, 0], kept[:, 0], codes[:, 0])
-            self._feel(who, rows, actions[:, 0], kept[:, 0], codes[:, 0])
-            return kept, codes, times[:, None], since[:, None]
+            times, since = memory.append(rows, actions[:, 0], recorded[:, 0], codes[:, 0])
+            self._feel(who, rows, actions[:, 0], recorded[:, 0], codes[:, 0])
+            return recorded, codes, times[:, None], since[:, None]
         all_times = np.zeros(actions.shape, dtype=np.intp)
         all_since = np.zeros(actions.shape, dtype=np.intp)
         order = consumed.cumsum(axis=1)
         for number in range(1, int(order[:, -1].max(initial=0)) + 1):
             chosen = (consumed & (order == number)).nonzero()  # what each user consumed as the first, the second, ...
             slots = who[chosen[0]]
-            all_times[chosen], all_since[chosen] = memory.append(slots, actions[chosen], kept[chosen], codes[chosen])
-            self._feel(slots, slots, actions[chosen], kept[chosen], codes[chosen])
-        return kept, codes, all_times, all_since
+            all_times[chosen], all_since[chosen] = memory.append(
+                slots, actions[chosen], recorded[chosen], codes[chosen]
+            )
+            self._feel(slots, slots, actions[chosen], recorded[chosen], codes[chosen])
+        return recorded, codes, all_times, all_since
 
     def _promised(self, users: Ints, actions: Ints, moods: Floats, history: History) -> Floats | None:
         """The ratings that users were promised by their interest, shape ``(R, S)``; None where moods ignore them."""
@@ -627,8 +631,8 @@ class Engine:
         if promised is None:
             return
         surprise = np.where(np.isnan(ratings), 0.0, ratings - promised).cumsum(axis=1)[:, -1]
-        felt = self.world.config.mood.surprise / self.world.domain.scale.span * surprise
-        self.moods[rows, 0] = np.clip(self.moods[rows, 0] + felt, -1.0, 1.0)
+        shift = self.world.config.mood.surprise / self.world.domain.scale.span * surprise
+        self.moods[rows, 0] = np.clip(self.moods[rows, 0] + shift, -1.0, 1.0)
 
     def _feel(self, who: Ints, rows: Rows, items: Ints, ratings: Floats, codes: Ints) -> None:
         """Move the moods of the slots ``who`` after one consumed item each."""

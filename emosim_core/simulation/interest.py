@@ -81,20 +81,8 @@ class InterestScale:
         return np.concatenate([items, beside], axis=1)
 
     def _request(self, users: Ints, items: Ints, moods: Floats, history: History, positions: Ints) -> RatingRequest:
-        wide, world = self._wide(users, items), self._world
-        retrieved, ratings, times = history.recall(positions, wide)
-        return RatingRequest(
-            users=users,
-            items=wide,
-            moods=moods,
-            history=history,
-            retrieved=positions,
-            retrieved_items=retrieved,
-            retrieved_ratings=ratings,
-            times=times,
-            words=world.domain.words,
-            **world.items_and_users,
-        )
+        wide = self._wide(users, items)
+        return self._world.request_with(users, wide, moods, history, positions, history.recall(positions, wide))
 
     @staticmethod
     def _compared(answers: Floats, items: Ints) -> tuple[Floats, Floats, Floats]:

@@ -1,4 +1,4 @@
-"""The oracle: a policy that is told what users rate on average, which no recommender in an application can know."""
+"""The oracle: a policy that knows each user's expected ratings, which no recommender in an application does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from emosim_core.model.arrays import Floats, Ints
 from emosim_core.model.frozen import Frozen, option
 from emosim_core.simulation.engine import Engine
 
-TOLD = "The policy 'oracle' is told what each user rates on average: what there is to gain, no recommender."
+NOTE = "The policy 'oracle' knows each user's expected ratings: what there is to gain, no recommender."
 """What a run with the oracle says of it."""
 
 _AT_ONCE = 262_144
@@ -22,7 +22,7 @@ class OracleOptions(Frozen):
 
     candidates: int = option(
         2_000,
-        "Items that it considers in an episode: those that the user rates highest on average at its begin. In a larger "
+        "Items that it considers in an episode: those with the highest expected ratings when it begins. In a larger "
         "catalog it may miss what later memories make better.",
         ge=1,
         unit="items",
@@ -30,7 +30,7 @@ class OracleOptions(Frozen):
 
 
 class Oracle(Policy):
-    """Recommends the items that each user rates highest on average now, with the memories and the mood of now.
+    """Recommends the items with each user's highest expected ratings, given the memories and the mood of this moment.
 
     Where users choose before they rate, what an item is worth is that rating times the chance of a click on it.
 
@@ -38,7 +38,7 @@ class Oracle(Policy):
     best next rating is not always the best episode: it is greedy, and no bound on what a recommender can reach.
 
     A run or an evaluation lets it look into the world by :meth:`look_into`; nothing else makes it work. Of a rater that
-    does not tell what users rate on average, it is told one rating of each item, which a language model is asked for.
+    tells no expected ratings, it takes one rating of each item, for which a language model is called.
     """
 
     learns_across_episodes = False
@@ -59,8 +59,8 @@ class Oracle(Policy):
         width = self._candidates.shape[1]
         if width < len(self._everything):
             for rows in self._parts(request.rows, len(self._everything)):
-                told = self._told(rows, np.tile(self._everything, (len(rows), 1)))
-                self._candidates[rows] = np.sort(_highest(told, width), axis=1)
+                expected = self._expected(rows, np.tile(self._everything, (len(rows), 1)))
+                self._candidates[rows] = np.sort(_highest(expected, width), axis=1)
 
     def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> Ints:
         """Item indices, shape ``(R, S)``; -1 where fewer than S items are left."""
@@ -68,16 +68,16 @@ class Oracle(Policy):
         best = []
         for rows in self._parts(request.rows, self._candidates.shape[1]):
             items = self._candidates[rows]
-            told = self._told(rows, items)
-            own = _highest(told, slate)
-            left = np.take_along_axis(told, own, axis=1).min(axis=1, keepdims=True) > -np.inf
-            best.append(np.where(left, np.take_along_axis(items, own, axis=1), -1))
+            expected = self._expected(rows, items)
+            own = _highest(expected, slate)
+            enough = np.take_along_axis(expected, own, axis=1).min(axis=1, keepdims=True) > -np.inf
+            best.append(np.where(enough, np.take_along_axis(items, own, axis=1), -1))
         return np.concatenate(best)
 
     def _looked_into(self) -> Engine:
         if self._engine is None:
             raise ConfigurationError(
-                "the policy 'oracle' is told what simulated users like: only 'emosim run' and 'emosim evaluate' can "
+                "the policy 'oracle' knows what simulated users like: only 'emosim run' and 'emosim evaluate' can "
                 "use it, and no recommender of an application"
             )
         return self._engine
@@ -87,19 +87,19 @@ class Oracle(Policy):
         """Slots in parts of which ``width`` items each are not more than the rater is asked about at once."""
         return np.array_split(rows, -(-len(rows) * width // _AT_ONCE)) if len(rows) else []
 
-    def _told(self, rows: Ints, items: Ints) -> Floats:
-        """What the users of slots rate items on average, shape ``(R, C)`` as ``items``; -inf for what they consumed."""
+    def _expected(self, rows: Ints, items: Ints) -> Floats:
+        """Expected ratings of items by the users of slots, shape ``(R, C)`` as ``items``; -inf for consumed items."""
         engine = self._looked_into()
         world = engine.world
         with world.blaming("retrieval"):
             request = world.rating_request(engine.users[rows], items, engine.moods[rows], engine.memory.history(rows))
         with world.blaming("rater"):
             if tells_expectation(world.rater):
-                told = world.rater.expected_batch(request)
+                expected = world.rater.expected_batch(request)
             else:
-                told = world.rate(request, engine.policy_draws(rows)).values
-        told = told * engine.attraction(rows, items)
-        return np.where((request.times > 0) | np.isnan(told), -np.inf, told)
+                expected = world.rate(request, engine.policy_draws(rows)).values
+        expected = expected * engine.attraction(rows, items)
+        return np.where((request.times > 0) | np.isnan(expected), -np.inf, expected)
 
 
 def tells_expectation(rater: Rater) -> bool:

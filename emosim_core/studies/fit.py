@@ -70,7 +70,7 @@ class Fitting:
         own = ValidationConfig.read({**values, "rater": rater}, "fit")
         return Validation(own, self._registry)
 
-    def is_there(self, out: Path) -> bool:
+    def is_written(self, out: Path) -> bool:
         """Whether ``out`` holds the users of this fit already; a RunError where it holds anything else."""
         if not out.exists() or (out.is_dir() and not any(out.iterdir())):
             return False

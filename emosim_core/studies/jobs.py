@@ -10,16 +10,18 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, field_validator
 from typing_extensions import Self
 
 from emosim_core.data import json_text
 from emosim_core.errors import RunError
+from emosim_core.hooks.fields import by_field
 from emosim_core.hooks.names import checked_options
 from emosim_core.model.frozen import Frozen, option
 from emosim_core.runs.job import MANIFEST, JobDirectory
 from emosim_core.runs.reading import check, check_format, read_lines
 from emosim_core.runs.records import FORMAT
+from emosim_core.simulation.config import EnvironmentConfig
 
 JOBS = "jobs"
 """Folder of a study with the records of its jobs."""
@@ -36,6 +38,11 @@ class StudyConfig(Frozen):
     """Configuration of a study: fields of its own, and the environment that its users live in."""
 
     environment: dict[str, Any] = option(..., "Values of an environment: the rater and its components.", option=False)
+
+    @field_validator("environment")
+    @classmethod
+    def _under_their_names(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return by_field(EnvironmentConfig, value)
 
     @classmethod
     def of(cls, directory: Path, manifest: Mapping[str, Any]) -> Self:

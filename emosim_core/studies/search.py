@@ -105,8 +105,8 @@ class Search:
 def best_of(plan: SearchPlan, metrics: Sequence[Mapping[str, Mapping[str, float] | None]]) -> int | None:
     """Which configuration is the best, from 0, the first of equals; None where none has the metric."""
     sign = 1.0 if plan.direction == "maximize" else -1.0
-    found = ((place, one[plan.metric]) for place, one in enumerate(metrics))
-    values = {place: sign * metric["mean"] for place, metric in found if metric is not None}
+    scored = ((place, one[plan.metric]) for place, one in enumerate(metrics))
+    values = {place: sign * metric["mean"] for place, metric in scored if metric is not None}
     return max(values, key=lambda place: values[place]) if values else None
 
 

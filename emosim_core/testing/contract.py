@@ -31,9 +31,9 @@ class BrokenRuleError(AssertionError):
     def __init__(self, rule: str, detail: str) -> None:
         self.rule = rule
         written = RULES[rule]
-        found = re.sub(r"([.?!])\.$", r"\1", detail)  # where the detail ends with a message that is a whole sentence
+        finding = re.sub(r"([.?!])\.$", r"\1", detail)  # where the detail ends with a message that is a whole sentence
         super().__init__(
-            f"The rule {rule!r} is broken: {written.text} Found: {found} "
+            f"The rule {rule!r} is broken: {written.text} Found: {finding} "
             f"(The rule is written in {DOCUMENTATION}/{written.page}.md.)"
         )
 

@@ -106,7 +106,7 @@ class _SourceConformance(ComponentConformance):
                 resolved = registry().resolve(self.kind, f"{component.name}:{nowhere}", self.domain)
             except ConfigurationError as error:
                 raise SkipTest(f"its option {component.value!r} is no path: {error}") from error
-            found = "no error."
+            finding = "no error."
             try:
                 loader = resolved.build()
                 loader.prepare(self.setting())
@@ -114,8 +114,8 @@ class _SourceConformance(ComponentConformance):
             except Exception as error:
                 if isinstance(error, DataError) and "nowhere" in str(error):
                     return
-                found = f"{type(error).__name__}: {error}."
-            hold(f"{self.rule}-missing", False, found)
+                finding = f"{type(error).__name__}: {error}."
+            hold(f"{self.rule}-missing", False, finding)
 
 
 class ItemLoaderConformance(_SourceConformance):
@@ -229,8 +229,8 @@ class DomainConformance(ComponentConformance):
 
     def test_its_plugin_says_that_it_brings_it(self) -> None:
         _, provider = self.described()
-        found = f"{provider.label} names {list(provider.domains)} there."
-        hold("plugin-declares", self.name in provider.domains, found)
+        finding = f"{provider.label} names {list(provider.domains)} there."
+        hold("plugin-declares", self.name in provider.domains, finding)
 
     def test_it_has_all_words(self) -> None:
         words = self.make().words

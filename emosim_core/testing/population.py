@@ -79,8 +79,8 @@ class PopulationProfileConformance:
         never = {name for name, category in self._profile.categories.items() if category.popularity >= 0.1} - liked
         require(not never, f"nobody of 3000 likes {sorted(never)}")
         nothing = [user.age for user in users if not user.liked]
-        found = f"{len(nothing)} of 3000 like nothing, of the ages {sorted(set(nothing), key=str)}"
-        require(len(nothing) <= self.most_who_like_nothing, found)
+        finding = f"{len(nothing)} of 3000 like nothing, of the ages {sorted(set(nothing), key=str)}"
+        require(len(nothing) <= self.most_who_like_nothing, finding)
         for user in users:
             age = user.age or 0
             unfit = {name for name, category in self._profile.categories.items() if age < category.from_age}

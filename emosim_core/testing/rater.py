@@ -135,12 +135,12 @@ class PromptStrategyConformance(ComponentConformance):
                 if text in chat.choices:
                     continue
                 try:
-                    found = f"{text!r} became {prompt_strategy.read(ChatAnswer(text)).rating}."
+                    finding = f"{text!r} became {prompt_strategy.read(ChatAnswer(text)).rating}."
                 except Exception as error:
                     if isinstance(error, LLMMalformedError) and str(error):
                         continue
-                    found = f"{type(error).__name__} for {text!r}, with the message {str(error)!r}."
-                hold("prompt-strategy-strict", False, found)
+                    finding = f"{type(error).__name__} for {text!r}, with the message {str(error)!r}."
+                hold("prompt-strategy-strict", False, finding)
 
     def test_it_says_what_was_wrong_when_it_asks_again(self) -> None:
         for world in self.worlds():

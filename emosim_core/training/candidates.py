@@ -53,8 +53,8 @@ class CandidateEnv(VecEnvWrapper):
         observations, rewards, dones, infos = self.venv.step_wait()
         if ended := np.flatnonzero(dones).tolist():
             last = [infos[slot]["terminal_observation"] for slot in ended]
-            found = self.retrieve({part: np.stack([one[part] for one in last]) for part in last[0]})
-            for one, candidates in zip(last, found, strict=True):
+            retrieved = self.retrieve({part: np.stack([one[part] for one in last]) for part in last[0]})
+            for one, candidates in zip(last, retrieved, strict=True):
                 one["candidates"] = candidates
         return self._with_candidates(observations), rewards, dones, infos
 

@@ -49,18 +49,17 @@ def estimate_of(users: Ints, returns: Floats) -> dict[str, Any]:
 def references(world: World, episodes: int, registry: Registry) -> dict[str, dict[str, Any]]:
     """What ``random``, ``popular`` and the oracle get in the evaluation episodes of a world, by name.
 
-    None where a language model rates, whose answers cost money. The oracle is left out where the rater does not tell
-    what users rate on average.
+    None where a language model rates, whose answers cost money. The oracle is left out where the rater tells
+    no expected ratings.
     """
     if world.rater.uses_llm:
         return {}
-    told = tells_expectation(world.rater)
     users = users_met(world, episodes)
-    found = {}
-    for name in (*_SIMPLE, *(["oracle"] if told else [])):
+    estimates = {}
+    for name in (*_SIMPLE, *(["oracle"] if tells_expectation(world.rater) else [])):
         policy: Policy = registry.resolve("policy", name, world.domain.name).build(Policy)
-        found[name] = estimate_of(users, returns_of(world, policy, episodes))
-    return found
+        estimates[name] = estimate_of(users, returns_of(world, policy, episodes))
+    return estimates
 
 
 def returns_of(world: World, policy: Policy, episodes: int) -> Floats:

@@ -152,11 +152,12 @@ class MaskedDQN(DQN):
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[NDArray, Any]:
-        """The items valued highest, or, unless ``deterministic``, random ones at the exploration rate."""
+        """The actions valued highest, or, unless ``deterministic``, random ones at the exploration rate."""
         actions, state = self.policy.predict(observation, state, episode_start, deterministic)
         if deterministic:
             return actions, state
-        explore = self.np_random.random(actions.shape) < self.exploration_rate
+        explore = self.np_random.random(actions.shape[:1]) < self.exploration_rate
+        explore = explore.reshape(explore.shape + (1,) * (actions.ndim - explore.ndim))  # one coin for a slate
         return np.where(explore, self._random_items(observation), actions), state
 
     def _random_items(self, observation: dict[str, NDArray]) -> NDArray:

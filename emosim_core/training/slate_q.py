@@ -71,16 +71,6 @@ class SlateQ(MaskedDQN, _OfSlates):
 
     policy: Any
 
-    def predict(
-        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
-    ) -> tuple[NDArray, Any]:
-        """Slates of the highest scores, or, unless ``deterministic``, random ones at the exploration rate."""
-        actions, state = self.policy.predict(observation, state, episode_start, deterministic)
-        if deterministic:
-            return actions, state
-        explore = self.np_random.random((len(actions), 1)) < self.exploration_rate
-        return np.where(explore, self._random_items(observation), actions), state
-
     def _random_items(self, observation: dict[str, NDArray]) -> NDArray:
         """A slate of items that may be shown, or of candidates, each slate as probable as the others."""
         barred = self._barred(observation)

@@ -258,12 +258,12 @@ class Training:
         """By group of users: the user and the return of each evaluation episode with the recommender of now."""
         from emosim_core.training.callbacks import returns_of_model
 
-        found = {}
+        references = {}
         for name in self._user_splits:
             world = world_of(self.world, name)
             returns = returns_of_model(world, self.model, self.net, self.config)
-            found[name] = users_met(world, len(returns)), returns
-        return found
+            references[name] = users_met(world, len(returns)), returns
+        return references
 
     def _measured_references(self, trained: bool) -> dict[str, Any]:
         """What others get in the evaluation episodes, by group of users; kept in a file.

@@ -213,7 +213,7 @@ def test_a_domain_with_material_for_nothing_is_an_error_that_says_why(quick: Any
         (["--llm-rater", "0Shot_system_our"], "give --llm-model too"),
         (["--max-cost", "1"], "--max-cost needs a language model"),
         (["--slate", "2"], "No such option"),
-        (["--resume", "nowhere"], "nowhere is no run"),
+        (["--resume", "nowhere"], "nowhere is no directory"),
     ],
 )
 def test_a_mistake_is_one_message_and_leaves_nothing(
@@ -233,8 +233,8 @@ def test_a_directory_that_exists_is_left_alone(quick: Any, tmp_path: Path) -> No
 
 def test_no_domain_and_no_ablation_are_errors(quick: Any) -> None:
     assert "choose a domain with --plugin" in quick("ablate", "--study", "all", status=2).err
-    assert "x is no run: it has no manifest.json" in quick("ablate", "report", "x", status=2).err
-    assert "x is no run: it has no manifest.json" in quick("ablate", "--resume", "x", status=2).err
+    assert "x is no directory; list what there is with: emosim runs" in quick("ablate", "report", "x", status=2).err
+    assert "x is no directory; list what there is with: emosim runs" in quick("ablate", "--resume", "x", status=2).err
     quick("run", "--plugin", "movies", "--episodes", "1", "--out", "r", "--quiet")
     assert "r is no ablation" in quick("ablate", "report", "r", status=2).err
 

@@ -164,3 +164,10 @@ def test_every_command_that_a_message_names_is_one() -> None:
                     assert name in known, f"{path}:{node.lineno} names emosim {name}"
                     seen += 1
     assert seen > 30
+
+
+@pytest.mark.parametrize("command", sorted(words for words, options in COMMANDS.items() if "--resume" in options))
+def test_where_there_is_nothing_to_resume_each_command_says_so(quick: Any, tmp_path: Path, command: tuple[str]) -> None:
+    (tmp_path / "plan.toml").write_text('command = "run"\n[base]\nplugin = "movies"\n[grid]\nseed = [1]\n')
+    arguments = ("plan.toml",) if command == ("sweep",) else ()
+    assert re.search(r"there is no [a-z ]+ in runs/ to resume", quick(*command, *arguments, "--resume", status=2).err)

@@ -53,7 +53,7 @@ def test_json_is_the_comparison_and_nothing_else(quick: Any, runs: Path) -> None
     ("arguments", "message"),
     [
         (("a",), "name two directories or more"),
-        (("a", "none"), "none is no run: it has no manifest.json"),
+        (("a", "none"), "none is no directory; list what there is with: emosim runs"),
         (("a", "b", "--resamples", "5"), "at least 100"),
     ],
 )

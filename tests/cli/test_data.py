@@ -83,9 +83,9 @@ def test_a_run_with_a_language_model_is_exported_without_a_key_or_a_question(qui
     ("arguments", "message"),
     [
         (["--out", "t.csv"], "Missing argument 'RUN_DIR...'"),
-        (["r"], "Missing option '--out'"),
+        (["r"], "--out is needed (File to write; for Minari, a folder of data sets.)"),
         (["r", "--out", "t", "--format", "xlsx"], "'xlsx' is not one of 'parquet', 'csv', 'minari'"),
-        (["nowhere", "--out", "t.parquet"], "nowhere is no run: it has no manifest.json"),
+        (["nowhere", "--out", "t.parquet"], "nowhere is no directory; list what there is with: emosim runs"),
         (["r", "r", "--out", "t.parquet"], "a run is named twice"),
         (["r", "--out", "there.csv", "--format", "csv"], "there.csv exists already"),
         (["r", "--out", "no/t.csv", "--format", "csv"], "no/t.csv cannot be written: there is no folder no"),

@@ -115,6 +115,18 @@ def test_a_broken_line_keeps_its_styles_and_its_indent() -> None:
     assert lines_of(one) == ["  plain words, then", "    \x1b[1mbold words here\x1b[0m"]
 
 
+def test_what_goes_on_in_the_second_column_of_a_row_stays_there() -> None:
+    one = screen(40)
+    one.print_line("    last_K    The k most recent items of a user, newest first.")
+    one.print_line("  a first column of many words and letters  and a second one")
+    assert lines_of(one) == [
+        "    last_K    The k most recent items of",
+        "              a user, newest first.",
+        "  a first column of many words and",
+        "    letters  and a second one",
+    ]
+
+
 @pytest.mark.parametrize(
     "name", ["Bo", "Aleksandra Konstantinopolska-Featherstonehaugh", "千と千尋の神隠し千と千尋の神隠し"]
 )

@@ -156,3 +156,12 @@ def test_a_story_tells_what_became_of_each_item_and_how_it_ended() -> None:
     ):  # fmt: skip
         assert words in text
     assert story([step(1)], manifest)[-1] == "The episode is not over: the run stopped in the middle of it."
+
+
+def test_a_story_numbers_the_places_of_a_slate_and_leaves_out_a_propensity_of_1() -> None:
+    whole = step(3, "max_steps", propensity=1.0)
+    whole["recommended"] += step(3, title="Alien", propensity=0.25)["recommended"]
+    text = "\n".join(story([whole], {"answered_by": "rule_based"}))
+    assert "\n  3.1 Heat\n" in text
+    assert "\n  3.2 Alien\n" in text
+    assert re.findall("propensity.*", text) == ["propensity  0.25"]

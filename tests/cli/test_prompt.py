@@ -33,6 +33,12 @@ def test_it_prints_roles_content_constraint_and_size(quick: Quick, world: World)
     assert "tokens in the request (characters / 4; models count their own)" in out
 
 
+def test_it_says_at_once_all_that_it_needs(quick: Quick) -> None:
+    message = quick("prompt", "--plugin", "books", status=2).err
+    assert "--user and --item are needed (User: an id, or an index from 0. Item: an id, or an index from 0.)" in message
+    assert "--item is needed (Item: an id" in quick("prompt", "--plugin", "books", "--user=3", status=2).err
+
+
 def test_the_default_is_that_of_a_run(quick: Quick) -> None:
     command = ("prompt", "--plugin", "books", "--user", "0", "--item", "0")
     assert quick(*command).out == quick(*command, "--llm-rater", "0Shot_system_our").out

@@ -136,7 +136,7 @@ def test_a_configuration_file_sets_options_and_the_command_line_comes_first(quic
         (["--policy", "replay:people.csv"], "field 'item': the column is missing"),
         (["--users", "csv:people.csv"], "people.csv, row 2, field 'age'"),
         (["--items", "csv:nowhere.csv"], "nowhere.csv: no such file"),
-        (["--resume", "nowhere"], "nowhere is no run: it has no manifest.json"),
+        (["--resume", "nowhere"], "nowhere is no directory; list what there is with: emosim runs"),
         (["--resume"], "there is no run in runs/ to resume"),
         (["--resume", "a", "--out", "b"], "name different directories"),
         (["--out", "list.csv"], "list.csv exists already"),

@@ -72,7 +72,7 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing(
 
 
 def test_what_is_needed_is_asked_for(quick: Any) -> None:
-    assert "Missing option '--out'" in quick(*GENERATE, status=2).err
+    assert "--out is needed (CSV file to write.)" in quick(*GENERATE, status=2).err
     for command in (("users", "generate", "--out", "x"), ("users", "list"), ("items",), ("embed",)):
         assert "choose a domain with --plugin" in quick(*command, status=2).err
     assert "generate" in quick("users", "--help").out

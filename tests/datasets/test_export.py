@@ -463,7 +463,7 @@ def test_minari_on_an_old_python_is_refused_with_the_reason(tmp_path: Path, monk
         ({"out": "r"}, "r exists already"),
         ({"out": "no/where.csv"}, "there is no folder"),
         ({"runs": ["r", "r"]}, "a run is named twice"),
-        ({"runs": ["nowhere"]}, "nowhere is no run: it has no manifest.json"),
+        ({"runs": ["nowhere"]}, "nowhere is no directory; list what there is with: emosim runs"),
         ({"runs": ["begun"]}, "begun holds no step; continue it with: emosim run --resume"),
         ({"dataset_id": "a/b-v0"}, "--dataset-id is a name for Minari"),
         ({"format": "minari", "out": "r/manifest.json"}, "is no folder of data sets"),

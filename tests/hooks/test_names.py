@@ -159,6 +159,8 @@ def test_an_unknown_name_is_an_error_with_the_nearest_names(
         ("retrieval", {"name": 3}, "needs a 'name'"),
         ("policy", "replay", "give file, a CSV file with a column 'item', or items"),
         ("policy", "replay:", "option 'file'"),
+        ("user_loader", "fitted:people,cuont=1000", "unknown option 'cuont'. Did you mean 'count'?"),
+        ("user_loader", "csv:people.csv,pth=1", "unknown option 'pth'. Did you mean 'path'?"),
         ("user_loader", "csv", "the option 'path' is needed"),
     ],
 )
@@ -167,6 +169,16 @@ def test_a_wrong_option_is_an_error_that_says_which(registry: Registry, kind: st
         registry.resolve(kind, spec, "movies")
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_comma_and_an_equals_sign_in_the_name_of_a_file_are_no_option(registry: Registry, tmp_path: Path) -> None:
+    (tmp_path / "a,path=b.csv").write_text("")
+    for name in ("a,path=b.csv", "a,users=b.csv"):
+        (tmp_path / name).write_text("")
+        resolved = registry.resolve("user_loader", {"name": "csv", "path": str(tmp_path / name)}, "movies")
+        assert resolved.options.path == tmp_path / name  # type: ignore[union-attr]
+    resolved = registry.resolve("user_loader", f"csv:{tmp_path / 'a,users=b.csv'}", "movies")
+    assert resolved.options.path == tmp_path / "a,users=b.csv"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from emosim_core.model import User
 from emosim_core.runs.words import (
     END_REASONS,
+    answer_warnings,
     decimal,
     mood_words,
     on_scale,
@@ -99,3 +100,11 @@ def test_a_user_is_described_by_what_is_known() -> None:
     assert described[3] == "Likes nothing in particular; dislikes war."
     assert len(user_lines(User(id="u", name="Ann", age=40, job="baker"))) == 3
     assert user_lines(User(id="u", name="Viewer 37"))[0] == "Viewer 37"
+
+
+@pytest.mark.parametrize(("unanswered", "words"), [(5, "had no answer"), (0, "answers could not be used")])
+def test_a_run_of_failed_ratings_says_whether_there_were_answers(unanswered: int, words: str) -> None:
+    summary = {"uses_llm": True, "rating_counts": {"1": 2}, "failed_ratings": 5, "usage": {"failed": unanswered}}
+    (warning,) = answer_warnings(summary)
+    assert warning.startswith("5 of 7 ratings failed: most ")
+    assert words in warning

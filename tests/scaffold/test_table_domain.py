@@ -351,6 +351,9 @@ def test_hostile_tables_become_plugins_that_hold_their_texts(
         assert item.title == text or "&" in text
     code = (made / "emosim_odd" / "item.py").read_text(encoding="utf-8")
     assert code.isascii()
+    cells = [line for line in (made / "README.md").read_text("utf-8").splitlines() if line.startswith("| items |")]
+    assert {cell.count("|") for cell in cells} == {4}
+    assert not any("€" in name for name in names) or any("€" in cell for cell in cells)
     assert re.search(r"^class OddItem\(Item\):$", code, re.MULTILINE)
 
 

@@ -1,4 +1,4 @@
-"""The oracle: what it is told, what it recommends, and that it looks into no world but those of runs."""
+"""The oracle: what it knows, what it recommends, and that it looks into no world but those of runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from emosim_core.simulation.assembly import assemble
 from emosim_core.simulation.config import EnvironmentConfig
 from emosim_core.simulation.engine import Engine
 from emosim_core.simulation.interest import InterestScale
-from emosim_core.simulation.oracle import TOLD, Oracle, OracleOptions, _highest
+from emosim_core.simulation.oracle import NOTE, Oracle, OracleOptions, _highest
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +47,9 @@ def test_it_recommends_what_the_rater_expects_most_of_now_without_what_was_consu
         actions = recommended(engine, oracle)
         items = np.tile(np.arange(len(world.catalog)), (4, 1))
         history = engine.memory.history()
-        told = world.rater.expected_batch(world.rating_request(engine.users, items, engine.moods, history))
+        expected = world.rater.expected_batch(world.rating_request(engine.users, items, engine.moods, history))
         for row, done in enumerate(consumed):
-            left = [item for item in np.argsort(-told[row], kind="stable").tolist() if item not in done]
+            left = [item for item in np.argsort(-expected[row], kind="stable").tolist() if item not in done]
             assert actions[row].tolist() == left[:3]
         step = engine.step(actions)
         for row, done in enumerate(consumed):
@@ -105,9 +105,9 @@ def test_the_highest_are_in_order_and_of_equal_ones_the_first() -> None:
     assert np.array_equal(_highest(many, 7), np.argsort(-many, axis=1, kind="stable")[:, :7])
 
 
-def test_a_run_with_it_says_that_it_is_told_the_truth(tmp_path: Path) -> None:
+def test_a_run_with_it_says_that_it_knows_the_truth(tmp_path: Path) -> None:
     run("movies", tmp_path / "r", policy="oracle", episodes=2, max_steps=3)
-    assert TOLD in json.loads((tmp_path / "r" / "manifest.json").read_text())["announcements"]
+    assert NOTE in json.loads((tmp_path / "r" / "manifest.json").read_text())["announcements"]
 
 
 def test_outside_a_run_it_knows_nothing(world: Any) -> None:

@@ -83,7 +83,7 @@ def test_what_the_final_model_gets_from_held_out_users_is_the_result_of_a_traini
     assert stored["timesteps"] == 400
     assert np.mean(stored["episodes"]["test"]["returns"]) == pytest.approx(found["estimate"])
     assert not {*stored["episodes"]["test"]["users"]} & {*stored["episodes"]["train"]["users"]}
-    # The rater of stones does not tell what users rate on average.
+    # The rater of stones tells no expected ratings.
     assert list(summary["references"]["test"]) == ["random", "popular", "untrained"]
 
 

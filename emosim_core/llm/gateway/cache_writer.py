@@ -17,6 +17,7 @@ from emosim_core.llm.gateway.claims import HEARTBEAT, Owner
 from emosim_core.llm.gateway.limited import AdaptiveLimiter
 from emosim_core.llm.gateway.request import PendingRequest, Result
 from emosim_core.llm.gateway.reserve import Reserve
+from emosim_core.terminal import counted
 
 RETRY_SECONDS = 0.1
 """Seconds between two attempts to write to the cache."""
@@ -229,7 +230,7 @@ class CacheWriter:
                 lost.append(one)
         outcome = "No further call was made, and every answer that was received is in the cache."
         if lost:
-            count = "1 answer" if len(lost) == 1 else f"{len(lost)} answers"
+            count = counted(len(lost), "answer")
             outcome = f"No further call was made; {count} could not be written and will be requested again."
         error.args = (f"{error} {outcome}",)
         outcomes: list[asyncio.Future[Any]] = [one.outcome for one in lost]

@@ -19,7 +19,7 @@ from emosim_core.errors import (
 from emosim_core.hooks.faults import fault
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.gateway.request import CLOSED, PENDING, Caller, PendingRequest, Result
-from emosim_core.llm.gateway.retries import LONGEST_WAIT, asked_wait
+from emosim_core.llm.gateway.retries import LONGEST_WAIT, requested_wait
 from emosim_core.llm.gateway.usage import UsageTally
 
 
@@ -88,7 +88,7 @@ class PendingRequests:
         except Exception as error:
             result = fault("the gateway", error)
         if pending.ending is None and isinstance(result, EmoSimError):
-            wait = asked_wait(result)
+            wait = requested_wait(result)
             if wait > LONGEST_WAIT:
                 self._stop(result, wait)
             elif isinstance(result, LLMAuthenticationError):

@@ -199,10 +199,10 @@ def _without(text: str, needles: list[_Needle]) -> str:
         return text
     hidden: list[_Span] = []
     for view, reading in _views(text).items():
-        found = list(_found(view, needles))
-        if found:
+        matches = list(_matches(view, needles))
+        if matches:
             spans = _spans(text, reading)
-            hidden += [(spans[start][0], spans[end - 1][1]) for start, end in found]
+            hidden += [(spans[start][0], spans[end - 1][1]) for start, end in matches]
     if not hidden:
         return text
     shown, at = [], 0
@@ -255,7 +255,7 @@ def _read(match: re.Match[str]) -> str:
     return chr(int(url or code or byte or hexadecimal or long or braced, 16))
 
 
-def _found(view: str, needles: list[_Needle]) -> Iterator[_Span]:
+def _matches(view: str, needles: list[_Needle]) -> Iterator[_Span]:
     """Where parts of needles stand in a view of a text."""
     lower, standard = view.translate(_LOWER), view.translate(_STANDARD)
     for needle in needles:

@@ -31,7 +31,7 @@ _REPEAT = 600.0
 _UNITS = ((86400.0, "day", "days"), (3600.0, "h", "h"), (60.0, "min", "min"), (1.0, "s", "s"))
 
 
-def asked_wait(error: object) -> float:
+def requested_wait(error: object) -> float:
     """The wait that a service requests, in seconds; 0 if it requests none."""
     if isinstance(error, LLMRateLimitError | LLMTransientError):
         return max(0.0, error.retry_after or 0.0)
@@ -65,7 +65,7 @@ class Retries:
             error: how its last call failed.
             calls: number of calls for the request so far, at least 1.
         """
-        requested = asked_wait(error)
+        requested = requested_wait(error)
         if requested > LONGEST_WAIT:
             return None
         if isinstance(error, LLMTransientError) and error.starting:

@@ -10,7 +10,7 @@ from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
 from emosim_core.llm.gateway.limited import AdaptiveLimiter
 from emosim_core.llm.gateway.request import PENDING, PendingRequest, reworded
-from emosim_core.llm.gateway.retries import LONGEST_WAIT, Retries, WaitNotice, asked_wait, for_how_long
+from emosim_core.llm.gateway.retries import LONGEST_WAIT, Retries, WaitNotice, for_how_long, requested_wait
 
 log = logging.getLogger("emosim_core.llm")
 
@@ -44,7 +44,7 @@ class Retrying(LLMBackend):
         wait = self._retries.wait(error, pending.calls)
         again = "not repeated" if wait is None else f"repeated in {wait:.2f} s"
         log.debug("request %.12s, call %d: %s; %s", pending.key, pending.calls, type(error).__name__, again)
-        requested = asked_wait(error)
+        requested = requested_wait(error)
         if wait is None:
             message = str(error) if pending.calls == 1 else f"{error} ({pending.calls} calls)"
             if requested > LONGEST_WAIT:

@@ -117,7 +117,7 @@ def run_job(job: Job, worlds: Worlds, on_ratings: OnProgress = lambda count: Non
     """
     began = time.perf_counter()
     world = worlds.of(job.environment)
-    check_data(worlds.kept(job.environment, lambda: data_of(world)), job.data)
+    check_data(worlds.cached(job.environment, lambda: data_of(world)), job.data)
     study, resolved = study_of(worlds.registry, job.study, world.domain.name)
     trials = draw_trials(study, resolved.component.name, world, job.seed, label(resolved))
     before = world.rater.usage()

@@ -139,11 +139,20 @@ class _Meter:
 
 
 class Audit:
-    """One audit; errors as of :class:`Validation`, whose users it asks about, and one where the log has no ratings."""
+    """One audit; errors as of :class:`Validation`, whose users it asks about, and one where the log has no ratings.
 
-    def __init__(self, config: ValidationConfig, registry: Registry) -> None:
+    Args:
+        on_measured: gets what the first answers of a language model took.
+    """
+
+    def __init__(
+        self,
+        config: ValidationConfig,
+        registry: Registry,
+        on_measured: Callable[[Measured], None] = lambda measured: None,
+    ) -> None:
         most = MAX_USERS if config.max_users is None else config.max_users
-        self.config, self._registry = config, registry
+        self.config, self._registry, self._on_measured = config, registry, on_measured
         base = config.model_copy(update={"max_questions": None, "max_users": most, "only": ("ratings",)})
         self._base = Validation(base, registry)
         self.world, self.data = self._base.world, self._base.data
@@ -201,23 +210,28 @@ class Audit:
         self,
         directory: Path | JobDirectory,
         on_user: OnProgress = lambda count: None,
-        on_measured: Callable[[Measured], None] = lambda measured: None,
         resume: bool = False,
+        executor: str | Mapping[str, Any] = "local",
     ) -> dict[str, Any]:
         """Ask about every user who is not done, write the records and the results, and return the latter.
 
         Args:
             directory: as of :meth:`Validation.run`.
             on_user: gets the number of users who were asked about since the call before.
-            on_measured: gets what the first answers took.
+            executor: ``"local"``; what the first answers took is measured in one process.
+
+        Raises:
+            EmoSimError: as of :meth:`Validation.run`, or for another executor.
         """
+        if executor != "local":
+            raise ConfigurationError("an audit asks in this process: leave out --executor")
         job = job_directory(directory, "validate", resume)
         with claimed(job, lambda: self.world.rater.uses_llm or any((job.path / JOBS).glob("*.jsonl"))):
             try:
                 check, flat = partial(self.check_resumed, job.path), partial(ValidationConfig.flat_of, job.path)
                 begin_job(job, self.about(), MODELS, self._registry, check, resumed_manifest, flat)
                 if not (job.path / RESULTS).exists() or (job.path / JOBS).exists():
-                    self._ask(job.path, on_user, on_measured)
+                    self._ask(job.path, on_user)
                     self._collect(job.path)
                 outcome = compute_results(job.path)
                 write_file(job.path / RESULTS, outcome)
@@ -244,8 +258,9 @@ class Audit:
             "people": people_of(domain, log.catalog, log.interactions, self.config.seed),
         }
 
-    def _ask(self, directory: Path, on_user: OnProgress, on_measured: Callable[[Measured], None]) -> None:
-        meter = _Meter(self.world.rater.usage, self.questions, on_measured)
+    def _ask(self, directory: Path, on_user: OnProgress) -> None:
+        measured = self._on_measured if self.world.rater.uses_llm else lambda first: None
+        meter = _Meter(self.world.rater.usage, self.questions, measured)
         number = 0
         for part in self.data.parts:
             knowledge = Knowledge(self.data.log, part, self.config.seed)

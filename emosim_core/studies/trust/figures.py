@@ -101,7 +101,7 @@ def compute_figures(logs: Sequence[LogVerdicts], names: Sequence[str], users: in
     first = pairs[0], pairs[1]
     methods = [name for name in logs[0].sums if name not in NO_METHODS]
     truths = [_Signs(one.sums[TRUTH], first) for one in logs]
-    said = {name: [_Signs(one.sums[name], first) for one in logs] for name in methods}
+    judged = {name: [_Signs(one.sums[name], first) for one in logs] for name in methods}
     user_weights = np.concatenate([*weights(users, RESAMPLES, _USERS_SEED)])
     log_weights = np.concatenate([*weights(len(logs), RESAMPLES, _LOGS_SEED)])
     true_draws = [_drawn_values(one, TRUTH, user_weights) for one in logs]
@@ -110,7 +110,7 @@ def compute_figures(logs: Sequence[LogVerdicts], names: Sequence[str], users: in
     for name in methods:
         parts: dict[str, list[tuple[float, float]]] = {}
         drawn: dict[str, list[tuple[Floats, Floats]]] = {}
-        for one, truth, mine, true_values in zip(logs, truths, said[name], true_draws, strict=True):
+        for one, truth, mine, true_values in zip(logs, truths, judged[name], true_draws, strict=True):
             values = true_values if mine is truth else _drawn_values(one, name, user_weights)
             for figure, (over, under) in _of_log(truth, mine, truth.values[None], mine.values[None], first).items():
                 parts.setdefault(figure, []).append((float(over[0]), float(under[0])))
@@ -135,10 +135,10 @@ def compute_figures(logs: Sequence[LogVerdicts], names: Sequence[str], users: in
             for name, figures in estimates.items()
             if name != SIMULATED
         },
-        "calibration": _calibration(truths, said[SIMULATED]),
+        "calibration": _calibration(truths, judged[SIMULATED]),
         "recommenders": _worth(logs, names, log_weights, user_weights),
         "logged": dict(zip(("rating", "liked"), _listed(np.mean([one.logged for one in logs], axis=0)), strict=True)),
-        "pairs": _pairs(names, first, truths, said[SIMULATED]),
+        "pairs": _pairs(names, first, truths, judged[SIMULATED]),
     }
 
 
@@ -148,14 +148,14 @@ def _of_log(
     """Numerator and denominator of each figure on one log, of B draws of the values, each of the shape ``(B,)``."""
     first, second = pairs
     true = np.sign(np.nan_to_num(true_values[:, first] - true_values[:, second]))
-    said = np.sign(np.nan_to_num(values[:, first] - values[:, second]))
+    judged = np.sign(np.nan_to_num(values[:, first] - values[:, second]))
     one = np.ones(len(true))
-    agree = (1.0 + true * said) / 2.0
+    agree = (1.0 + true * judged) / 2.0
     clear, called = truth.called, mine.called
     held = (1.0 + true * mine.sign) / 2.0
     against = called & clear & (truth.sign * mine.sign < 0)
-    both = np.sqrt((true**2).sum(axis=1) * (said**2).sum(axis=1))
-    tau = np.divide((true * said).sum(axis=1), both, out=np.zeros(len(true)), where=both > 0)
+    both = np.sqrt((true**2).sum(axis=1) * (judged**2).sum(axis=1))
+    tau = np.divide((true * judged).sum(axis=1), both, out=np.zeros(len(true)), where=both > 0)
     known = np.where(np.isnan(values), -np.inf, values)
     winner = known == known.max(axis=1, keepdims=True)  # all of them, where several are the best
     mean = (np.where(winner, true_values, 0.0).sum(axis=1)) / winner.sum(axis=1)
@@ -199,10 +199,10 @@ def _interval(value: float, draws: Floats, least: float = -np.inf, most: float =
     }
 
 
-def _calibration(truths: Sequence[_Signs], said: Sequence[_Signs]) -> list[dict[str, Any]]:
+def _calibration(truths: Sequence[_Signs], judged: Sequence[_Signs]) -> list[dict[str, Any]]:
     """By how clear a verdict of the simulated users is: how many there are, and how many held."""
-    clearness = np.concatenate([one.clearness for one in said])
-    right = np.concatenate([(1.0 + true.sign * mine.sign) / 2.0 for true, mine in zip(truths, said, strict=True)])
+    clearness = np.concatenate([one.clearness for one in judged])
+    right = np.concatenate([(1.0 + true.sign * mine.sign) / 2.0 for true, mine in zip(truths, judged, strict=True)])
     rows = []
     for low, high in zip(CLEARNESS, (*CLEARNESS[1:], np.inf), strict=True):
         inside: Flags = (clearness >= low) & (clearness < high)
@@ -225,8 +225,8 @@ def _worth(
         values[method] = np.mean([_ratio(one.sums[method].sum(axis=1)) for one in logs], axis=0)
         drawn = np.stack([_drawn_values(one, method, user_weights) for one in logs], axis=1)
         draws[method] = (drawn * share[:, :, None]).sum(axis=1)
-    for error, said, true in (("error", SIMULATED, TRUTH), ("liked_error", LIKED_SIMULATED, LIKED_REALLY)):
-        values[error], draws[error] = values[said] - values[true], draws[said] - draws[true]
+    for error, judged, true in (("error", SIMULATED, TRUTH), ("liked_error", LIKED_SIMULATED, LIKED_REALLY)):
+        values[error], draws[error] = values[judged] - values[true], draws[judged] - draws[true]
     rows: list[dict[str, Any]] = [
         {"name": name, **{one: _interval(float(values[one][place]), draws[one][:, place]) for one in values}}
         for place, name in enumerate(names)
@@ -239,12 +239,12 @@ def _listed(values: Floats) -> list[float | None]:
 
 
 def _pairs(
-    names: Sequence[str], pairs: tuple[Ints, Ints], truths: Sequence[_Signs], said: Sequence[_Signs]
+    names: Sequence[str], pairs: tuple[Ints, Ints], truths: Sequence[_Signs], judged: Sequence[_Signs]
 ) -> list[dict[str, Any]]:
     """Each pair of recommenders: the true and the simulated difference, and on how many logs the order is right."""
-    apart, simulated = (np.mean([one.apart for one in some], axis=0) for some in (truths, said))
-    right = np.mean([(1.0 + true.sign * mine.sign) / 2.0 for true, mine in zip(truths, said, strict=True)], axis=0)
-    called = np.mean([one.called for one in said], axis=0)
+    apart, simulated = (np.mean([one.apart for one in some], axis=0) for some in (truths, judged))
+    right = np.mean([(1.0 + true.sign * mine.sign) / 2.0 for true, mine in zip(truths, judged, strict=True)], axis=0)
+    called = np.mean([one.called for one in judged], axis=0)
     return [
         {
             "first": names[a],

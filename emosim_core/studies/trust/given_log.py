@@ -63,19 +63,19 @@ def off_policy(
     entries = lineup_of(recommenders, domain.name, registry, least=1)
     with TemporaryDirectory() as folder:
         sums = rivals_on(*(interactions, propensities, entries, catalog, domain, registry, slate, seed, Path(folder)))
-    found: dict[str, Any] = {one.name: {} for one in entries}
+    estimates: dict[str, Any] = {one.name: {} for one in entries}
     for name in ESTIMATORS:
         over, under = (_by_owner(table, owners) for table in sums[name])
         low, high = bootstrap_ratios(over, under)
         values = ratio(np.stack([over.sum(axis=0), under.sum(axis=0)], axis=-1))
         for place, one in enumerate(entries):
             ends = zip(("estimate", "low", "high"), (values[place], low[place], high[place]), strict=True)
-            found[one.name][name] = {
+            estimates[one.name][name] = {
                 key: rounded(domain.scale.low + float(value) * domain.scale.span) for key, value in ends
             }
     weights = sums["SNIPS"][1].sum(axis=0) / sums["IPS"][1].sum(axis=0)
     for place, one in enumerate(entries):
-        found[one.name]["weight"] = rounded(float(weights[place]))
+        estimates[one.name]["weight"] = rounded(float(weights[place]))
     return {
         "plugin": domain.name,
         "log": str(log),
@@ -83,7 +83,7 @@ def off_policy(
         "users": int(owners.max()) + 1,
         "answers": len(interactions),
         "measured": int(sums["IPS"][1][:, 0].sum()),
-        "recommenders": found,
+        "recommenders": estimates,
     }
 
 
@@ -132,16 +132,16 @@ def read_propensities(path: Path, catalog: Catalog, scale: RatingScale) -> tuple
     first: dict[tuple[str, float, int], _Row] = {}
     for row in sorted(rows, key=lambda row: (row.user, row.place)):
         first.setdefault((row.user, row.place[0], row.item), row)
-    kept = list(first.values())
-    episodes = list(dict.fromkeys((row.user, row.place[0]) for row in kept))
+    answers = list(first.values())
+    episodes = list(dict.fromkeys((row.user, row.place[0]) for row in answers))
     index, place_of = {one: number for number, one in enumerate(episodes)}, {one: at for at, one in enumerate(users)}
     log = Interactions(
         tuple(f"{number:09d}" for number in range(len(episodes))),
-        np.array([index[row.user, row.place[0]] for row in kept], dtype=np.intp),
-        np.array([row.item for row in kept], dtype=np.intp),
-        np.array([row.rating for row in kept]),
+        np.array([index[row.user, row.place[0]] for row in answers], dtype=np.intp),
+        np.array([row.item for row in answers], dtype=np.intp),
+        np.array([row.rating for row in answers]),
         None,
         len(catalog),
     )
     owners = np.array([place_of[user] for user, _ in episodes], dtype=np.intp)
-    return log, np.array([row.propensity for row in kept]), owners
+    return log, np.array([row.propensity for row in answers]), owners

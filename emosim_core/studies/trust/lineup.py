@@ -124,7 +124,7 @@ class Lineup:
         resolved = self._registry.resolve("policy", self._policy(name), self._domain.name)
         policy: Policy = resolved.build(Policy)
         with named(resolved.label), one_thread():
-            ranked = self._asked(policy, pasts)
+            ranked = self._recommended(policy, pasts)
         if not np.array_equal(np.sort(ranked, axis=1), np.broadcast_to(np.arange(len(self._catalog)), ranked.shape)):
             raise PluginError(
                 f"{resolved.label} does not rank all {len(self._catalog):,} items when asked for a slate of as many"
@@ -139,7 +139,7 @@ class Lineup:
         learns = needs_logs(name, self._domain.name, self._registry)
         return with_logs(name, [str(self._path)]) if learns else name
 
-    def _asked(self, policy: Policy, pasts: Sequence[Past]) -> Ints:
+    def _recommended(self, policy: Policy, pasts: Sequence[Past]) -> Ints:
         """The slate of all items that a policy recommends to users who are new to it and show their past."""
         count, rows = len(self._catalog), np.arange(len(pasts))
         length = max(policy.history_length, *(len(past.items) for past in pasts), 1)

@@ -20,7 +20,7 @@ from emosim_core.errors import ConfigurationError
 from emosim_core.fitting.directory import CARD, read_card, write_card
 from emosim_core.fitting.profiles import Profiles
 from emosim_core.hooks import Registry
-from emosim_core.hooks.fields import by_field, split_components
+from emosim_core.hooks.fields import split_components
 from emosim_core.model.frozen import option
 from emosim_core.runs.cells import Cell, OnProgress, Worlds, check_data, executor_of
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
@@ -104,11 +104,6 @@ class TrustConfig(StudyConfig):
         None, "Users whose answers are the truth, at most.", ge=40, unset="all", unit="users"
     )
     seed: int = option(42, "Seed of all random numbers.", ge=0, le=2**63 - 1)
-
-    @field_validator("environment")
-    @classmethod
-    def _under_their_names(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return by_field(EnvironmentConfig, value)
 
     @field_validator("ratings", "truth")
     @classmethod
@@ -221,7 +216,7 @@ class Trust:
         self.world = self._worlds.of(self._environment, learns=True)
         self._worlds.serves = self.world.rater.uses_llm
         self.entries = lineup_of(config.recommenders or DEFAULT, self.world.domain.name, registry)
-        self.data = self._worlds.kept(_key(config), lambda: _Data(config, self._environment, registry))
+        self.data = self._worlds.cached(_key(config), lambda: _Data(config, self._environment, registry))
         if len(self.data.catalog) < 2 * config.slate:
             raise ConfigurationError(
                 f"a slate of {config.slate} needs {2 * config.slate} items or more, and there are "
@@ -333,19 +328,19 @@ def judge_log(task: _Task, worlds: Worlds, on_log: OnProgress) -> None:
     """Draw one log, have everybody judge the recommenders, and write the verdicts, whole or not at all."""
     config = task.config
     world = worlds.of(task.environment, learns=True)
-    data: _Data = worlds.kept(_key(config), lambda: _Data(config, task.environment, worlds.registry))
+    data: _Data = worlds.cached(_key(config), lambda: _Data(config, task.environment, worlds.registry))
     check_data(data.about(), task.data)
     drawn = data.drawn(config, task.number)
     entries = lineup_of(config.recommenders or DEFAULT, data.domain.name, worlds.registry)
     task.path.parent.mkdir(parents=True, exist_ok=True)
     with scratch(task.path.with_suffix("")) as folder:
         folder.mkdir(parents=True, exist_ok=True)
-        found = verdicts_on(
+        verdicts = verdicts_on(
             *(drawn, entries, data.catalog, world, worlds.registry, config.slate, config.seed + task.number, folder)
         )
-    arrays: dict[str, Any] = {f"sums/{name}": table for name, table in found.sums.items()}
-    arrays |= {"learners": drawn.learners, "held_out": drawn.held_out, "failed": np.array(found.failed)}
-    arrays["logged"] = found.logged
+    arrays: dict[str, Any] = {f"sums/{name}": table for name, table in verdicts.sums.items()}
+    arrays |= {"learners": drawn.learners, "held_out": drawn.held_out, "failed": np.array(verdicts.failed)}
+    arrays["logged"] = verdicts.logged
     stream = io.BytesIO()
     np.savez_compressed(stream, **arrays)
     write_file(task.path, stream.getvalue())

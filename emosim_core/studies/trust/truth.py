@@ -86,9 +86,8 @@ def complete_users(log: Interactions, least: float) -> Truth:
             "random (--truth csv:FILE), or take a model of the log for the truth (--truth factors)"
         )
     answers = _table(log, values)[chosen]
-    return Truth(
-        f"{len(chosen):,} users who rated everything", tuple(log.user_ids[u] for u in chosen.tolist()), answers
-    )
+    what = "everything" if least == 1.0 else f"{least:.0%} of the items or more"
+    return Truth(f"{len(chosen):,} users who rated {what}", tuple(log.user_ids[u] for u in chosen.tolist()), answers)
 
 
 def made_up(log: Interactions, scale: RatingScale, seed: int) -> Truth:

@@ -300,7 +300,7 @@ def _confusions(names: Sequence[str], tables: Mapping[str, Floats], group: Mappi
 
 def _sentence(results: Mapping[str, Any]) -> str:
     """Who is ahead of whom, by how much, on how many users, on which data."""
-    said = []
+    sentences = []
     if tests := results.get("choices"):
         test = next(name for name in reversed(TESTS) if name in tests)
         first = next(iter(tests[test]["ratios"].values()))
@@ -308,7 +308,7 @@ def _sentence(results: Mapping[str, Any]) -> str:
         best = max(apart, key=lambda name: areas[name]["estimate"] or 0.0)
         mine, theirs = (_short(areas[name]["estimate"]) for name in (SIMULATED, best))
         how = _compared(apart[best], more_is_better=True)
-        said.append(
+        sentences.append(
             f"At telling what {tests[test]['users']:,} users chose from candidates {_among(test)}, simulated users "
             f"{how} {best}, the best baseline (AUC {mine} and {theirs}; difference {_ends(apart[best])})"
         )
@@ -317,14 +317,14 @@ def _sentence(results: Mapping[str, Any]) -> str:
         best = min(apart, key=lambda name: errors[name]["rmse"]["estimate"] or np.inf)
         mine, theirs = (_short(errors[name]["rmse"]["estimate"]) for name in (SIMULATED, best))
         how = _compared(apart[best]["rmse"], more_is_better=False)
-        said.append(
+        sentences.append(
             f"at predicting {results['heldout_ratings']:,} ratings by {results['users']:,} users, simulated users "
             f"{how} {best}, the best baseline (RMSE {mine} and {theirs} points on the scale {results['scale']}; "
             f"difference {_ends(apart[best]['rmse'])})"
         )
-    if not said:
+    if not sentences:
         return f"Nobody could be measured on {results['config']['ratings']}."
-    text = "; ".join(said)
+    text = "; ".join(sentences)
     return f"{text[0].upper()}{text[1:]}; on {results['config']['ratings']}."
 
 

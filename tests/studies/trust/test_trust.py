@@ -26,7 +26,6 @@ import csv
 import numpy as np
 from emosim_core.plugins import (
     Component, Domain, Item, ItemLoader, LoadedItems, RatingScale, User, UserLoader, Words, hookimpl,
-    standard_item_loaders,
 )
 from emosim_core.components.base import Rater, Ratings
 
@@ -74,7 +73,6 @@ def emosim_domains():
 @hookimpl
 def emosim_item_loaders():
     yield Component("pebbles", "All.", "emosim_pebbles:Pebbles", domain="pebbles")
-    yield from standard_item_loaders("pebbles", "pebbles", without=("sample",))
 
 @hookimpl
 def emosim_user_loaders():

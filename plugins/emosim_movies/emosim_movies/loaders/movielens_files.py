@@ -117,18 +117,18 @@ class MovieLensFiles:
 
     def links(self) -> dict[int, tuple[str | None, int | None]]:
         """IMDb and TMDB identifiers by movie; none where the release has no table of them."""
-        found: dict[int, tuple[str | None, int | None]] = {}
+        linked: dict[int, tuple[str | None, int | None]] = {}
         table = self._release.beside(self._shape.links) if self._shape.links else None
         if table is None:
-            return found
+            return linked
         with closing(self._rows(table, ("movieId", "imdbId", "tmdbId"))) as rows:
             for row, values in rows:
                 values["imdbId"] = values["imdbId"].removeprefix("tt")
-                found[self.number(values, "movieId", table, row)] = (
+                linked[self.number(values, "movieId", table, row)] = (
                     f"tt{self.number(values, 'imdbId', table, row):07d}" if known_text(values["imdbId"]) else None,
                     self.number(values, "tmdbId", table, row) if known_text(values["tmdbId"]) else None,
                 )
-        return found
+        return linked
 
     def ratings(self, columns: Sequence[str]) -> Generator[dict[str, np.ndarray], None, None]:
         """These columns of the ratings, as arrays of at most a million rows; ids and times are whole numbers.
