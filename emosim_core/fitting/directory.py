@@ -27,7 +27,7 @@ from emosim_core.model import Catalog, RatingScale, User
 from emosim_core.model.arrays import Ints
 from emosim_core.population.users_csv import read_users_csv, write_users_csv
 
-FORMAT = 1
+FORMAT = 2
 """Version of the directory."""
 
 CARD = "card.json"
@@ -191,7 +191,9 @@ def read_card(folder: Path, domain: str | None = None) -> Card:
         values = json_text.loads(read_document(path, "a card of fitted users"))
         version = values["format"]
         if isinstance(version, int) and version > FORMAT:
-            raise DataError(path, f"is of version {version}; this release reads up to {FORMAT}: install a newer one")
+            raise DataError(path, f"is of version {version}; this release reads {FORMAT}: install a newer one")
+        if isinstance(version, int) and version < FORMAT:
+            raise DataError(path, f"is of version {version}, which this release does not read; {_AGAIN}")
         card = Card(**values)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         what = ".".join(map(str, error.errors()[0]["loc"])) if isinstance(error, ValidationError) else str(error)

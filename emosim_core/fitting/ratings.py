@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from emosim_core.data.interactions import Interactions
 from emosim_core.errors import MissingDependencyError
 from emosim_core.estimators import Past
-from emosim_core.estimators.interface import DECIMALS, rated
+from emosim_core.estimators.interface import DECIMALS, item_by_user, rated
 from emosim_core.fitting.saved import array_of
 from emosim_core.model import Catalog, History, RatingScale
 from emosim_core.model.arrays import Flags, Floats, Ints
@@ -56,6 +56,18 @@ _SPREAD_ROUNDS, _SPREAD_USERS, _SPREAD_RATINGS = 12, 250, 60
 _LEVEL_USERS, _LEVEL_RATINGS = 250, 100
 """Users, and latest ratings of each, from which is learned how often everybody uses each level."""
 
+_TASTES, _TASTE_ROUNDS = 8, 10
+"""Directions of taste that are learned from ratings alone, and rounds in which they are learned."""
+
+_TASTE_SPREAD = 0.3
+"""Standard deviation among items of each of these directions, in points of 10, where nobody rated them."""
+
+_TASTE_SIZES = (0.0, 0.7, 1.0, 1.4)
+"""How much of these directions is believed, of which the log chooses: the best to predict users who made none."""
+
+_TASTE_USERS = 5
+"""One user of so many is left out to choose by."""
+
 _FOLDED = 5
 """Directions in which ratings of an episode move a user: the level, and those in which users differ most."""
 
@@ -95,8 +107,10 @@ class RatingModel:
     a ridge regression on categories, year, popularity and embedding; k is chosen by how well ratings are predicted by
     the item's others. ``x_i`` holds 1, the categories, the era, the popularity, the base and the embedding, each in
     units of its standard deviation among users, which is learned by maximum likelihood (fixed-point steps; MacKay,
-    1992, doi 10.1162/neco.1992.4.3.415). ``w_u`` is the posterior mean of the user's past, its first weight moved by
-    what was off lately.
+    1992, doi 10.1162/neco.1992.4.3.415). The last of ``x_i`` are directions in which the ratings of users differ beside
+    that: probabilistic principal components (expectation-maximization; Tipping & Bishop, 1999, doi
+    10.1111/1467-9868.00196), as far as they predict users who made none of them. ``w_u`` is the posterior mean of the
+    user's past, its first weight moved by what was off lately.
 
     A single answer is the level l with probability ``p_l ~ m_ul * (logistic cell of l around the expected rating)``:
     the width of the logistic distribution is the user's, and m_ul is how much more often than that says they use l.
@@ -141,6 +155,8 @@ class RatingModel:
         blocks = self._blocks(self._flags, self._year, self._dated, counts, self._embeddings, base)
         self._spreads, self._noise = self._learn_spreads(log, values - without, blocks)
         features = self._scaled(blocks)
+        self._tastes = self._learn_tastes(log, values - base[log.items], features)
+        features = np.column_stack([features, self._tastes])
         self._directions = _directions(features, counts)
         self._items = _Items.of(base, features, self._directions)
         self._multipliers = np.ones(len(self._levels))
@@ -232,6 +248,32 @@ class RatingModel:
             learned = variances * np.divide(up, down, out=np.ones_like(up), where=down > 0)
             variances = (len(targets) * learned + doubt * usual) / (len(targets) + doubt)
         return np.sqrt(variances[:-1]), float(np.sqrt(variances[-1]))
+
+    def _learn_tastes(self, log: Interactions, off: Floats, features: Floats) -> Floats:
+        """Directions of taste in points of the scale, shape ``(N, K)``; K is 0 where they predict nobody better.
+
+        Args:
+            off: each rating less its item's base, shape ``(R,)``.
+            features: what else users differ in, shape ``(N, D)``.
+        """
+        none = np.zeros((len(features), 0))
+        chosen = log.users % _TASTE_USERS > 0
+        if not chosen.any():
+            return none
+        variance, spread = self._noise**2, _TASTE_SPREAD * self._unit
+        pasts = [slice(*pair) for pair in pairwise(log.starts.tolist())]
+        explained = [_explained(features[log.items[one]], off[one], variance) for one in pasts]
+        beside = off - np.concatenate(explained)
+        tastes = _tastes(log.only(chosen), beside[chosen], variance, spread)
+        judges = [pasts[user] for user in _spread_over(np.arange(0, len(pasts), _TASTE_USERS), _SPREAD_USERS).tolist()]
+        latest = [slice(max(one.start, one.stop - _SPREAD_RATINGS), one.stop) for one in judges]
+
+        def surprise(size: float) -> float:
+            wider = np.column_stack([features, size * tastes])
+            return sum(_left_out(wider[log.items[one]], off[one], variance) for one in latest)
+
+        size = min(_TASTE_SIZES, key=surprise)
+        return size * _tastes(log, beside, variance, spread) if size else none
 
     def _learn_multipliers(self, log: Interactions, values: Floats) -> Floats:
         """How much more often than by their cells all users together use each level."""
@@ -436,6 +478,7 @@ class RatingModel:
             "text_mean": self._text_mean,
             "base": self._base,
             "counts": self._counts,
+            "tastes": self._tastes,
             "years": np.where(self._dated, self._year, np.nan),
             "categories": self._flags.astype(np.uint8),
             "embeddings": self._embeddings,
@@ -474,7 +517,8 @@ class RatingModel:
         self._spreads = array_of(arrays, "spreads", (len(_SPREADS),), 0, _MOST)
         self._kind = array_of(arrays, "kind", (5 + categories + long,), -_MOST, _MOST)
         self._multipliers = array_of(arrays, "multipliers", (len(self._levels),), 0, _MOST)
-        wide = len(_DECADES) + 3 + categories + long
+        known_tastes = array_of(arrays, "tastes", (count, -1), -_MOST, _MOST)
+        wide = len(_DECADES) + 3 + categories + long + known_tastes.shape[1]
         self._directions = array_of(arrays, "directions", (wide, -1), -_MOST, _MOST)
         sizes = (self._noise, self._text_size, self._spreads[0], *self._popularity[1::2], self._quality[1])
         if min(sizes) <= 0 or not 0 < self._directions.shape[1] <= wide:
@@ -505,7 +549,10 @@ class RatingModel:
         # Not by linear algebra, whose last digits depend on the number of threads.
         self._base = np.round(self._mean + np.einsum("nk,k->n", self._kinds(*about), self._kind), DECIMALS)
         self._base[where] = bases[is_known]
-        self._items = _Items.of(self._base, self._scaled(self._blocks(*about, self._base)), self._directions)
+        self._tastes = np.zeros((len(catalog), known_tastes.shape[1]))
+        self._tastes[where] = known_tastes[is_known]
+        features = np.column_stack([self._scaled(self._blocks(*about, self._base)), self._tastes])
+        self._items = _Items.of(self._base, features, self._directions)
         return self
 
 
@@ -564,6 +611,41 @@ def _standard(values: Floats, weights: Floats) -> tuple[float, float]:
 def _believed(counts: Floats, sums: Floats, kind: Floats, doubt: float) -> Floats:
     """Means of ``counts`` ratings with these sums, as if ``doubt`` more of them were as the kind."""
     return np.asarray((sums + doubt * kind) / (counts + doubt), dtype=np.float64)
+
+
+def _explained(x: Floats, off: Floats, variance: float) -> Floats:
+    """What the posterior mean of one user's weights says of the user's own ratings, shape ``(n,)``."""
+    kernel = x @ x.T
+    return np.asarray(kernel @ np.linalg.solve(kernel + variance * np.eye(len(off)), off), dtype=np.float64)
+
+
+def _left_out(x: Floats, off: Floats, variance: float) -> float:
+    """The sum of squares of each rating of one user less what the user's others say of it."""
+    inverse = np.linalg.inv(x @ x.T + variance * np.eye(len(off)))
+    return float((((inverse @ off) / np.diagonal(inverse)) ** 2).sum())
+
+
+def _tastes(log: Interactions, off: Floats, variance: float, spread: float) -> Floats:
+    """Directions in which the users of a log differ, shape ``(N, K)``, from what each rating lies above others.
+
+    What a user weighs a direction by is standard normal; ``spread`` is the standard deviation of an item's own entries,
+    ``variance`` that of a rating.
+    """
+    pairs, sizes = item_by_user(log), item_by_user(log, off)
+    square = (-1, _TASTES, _TASTES)
+    tastes = spread * np.random.default_rng(0).standard_normal((log.item_count, _TASTES))
+    for _ in range(_TASTE_ROUNDS):
+        known = (pairs.T @ _squares(tastes)).reshape(square) / variance
+        unknown = np.linalg.inv(known + np.eye(_TASTES))
+        weights = np.einsum("ukl,ul->uk", unknown, sizes.T @ tastes) / variance
+        seen = (pairs @ (unknown.reshape(len(weights), -1) + _squares(weights))).reshape(square)
+        tastes = np.linalg.solve(seen + variance / spread**2 * np.eye(_TASTES), (sizes @ weights)[:, :, None])[:, :, 0]
+    return np.asarray(tastes, dtype=np.float64)
+
+
+def _squares(rows: Floats) -> Floats:
+    """The products of each row with itself, shape ``(R, K * K)``."""
+    return np.asarray((rows[:, :, None] * rows[:, None, :]).reshape(len(rows), -1), dtype=np.float64)
 
 
 def _spread_over(values: Ints, most: int) -> Ints:

@@ -95,6 +95,52 @@ def test_ratings_of_unknown_users_are_predicted_better_than_by_biases(log: Inter
     assert ours < 0.9 * theirs
 
 
+def by_ear(users: int = 400, each: int = 30, taste: float = 1.2) -> Interactions:
+    """Users who differ in two directions of which nothing is known of the items, and in nothing else but noise."""
+    rng = np.random.default_rng(8)
+    hidden, weights = rng.normal(size=(ITEMS, 2)), taste * rng.normal(size=(users, 2)) / np.sqrt(2)
+    items = np.concatenate([rng.choice(ITEMS, each, replace=False) for _ in range(users)]).astype(np.intp)
+    who = np.repeat(np.arange(users), each)
+    values = SCALE.round(2.75 + np.einsum("rk,rk->r", hidden[items], weights[who]) + 0.4 * rng.normal(size=len(who)))
+    return Interactions(tuple(f"{user:03d}" for user in range(users)), who, items, values, None, ITEMS)
+
+
+def bare(items: int = ITEMS) -> Catalog:
+    """Items of which nothing is known but the id."""
+    return Catalog([Item(id=str(i), title=f"T{i}") for i in range(items)], SCALE, np.zeros((items, 2)), "none")
+
+
+def error_of(model: RatingModel, log: Interactions, users: range) -> float:
+    """Root mean squared error of the later ratings of some users, known by their first 13."""
+    off = []
+    for user in users:
+        past, items, given = halves(log, user)
+        off.append(model.expected(items[None], model.state(past)[None], nothing(1))[0] - given)
+    return float(np.sqrt(np.mean(np.concatenate(off) ** 2)))
+
+
+def test_directions_of_taste_that_no_content_tells_are_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    log, known, unknown = by_ear(), range(300), range(300, 400)
+    learned = RatingModel.fit(log.only(log.users < len(known)), bare(), SCALE, 0)
+    monkeypatch.setattr("emosim_core.fitting.ratings._TASTE_SIZES", (0.0,))
+    without = RatingModel.fit(log.only(log.users < len(known)), bare(), SCALE, 0)
+    assert learned.size == without.size + 8
+    assert error_of(learned, log, unknown) < 0.75 * error_of(without, log, unknown)
+
+    where = np.arange(ITEMS)
+    loaded = RatingModel.load(learned.arrays(), where, bare(), SCALE)
+    assert error_of(loaded, log, unknown) == error_of(learned, log, unknown)
+    usual = RatingModel.load(learned.arrays(), np.where(where < 30, where, -1), bare(), SCALE)
+    past, _, _ = halves(log, 5)
+    state = learned.state(past)[None]
+    new = usual.expected(np.array([[40, 50]]), state, nothing(1))
+    assert new[0, 0] == new[0, 1]  # nothing is known of either
+
+
+def test_where_users_do_not_differ_in_taste_no_direction_is_learned() -> None:
+    assert RatingModel.fit(by_ear(taste=0.0), bare(), SCALE, 0)._tastes.shape == (ITEMS, 0)
+
+
 def test_states_of_a_log_are_those_of_each_past(log: Interactions, model: RatingModel) -> None:
     states = model.states(log)
     assert states.shape == (120, model.size)
