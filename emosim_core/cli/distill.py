@@ -67,17 +67,17 @@ def distill(obj: dict[str, Any], /, **given: Any) -> None:
     with closing(distillation.world), telling_progress(job):
         if job.resume:
             distillation.check_resumed(job.path)
-        world, asked = distillation.world, len(distillation.trials.trials)
+        world, total = distillation.world, len(distillation.trials.trials)
         if not (job.path / CARD).exists() and (estimated := distillation.estimate()) is not None:
             print_line(cost_line(estimated, ". Cached answers cost nothing. Fewer with --max-questions."), err=True)
             confirm_cost(yes or estimated.replay or not estimated.cost)
         if not quiet:
             screen.print_line(
-                f"{world.domain.title}: {asked:,} ratings of {len(distillation.trials.users):,} users. "
+                f"{world.domain.title}: {total:,} ratings of {len(distillation.trials.users):,} users. "
                 f"{who_answers(world.answered_by)}"
             )
             print_notes(screen, world.announcements)
-        with live_progress(screen, "ratings", asked, silent=as_json or quiet) as progress:
+        with live_progress(screen, "ratings", total, silent=as_json or quiet) as progress:
             card = distillation.run(job, lambda count: progress.update(advance=count))
     write_report(job.path, registry=registry)
     if not print_short({**card, "directory": str(job.path)}, job.path, as_json, quiet):
@@ -89,11 +89,13 @@ def _print(screen: Screen, card: dict[str, Any], directory: Path, values: dict[s
     from emosim_core.reports.people_report import DISTILLED, distilled_rows
     from emosim_core.runs.typed import typed
 
-    told = card["distillation"]
-    if told["left_out"]:
-        screen.print_line(f"{told['left_out']:,} of {told['questions']:,} ratings failed or are of users with too few.")
-    title = f"{told['heldout']:,} held-out answers, scale {told['scale']}"
-    show_table(screen, Table(*DISTILLED, rows=distilled_rows(told), title=title, style="dim"))
+    results = card["distillation"]
+    if results["left_out"]:
+        screen.print_line(
+            f"{results['left_out']:,} of {results['questions']:,} ratings failed or are of users with too few."
+        )
+    title = f"{results['heldout']:,} held-out answers, scale {results['scale']}"
+    show_table(screen, Table(*DISTILLED, rows=distilled_rows(results), title=title, style="dim"))
     print_line(
         f"{directory} holds {card['users']:,} users; {directory}/report.html says how close they are to that rater."
     )

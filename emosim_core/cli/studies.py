@@ -19,6 +19,7 @@ from emosim_core.cli.options import (
 from emosim_core.cli.places import new_job
 from emosim_core.cli.printing import print_line, print_short
 from emosim_core.cli.stopping import telling_progress
+from emosim_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +56,7 @@ class StudyCommand:
         total: how many of the ``unit`` there are to do.
         fewer: how to have fewer requests, with the cost of a language model.
         page: whether the report is written at once.
+        alone: why it is made in one process, as an error says it; empty where an executor may make it.
         texts: how many columns of the first tables are texts, from the left.
         instead: the command that makes the study of a configuration, where that is not this one.
     """
@@ -71,6 +73,7 @@ class StudyCommand:
     total: Callable[[Any], int]
     fewer: str
     page: bool = False
+    alone: str = ""
     texts: int = 1
     instead: Callable[[StudyCommand, Any], StudyCommand] = lambda command, config: command
 
@@ -94,6 +97,8 @@ class StudyCommand:
         )
         config = self.config.read(values, self.name)
         chosen = self.instead(self, config)
+        if chosen.alone and executor not in (None, "local"):
+            raise ConfigurationError(chosen.alone)
         job = job or new_job(chosen.name, f"{chosen.stem}-{values['plugin']}", out)
         job.check()
         screen = console(stderr=as_json)

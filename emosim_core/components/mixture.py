@@ -112,8 +112,8 @@ class Mixture(Rater):
         """The number of the rater of each user, in the order of the names; shape ``(len(users),)``."""
         edges = np.cumsum(list(self.weights.values()))
         drawn = np.array([_place(self.options.seed, user.id) for user in users], dtype=np.float64)
-        found = np.searchsorted(edges, drawn, side="right")
-        return np.minimum(found, len(self.names) - 1).astype(np.intp)
+        merged = np.searchsorted(edges, drawn, side="right")
+        return np.minimum(merged, len(self.names) - 1).astype(np.intp)
 
     def answering(self, users: Ints, population: Population) -> NDArray[np.str_]:
         return np.array(self.names)[self._numbers(users, population)]
@@ -199,14 +199,14 @@ class Mixture(Rater):
         return teller
 
     def _joined(self, request: RatingRequest, ask: Callable[[Rater, RatingRequest], Floats]) -> Floats:
-        found: Floats | None = None
+        merged: Floats | None = None
         for name, rows, part in self._parts(request):
             with named(self._label(name)):
                 answered = ask(self.raters[name], part)
-            if found is None:
-                found = np.full((len(request.users), *answered.shape[1:]), np.nan)
-            found[rows] = answered
-        return np.full(request.items.shape, np.nan) if found is None else found
+            if merged is None:
+                merged = np.full((len(request.users), *answered.shape[1:]), np.nan)
+            merged[rows] = answered
+        return np.full(request.items.shape, np.nan) if merged is None else merged
 
     def _parts(self, request: RatingRequest) -> Iterator[tuple[str, Ints, RatingRequest]]:
         """For each rater that answers: its name, its rows, and the request of these."""

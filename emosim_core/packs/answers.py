@@ -43,17 +43,17 @@ def write_answers(directory: Path, identities: Sequence[str], cache: AnswerCache
     with out.open("w", encoding="ascii", newline="\n") as stream:
         for start in range(0, len(canonicals), _AT_ONCE):
             part = canonicals[start : start + _AT_ONCE]
-            found: dict[str, CachedAnswer] = {}
+            entries: dict[str, CachedAnswer] = {}
             for identity in identities:
-                keys = {cache_key_of(identity, one): one for one in part if one not in found}
-                found |= {keys[key]: entry for key, entry in cache.entries(list(keys)).items()}
-            if missing := len(part) - len(found):
+                keys = {cache_key_of(identity, one): one for one in part if one not in entries}
+                entries |= {keys[key]: entry for key, entry in cache.entries(list(keys)).items()}
+            if missing := len(part) - len(entries):
                 raise RunError(
                     f"{cache.path} lacks {_some(missing, 'answer')} of the first {start + len(part):,} of "
                     f"{len(canonicals):,} that {directory} used; name the cache that the run was made with: --llm-cache"
                 )
             for canonical in part:
-                entry = found[canonical]
+                entry = entries[canonical]
                 stream.write(write_line(cleaner(entry._replace(identity=identities[0]))))
                 count += 1
     return count, cleaner.changed

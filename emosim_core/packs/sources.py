@@ -35,8 +35,8 @@ class Source:
     def described(self, number: int | None, known: dict[str, dict[str, Digest] | None]) -> DataSource:
         """What a pack says of it; ``known`` are files by path, as :func:`files_of` found them before."""
         if self.path not in known:
-            found = files_of(Path(self.path).expanduser())
-            known[self.path] = None if found is None else {name: digest_of(path) for name, path in found.items()}
+            members = files_of(Path(self.path).expanduser())
+            known[self.path] = None if members is None else {name: digest_of(path) for name, path in members.items()}
         name = os.path.basename(os.path.normpath(self.path)) or DATA
         return DataSource(
             field=self.field, component=self.component, option=self.option, name=name, number=number,
@@ -96,7 +96,7 @@ def files_of(path: Path) -> dict[str, Path] | None:
             return {".": path}
         if not path.is_dir():
             raise RunError(f"{path} is gone: the run read it; put it back, or give where it is now")
-        found: dict[str, Path] = {}
+        members: dict[str, Path] = {}
         size = 0
         for folder, folders, names in os.walk(path):
             folders.sort()
@@ -104,18 +104,18 @@ def files_of(path: Path) -> dict[str, Path] | None:
                 one = Path(folder, name)
                 if one.is_symlink() or not one.is_file():
                     continue
-                found[one.relative_to(path).as_posix()] = one
+                members[one.relative_to(path).as_posix()] = one
                 size += one.stat().st_size
-                if len(found) > _MOST_FILES or size > _MOST_BYTES:
+                if len(members) > _MOST_FILES or size > _MOST_BYTES:
                     return None
-        return found
+        return members
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def members_of(source: DataSource, path: str) -> dict[str, Path]:
     """The members of a pack that hold a source."""
-    found = files_of(Path(path).expanduser())
-    assert found is not None
+    members = files_of(Path(path).expanduser())
+    assert members is not None
     top = f"{DATA}/{source.number}/{source.name}"
-    return {top if name == "." else f"{top}/{name}": one for name, one in found.items()}
+    return {top if name == "." else f"{top}/{name}": one for name, one in members.items()}

@@ -26,7 +26,7 @@ from emosim_core.simulation.engine import Engine, Step
 _EPISODE = 0
 """Number of the episode that a meeting is; with the seed it decides all draws."""
 
-MOST_FOUND = 50
+MOST_MATCHES = 50
 """Items that a search returns."""
 
 
@@ -150,13 +150,13 @@ class Meeting:
             PluginError: it fails.
         """
         self._check_going()
-        items = self._asked(policy)
+        items = self._suggested(policy)
         if (items < 0).any():
             raise ConfigurationError(f"{self._policies[policy].label} has nothing left to recommend")
         self._events.append(_Suggested(policy))
         return [self._labels.items[item] for item in items.tolist()]
 
-    def _asked(self, policy: str) -> np.ndarray[Any, np.dtype[np.intp]]:
+    def _suggested(self, policy: str) -> np.ndarray[Any, np.dtype[np.intp]]:
         if policy not in self._policies:
             self._policies[policy] = self._made(policy)
         one = self._policies[policy]
@@ -250,7 +250,7 @@ class Meeting:
             if len(self.steps) == steps:
                 break
             if isinstance(event, _Suggested):
-                self._asked(event.policy)
+                self._suggested(event.policy)
                 self._events.append(event)
                 continue
             step = self._step(event)
@@ -292,7 +292,7 @@ class Meeting:
         return Run(self.config(), directory, registry=self.world.registry).run()
 
 
-def search_items(world: World, text: str, limit: int = MOST_FOUND) -> tuple[list[int], int]:
+def search_items(world: World, text: str, limit: int = MOST_MATCHES) -> tuple[list[int], int]:
     """Indices of items with all words of a text in their title, people or categories, and how many there are in all.
 
     Titles that begin with the text come first, then those that hold it, then the others; the most rated first.

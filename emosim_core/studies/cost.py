@@ -88,8 +88,8 @@ def _of_mixture(world: World, rater: Mixture, trials: Trials) -> Estimate | None
     alone = replace(world, rater=rater.raters[names[0]])
     if some:
         return estimate(alone, replace(trials, trials=some))
-    found = estimate(alone, trials)
-    return None if found is None else replace(found, requests=0, prompt=0, completion=0)
+    estimated = estimate(alone, trials)
+    return None if estimated is None else replace(estimated, requests=0, prompt=0, completion=0)
 
 
 def request_tokens(request: ChatRequest) -> int:

@@ -152,8 +152,8 @@ class Distillation:
         wanted = int(np.clip(count * each // config.per_item, each, len(world.catalog)))
         weights = np.sqrt(1.0 + world.catalog.public_counts)
         items = rng.choice(len(weights), wanted, replace=False, p=weights / weights.sum())
-        asked = [Trial(row, int(item)) for row in range(count) for item in rng.choice(items, each, replace=False)]
-        return Trials([world.population.users[user] for user in users.tolist()], asked)
+        drawn = [Trial(row, int(item)) for row in range(count) for item in rng.choice(items, each, replace=False)]
+        return Trials([world.population.users[user] for user in users.tolist()], drawn)
 
     def estimate(self) -> Estimate | None:
         """What calling a language model will take; None where none is called."""
@@ -420,8 +420,8 @@ def _correlation(sums: Floats) -> Floats:
     spreads = n * xx - x**2, n * yy - y**2
     varies = (spreads[0] > 1e-9 * n * xx) & (spreads[1] > 1e-9 * n * yy)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = (n * xy - x * y) / np.sqrt(spreads[0] * spreads[1])
-    return np.where(varies, found, np.nan)
+        correlation = (n * xy - x * y) / np.sqrt(spreads[0] * spreads[1])
+    return np.where(varies, correlation, np.nan)
 
 
 _MEASURES: dict[str, Callable[[Floats], Floats]] = {

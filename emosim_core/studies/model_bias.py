@@ -160,8 +160,8 @@ class ChangedStrategy(PromptStrategy):
         self._strategy.prepare(setting)
 
     def ask(self, request: RatingRequest, row: int, place: int) -> ChatRequest:
-        asked, change = self._strategy.ask(request, row, place), self._changes.get((row, place))
-        return asked if change is None else change(asked) or asked
+        built, change = self._strategy.ask(request, row, place), self._changes.get((row, place))
+        return built if change is None else change(built) or built
 
     def ask_again(self, request: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
         return self._strategy.ask_again(request, answer, problem)

@@ -97,10 +97,10 @@ class _Parts:
 def _static(request: Request) -> Response:
     name = request.path_params["name"]
     kind = _KINDS.get(name.rpartition(".")[2])
-    found = _packed(name) if kind else None
-    if found is None:
+    packed = _packed(name) if kind else None
+    if packed is None:
         raise HTTPException(404, f"there is no {name}")
-    content, tag = found
+    content, tag = packed
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Content-Encoding": "gzip"}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers={"ETag": tag})

@@ -49,7 +49,7 @@ def routes(context: Context) -> Sequence[BaseRoute]:
             words=manifest["words"],
             scale=manifest["scale"],
             count=count,
-            data={"path": path, "count": count, "judges": persons(place)},
+            data={"path": path, "count": count, "judges": human_judges(place)},
         )
 
     def ask(request: Request) -> Response:
@@ -66,9 +66,9 @@ def routes(context: Context) -> Sequence[BaseRoute]:
         content = read_bytes(context.directory(request.query_params.get("path", "")) / name)
         return Response(content, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
-    def take(said: Mapping[str, Any]) -> dict[str, Any]:
-        place, judge = context.directory(str(said.get("path"))), judge_named(str(said.get("judge")))
-        pair, answer = said.get("pair"), said.get("answer")
+    def take(body: Mapping[str, Any]) -> dict[str, Any]:
+        place, judge = context.directory(str(body.get("path"))), judge_named(str(body.get("judge")))
+        pair, answer = body.get("pair"), body.get("answer")
         if not isinstance(pair, int) or answer not in (FIRST, SECOND):
             raise ConfigurationError("a verdict has the number of a pair, and first or second")
         add_verdict(place, {"pair": pair, "judge": judge, "answer": answer, "error": ""})
@@ -95,7 +95,7 @@ def judge_named(name: str) -> str:
     return f"person {name}"
 
 
-def persons(place: Path) -> list[str]:
+def human_judges(place: Path) -> list[str]:
     """Names of the people who have judged pairs of a test."""
     names = {one["judge"].removeprefix("person ") for one in read_verdicts(place) if one["judge"].startswith("person ")}
     return sorted(names)

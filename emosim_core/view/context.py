@@ -161,8 +161,10 @@ async def _sleep(seconds: float, stopping: Callable[[], bool]) -> None:
 def address(*parts: str, **query: Any) -> str:
     """An address of this application, with its parts and values quoted; a path keeps its slashes."""
     text = "/" + "/".join(quote(part, safe="/") for part in parts if part)
-    asked = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in query.items() if value not in (None, ""))
-    return f"{text}?{asked}" if asked else text
+    options = "&".join(
+        f"{name}={quote(str(value), safe='')}" for name, value in query.items() if value not in (None, "")
+    )
+    return f"{text}?{options}" if options else text
 
 
 @lru_cache(maxsize=256)

@@ -76,7 +76,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Match:
     """One episode of a list."""
 
     number: int
@@ -87,7 +87,7 @@ class Found:
     end: str
 
 
-_KEYS: dict[str, Callable[[Found], float]] = {
+_KEYS: dict[str, Callable[[Match], float]] = {
     "best": lambda one: math.inf if one.rating is None else -one.rating,
     "worst": lambda one: math.inf if one.rating is None else one.rating,
     "longest": lambda one: -one.steps,
@@ -100,14 +100,14 @@ class Search:
     """A search through the episodes of a run, which goes on where it stopped.
 
     Attributes:
-        found: what was found so far.
+        matches: what was found so far.
         seen: episodes that were looked at.
         done: whether that were all.
     """
 
     def __init__(self, directory: Path, query: Query) -> None:
         self.query = query
-        self.found: list[Found] = []
+        self.matches: list[Match] = []
         self.seen, self.done = 0, False
         self.total = _total(directory)
         self.lock = Lock()
@@ -119,14 +119,14 @@ class Search:
         until = time.monotonic() + _BUDGET
         if self.query.order != "number":
             wanted = self.total + 1
-        while not self.done and len(self.found) < wanted and time.monotonic() < until:
+        while not self.done and len(self.matches) < wanted and time.monotonic() < until:
             if next(self._going, None) is None:
                 self.done = True
 
-    def page(self, offset: int) -> list[Found]:
+    def page(self, offset: int) -> list[Match]:
         """A page of what was found, in the order that is wanted."""
         key = _KEYS.get(self.query.order)
-        ordered = self.found if key is None else sorted(self.found, key=key)
+        ordered = self.matches if key is None else sorted(self.matches, key=key)
         return ordered[offset : offset + PAGE]
 
 
@@ -157,7 +157,7 @@ def _in_lines(directory: Path, search: Search) -> Iterator[bool]:
     for records in going.values():
         _take(search, records)
         yield True
-    search.found.sort(key=lambda one: one.number)
+    search.matches.sort(key=lambda one: one.number)
 
 
 def _take(search: Search, records: Sequence[Mapping[str, Any]]) -> None:
@@ -179,7 +179,7 @@ def _take(search: Search, records: Sequence[Mapping[str, Any]]) -> None:
             return
     steps = sum(bool(record["recommended"]) for record in records)
     reward = sum(record["reward"] for record in records)
-    search.found.append(Found(records[0]["episode"], user.name, steps, reward, mean, end))
+    search.matches.append(Match(records[0]["episode"], user.name, steps, reward, mean, end))
 
 
 def _in_blocks(blocks: RunBlocks, search: Search) -> Iterator[bool]:
@@ -238,8 +238,8 @@ def _take_block(
     for row in np.flatnonzero(chosen).tolist():
         rating = float(means[row]) if counts[row] else None
         name = users[int(who[row])].name
-        search.found.append(
-            Found(int(numbers[row]), name, int(lengths[row]), float(rewards[row]), rating, reasons[int(how[row])])
+        search.matches.append(
+            Match(int(numbers[row]), name, int(lengths[row]), float(rewards[row]), rating, reasons[int(how[row])])
         )
 
 
@@ -280,15 +280,15 @@ def records_of_story(directory: Path, episode: int) -> list[dict[str, Any]]:
     """The steps of one episode in their order; lines of others are not parsed."""
     blocks = open_blocks(directory)
     if blocks is not None:
-        found = list(blocks.records(lambda numbers: numbers == episode))
+        records = list(blocks.records(lambda numbers: numbers == episode))
     else:
         path, start = directory / INTERACTIONS, re.compile(rb'\{"episode": ?%d,' % episode)
-        found = [
+        records = [
             read_line(f"{path}, line {number}:", line, schemas.STEP)
             for number, line in lines_of(path)
             if start.match(line)
         ]
-    return sorted(found, key=lambda record: record["step"])
+    return sorted(records, key=lambda record: record["step"])
 
 
 def story_of(directory: Path, episode: int) -> dict[str, Any]:
@@ -417,8 +417,8 @@ def routes(context: Context) -> Sequence[BaseRoute]:
         one = searches.of(place, query_of(request))
         with one.lock:
             one.advance(offset + PAGE)
-            rows = [_shown(found) for found in one.page(offset)]
-            more = {"found": len(one.found), "seen": one.seen, "total": one.total, "done": one.done}
+            rows = [_shown(match) for match in one.page(offset)]
+            more = {"found": len(one.matches), "seen": one.seen, "total": one.total, "done": one.done}
         return JSONResponse({"episodes": rows, **more})
 
     def story(request: Request) -> Response:
@@ -432,12 +432,12 @@ def routes(context: Context) -> Sequence[BaseRoute]:
     ]
 
 
-def _shown(found: Found) -> dict[str, Any]:
+def _shown(match: Match) -> dict[str, Any]:
     return {
-        "number": found.number,
-        "user": legible(found.user),
-        "steps": found.steps,
-        "reward": round(found.reward, 4),
-        "rating": None if found.rating is None else round(found.rating, 2),
-        "end": found.end,
+        "number": match.number,
+        "user": legible(match.user),
+        "steps": match.steps,
+        "reward": round(match.reward, 4),
+        "rating": None if match.rating is None else round(match.rating, 2),
+        "end": match.end,
     }

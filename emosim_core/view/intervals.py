@@ -48,12 +48,12 @@ class Intervals:
         """Estimate and ends of the interval of the runs of which they are known; others are worked out meanwhile."""
         keys = {place: _key(place) for place in places}
         with self._lock:
-            found = {place: self._known[key] for place, key in keys.items() if key in self._known}
+            cached = {place: self._known[key] for place, key in keys.items() if key in self._known}
             missing = [place for place, key in keys.items() if key and key not in self._known]
             if missing and not self._working:
                 self._working = True
                 Thread(target=self._work, args=(missing,), name="emosim-intervals", daemon=True).start()
-        return {place: value for place, value in found.items() if value[0] is not None}
+        return {place: value for place, value in cached.items() if value[0] is not None}
 
     def _work(self, places: Sequence[Path]) -> None:
         try:

@@ -100,14 +100,14 @@ def routes(context: Context) -> Sequence[BaseRoute]:
         return JSONResponse(reported(place, signature(place)))
 
     async def remark(request: Request) -> Response:
-        said = await body_of(request)
-        path = said.get("path")
+        body = await body_of(request)
+        path = body.get("path")
         if not isinstance(path, str):
             raise ConfigurationError("path must be a text")
         place = context.directory(path)
         if listing.job(place) is None:
             raise OutsideError(f"{path!r} holds nothing that can be remarked upon")
-        return JSONResponse(asdict(remarks.write(place, said.get("tags", []), said.get("note", ""))))
+        return JSONResponse(asdict(remarks.write(place, body.get("tags", []), body.get("note", ""))))
 
     return [
         Route("/", show_list),

@@ -42,7 +42,7 @@ class Listing:
 
         Symbolic links and names that begin with a dot are left out.
         """
-        found: list[JobInfo] = []
+        listed: list[JobInfo] = []
         looked = 0
         waiting = [(below or self._root, 0)]
         while waiting and looked < MOST:
@@ -52,11 +52,11 @@ class Listing:
             if (depth or below is None) and not _MARKS.isdisjoint(name for name, _, _ in what.files):
                 info = self._info(place, what.files)
                 if info is not None:
-                    found.append(info)
+                    listed.append(info)
                     continue
             if depth < _DEEPEST:
                 waiting += [(place / name, depth + 1) for name in what.folders]
-        return sorted(found, key=lambda info: (info.created, str(info.path)), reverse=True)
+        return sorted(listed, key=lambda info: (info.created, str(info.path)), reverse=True)
 
     def job(self, place: Path) -> JobInfo | None:
         """What a directory holds; None where it is no job."""

@@ -41,7 +41,7 @@ _MOST_STEPS = 500
 _WORLDS, _MEETINGS = 3, 30
 """How many are kept; of more, the one that was used longest ago is let go."""
 
-_FOUND = 40
+_MOST_MATCHES = 40
 """Users or items that a search returns."""
 
 _MOST_LISTED = 100
@@ -116,29 +116,29 @@ def routes(context: Context) -> Sequence[BaseRoute]:
             data=forms(context),
         )
 
-    def build(said: dict[str, Any]) -> dict[str, Any]:
-        chosen = checked_options(WorldChoice, said, "meet")
+    def build(body: dict[str, Any]) -> dict[str, Any]:
+        chosen = checked_options(WorldChoice, body, "meet")
         world = assemble(configuration(context, chosen), context.registry)
         number = worlds.add(_Shared(world))
         return {"world": number, **about_world(world)}
 
     def users(request: Request) -> Response:
         world: World = worlds.get(request.path_params["world"]).world
-        found, count = find_users(world, request.query_params.get("search", ""))
-        return JSONResponse({"found": [{"id": one.id, "about": _in_short(one)} for one in found], "count": count})
+        matches, count = find_users(world, request.query_params.get("search", ""))
+        return JSONResponse({"found": [{"id": one.id, "about": _in_short(one)} for one in matches], "count": count})
 
     def items(request: Request) -> Response:
         world: World = worlds.get(request.path_params["world"]).world
-        found, count = search_items(world, request.query_params.get("search", ""), _FOUND)
-        return JSONResponse({"found": [about_item(world.catalog.items[number]) for number in found], "count": count})
+        matches, count = search_items(world, request.query_params.get("search", ""), _MOST_MATCHES)
+        return JSONResponse({"found": [about_item(world.catalog.items[number]) for number in matches], "count": count})
 
-    def begin(said: dict[str, Any]) -> dict[str, Any]:
-        shared, seed = worlds.get(str(said.get("world"))), said.get("seed", 42)
+    def begin(body: dict[str, Any]) -> dict[str, Any]:
+        shared, seed = worlds.get(str(body.get("world"))), body.get("seed", 42)
         if not isinstance(seed, int) or not 0 <= seed < 2**63:
             raise ConfigurationError("the seed must be a whole number from 0 on")
         with shared.lock:
-            meeting = Meeting(shared.world, str(said.get("user")), seed)
-        number = meetings.add((meeting, shared, str(said.get("world"))))
+            meeting = Meeting(shared.world, str(body.get("user")), seed)
+        number = meetings.add((meeting, shared, str(body.get("world"))))
         return {"meeting": number, **state_of(meeting)}
 
     def look(request: Request) -> Response:
@@ -146,14 +146,14 @@ def routes(context: Context) -> Sequence[BaseRoute]:
         return JSONResponse({**state_of(meeting), "world": {"world": number, **about_world(meeting.world)}})
 
     def acting(act: Callable[[Meeting, dict[str, Any]], dict[str, Any]]) -> Callable[[Request], Any]:
-        def locked(number: str, said: dict[str, Any]) -> dict[str, Any]:
+        def locked(number: str, body: dict[str, Any]) -> dict[str, Any]:
             meeting, shared, _ = meetings.get(number)
             with shared.lock:
-                return act(meeting, said)
+                return act(meeting, body)
 
         async def answer(request: Request) -> Response:
-            said = await body_of(request)
-            return JSONResponse(await run_in_threadpool(locked, request.path_params["meeting"], said))
+            body = await body_of(request)
+            return JSONResponse(await run_in_threadpool(locked, request.path_params["meeting"], body))
 
         return answer
 
@@ -163,27 +163,27 @@ def routes(context: Context) -> Sequence[BaseRoute]:
 
         return answer
 
-    def suggest(meeting: Meeting, said: dict[str, Any]) -> dict[str, Any]:
+    def suggest(meeting: Meeting, body: dict[str, Any]) -> dict[str, Any]:
         catalog = meeting.world.catalog
-        ids = meeting.suggest(str(said.get("policy")))
+        ids = meeting.suggest(str(body.get("policy")))
         return {"items": [about_item(catalog.items[catalog.index[one]]) for one in ids]}
 
-    def offer(meeting: Meeting, said: dict[str, Any]) -> dict[str, Any]:
-        items = said.get("items")
+    def offer(meeting: Meeting, body: dict[str, Any]) -> dict[str, Any]:
+        items = body.get("items")
         if not isinstance(items, list):
             raise ConfigurationError("items must be a list of ids")
         meeting.offer([str(one) for one in items])
         return state_of(meeting)
 
-    def rewind(meeting: Meeting, said: dict[str, Any]) -> dict[str, Any]:
-        steps = said.get("steps")
+    def rewind(meeting: Meeting, body: dict[str, Any]) -> dict[str, Any]:
+        steps = body.get("steps")
         if not isinstance(steps, int):
             raise ConfigurationError("steps must be a whole number")
         meeting.rewind(steps)
         return state_of(meeting)
 
-    def save(meeting: Meeting, said: dict[str, Any]) -> dict[str, Any]:
-        name = str(said.get("name"))
+    def save(meeting: Meeting, body: dict[str, Any]) -> dict[str, Any]:
+        name = str(body.get("name"))
         if not _NAME.fullmatch(name):
             raise ConfigurationError(
                 "a name has letters, digits, dots, dashes and underscores, and begins with no dot or dash"
@@ -320,12 +320,12 @@ def about_world(world: World) -> dict[str, Any]:
 def find_users(world: World, text: str) -> tuple[list[User], int]:
     """Users with all words of a text in their id, name, job, hobby or tastes, and how many there are."""
     wanted = text.casefold().split()
-    found = []
+    matches = []
     for user in world.population.users:
         about = "\n".join((user.id, user.name, user.job, user.hobby, *user.liked)).casefold()
         if all(word in about for word in wanted):
-            found.append(user)
-    return found[:_FOUND], len(found)
+            matches.append(user)
+    return matches[:_MOST_MATCHES], len(matches)
 
 
 def _in_short(user: User) -> str:
@@ -380,11 +380,11 @@ def story_step(step: MeetingStep, meeting: Meeting) -> dict[str, Any]:
         "reward": record["reward"],
         "mood": record["mood"],
         "feels": describe_mood(*record["mood"]),
-        "said": _said(step, meeting),
+        "said": _reaction(step, meeting),
     }
 
 
-def _said(step: MeetingStep, meeting: Meeting) -> str:
+def _reaction(step: MeetingStep, meeting: Meeting) -> str:
     record, words, name = step.record, meeting.world.domain.words, meeting.user.name
     taken = [one for one in record["recommended"] if one["consumed"]]
     what = " and ".join(f"{one['title']}, rated {one['rating']}" for one in taken)

@@ -124,7 +124,7 @@ def test_planted_judges_get_what_they_must(
     assert "requests, about" in done.err
     if who == "right":
         assert (found["right"], found["failed"]) == (count, 0)
-        assert "can be told from real users" in done.out
+        assert "can be distinguished from real users" in done.out
     elif who == "coin":
         assert found["accuracy"]["low"] <= 0.5 <= found["accuracy"]["high"]
     elif who == "first":

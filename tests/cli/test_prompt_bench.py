@@ -99,7 +99,7 @@ def test_a_reversed_question_differs_in_the_order_of_its_memories_alone_and_nobo
     from emosim_core.studies.validation.users import user_split_of
 
     manifest = json.loads((quick.folder / "b" / "manifest.json").read_text())
-    assert {user_split_of(user) for user in manifest["data"]["asked"]} == {"calibration"}
+    assert {user_split_of(user) for user in manifest["data"]["measured"]} == {"calibration"}
 
 
 def test_it_goes_on_where_it_stopped_and_repeats_itself_from_the_cache(quick: Emosim, ratings: str) -> None:

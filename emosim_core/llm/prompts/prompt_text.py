@@ -34,7 +34,7 @@ _HIGH, _LOW = 0.6, 0.35
 _STIRRED = {1: ("relaxed", "excited"), 0: ("calm", "wide awake"), -1: ("tired", "on edge")}
 """What low and high arousal are called in a good mood, a middling one and a bad one."""
 
-_FELT = (
+_FEELINGS = (
     "bored", "disappointed", "upset",
     "unmoved", "indifferent", "stirred",
     "content", "pleased", "thrilled",
@@ -103,7 +103,7 @@ def memory_line(what: str, ago: int, rating: str, code: int, words: Words) -> st
         code: the emotion code.
     """
     when = f"the last {words.item}" if ago == 1 else f"{ago} {words.items} ago"
-    return f"- {what}: {when}" + (f", rated {rating}, felt {_FELT[code]}" if rating else "")
+    return f"- {what}: {when}" + (f", rated {rating}, felt {_FEELINGS[code]}" if rating else "")
 
 
 def item_lines(item: Item, setting: WorldSetting, scale: PromptScale, options: ShotOptions) -> Iterator[str]:

@@ -138,6 +138,10 @@ class _Meter:
         )
 
 
+ALONE = "an audit asks in this process: leave out --executor"
+"""What is wrong with another executor."""
+
+
 class Audit:
     """One audit; errors as of :class:`Validation`, whose users it asks about, and one where the log has no ratings.
 
@@ -224,7 +228,7 @@ class Audit:
             EmoSimError: as of :meth:`Validation.run`, or for another executor.
         """
         if executor != "local":
-            raise ConfigurationError("an audit asks in this process: leave out --executor")
+            raise ConfigurationError(ALONE)
         job = job_directory(directory, "validate", resume)
         with claimed(job, lambda: self.world.rater.uses_llm or any((job.path / JOBS).glob("*.jsonl"))):
             try:

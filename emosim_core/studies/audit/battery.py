@@ -31,7 +31,7 @@ WORST, BEST = "example rated worst", "example rated best"
 """What is changed of a question."""
 
 MEMORIZATION, ORDER, PARAPHRASE, ACTIVITY = "memorization", "order", "paraphrase", "activity"
-MOOD, OTHER_TRAITS, PERSON, EXAMPLE, REPETITION = "mood", "traits", "person", "example", "repetition"
+MOOD, OTHER_TRAITS, SWAP, EXAMPLE, REPETITION = "mood", "traits", "person", "example", "repetition"
 
 CHECKS: tuple[str, ...] = get_args(Check)
 """Groups of checks that can be chosen; what follows from the unchanged questions alone is always in the result."""
@@ -52,7 +52,7 @@ def level_of(trait: str, level: int) -> str:
 
 
 _BY_RATER = {
-    PERSON: (OTHER,),
+    SWAP: (OTHER,),
     MOOD: (BAD, GOOD),
     ACTIVITY: tuple(level_of("activity", level) for level in LEVELS),
     OTHER_TRAITS: tuple(level_of(trait, level) for trait in TRAITS if trait != "activity" for level in LEVELS),

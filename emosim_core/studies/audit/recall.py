@@ -75,18 +75,18 @@ def item_questions(domain: Domain, catalog: Catalog, count: int, seed: int) -> l
             "first come out? Answer with the year alone."
         )
         questions.append(
-            Question("year", one.id, str(one.year), ChatRequest(_asked(text), max_tokens=16, choices=tuple(years)))
+            Question("year", one.id, str(one.year), ChatRequest(_messages(text), max_tokens=16, choices=tuple(years)))
         )
     alone = [place for place in order if beginnings.get(_beginning(catalog.items[place].title)) == 1][:count]
     for place in alone:
         one = catalog.items[place]
         first, rest = _halves(one.title) or ("", "")
         text = f'The title of a {item} begins with "{one_line(first, 300)}". Write the rest of it, and nothing else.'
-        questions.append(Question("title", one.id, rest, ChatRequest(_asked(text), max_tokens=_TITLE_TOKENS)))
+        questions.append(Question("title", one.id, rest, ChatRequest(_messages(text), max_tokens=_TITLE_TOKENS)))
     return questions
 
 
-def _asked(text: str) -> tuple[Message, ...]:
+def _messages(text: str) -> tuple[Message, ...]:
     return (Message("user", text),)
 
 
@@ -136,7 +136,7 @@ def rating_request(domain: Domain, source: str, user: str, title: str) -> ChatRe
         f'{domain.words.item} "{one_line(title, 300)}", on a scale from {levels[0]} (worst) to {levels[-1]} (best)? '
         f"Answer with the rating alone."
     )
-    return ChatRequest(_asked(text), max_tokens=16, choices=tuple(levels))
+    return ChatRequest(_messages(text), max_tokens=16, choices=tuple(levels))
 
 
 def read_rating(domain: Domain, answer: ChatAnswer | None) -> float | None:

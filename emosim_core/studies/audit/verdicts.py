@@ -172,7 +172,7 @@ class _Made:
         self.answers, self.people, self.points, self.of_model = answers, people, points, of_model
         self.limit, self.checks = LIMIT * answers.point, checks
         self.by_check: dict[str, Callable[[], list[Verdict]]] = {
-            variant.PERSON: self.person,
+            variant.SWAP: self.swap,
             variant.MOOD: self.mood,
             variant.ACTIVITY: lambda: [self.activity()],
             variant.OTHER_TRAITS: lambda: [self.conformity(), self.diversity()],
@@ -187,7 +187,7 @@ class _Made:
     def basics(self, levels: Floats) -> Iterable[Verdict]:
         """Whether answers can be read, differ at all, differ between items, and foretell ratings."""
         base, group = self.answers.of(variant.BASE), "answers"
-        every = [(~np.isnan(_asked_of(record))).astype(np.float64) for record in self.answers.records]
+        every = [(~np.isnan(_answers_of(record))).astype(np.float64) for record in self.answers.records]
         if not every:
             return
         result, number = self.answers.mean(every)
@@ -223,9 +223,9 @@ class _Made:
 
     # ----------------------------------------------------------------------------- persons, moods, traits
 
-    def person(self) -> list[Verdict]:
+    def swap(self) -> list[Verdict]:
         moved = [np.abs(row) for row in self.answers.apart(variant.OTHER, variant.BASE)]
-        lines = [self._differs(_PERSONS, variant.PERSON, moved, "persons")]
+        lines = [self._differs(_SWAPPED, variant.SWAP, moved, "persons")]
         worse = [
             np.abs(other - real) - np.abs(own - real)
             for own, other, real in zip(
@@ -241,7 +241,7 @@ class _Made:
             OPEN: _UNSURE,
         }
         name = "Error of another person less the own"
-        return [*lines, self._line(name, variant.PERSON, result, self.points, None, number, status, words)]
+        return [*lines, self._line(name, variant.SWAP, result, self.points, None, number, status, words)]
 
     def mood(self) -> list[Verdict]:
         result, number = self.answers.mean(self.answers.apart(variant.GOOD, variant.BAD))
@@ -468,7 +468,7 @@ class _Made:
         return Verdict(check, group, None, "", None, "", LEFT_OUT, why)
 
 
-_PERSONS = "Another person"
+_SWAPPED = "Another person"
 _UNSURE = "too few answers to say"
 _REVERSED = {OK: "the same answer", PROBLEM: "another answer", OPEN: _UNSURE, LEFT_OUT: "nobody has two memories"}
 _FACTS = {**_REVERSED, LEFT_OUT: "the prompt has no facts between fences"}
@@ -476,7 +476,7 @@ _REWORDED = {**_REVERSED, LEFT_OUT: "the prompt has no words that could be repla
 _AGAIN = {**_REVERSED, LEFT_OUT: "no answer came"}
 
 
-def _asked_of(record: Mapping[str, Any]) -> Floats:
+def _answers_of(record: Mapping[str, Any]) -> Floats:
     """All answers of a record, without the places where a variant changed nothing."""
     left_out = record["left_out"]
     return np.concatenate(
@@ -555,6 +555,6 @@ def sentence_of(lines: Sequence[Mapping[str, Any]], answered_by: str, users: int
     if problems:
         named = "; ".join(f"{one['check'].lower()}: {one['words']}" for one in problems)
         text += f" Problems: {named}."
-    if any(one["check"] == _PERSONS for one in problems):
+    if any(one["check"] == _SWAPPED for one in problems):
         text = f"A poor person, whose answers hardly depend on who is asked. {text}"
     return text

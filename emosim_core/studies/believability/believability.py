@@ -173,18 +173,20 @@ class Believability:
 
     def estimate(self) -> list[Estimate]:
         """Estimated calls, tokens and cost of each language model, at most. Cached answers are free."""
-        found = []
+        estimates = []
         if (rating := self.source.estimate()) is not None:
             times = self.users * self.config.history / rating.requests
             prompt, completion = round(rating.prompt * times), round(rating.completion * times)
             requests = self.users * self.config.history
-            found.append(replace(rating, requests=requests, prompt=prompt, completion=completion))
+            estimates.append(replace(rating, requests=requests, prompt=prompt, completion=completion))
         if self.judge is not None:
             backend, options = self.judge.gateway.backend, self.judge.gateway.options
             prompt = request_tokens(self.judge.prompt.ask(self._typical())) * self.users
             completion = _TOKENS_OF_AN_ANSWER * self.users
-            found.append(Estimate(backend.identity, self.users, prompt, completion, backend.price(), options.replay))
-        return by_model(found)
+            estimates.append(
+                Estimate(backend.identity, self.users, prompt, completion, backend.price(), options.replay)
+            )
+        return by_model(estimates)
 
     def _typical(self) -> Pair:
         """A pair whose question is about as long as the others'."""

@@ -155,12 +155,12 @@ class ModelJudge:
             exchanges.setdefault(one.row, []).append(exchange)
         verdicts: list[Verdict] = []
         for number, pair in enumerate(pairs):
-            found = answered.get((number, 0))
+            reply = answered.get((number, 0))
             verdict: Verdict = {
                 "pair": pair["pair"],
                 "judge": self.name,
-                "answer": None if found is None else found[1],
-                "error": "" if found else reasons.get((number, 0), "no answer"),
+                "answer": None if reply is None else reply[1],
+                "error": "" if reply else reasons.get((number, 0), "no answer"),
             }
             if number in exchanges:
                 verdict["exchanges"] = exchanges[number]

@@ -121,13 +121,13 @@ def sentence_of(judges: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _sentence(name: str, one: Mapping[str, Any]) -> str:
-    found = one["accuracy"]
-    interval = f"{found['estimate']:.0%} [{found['low']:.0%}, {found['high']:.0%}]"
+    accuracy = one["accuracy"]
+    interval = f"{accuracy['estimate']:.0%} [{accuracy['low']:.0%}, {accuracy['high']:.0%}]"
     who = f"The {name}" if name == STATISTIC or name.startswith("language model") else name[:1].upper() + name[1:]
     text = f"{who} finds the real user in {one['right']:,} of {one['judged']:,} pairs, {interval}"
-    if found["low"] > CHANCE:
-        return f"{text}: the simulation can be told from real users."
-    if found["high"] < CHANCE:
+    if accuracy["low"] > CHANCE:
+        return f"{text}: the simulation can be distinguished from real users."
+    if accuracy["high"] < CHANCE:
         return f"{text}: it takes the simulation for the real user."
     return f"{text}: no difference from chance is shown."
 

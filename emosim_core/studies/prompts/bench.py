@@ -195,7 +195,7 @@ class PromptBench:
                 "users": len(log.user_ids),
                 "interactions": len(log),
                 "items": len(self.log.catalog),
-                "asked": [one.id for one in self.part.users],
+                "measured": [one.id for one in self.part.users],
             },
             "versions": versions_of([world.parts]),
             "created": now(),
@@ -237,19 +237,19 @@ class PromptBench:
             flat = partial(PromptBenchConfig.flat_of, job.path)
             begin_job(job, self.about(), MODELS, self._registry, partial(self._check, job.path), bench_manifest, flat)
             jobs = [BenchJob.of(job.path, strategy.name) for strategy in self.strategies]
-            began, done, told = time.perf_counter(), 0, False
+            began, done, announced = time.perf_counter(), 0, False
             remaining = self.questions() // len(jobs) * sum(not one.complete for one in jobs)
             for one, strategy in zip(jobs, self.strategies, strict=True):
                 if one.complete:
                     continue
                 lines = []
                 before, started = dict(strategy.rater.usage()), time.perf_counter()
-                for some in self._asked(strategy):
+                for some in self._answered(strategy):
                     lines += some
                     on_answers(len(some))
                     done += len(some)
-                    if done >= _PACE and not told:
-                        told = True
+                    if done >= _PACE and not announced:
+                        announced = True
                         on_pace((time.perf_counter() - began) * (remaining - done) / done)
                 usage = since(before, strategy.rater.usage())
                 one.write(lines, usage, time.perf_counter() - started)
@@ -257,7 +257,7 @@ class PromptBench:
             write_file(job.path / RESULTS, outcome)
             return outcome
 
-    def _asked(self, strategy: Strategy) -> Iterator[list[dict[str, Any]]]:
+    def _answered(self, strategy: Strategy) -> Iterator[list[dict[str, Any]]]:
         """The records of each user with one strategy."""
         config, log, part = self.config, self.log, self.part
         existing, knowledge = log.existing(part.training), Knowledge(log, part, config.seed)
@@ -281,8 +281,8 @@ class PromptBench:
                     continue
                 given = dict(zip(one.later.tolist(), one.later_values.tolist(), strict=True))
                 lines = []
-                for asked in questions(chosen, others, 1, blank):
-                    for line in answers(simulator, asked):
+                for question in questions(chosen, others, 1, blank):
+                    for line in answers(simulator, question):
                         item = catalog.index[line["item"]]
                         more = {}
                         if item in given and line["kind"] != BLANK:

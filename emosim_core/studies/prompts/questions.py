@@ -41,7 +41,7 @@ def _some(chosen: int) -> int:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Question:
     """Questions that one user answers together: what each is about, and its item, ``(S,)``; a row of the simulator."""
 
     kinds: Sequence[str]
@@ -55,14 +55,14 @@ def drawn(real_user: RealUser, existing: Existing, counts: Any, chosen: int, see
     return test.chosen, test.others.ravel()
 
 
-def questions(chosen: Ints, others: Ints, other_user: int | None, blank: int | None) -> list[Asked]:
+def questions(chosen: Ints, others: Ints, other_user: int | None, blank: int | None) -> list[Question]:
     """All questions for the user in row 0; ``other_user`` is a row and ``blank`` an item, None where there is none."""
     some = chosen[: _some(len(chosen))]
     unknown = [] if blank is None else [blank]
     own = np.array([*chosen, *others, *unknown], dtype=np.intp)
-    asked = [Asked([CHOSEN] * len(chosen) + [OTHER] * len(others) + [BLANK] * len(unknown), own)]
-    asked.append(Asked([REVERSED] * len(some), some))
-    return asked if other_user is None else [*asked, Asked([SWAPPED] * len(some), some, other_user)]
+    groups = [Question([CHOSEN] * len(chosen) + [OTHER] * len(others) + [BLANK] * len(unknown), own)]
+    groups.append(Question([REVERSED] * len(some), some))
+    return groups if other_user is None else [*groups, Question([SWAPPED] * len(some), some, other_user)]
 
 
 def with_blank(catalog: Catalog, place: int) -> Catalog:
@@ -72,7 +72,7 @@ def with_blank(catalog: Catalog, place: int) -> Catalog:
     return Catalog([*catalog.items[:place], empty, *catalog.items[place + 1 :]], catalog.scale, catalog.embeddings)
 
 
-def answers(simulator: UserSimulator, asked: Asked) -> Iterator[dict[str, Any]]:
+def answers(simulator: UserSimulator, question: Question) -> Iterator[dict[str, Any]]:
     """The records of some questions, in the order of the items; none for a reversed one with fewer than two memories.
 
     Each has ``kind``, ``item``, the probability of each level in ``distribution``, None where there was no answer, and
@@ -81,13 +81,13 @@ def answers(simulator: UserSimulator, asked: Asked) -> Iterator[dict[str, Any]]:
     world = simulator.world
     rater = world.rater
     assert isinstance(rater, ModelRater)
-    request, kinds = simulator.request(asked.row, asked.items), asked.kinds
+    request, kinds = simulator.request(question.row, question.items), question.kinds
     if REVERSED in kinds:
         request = _reversed(request)
         if not request.items.size:
             return
     with world.blaming("rater"):
-        distributions, reasons = _asked(simulator, rater, request)
+        distributions, reasons = _expected(simulator, rater, request)
         exchanges = {one.place: one for one in reversed(rater.exchanges())}  # of each place the first
     for place, item in enumerate(request.items[0].tolist()):
         known = ~np.isnan(distributions[place]).any()
@@ -103,7 +103,7 @@ def answers(simulator: UserSimulator, asked: Asked) -> Iterator[dict[str, Any]]:
         }
 
 
-def _asked(simulator: UserSimulator, rater: ModelRater, request: RatingRequest) -> tuple[Floats, list[str]]:
+def _expected(simulator: UserSimulator, rater: ModelRater, request: RatingRequest) -> tuple[Floats, list[str]]:
     """The distributions of the answers, ``(S, L)``, NaN where there is none, and their reasons.
 
     An answer without probabilities counts as certain.

@@ -48,7 +48,7 @@ class Line(TypedDict):
 
 
 class _Data(TypedDict):
-    asked: list[str]
+    measured: list[str]
 
 
 class _Manifest(TypedDict):

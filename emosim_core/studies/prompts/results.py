@@ -70,7 +70,7 @@ def compute_results(directory: Path) -> dict[str, Any]:
         "language_model": manifest["language_model"],
         "split": manifest["config"]["split"],
         "users": len(users),
-        "left_out": len(manifest["data"]["asked"]) - len(users),
+        "left_out": len(manifest["data"]["measured"]) - len(users),
         "ratings": sum(line["kind"] == CHOSEN for line in lines),
         "strategies": strategies,
         "baseline": {"name": BASELINE, "rmse": estimate(baseline, root)},
@@ -157,13 +157,13 @@ class _Answers:
         }
 
     def _areas(self) -> Floats:
-        found = []
+        areas = []
         for user in self._users:
             some = [(line["kind"], self._of(line)) for line in self._lines if line["user"] == user]
             some = [one for one in some if one[0] in (CHOSEN, OTHER) and one[1] is not None]
             scores = np.array([score for _, score in some], dtype=np.float64)
-            found.append(area(scores, np.array([kind == CHOSEN for kind, _ in some], dtype=np.bool_)))
-        return np.array(found)
+            areas.append(area(scores, np.array([kind == CHOSEN for kind, _ in some], dtype=np.bool_)))
+        return np.array(areas)
 
     def _distributions(self, kind: str) -> Floats:
         """Sums of the answers, by user, shape ``(users, L)``."""

@@ -55,7 +55,7 @@ _TELL = 600.0
 """Seconds between two reports on batches that are waited for."""
 
 
-class _Asked(NamedTuple):
+class _Entry(NamedTuple):
     """A request as it is sent: its id, made of its body, and the line of the file."""
 
     name: str
@@ -93,11 +93,11 @@ class BatchEndpoint(Endpoint):
     async def _answer_all(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | LLMError]:
         wire, key = self._session()
         try:
-            asked = [self._asked(request) for request in requests]
-            lines = await self._lines(wire, key, {one.name: one for one in asked})
+            entries = [self._entry(request) for request in requests]
+            lines = await self._lines(wire, key, {one.name: one for one in entries})
             return [
                 self._answer_in(lines[one.name], one, request, key)
-                for one, request in zip(asked, requests, strict=True)
+                for one, request in zip(entries, requests, strict=True)
             ]
         except LLMError as error:
             raise self._clean(error, key) from None
@@ -110,17 +110,17 @@ class BatchEndpoint(Endpoint):
         error.__cause__ = error.__context__ = None  # the original error may hold the key
         return error
 
-    def _asked(self, request: ChatRequest) -> _Asked:
+    def _entry(self, request: ChatRequest) -> _Entry:
         body = self._adaptation.adapted(self.body(request))
         sent = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         name = f"emosim-{hashlib.sha256(sent).hexdigest()[:40]}"
         head = json.dumps({"custom_id": name, "method": "POST", "url": "/v1/chat/completions"})[:-1]
-        return _Asked(name, body, head.encode() + b', "body": ' + sent + b"}\n")
+        return _Entry(name, body, head.encode() + b', "body": ' + sent + b"}\n")
 
     # -------------------------------------------------------------------------------------------- answers
 
     def _answer_in(
-        self, line: Mapping[str, Any] | LLMError, asked: _Asked, request: ChatRequest, key: str
+        self, line: Mapping[str, Any] | LLMError, entry: _Entry, request: ChatRequest, key: str
     ) -> ChatAnswer | LLMError:
         """The answer in a line of a file of answers, or why there is none."""
         from emosim_deepseek.wire import Reply
@@ -136,10 +136,10 @@ class BatchEndpoint(Endpoint):
             content = json.dumps(response.get("body")).encode()
             if status == 200:
                 reply = Reply(200, {}, content)
-                return self._read(reply, asked.body, request.choices, self._binding.name(), asked.line, key)
+                return self._read(reply, entry.body, request.choices, self._binding.name(), entry.line, key)
             fault = fault_in(content)
             may_adapt = status in (400, 422) and not PHRASES.refusal.of(fault)
-            if may_adapt and self._adaptation.learn(asked.body, fault):
+            if may_adapt and self._adaptation.learn(entry.body, fault):
                 raise LLMTransientError(f"{self._info.service} takes this request in another form alone: {fault.text}")
             raised = failure(status, {}, fault, self._info, key)
             raised.usage = usage_of_error(content)
@@ -148,27 +148,27 @@ class BatchEndpoint(Endpoint):
             return self._clean(problem, key)
 
     async def _lines(
-        self, wire: Wire, key: str, asked: Mapping[str, _Asked]
+        self, wire: Wire, key: str, entries: Mapping[str, _Entry]
     ) -> dict[str, Mapping[str, Any] | LLMError]:
         """For each request the line of its answer, or the error in its place; sends what is in no batch."""
-        found: dict[str, Mapping[str, Any] | LLMError] = {}
-        known = self._ledger.having(asked)
+        results: dict[str, Mapping[str, Any] | LLMError] = {}
+        known = self._ledger.having(entries)
         for _ in range(2):  # a second time for what was in batches that the service does not know any more
             noted = {name for one in known for name in one.open}
-            new = [one for name, one in asked.items() if name not in noted and name not in found]
+            new = [one for name, one in entries.items() if name not in noted and name not in results]
             sent = [await self._send(wire, key, part) for part in _parts(new)] if new else []
             for one in (*known, *sent):
                 lines = await self._of_batch(wire, key, one)
                 if lines is None:
                     continue
-                mine = one.open & asked.keys()
-                found |= {name: lines[name] for name in mine}
+                mine = one.open & entries.keys()
+                results |= {name: lines[name] for name in mine}
                 if failed := [name for name in mine if not _answered(lines[name])]:
                     one.spent = sorted({*one.spent, *failed})
                     self._note(one)
             known = []
         lost = LLMTransientError(f"{self._info.service} does not know a batch that it has taken")
-        return {name: found.get(name, lost) for name in asked}
+        return {name: results.get(name, lost) for name in entries}
 
     async def _of_batch(self, wire: Wire, key: str, sent: Sent) -> dict[str, Mapping[str, Any] | LLMError] | None:
         """The lines of a batch by request, or errors in their place; None if the service does not know it any more."""
@@ -231,7 +231,7 @@ class BatchEndpoint(Endpoint):
 
     # -------------------------------------------------------------------------------------------- sending
 
-    async def _send(self, wire: Wire, key: str, part: Sequence[_Asked]) -> Sent:
+    async def _send(self, wire: Wire, key: str, part: Sequence[_Entry]) -> Sent:
         """Send requests as one batch, and note it: before it is begun, and with its id as soon as that is known."""
         content = b"".join(one.line for one in part)
         reply = self._taken(await wire.upload(f"{self.base_url}/files", content, {"purpose": "batch"}), key)
@@ -303,11 +303,11 @@ def _answered(line: Mapping[str, Any] | LLMError | None) -> bool:
     return isinstance(response, dict) and response.get("status_code") == 200
 
 
-def _parts(asked: Sequence[_Asked]) -> Iterator[list[_Asked]]:
+def _parts(entries: Sequence[_Entry]) -> Iterator[list[_Entry]]:
     """Requests in parts that are no larger than a batch may be."""
-    part: list[_Asked] = []
+    part: list[_Entry] = []
     size = 0
-    for one in asked:
+    for one in entries:
         if part and (len(part) == MOST_REQUESTS or size + len(one.line) > MOST_BYTES):
             yield part
             part, size = [], 0

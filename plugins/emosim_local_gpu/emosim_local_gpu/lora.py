@@ -63,18 +63,18 @@ def tune(tuning: Tuning, examples: Path, out: Path) -> dict[str, Any]:
         raise MissingDependencyError("fine-tuning", "peft", "pip install 'emosim-local-gpu[lora]'")
     if out.exists():
         raise ConfigurationError(f"{out} exists already; choose another place with --out")
-    asked = list(read_examples(examples))
+    pairs = list(read_examples(examples))
     from emosim_local_gpu.loading import load, quiet
 
     loaded = load(LocalOptions(model=tuning.model, dtype="float32", device=tuning.device))
     rows = []
-    for request, answer in asked:
+    for request, answer in pairs:
         prompt, label = loaded.format.prompt(request), loaded.format.label(answer)
         if len(prompt) + len(label) <= tuning.longest:
             rows.append((prompt, label))
     if not rows:
         raise ConfigurationError(
-            f"all {len(asked):,} examples are longer than {tuning.longest:,} tokens; raise --longest"
+            f"all {len(pairs):,} examples are longer than {tuning.longest:,} tokens; raise --longest"
         )
     begun = time.perf_counter()
     with quiet(), warnings.catch_warnings():
@@ -85,7 +85,7 @@ def tune(tuning: Tuning, examples: Path, out: Path) -> dict[str, Any]:
     about = {
         "tuning": asdict(tuning),
         "examples": len(rows),
-        "left_out": len(asked) - len(rows),
+        "left_out": len(pairs) - len(rows),
         "examples_sha256": hashlib.sha256(examples.read_bytes()).hexdigest(),
         "losses": [round(loss, 4) for loss in losses],
         "seconds": round(time.perf_counter() - begun, 1),

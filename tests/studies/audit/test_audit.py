@@ -36,6 +36,7 @@ def audited(quick: Emosim, log: Path, install: Callable[..., str]) -> Callable[.
     from audit_servers import STRATEGY
 
     install("bare", STRATEGY)
+    numbers = count(1)  # each script is a model of its own: answers of one name are cached together
 
     def audit(script: Any, *more: str, out: str = "out") -> dict[str, str]:
         with ChatServer(script) as server:

@@ -62,7 +62,7 @@ def test_a_coins_interval_holds_a_half_and_its_sentence_says_so() -> None:
     right = measured(pairs, [verdict(one["pair"], one["real_side"]) for one in pairs])
     wrong = measured(pairs, [verdict(one["pair"], SECOND if one["real_side"] == FIRST else FIRST) for one in pairs])
     assert "60 of 60 pairs, 100%" in sentence_of({"person a": right})
-    assert "can be told from real users" in sentence_of({"person a": right})
+    assert "can be distinguished from real users" in sentence_of({"person a": right})
     assert "takes the simulation for the real user" in sentence_of({"person a": wrong})
 
 

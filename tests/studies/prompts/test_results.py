@@ -49,7 +49,7 @@ def written(folder: Path, answers: dict[str, list[dict[str, Any]]]) -> Path:
         "title": "T",
         "created": "now",
         "config": {"strategies": list(answers), "split": "test"},
-        "data": {"asked": ["a", "b", "c"]},
+        "data": {"measured": ["a", "b", "c"]},
         "levels": LEVELS,
         "shares": [0.25, 0.25, 0.5],
         "language_model": "m",
