@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any, get_args
 
@@ -40,7 +41,9 @@ def audited(quick: Emosim, log: Path, install: Callable[..., str]) -> Callable[.
 
     def audit(script: Any, *more: str, out: str = "out") -> dict[str, str]:
         with ChatServer(script) as server:
-            done = quick(*command(log, f"{server.url}#m"), "--llm-rater", "bare", "--out", out, "--json", *more)
+            done = quick(
+                *command(log, f"{server.url}#m{next(numbers)}"), "--llm-rater", "bare", "--out", out, "--json", *more
+            )
         return {line["check"]: line["status"] for line in done.json["verdicts"]}
 
     return audit
