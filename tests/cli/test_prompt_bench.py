@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,13 @@ import pytest
 
 from emosim_core.testing import Answer, ChatServer, Emosim
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
-
 FEW = ("--max-users", "8", "--max-heldout", "3")
 TWO = ("--llm-rater", "0Shot_system_our,2Shot_cot_enhanced")
 
 
 @pytest.fixture(scope="module")
 def ratings(tmp_path_factory: pytest.TempPathFactory) -> str:
-    from made_up_ratings import write_movielens
+    from studies.made_up_ratings import write_movielens
 
     return f"movielens:{write_movielens(tmp_path_factory.mktemp('ratings'), users=200)}"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -19,14 +18,13 @@ from emosim_core.testing import Answer, ChatServer, Emosim
 
 pytest.importorskip("scipy")
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 OK, PROBLEM = "ok", "problem"
 
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from audit_servers import write_titled
+    from studies.audit_servers import write_titled
 
     return write_titled(tmp_path_factory.mktemp("ratings") / "made-up")
 
@@ -34,7 +32,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def audited(quick: Emosim, log: Path, install: Callable[..., str]) -> Callable[..., dict[str, str]]:
     """Audits what a script answers; returns the status of each check."""
-    from audit_servers import STRATEGY
+    from studies.audit_servers import STRATEGY
 
     install("bare", STRATEGY)
     numbers = count(1)  # each script is a model of its own: answers of one name are cached together
@@ -59,7 +57,7 @@ def test_the_checks_of_the_option_are_those_that_there_are() -> None:
 
 
 def test_an_honest_person_has_no_problem(audited: Callable[..., dict[str, str]], tmp_path: Path) -> None:
-    from audit_servers import Formula
+    from studies.audit_servers import Formula
 
     status = audited(Formula())
     assert [check for check, one in status.items() if one == PROBLEM] == []
@@ -72,12 +70,12 @@ def test_an_honest_person_has_no_problem(audited: Callable[..., dict[str, str]],
     ):
         assert status[check] == OK, check
     results = json.loads((tmp_path / "out" / "audit.json").read_text())
-    assert results["sentence"].startswith("m at ")
+    assert results["sentence"].startswith("m1 at ")
     assert "0 of 21 checks show a problem" in results["sentence"]
 
 
 def test_a_model_that_ignores_the_person_is_found_out(audited: Callable[..., dict[str, str]]) -> None:
-    from audit_servers import Formula
+    from studies.audit_servers import Formula
 
     status = audited(Formula(personal=False), "--checks", "person,mood,traits,activity")
     for check in (
@@ -89,7 +87,7 @@ def test_a_model_that_ignores_the_person_is_found_out(audited: Callable[..., dic
 
 
 def test_every_planted_bias_is_a_problem(audited: Callable[..., dict[str, str]]) -> None:
-    from audit_servers import Formula
+    from studies.audit_servers import Formula
 
     status = audited(Formula(mood=-2.0, activity=1.0, conforms=False), "--checks", "mood,activity,traits")
     for check in (
@@ -112,7 +110,7 @@ def test_every_planted_bias_is_a_problem(audited: Callable[..., dict[str, str]])
 
 
 def test_a_model_that_knows_the_data_set_is_found_out(audited: Callable[..., dict[str, str]], log: Path) -> None:
-    from audit_servers import Memorizer
+    from studies.audit_servers import Memorizer
 
     status = audited(Memorizer(log), "--checks", "memorization")
     for check in (
