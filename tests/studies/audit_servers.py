@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from made_up_ratings import write_movielens
+from studies.made_up_ratings import write_movielens
 
 from emosim_core.testing import Answer
 
