@@ -309,7 +309,7 @@ def _sentence(results: Mapping[str, Any]) -> str:
         mine, theirs = (_short(areas[name]["estimate"]) for name in (SIMULATED, best))
         how = _compared(apart[best], more_is_better=True)
         sentences.append(
-            f"At telling what {tests[test]['users']:,} users chose from candidates {_among(test)}, simulated users "
+            f"At predicting what {tests[test]['users']:,} users chose from candidates {_among(test)}, simulated users "
             f"{how} {best}, the best baseline (AUC {mine} and {theirs}; difference {_ends(apart[best])})"
         )
     if errors := results.get("ratings"):
