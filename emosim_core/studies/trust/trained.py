@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from emosim_core.data.interactions import Interactions
 from emosim_core.errors import ConfigurationError
@@ -68,6 +71,8 @@ def train_on(
     from emosim_core.training.vec_env import StableBaselines3VecEnv
 
     users = folder / "users"
+    present, rows = np.unique(log.users, return_inverse=True)  # who took nothing is no user to be fitted
+    log = replace(log, user_ids=tuple(log.user_ids[user] for user in present.tolist()), users=rows)
     fitted = fit_users(log, catalog, domain, config.seed)
     about = {"created": now(), "anonymous": False, "seed": config.seed, "fit": {}, "log": {}, "versions": {}}
     write_fitted(users, fitted, {**about, "can": (), "cannot": ()})

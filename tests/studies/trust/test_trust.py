@@ -220,7 +220,7 @@ def test_a_recommender_is_trained_on_users_who_are_fitted_to_each_log(
     for library in ("lightgbm", "safetensors", "stable_baselines3", "sb3_contrib"):
         pytest.importorskip(library)
     names = ("random", "ppo:timesteps=1024", "inverted+ppo:timesteps=1024")
-    more = {"recommenders": names, "num_logs": 1, "logging": "best_guess"}
+    more = {"recommenders": names, "num_logs": 1, "logging": "best_guess", "max_users": 100}
     results = study("oracle", **more).run(tmp_path / "out")
     worth = {one["name"]: one["truth"]["estimate"] for one in results["recommenders"]}
     assert worth[names[1]] > worth["random"] + 3 > worth[names[2]] + 6
