@@ -41,7 +41,11 @@ class ReplayOptions(Frozen):
     """Options of ``replay``."""
 
     file: str | None = option(
-        None, "CSV file with a column 'item' of item ids; recommended from the top.", unset="none", min_length=1
+        None,
+        "CSV file with a column 'item' of item ids; recommended from the top.",
+        unset="none",
+        min_length=1,
+        needed_to_answer=True,
     )
     items: tuple[str, ...] = option(
         (), "Item ids to recommend, in order, in the place of a file.", unset="none", harmless=True

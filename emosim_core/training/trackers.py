@@ -6,7 +6,8 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,23 @@ from emosim_core.training.config import TrainConfig
 
 _EXPERIMENT = "emosim"
 """What W&B calls a project, and MLflow an experiment."""
+
+
+_PACKAGES = {
+    "tensorboard": ("tensorboard", "train"),
+    "wandb": ("wandb", "wandb"),
+    "wandb-offline": ("wandb", "wandb"),
+    "mlflow": ("mlflow", "mlflow"),
+}
+"""Package of each tracker, and the extra that brings it."""
+
+
+def check_trackers(names: Iterable[str]) -> None:
+    """See that the packages of some trackers are installed; a MissingDependencyError names the first that is not."""
+    for name in names:
+        package, extra = _PACKAGES[name]
+        if find_spec(package) is None:
+            raise MissingDependencyError(f"--track {name}", package, f'pip install "emosim-core[{extra}]"')
 
 
 def trackers(config: TrainConfig, directory: Path) -> list[KVWriter]:

@@ -65,8 +65,10 @@ class Training:
             raise ConfigurationError("one training has one seed; emosim train, or emosim_core.train, make several")
         from emosim_core.simulation.vector_env import EmoSimVectorEnv
         from emosim_core.training.policies import make_model, make_net
+        from emosim_core.training.trackers import check_trackers
         from emosim_core.training.vec_env import StableBaselines3VecEnv
 
+        check_trackers(config.track)
         self.config = config
         self.world: World = assemble(config.environment, registry, spent, ask_service)
         self.net = make_net(config, self.world)

@@ -91,8 +91,9 @@ OTHERS = {
     "--delay",
     "--port",
     "--head",
+    *("--examples", "--steps", "--batch-size", "--rank", "--learning-rate", "--longest", "--model"),
 }
-"""Options of pip, vLLM, Ray and the chat server for tests; ``--no-`` begins a flag."""
+"""Options of pip, vLLM, Ray, the chat server for tests and the tuning of a model; ``--no-`` begins a flag."""
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], set[str]]:

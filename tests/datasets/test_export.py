@@ -444,16 +444,18 @@ def test_runs_of_different_environments_make_no_data_set_together(tmp_path: Path
 def test_a_missing_library_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str, package: str
 ) -> None:
+    run = made(tmp_path / "a")
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingDependencyError, match=package) as error:
-        export([tmp_path], tmp_path / "t", format)
+        export([run], tmp_path / "t", format)
     assert 'pip install "emosim-core[data]"' in str(error.value)
 
 
 def test_minari_on_an_old_python_is_refused_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = made(tmp_path / "a")
     monkeypatch.setattr(sys, "version_info", (3, 10, 4))
     with pytest.raises(ConfigurationError, match=r"needs Python 3.11 or later, and this is 3.10; choose another"):
-        export([tmp_path], tmp_path / "t", "minari")
+        export([run], tmp_path / "t", "minari")
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,7 @@ def test_every_component_of_the_core_keeps_to_its_contract(
         assert passed(run_suite(SUITES[kind], component=name))
         return
     files = {
+        "mix": "rule_based=1",
         "python": f"{own}:recommend",
         "replay": items_file,
         "trained": recommender_folder,

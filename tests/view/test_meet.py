@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +194,7 @@ def test_texts_of_users_are_data_and_a_run_lends_its_world(visit: Visit) -> None
 
 def test_a_language_model_shows_its_prompt_and_a_failed_answer_is_no_step(chromium: Any, address: str) -> None:
     visit = Visit(chromium, address)
-    answers = iter(["8", "ten", "ten", "ten"])
+    answers = chain(["8"], repeat("ten"))
     with ChatServer(lambda body: Answer(next(answers))) as server:
         meet(visit, "u0001", plugin="movies", llm_model=f"{server.url}#m")
         assert "language model" in visit.text("#about-world")
