@@ -44,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _unblock.append(block_network())
     state = tempfile.TemporaryDirectory()
     os.environ["EMOSIM_STATE_DIR"] = state.name
+    os.environ["EMOSIM_CACHE_DIR"] = os.path.join(state.name, "cache")  # of what outlives one test
     _unblock.append(state.cleanup)
     for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         number = getattr(signal, name, None)

@@ -67,16 +67,17 @@ class Mixture(Rater):
     Args:
         options: weights and the seed.
         raters: the raters, by name.
-        label: of a rater by name, for errors that escape from its code.
+        labels: of the raters by name, for errors that escape from their code; unless given, made of the names.
 
     Raises:
         ConfigurationError: two raters call language models, or have services.
     """
 
     def __init__(
-        self, options: MixOptions, raters: Mapping[str, Rater], label: Callable[[str], str] = "rater {!r}".format
+        self, options: MixOptions, raters: Mapping[str, Rater], labels: Mapping[str, str] | None = None
     ) -> None:
-        self.options, self._label = options, label
+        self.options = options
+        self._labels = {name: f"rater {name!r}" for name in raters} if labels is None else dict(labels)
         self.names = tuple(sorted(raters))  # in whichever order they are written
         self.raters = {name: raters[name] for name in self.names}
         self.weights = {name: float(options.raters[name][WEIGHT]) for name in self.names}
@@ -127,13 +128,13 @@ class Mixture(Rater):
 
     def learn(self, log: Interactions, catalog: Catalog, scale: RatingScale, more: bool = False) -> None:
         for name, rater in self.raters.items():
-            with named(self._label(name)):
+            with named(self._labels[name]):
                 rater.learn(log, catalog, scale, more)
 
     def prepare(self, setting: WorldSetting) -> None:
         self._numbers(np.zeros(0, dtype=np.intp), setting.population)
         for name, rater in self.raters.items():
-            with named(self._label(name)):
+            with named(self._labels[name]):
                 rater.prepare(setting if name == self._served else replace(setting, ask_service=None))
 
     def announcements(self) -> Sequence[str]:
@@ -163,7 +164,7 @@ class Mixture(Rater):
         self._last = []
         for name, rows, part in self._parts(request):
             self._last.append((name, rows))
-            with named(self._label(name)):
+            with named(self._labels[name]):
                 own = draws if part is request else cast(RowDraws, draws).of_rows(rows)
                 answered = self.raters[name].rate_batch(part, own)
             values[rows] = answered.values
@@ -201,7 +202,7 @@ class Mixture(Rater):
     def _joined(self, request: RatingRequest, ask: Callable[[Rater, RatingRequest], Floats]) -> Floats:
         merged: Floats | None = None
         for name, rows, part in self._parts(request):
-            with named(self._label(name)):
+            with named(self._labels[name]):
                 answered = ask(self.raters[name], part)
             if merged is None:
                 merged = np.full((len(request.users), *answered.shape[1:]), np.nan)
@@ -239,4 +240,4 @@ def _place(seed: int, user: str) -> float:
 def mixture(options: MixOptions, parts: Mapping[str, Resolved]) -> Mixture:
     """The rater ``mix``; its parts are its raters, by name."""
     raters = {name: part.build(Rater) for name, part in parts.items()}
-    return Mixture(options, raters, lambda name: parts[name].label)
+    return Mixture(options, raters, {name: part.label for name, part in parts.items()})

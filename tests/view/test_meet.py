@@ -194,7 +194,7 @@ def test_texts_of_users_are_data_and_a_run_lends_its_world(visit: Visit) -> None
 
 def test_a_language_model_shows_its_prompt_and_a_failed_answer_is_no_step(chromium: Any, address: str) -> None:
     visit = Visit(chromium, address)
-    answers = chain(["8"], repeat("ten"))
+    answers = chain(["8"], repeat("no idea"))
     with ChatServer(lambda body: Answer(next(answers))) as server:
         meet(visit, "u0001", plugin="movies", llm_model=f"{server.url}#m")
         assert "language model" in visit.text("#about-world")
