@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -20,11 +20,7 @@ from emosim_core.cli.options import (
 from emosim_core.cli.places import new_job
 from emosim_core.cli.printing import print_line, print_short
 from emosim_core.cli.stopping import telling_progress
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from emosim_core.cli.output import Screen
+from emosim_core.cli.studies import print_study
 
 _NOT_OURS = (
     *("items", "user_dataset", "user_split", "test_fraction", "on_failed_rating", "rater", "perturbator"),
@@ -97,20 +93,4 @@ def prompt_bench(obj: dict[str, Any], /, **given: Any) -> None:
         with live_progress(screen, "questions", bench.questions(), silent=quiet) as progress:
             outcome = bench.run(job, lambda count: progress.update(advance=count), on_pace)
     if not print_short({**outcome, "directory": str(job.path)}, job.path, as_json, quiet):
-        _print(console(), job.path)
-
-
-def _print(screen: Screen, directory: Path) -> None:
-    """One sentence and one table; the report has the others."""
-    from emosim_core.cli.output import Table, print_notes, show_table
-    from emosim_core.reports.make import report_of
-    from emosim_core.runs.typed import typed
-
-    report = report_of(directory)
-    screen.print_line(report.headline)
-    print_notes(screen, report.notes)
-    for table in report.sections[0].tables:
-        screen.print()
-        show_table(screen, Table(*table.columns, rows=table.rows, title=table.title, style="dim"))
-    screen.print_line(report.sections[0].caption)
-    screen.print_line(f"All files are in {directory}. All tables and charts, as a page: {typed('report', directory)}")
+        print_study(console(), job.path)

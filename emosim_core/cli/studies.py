@@ -118,10 +118,10 @@ class StudyCommand:
         if finish is not None:
             finish(outcome)
         if not print_short({**outcome, "directory": str(job.path)}, job.path, as_json, quiet):
-            _print(console(), job.path, chosen.page, chosen.texts)
+            print_study(console(), job.path, chosen.page, chosen.texts)
 
 
-def _print(screen: Screen, directory: Path, page: bool, texts: int) -> None:
+def print_study(screen: Screen, directory: Path, page: bool = False, texts: int = 1) -> None:
     """One sentence and the first tables; the report has the others."""
     from emosim_core.cli.output import Table, print_notes, show_table
     from emosim_core.reports.make import report_of

@@ -33,9 +33,13 @@ _PACKAGES = {
 def check_trackers(names: Iterable[str]) -> None:
     """See that the packages of some trackers are installed; a MissingDependencyError names the first that is not."""
     for name in names:
-        package, extra = _PACKAGES[name]
-        if find_spec(package) is None:
-            raise MissingDependencyError(f"--track {name}", package, f'pip install "emosim-core[{extra}]"')
+        if find_spec(_PACKAGES[name][0]) is None:
+            raise _missing(name)
+
+
+def _missing(name: str) -> MissingDependencyError:
+    package, extra = _PACKAGES[name]
+    return MissingDependencyError(f"--track {name}", package, f'pip install "emosim-core[{extra}]"')
 
 
 def trackers(config: TrainConfig, directory: Path) -> list[KVWriter]:
@@ -50,7 +54,7 @@ def trackers(config: TrainConfig, directory: Path) -> list[KVWriter]:
             try:
                 writers.append(TensorBoardOutputFormat(str(directory / name)))
             except (AssertionError, ImportError) as error:
-                raise MissingDependencyError(f"--track {name}", name, 'pip install "emosim-core[train]"') from error
+                raise _missing(name) from error
     return writers
 
 
@@ -61,7 +65,7 @@ class _WandbWriter(KVWriter):
         try:
             import wandb
         except ImportError as error:
-            raise MissingDependencyError("--track wandb", "wandb", 'pip install "emosim-core[wandb]"') from error
+            raise _missing("wandb") from error
         settings = wandb.Settings(silent=True, console="off", mode="offline" if offline else None)
         try:
             made, place = config.model_dump(mode="json"), str(directory)
@@ -94,7 +98,7 @@ class _MlflowWriter(KVWriter):
             from mlflow.entities import Metric, Param
             from mlflow.exceptions import MlflowException
         except ImportError as error:
-            raise MissingDependencyError("--track mlflow", "mlflow", 'pip install "emosim-core[mlflow]"') from error
+            raise _missing("mlflow") from error
         for name in ("mlflow", "alembic"):  # each tells of the tables that it makes
             logging.getLogger(name).setLevel(logging.WARNING)
         self._error, self._metric = MlflowException, Metric
