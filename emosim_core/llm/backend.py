@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from emosim_core.errors import LLMError
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Usage
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,12 @@ class LLMBackend:
                 await self.close()
 
         return asyncio.run(all_at_once())
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop in which the gateway calls :meth:`answer`; that of asyncio unless a backend has a faster."""
+        import asyncio
+
+        return asyncio.new_event_loop()
 
     async def close(self) -> None:
         """Close everything opened in the running event loop; :meth:`answer` may be called again in another one."""

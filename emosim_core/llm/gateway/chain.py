@@ -48,6 +48,7 @@ class Chain:
     ) -> None:
         self.ended = False
         self._counted = counted
+        self._new_event_loop = backend.new_event_loop
         self._error: BaseException | None = None
         limiter = AdaptiveLimiter(sys.maxsize if backend.batched else options.concurrency)
         self._writer = CacheWriter(cache, backend.identity, counted.name, limiter, options.concurrency)
@@ -119,13 +120,30 @@ class Chain:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._live())
+            self._run_until_closed(self._new_event_loop())
         except BaseException as error:  # also of a task that the backend has started, such as SystemExit
             self._error = error
             if not self._started.done():
                 self._started.set_exception(error)
         finally:
             self.ended = True
+
+    def _run_until_closed(self, loop: asyncio.AbstractEventLoop) -> None:
+        """As ``asyncio.run``, which takes no loop before Python 3.12."""
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_until_complete(self._live())
+        finally:
+            try:
+                if left := asyncio.all_tasks(loop):
+                    for task in left:
+                        task.cancel()
+                    loop.run_until_complete(asyncio.wait(left))
+                loop.run_until_complete(loop.shutdown_asyncgens())
+                loop.run_until_complete(loop.shutdown_default_executor())
+            finally:
+                asyncio.set_event_loop(None)
+                loop.close()
 
     async def _live(self) -> None:
         """What the loop does until it is closed."""

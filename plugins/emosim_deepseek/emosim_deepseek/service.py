@@ -74,6 +74,15 @@ class ChatService(LLMBackend):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.identity}>"
 
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        """uvloop's, where it can be installed: it opens and reads connections in compiled code."""
+        try:
+            import uvloop
+        except ImportError:  # on Windows
+            return super().new_event_loop()
+        loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+        return loop
+
     def body(self, request: ChatRequest) -> dict[str, Any]:
         raise NotImplementedError(f"{type(self).__name__} does not implement body")
 
