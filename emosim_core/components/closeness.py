@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from emosim_core.model import Catalog
 from emosim_core.model.arrays import Floats, Ints
+
+if TYPE_CHECKING:
+    from emosim_core.kernels.compiled import Kernels
 
 _PAIRS = 50_000
 """Random pairs of items that are looked at to learn which cosines are high in a catalog."""
@@ -39,10 +42,10 @@ class Closeness:
         closeness *= closeness
         return np.maximum(closeness, same, out=closeness)
 
-    @property
-    def kernel_arrays(self) -> tuple[Any, ...]:
+    def kernel_arrays(self, kernels: Kernels) -> tuple[Any, ...]:
         """The same for kernels: series, from which cosine on items are close, its factor, and the cosines."""
-        return self._series, self._low, self._factor, *self._catalog.cosine_arrays
+        table, vectors, norms = self._catalog.cosine_arrays
+        return self._series, self._low, self._factor, table, vectors, norms, *kernels.near.cosines(vectors)
 
 
 def boredom_table(points: float) -> Floats:

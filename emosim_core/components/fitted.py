@@ -274,7 +274,7 @@ class Fitted(Rater):
             return _Terms(*kernels.rate_fitted(
                 request.users, who.rows, items, request.retrieved_items, request.retrieved_ratings, request.times,
                 request.moods, normal_share(normal), who.since.slots, since.items, since.ratings, since.lengths,
-                who.states, *self._ratings.kernel_arrays, *self._close.kernel_arrays, *population,
+                who.states, *self._ratings.kernel_arrays, *self._close.kernel_arrays(kernels), *population,
                 self.options.memory > 0,
             ))  # fmt: skip
         depth = request.retrieved_items.shape[2] if self.options.memory else 0

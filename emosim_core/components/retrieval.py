@@ -120,10 +120,15 @@ class DecayEmotion(Retrieval):
         """In one kernel, what :meth:`retrieve_batch` and :meth:`~emosim_core.model.History.recall` answer."""
         memory = history.memory
         self._reach(memory.capacity)
-        return kernels.recall_decayed(
+        table, vectors, norms = catalog.cosine_arrays
+        *recalled, cosines = kernels.recall_decayed(
             items, history.slots, memory.items, memory.ratings, memory.codes, memory.times, memory.latest,
-            memory.lengths, memory.last_codes, self._decay, self._factor, *catalog.cosine_arrays, self.k,
+            memory.lengths, memory.last_codes, self._decay, self._factor, table, vectors, norms, self.k,
+            *kernels.near.copies(vectors, len(memory.lengths)),
         )  # fmt: skip
+        kernels.near.keep(items, recalled[1], cosines)
+        positions, retrieved, rated, times = recalled
+        return positions, retrieved, rated, times
 
     def _reach(self, width: int) -> None:
         """See that the decay is known up to ``width`` interactions ago."""

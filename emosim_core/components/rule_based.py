@@ -314,7 +314,8 @@ class RuleBased(Rater):
         tables, constants = self._kernel_arrays
         values, latent, noise, mood, closeness, surprise = kernels.rate(
             request.users, request.items, request.retrieved_items, request.retrieved_ratings, request.times,
-            request.moods, draws.normal(request.items.shape[1]), *tables, *self._close.kernel_arrays, *constants,
+            request.moods, draws.normal(request.items.shape[1]), *tables, *self._close.kernel_arrays(kernels),
+            *constants,
         )  # fmt: skip
         terms = _Terms(latent, noise, mood)
         if self._remembers and request.retrieved.shape[2]:

@@ -34,8 +34,22 @@ def _cache_folder() -> str:
 _numba["CACHE_DIR"] = _cache_folder()  # numba reads it where it decorates a function
 _compiled: Any = njit(cache=bool(_numba["CACHE_DIR"]), error_model="numpy")
 
+_NEWEST, _COPIES = 64, 2**28
+"""Memories of a user whose vectors are copied, and the bytes of all copies, at most."""
+
 _AHEAD = 16
 """Cosines that are looked up before the first is used: a processor waits for several at once."""
+
+
+@_compiled
+def _product_cosine(left, right, lengths):
+    """The cosine of two whole vectors; ``lengths`` is the product of their lengths."""
+    if lengths == 0.0:
+        return 0.0
+    product = np.int32(0)
+    for d in range(left.shape[0]):
+        product = np.int32(product + np.int32(left[d]) * np.int32(right[d]))
+    return np.rint(np.float64(product) / lengths * 1e5) / 1e5
 
 
 @_compiled
@@ -43,12 +57,7 @@ def _cosine(table, vectors, lengths, left, right):
     """``Catalog.similarity``: from the table of all pairs if there is one, else from the whole vectors."""
     if table.shape[0]:
         return table[left, right] / 1e5
-    if lengths[left] == 0.0 or lengths[right] == 0.0:
-        return 0.0
-    product = np.int32(0)
-    for d in range(vectors.shape[1]):
-        product = np.int32(product + np.int32(vectors[left, d]) * np.int32(vectors[right, d]))
-    return np.rint(np.float64(product) / (lengths[left] * lengths[right]) * 1e5) / 1e5
+    return _product_cosine(vectors[left], vectors[right], lengths[left] * lengths[right])
 
 
 @_compiled
@@ -63,23 +72,32 @@ def _expected(table, users_table, columns, values, user, item):
 
 
 @_compiled
-def _close(series, low, factor, table, vectors, norms, left, right):
-    """``Closeness.of``: how close two items are."""
+def _close(series, low, factor, table, vectors, norms, items, others, cosines, r, s, j, left, right):
+    """``Closeness.of``: how close two items are; their cosine is that of :class:`Near` if it is the one at r, s, j."""
     close = 0.0
     if factor:
-        close = max(_cosine(table, vectors, norms, left, right) - low, 0.0) * factor
+        known = r < others.shape[0] and s < others.shape[1] and j < others.shape[2]
+        if known and items[r, s] == left and others[r, s, j] == right:
+            cosine = cosines[r, s, j]
+        else:
+            cosine = _cosine(table, vectors, norms, left, right)
+        close = max(cosine - low, 0.0) * factor
         close *= close
     return max(close, 1.0) if series[left] == series[right] else close
 
 
 @_compiled
-def decayed(items, slots, past, codes, latest, lengths, last_codes, decay, factor, table, vectors, norms, k):
-    """``DecayEmotion.retrieve_batch``: positions of the k best memories of each item, shape ``(R, S, K)``.
+def decayed(
+    items, slots, past, codes, latest, lengths, last_codes, decay, factor, table, vectors, norms, k, copies, copied
+):
+    """``DecayEmotion.retrieve_batch``: positions of the k best memories of each item, and cosines, ``(R, S, K)`` each.
 
     Memories are looked at from the newest on. Of equal scores the newer wins, so one whose weight, the score of a
     cosine of 1, is no more than the k-th best so far is left out, and so are all from where none can weigh more.
+    ``copies`` and ``copied`` are those of :class:`Near`.
     """
     positions = np.full((items.shape[0], items.shape[1], k), -1, np.intp)
+    found = np.zeros(positions.shape)
     best, cosines, weights = np.empty(k), np.empty(_AHEAD), np.empty(past.shape[1])
     most = factor.max()
     for r in range(items.shape[0]):
@@ -105,7 +123,16 @@ def decayed(items, slots, past, codes, latest, lengths, last_codes, decay, facto
                     if table.shape[0]:
                         cosine = cosines[age - start] / 1e5
                     else:
-                        cosine = _cosine(table, vectors, norms, item, past[slot, length - 1 - age])
+                        place = length - 1 - age
+                        other = past[slot, place]
+                        if age < copies.shape[1]:
+                            row = copies.shape[1] - 1 - place % copies.shape[1]
+                            if copied[slot, row] != other:
+                                copies[slot, row] = vectors[other]
+                                copied[slot, row] = other
+                            cosine = _product_cosine(vectors[item], copies[slot, row], norms[item] * norms[other])
+                        else:
+                            cosine = _product_cosine(vectors[item], vectors[other], norms[item] * norms[other])
                     score = max(cosine, 0.0) * weight
                     if matches < k:
                         matches += 1
@@ -115,10 +142,12 @@ def decayed(items, slots, past, codes, latest, lengths, last_codes, decay, facto
                     while j > 0 and best[j - 1] < score:
                         best[j] = best[j - 1]
                         positions[r, s, j] = positions[r, s, j - 1]
+                        found[r, s, j] = found[r, s, j - 1]
                         j -= 1
                     best[j] = score
                     positions[r, s, j] = length - 1 - age
-    return positions
+                    found[r, s, j] = cosine
+    return positions, found
 
 
 @_compiled
@@ -146,18 +175,37 @@ def recall(items, slots, positions, past, ratings, times, latest, lengths):
 
 @_compiled
 def recall_decayed(
-    items, slots, past, ratings, codes, times, latest, lengths, last_codes, decay, factor, table, vectors, norms, k
+    items,
+    slots,
+    past,
+    ratings,
+    codes,
+    times,
+    latest,
+    lengths,
+    last_codes,
+    decay,
+    factor,
+    table,
+    vectors,
+    norms,
+    k,
+    copies,
+    copied,
 ):
     """Both of the kernels ``decayed`` and ``recall``, for the time that a call takes."""
-    positions = decayed(items, slots, past, codes, latest, lengths, last_codes, decay, factor, table, vectors, norms, k)
+    positions, cosines = decayed(
+        items, slots, past, codes, latest, lengths, last_codes, decay, factor, table, vectors, norms, k, copies, copied
+    )
     retrieved, rated, before = recall(items, slots, positions, past, ratings, times, latest, lengths)
-    return positions, retrieved, rated, before
+    return positions, retrieved, rated, before, cosines
 
 
 @_compiled
 def rate(
     users, items, retrieved, rated, times, moods, drawn, expected, users_table, columns, values, series, low, factor,
-    table, vectors, norms, noise_size, rest, mood_size, boredom, doubt, remembers, cuts, levels,
+    table, vectors, norms, near_items, near_others, near_cosines, noise_size, rest, mood_size, boredom, doubt,
+    remembers, cuts, levels,
 ):  # fmt: skip
     """``RuleBased._terms`` of a rater that does not learn: the ratings, the sums and what they are made of."""
     count, slate, k = retrieved.shape
@@ -184,7 +232,10 @@ def rate(
                     if not np.isnan(rated[r, s, j]):
                         past = retrieved[r, s, j]
                         off = rated[r, s, j] - _expected(expected, users_table, columns, values, user, past)
-                        close = _close(series, low, factor, table, vectors, norms, item, past)
+                        close = _close(
+                            series, low, factor, table, vectors, norms, near_items, near_others, near_cosines,
+                            r, s, j, item, past,
+                        )  # fmt: skip
                     closeness[r, s, j] = close
                     surprise[r, s, j] = off
                     pull += close * off
@@ -270,8 +321,8 @@ def _level(latent, share, steep, use, levels, weights):
 @_compiled
 def rate_fitted(
     users, rows, items, retrieved, rated, times, moods, drawn, slots, past, ratings, lengths, states, base, features,
-    folded, levels, low, high, most, series, cosine_low, factor, table, vectors, norms, rest, mood_size, boredom, doubt,
-    remembers,
+    folded, levels, low, high, most, series, cosine_low, factor, table, vectors, norms, near_items, near_others,
+    near_cosines, rest, mood_size, boredom, doubt, remembers,
 ):  # fmt: skip
     """``Fitted._terms`` and ``RatingModel.draw``: ratings, sums, and what they are made of.
 
@@ -300,7 +351,10 @@ def rate_fitted(
                     if np.isnan(rated[r, s, j]):
                         continue
                     other = retrieved[r, s, j]
-                    close = _close(series, cosine_low, factor, table, vectors, norms, item, other)
+                    close = _close(
+                        series, cosine_low, factor, table, vectors, norms, near_items, near_others, near_cosines,
+                        r, s, j, item, other,
+                    )  # fmt: skip
                     if close > 0.0:
                         usual = _usual(other, state, moved, base, features, folded, low, high, sums)
                         pull += close * (rated[r, s, j] - usual)
@@ -528,6 +582,45 @@ def interest_terms(items, table, of_item, lifts, recent, bounds, year, dated, ne
     return terms
 
 
+class Near:
+    """What kernels have read of the items in memories and read again soon, so that it need not come from far.
+
+    The vectors of a large catalog are read from the memory of the machine, which takes longer than their product. So
+    each user's newest memories keep copies of theirs side by side, and a rater gets the cosines that the retrieval has
+    computed. Both are marked with their items and looked up by these: what is there is always true of one catalog.
+    """
+
+    def __init__(self) -> None:
+        self._vectors: Any = None
+        self._forget(np.empty((0, 0), np.int16), 0)
+
+    def _forget(self, vectors: Any, users: int) -> None:
+        size = min(_NEWEST, _COPIES // max(1, users * vectors.shape[1] * vectors.itemsize)) if len(vectors) else 0
+        self._vectors = vectors
+        self._copies = np.full((users, size, vectors.shape[1]), 0, vectors.dtype)
+        self._copied = np.full((users, size), -1, np.intp)
+        self._pairs: tuple[Any, ...] = np.empty((0, 0), np.intp), np.empty((0, 0, 0), np.intp), np.empty((0, 0, 0))
+
+    def copies(self, vectors: Any, users: int) -> tuple[Any, Any]:
+        """Room for vectors of the newest memories of B users, ``(B, M, D)``, and their items, ``(B, M)``; -1 for none.
+
+        The memory at place p is at p modulo M. Empty where the cosines of all pairs are kept.
+        """
+        if self._vectors is not vectors or len(self._copies) != users:
+            self._forget(vectors, users)
+        return self._copies, self._copied
+
+    def keep(self, items: Any, others: Any, cosines: Any) -> None:
+        """Keep the cosines, ``(R, S, K)``, of items, ``(R, S)``, with others, ``(R, S, K)``."""
+        self._pairs = items.copy(), others.copy(), cosines
+
+    def cosines(self, vectors: Any) -> tuple[Any, ...]:
+        """What was kept last, if it is of these vectors."""
+        if self._vectors is not vectors:
+            self._forget(vectors, 0)
+        return self._pairs
+
+
 class Kernels:
     """The kernels by name; a pickled one is loaded anew where it is read, which may be a machine without numba."""
 
@@ -546,6 +639,9 @@ class Kernels:
     remember = staticmethod(remember)
     take = staticmethod(take)
     utilities = staticmethod(utilities)
+
+    def __init__(self) -> None:
+        self.near = Near()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return load_kernels, ()

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 
 from emosim_core import EmoSimVectorEnv
 from emosim_core.components import rule_based
-from emosim_core.components.base import Draws, RatingRequest, Ratings
+from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings
+from emosim_core.components.mixture import MixOptions, Mixture
 from emosim_core.errors import ConfigurationError
-from emosim_core.kernels import KERNELS_VARIABLE, load_kernels
+from emosim_core.kernels import KERNELS_VARIABLE, compiled, load_kernels
 from emosim_core.model import RatingScale, catalog
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.engine import Engine
@@ -107,6 +108,34 @@ def test_a_step_gives_the_same_bytes_with_kernels_and_without(
             patch.setattr(catalog, "_FULL_MATRIX_LIMIT", 0)
             patch.setattr(rule_based, "_TABLE_LIMIT", 0)
         world = small_world(scale, parts={"rater": rater(made)}, on_failed_rating="skip", **options)
+        assert lived(world, slates, "1") == lived(world, slates, "0")
+
+
+@settings(max_examples=30)
+@given(
+    newest=st.sampled_from([0, 1, 3, 64]),
+    retrieval=st.sampled_from(["decay_emotion_3", "decay_emotion:k=2,time_decay=0.01"]),
+    slates=st.lists(st.permutations(range(ITEMS)), min_size=10, max_size=30),
+    slate=st.sampled_from([1, 3]),
+    raters=st.sampled_from([1, 3]),
+)
+def test_vectors_and_cosines_are_those_of_the_items_at_hand(
+    small_world: Callable[..., World], newest: int, retrieval: str, slates: list[list[int]], slate: int, raters: int
+) -> None:
+    """In a large catalog, whatever was copied or kept; some users start anew, and a rater of a mixture sees a few."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "_FULL_MATRIX_LIMIT", 0)
+        patch.setattr(rule_based, "_TABLE_LIMIT", 0)
+        patch.setattr(compiled, "_NEWEST", newest)
+        several: dict[str, Rater] = {
+            f"r{n}": rule_based.RuleBased(rule_based.RuleBasedOptions()) for n in range(raters)
+        }
+        mixed = Mixture(MixOptions(raters={key: {"weight": 1 / raters} for key in several}), several)
+        world = small_world(
+            parts={"rater": mixed if raters > 1 else several["r0"]},
+            slate=slate, items_retrieval=retrieval, reward_shaping="identity", p_interrupt=0.05,
+        )  # fmt: skip
+        slates = [one[:slate] for one in slates]
         assert lived(world, slates, "1") == lived(world, slates, "0")
 
 
