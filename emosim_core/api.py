@@ -169,9 +169,9 @@ def validate(
     from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import check_names
     from emosim_core.reports.results import Results
-    from emosim_core.studies.validation.validation import MODELS, Validation, ValidationConfig
+    from emosim_core.studies.validation.validation import Validation, ValidationConfig
 
-    check_names("validate", options, MODELS, validate)
+    check_names("validate", options, Validation.models(), validate)
     config = ValidationConfig.read({"plugin": plugin, "ratings": ratings, **options}, "validate")
     if config.audit:
         from emosim_core.studies.audit.audit import Audit
@@ -251,9 +251,9 @@ def distill(plugin: str, out: str | Path, *, resume: bool = False, **options: An
     from emosim_core.hooks.fields import check_names
     from emosim_core.reports.make import write_report
     from emosim_core.reports.results import Results
-    from emosim_core.studies.distill import MODELS, Distillation, DistillConfig
+    from emosim_core.studies.distill import Distillation, DistillConfig
 
-    check_names("distill", options, MODELS, distill)
+    check_names("distill", options, Distillation.models(), distill)
     registry = Registry()
     distillation = Distillation(DistillConfig.read({"plugin": plugin, **options}, "distill"), registry)
     with closing(distillation.world):
@@ -267,7 +267,7 @@ def prompt_bench(
     out: str | Path,
     *,
     ratings: str,
-    llm_rater: str | Sequence[str | Mapping[str, Any]] = "all",
+    llm_rater: str | Sequence[str | dict[str, Any]] = "all",
     resume: bool = False,
     **options: Any,
 ) -> Results:
@@ -291,9 +291,9 @@ def prompt_bench(
     from emosim_core.hooks.fields import check_names
     from emosim_core.reports.results import Results
     from emosim_core.studies.ablation.grid import choices
-    from emosim_core.studies.prompts.bench import MODELS, PromptBench, PromptBenchConfig
+    from emosim_core.studies.prompts.bench import PromptBench, PromptBenchConfig
 
-    check_names("prompt_bench", options, MODELS, prompt_bench)
+    check_names("prompt_bench", options, PromptBench.models(), prompt_bench)
     values = {"plugin": plugin, "ratings": ratings, "strategies": choices(llm_rater), **options}
     bench = PromptBench(PromptBenchConfig.read(values, "prompt_bench"), Registry())
     with closing(bench.world):
@@ -320,9 +320,9 @@ def judge(plugin: str, out: str | Path, *, ratings: str, resume: bool = False, *
     from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import check_names
     from emosim_core.reports.results import Results
-    from emosim_core.studies.believability.believability import MODELS, Believability, BelievabilityConfig
+    from emosim_core.studies.believability.believability import Believability, BelievabilityConfig
 
-    check_names("judge", options, MODELS, judge)
+    check_names("judge", options, Believability.models(), judge)
     config = BelievabilityConfig.read({"plugin": plugin, "ratings": ratings, **options}, "judge")
     with closing(Believability(config, Registry())) as test:
         return Results(test.run(Path(out), resume=resume), out)

@@ -24,12 +24,12 @@ class Written(NamedTuple):
     """Answers that were written.
 
     Attributes:
-        count: how many there are.
+        answers: how many there are.
         redacted: in how many of them a key was replaced.
         failures: why the requests without an answer have none, by their cache keys.
     """
 
-    count: int
+    answers: int
     redacted: int
     failures: dict[str, str]
 
