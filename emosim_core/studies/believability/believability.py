@@ -170,8 +170,9 @@ class Believability(ResumableStudy):
             backend, options = self.judge.gateway.backend, self.judge.gateway.options
             prompt = request_tokens(self.judge.prompt.ask(self._typical())) * self.users
             completion = _TOKENS_OF_AN_ANSWER * self.users
+            own = backend.batched and not backend.deferred
             estimates.append(
-                Estimate(backend.identity, self.users, prompt, completion, backend.price(), options.replay)
+                Estimate(backend.identity, self.users, prompt, completion, backend.price(), options.replay, own)
             )
         return by_model(estimates)
 
