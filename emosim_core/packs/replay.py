@@ -118,10 +118,14 @@ def make_again(
                 f"{file} brings the answers of its model, and no other is called: leave out {min(other)}"
             )
         _check_given(file, about, given)
-        given = mixed
-        values = over(RunConfig, given, stored)
+        values = over(RunConfig, mixed, stored)
         if not trusted:
             hint = again or CommandHint(typed("replay", file))
+            paths = {*_packed_paths(about, beside), *_texts(given.get("rater"), registry, domain)}
+            if mixed.get("rater") is not given.get("rater") and reaches_alone(
+                "rater", mixed["rater"], paths, registry, domain
+            ):  # what else the mixture names, the user did not give
+                given = mixed
             values = confirmed(file, values, {**own, **given}, stored, (RunConfig,), registry, hint)
         config = read_config(RunConfig, values, str(file))
         with _beside(beside, job):
@@ -217,6 +221,19 @@ def _in_mixture(
         return dict(given)
     rater = with_options(stored["rater"], named[component.name], written, registry, domain)
     return {**given, "rater": rater}
+
+
+def _texts(rater: Any, registry: Registry, domain: str) -> list[str]:
+    """The texts among the options of a rater that is given."""
+    if rater is None:
+        return []
+    return [one for one in registry.written("rater", rater, domain)[2].values() if isinstance(one, str)]
+
+
+def _packed_paths(about: About, beside: Path) -> list[str]:
+    """Where files of raters are that the pack holds."""
+    held = (one for one in about.data if one.field == "rater" and one.number is not None)
+    return [str(_packed_path(beside, one).absolute()) for one in held]
 
 
 def _is_given(source: DataSource, given: Mapping[str, Any]) -> bool:
