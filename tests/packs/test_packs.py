@@ -18,8 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emosim_core.errors import DataError, EmoSimError
+from emosim_core.hooks import Registry
 from emosim_core.llm.gateway.cache import AnswerCache
 from emosim_core.packs.archive import unpack
+from emosim_core.packs.sources import reaches_alone
 from emosim_core.testing import Answer, ChatServer, Emosim
 
 KEY = "sk-0fAk3kEyF0rTests9qZ7"
@@ -235,6 +237,23 @@ def test_a_request_that_failed_once_and_was_answered_later_is_not_packed(quick: 
     *rest, last = path.read_text().splitlines(keepends=True)
     path.write_text("".join([*rest, last, json.dumps({**json.loads(last), "answer": None, "error": "gone"}) + "\n"]))
     assert "which a replay cannot tell apart" in quick("pack", "r", status=2).err
+
+
+@pytest.mark.parametrize(
+    ("raters", "alone"),
+    [
+        ({"llm": {"weight": 0.5}, "fitted": {"weight": 0.5, "path": "mine"}}, True),
+        ({"rule_based": {"weight": 0.5, "noise": 0}, "fitted": {"weight": 0.5, "path": "mine"}}, True),
+        ({"rule_based": 0.5, "fitted": {"weight": 0.5, "path": "/etc"}}, False),
+        ({"llm": {"weight": 0.5, "model": "local:x"}, "fitted": {"weight": 0.5, "path": "mine"}}, False),
+        ({"llm": {"weight": 0.5, "prior": "/etc/x"}, "fitted": {"weight": 0.5, "path": "mine"}}, False),
+    ],
+)
+def test_who_gives_the_files_of_one_rater_lets_a_mixture_reach_nothing_else(
+    raters: dict[str, Any], alone: bool
+) -> None:
+    mixture = {"name": "mix", "raters": raters}
+    assert reaches_alone("rater", mixture, {"mine"}, Registry(), "movies") is alone
 
 
 @pytest.mark.parametrize("with_data", [True, False])
