@@ -1,10 +1,13 @@
 """The public names that a program starts with, and where each lives; each is imported when it is used."""
 
 from emosim_core.api import ablate as ablate
+from emosim_core.api import distill as distill
 from emosim_core.api import evaluate as evaluate
 from emosim_core.api import fit as fit
+from emosim_core.api import judge as judge
 from emosim_core.api import make as make
 from emosim_core.api import make_vec as make_vec
+from emosim_core.api import prompt_bench as prompt_bench
 from emosim_core.api import recommend as recommend
 from emosim_core.api import report as report
 from emosim_core.api import run as run

@@ -169,9 +169,9 @@ def validate(
     from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import check_names
     from emosim_core.reports.results import Results
-    from emosim_core.studies.validation.validation import MODELS, Validation, ValidationConfig
+    from emosim_core.studies.validation.validation import Validation, ValidationConfig
 
-    check_names("validate", options, MODELS, validate)
+    check_names("validate", options, Validation.models(), validate)
     config = ValidationConfig.read({"plugin": plugin, "ratings": ratings, **options}, "validate")
     if config.audit:
         from emosim_core.studies.audit.audit import Audit
@@ -225,6 +225,107 @@ def fit(
         card = fitting.validate(place, executor=executor)
     write_report(place, registry=registry)
     return Results(card, out)
+
+
+def distill(plugin: str, out: str | Path, *, resume: bool = False, **options: Any) -> Results:
+    """Fit simulated users to the answers of a language model or another rater, as ``emosim distill`` does.
+
+    A language model is called without further confirmation, as by :func:`validate`. The users are for
+    ``users="fitted:OUT"``.
+
+    Args:
+        plugin: the domain, such as ``"movies"``.
+        out: the directory of the users.
+        resume: whether to continue the distillation in ``out``.
+        options: ``max_questions``, ``per_user``, ``per_item``, ``heldout_fraction``, ``seed``, and the fields of
+            :class:`~emosim_core.EnvironmentConfig` that say who rates what, such as ``llm_model``.
+
+    Returns:
+        What card.json holds; ``["distillation"]["models"]["fitted"]["rmse"]`` has ``estimate``, ``low`` and ``high``
+        of the distance between the two on held-out answers, in points of the scale.
+
+    Raises:
+        EmoSimError: an option is wrong, too few questions were answered, or the directory cannot be used.
+    """
+    from emosim_core.hooks import Registry
+    from emosim_core.hooks.fields import check_names
+    from emosim_core.reports.make import write_report
+    from emosim_core.reports.results import Results
+    from emosim_core.studies.distill import Distillation, DistillConfig
+
+    check_names("distill", options, Distillation.models(), distill)
+    registry = Registry()
+    distillation = Distillation(DistillConfig.read({"plugin": plugin, **options}, "distill"), registry)
+    with closing(distillation.world):
+        card = distillation.run(Path(out), resume=resume)
+    write_report(Path(out), registry=registry)
+    return Results(card, out)
+
+
+def prompt_bench(
+    plugin: str,
+    out: str | Path,
+    *,
+    ratings: str,
+    llm_rater: str | Sequence[str | dict[str, Any]] = "all",
+    resume: bool = False,
+    **options: Any,
+) -> Results:
+    """Measure how well prompt strategies make a language model rate as real users do, as ``emosim prompt-bench`` does.
+
+    The language model is called without further confirmation, as by :func:`validate`. Returns what prompts.json holds.
+
+    Args:
+        plugin: the domain, such as ``"movies"``.
+        out: the directory of the bench.
+        ratings: a log of real users, such as ``"movielens:ml-latest-small"``.
+        llm_rater: the prompt strategies, as a list or with commas between; ``"all"`` for all that there are.
+        resume: whether to continue the bench in ``out``.
+        options: ``split``, ``max_users``, ``max_heldout``, ``max_questions``, ``items``, ``columns``, ``seed``, and the
+            fields of :class:`~emosim_core.EnvironmentConfig` that say which model rates, such as ``llm_model``.
+
+    Raises:
+        EmoSimError: an option is wrong, no language model is named, or the directory cannot be used.
+    """
+    from emosim_core.hooks import Registry
+    from emosim_core.hooks.fields import check_names
+    from emosim_core.reports.results import Results
+    from emosim_core.studies.ablation.grid import choices
+    from emosim_core.studies.prompts.bench import PromptBench, PromptBenchConfig
+
+    check_names("prompt_bench", options, PromptBench.models(), prompt_bench)
+    values = {"plugin": plugin, "ratings": ratings, "strategies": choices(llm_rater), **options}
+    bench = PromptBench(PromptBenchConfig.read(values, "prompt_bench"), Registry())
+    with closing(bench.world):
+        return Results(bench.run(Path(out), resume=resume), out)
+
+
+def judge(plugin: str, out: str | Path, *, ratings: str, resume: bool = False, **options: Any) -> Results:
+    """Test whether a judge can tell ratings of simulated users from those of real ones, as ``emosim judge`` does.
+
+    Language models are called without further confirmation; ``judging={"max_cost": ...}`` bounds what they may cost.
+    Returns what judge.json holds.
+
+    Args:
+        plugin: the domain, such as ``"movies"``.
+        out: the directory of the test.
+        ratings: a log of real users, such as ``"movielens:ml-latest-small"``.
+        resume: whether to continue the test in ``out``.
+        options: ``judge_model``, ``max_users``, ``history``, ``earlier``, ``max_questions``, ``judging``, ``items``,
+            ``columns``, ``seed``, and the fields of :class:`~emosim_core.EnvironmentConfig` that say who rates.
+
+    Raises:
+        EmoSimError: an option is wrong, the log has too few users, or the directory cannot be used.
+    """
+    from emosim_core.hooks import Registry
+    from emosim_core.hooks.fields import check_names
+    from emosim_core.reports.results import Results
+    from emosim_core.studies.believability.believability import Believability, BelievabilityConfig
+
+    check_names("judge", options, Believability.models(), judge)
+    config = BelievabilityConfig.read({"plugin": plugin, "ratings": ratings, **options}, "judge")
+    with closing(Believability(config, Registry())) as test:
+        return Results(test.run(Path(out), resume=resume), out)
 
 
 def ablate(

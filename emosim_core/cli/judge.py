@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from emosim_core.cli.fields import SectionedCommand, field_options
-from emosim_core.cli.options import (
-    EPISODE_FIELDS,
-    chosen_job,
-    configuration_options,
-    confirm_cost,
-    cost_line,
-    place_options,
-)
-from emosim_core.cli.places import new_job
-from emosim_core.cli.printing import print_line, print_results
-from emosim_core.cli.stopping import telling_progress
+from emosim_core.cli.options import EPISODE_FIELDS, configuration_options, place_options
+from emosim_core.cli.studies import StudyCommand
 
 if TYPE_CHECKING:
     from emosim_core.cli.output import Screen
@@ -44,37 +33,21 @@ def judge(obj: dict[str, Any], /, **given: Any) -> None:
     \b
     emosim judge --plugin movies --ratings movielens:ml-latest-small
     """
-    from emosim_core.cli.output import console, live_progress
-    from emosim_core.hooks import Registry
-    from emosim_core.hooks.fields import by_field
-    from emosim_core.simulation.config import EnvironmentConfig
-    from emosim_core.studies.believability.believability import MODELS, Believability, BelievabilityConfig, stored_test
+    from emosim_core.cli.results import print_report
+    from emosim_core.studies.believability.believability import Believability
     from emosim_core.studies.believability.results import RESULTS
 
-    as_json, quiet, yes = (given.pop(name) for name in ("as_json", "quiet", "yes"))
-    registry, out = Registry(only=obj["only"]), given["out"]
-    values, job, _ = chosen_job(
-        *("judge", EnvironmentConfig, obj, given, registry),
-        base=lambda own, resumed: (resumed, {} if resumed is None else stored_test(resumed)),
-        models=MODELS,
-        renamed=partial(by_field, BelievabilityConfig),
-    )
-    config = BelievabilityConfig.read(values, "judge")
-    job = job or new_job("judge", f"judge-{values['plugin']}", out)
-    job.check()
-    screen = console(stderr=as_json)
-    with closing(Believability(config, registry)) as test, telling_progress(job):
-        if job.resume:
-            test.check_resumed(job.path)
-        if not (job.path / RESULTS).exists() and (estimates := test.estimate()):
-            for one in estimates:
-                print_line(cost_line(one, ". Cached answers cost nothing. Fewer with --max-questions."), err=True)
-            confirm_cost(yes or all(one.replay for one in estimates))
-        if not quiet:
-            _announce(screen, test)
-        with live_progress(screen, "pairs", test.steps, silent=quiet) as progress:
-            results = test.run(job, lambda count: progress.update(advance=count))
-    print_results(results, job.path, as_json, quiet)
+    StudyCommand(
+        study=Believability,
+        stem="judge",
+        results=RESULTS,
+        make=lambda config, registry, silent: Believability(config, registry),
+        announce=_announce,
+        unit="pairs",
+        total=lambda test: test.steps,
+        fewer="--max-questions",
+        show=lambda screen, directory, test: print_report(screen, directory),
+    ).run(obj, given)
 
 
 def _announce(screen: Screen, test: Believability) -> None:

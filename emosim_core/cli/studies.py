@@ -1,8 +1,8 @@
-"""What the commands of studies of real users have in common: their options, their course and their first tables."""
+"""What the commands of studies have in common: their options, their course and their first tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -24,11 +24,10 @@ from emosim_core.errors import ConfigurationError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pydantic import BaseModel
-
     from emosim_core.cli.output import Screen
     from emosim_core.hooks import Registry
-    from emosim_core.studies.jobs import StudyConfig
+    from emosim_core.studies.cost import Estimate
+    from emosim_core.studies.jobs import ResumableStudy
 
 _NOT_OURS = ("items", "user_dataset", "user_split", "test_fraction", "on_failed_rating", *EPISODE_FIELDS)
 """Fields of an environment that mean nothing here: items and users are those of a log."""
@@ -42,14 +41,11 @@ def study_options(defaults: Mapping[str, Any] | None = None) -> Callable[[Any], 
 
 @dataclass(frozen=True)
 class StudyCommand:
-    """One command that makes a study of a log.
+    """One command that makes a study.
 
     Attributes:
-        name: of the command.
+        study: the class of the study.
         stem: what a directory of ``runs/`` is called, before the name of the domain.
-        config: the model of its own fields.
-        models: the models of all fields.
-        stored: the configuration of a directory that is resumed, flat.
         results: the file that a finished study has.
         make: the study of a configuration; the flag says whether nothing is to be printed meanwhile.
         announce: prints what is about to be done.
@@ -59,13 +55,12 @@ class StudyCommand:
         alone: why it is made in one process, as an error says it; empty where an executor may make it.
         texts: how many columns of the first tables are texts, from the left.
         instead: the command that makes the study of a configuration, where that is not this one.
+        completed: values of the configuration, completed from those that a resumed directory holds.
+        show: prints the results, as the report of their directory has them unless given; ``print_study`` is one way.
     """
 
-    name: str
+    study: type[ResumableStudy]
     stem: str
-    config: type[StudyConfig]
-    models: tuple[type[BaseModel], ...]
-    stored: Callable[[Path], dict[str, Any]]
     results: str
     make: Callable[[Any, Registry, bool], Any]
     announce: Callable[[Screen, Any], None]
@@ -76,6 +71,8 @@ class StudyCommand:
     alone: str = ""
     texts: int = 1
     instead: Callable[[StudyCommand, Any], StudyCommand] = lambda command, config: command
+    completed: Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]] = lambda values, stored: values
+    show: Callable[[Screen, Path, Any], None] | None = None
 
     def run(
         self, obj: Mapping[str, Any], given: dict[str, Any], finish: Callable[[dict[str, Any]], None] | None = None
@@ -87,38 +84,50 @@ class StudyCommand:
         from emosim_core.reports.make import write_report
         from emosim_core.simulation.config import EnvironmentConfig
 
-        as_json, quiet, yes, executor = (given.pop(name) for name in ("as_json", "quiet", "yes", "executor"))
-        registry, out = Registry(only=obj["only"]), given["out"]
-        values, job, _ = chosen_job(
-            *(self.name, EnvironmentConfig, obj, given, registry),
-            base=lambda own, resumed: (resumed, {} if resumed is None else self.stored(resumed)),
-            models=self.models,
-            renamed=partial(by_field, self.config),
+        as_json, quiet, yes = (given.pop(name) for name in ("as_json", "quiet", "yes"))
+        where = {"executor": given.pop("executor") or "local"} if "executor" in given else {}
+        registry, out, study = Registry(only=obj["only"]), given["out"], self.study
+        values, job, stored = chosen_job(
+            *(study.command, EnvironmentConfig, obj, given, registry),
+            base=lambda own, resumed: (resumed, {} if resumed is None else study.stored(resumed)),
+            models=study.models(),
+            renamed=partial(by_field, study.options),
         )
-        config = self.config.read(values, self.name)
+        config = study.options.read(self.completed(values, stored), study.command)
         chosen = self.instead(self, config)
-        if chosen.alone and executor not in (None, "local"):
+        if chosen.alone and where.get("executor") != "local":
             raise ConfigurationError(chosen.alone)
-        job = job or new_job(chosen.name, f"{chosen.stem}-{values['plugin']}", out)
+        job = job or new_job(study.command, f"{chosen.stem}-{values['plugin']}", out)
         job.check()
         screen = console(stderr=as_json)
-        study = chosen.make(config, registry, as_json or quiet)
-        with closing(study.world), telling_progress(job):
+        with closing(chosen.make(config, registry, as_json or quiet)) as made, telling_progress(job):
             if job.resume:
-                study.check_resumed(job.path)
-            if not (job.path / chosen.results).exists() and (estimated := study.estimate()) is not None:
-                print_line(cost_line(estimated, f". Cached answers cost nothing. Fewer with {chosen.fewer}."), err=True)
-                confirm_cost(yes or estimated.replay)
+                made.check_resumed(job.path)
+            if not (job.path / chosen.results).exists():
+                _agree(made.estimate(), chosen.fewer, yes)
             if not quiet:
-                chosen.announce(screen, study)
-            with live_progress(screen, chosen.unit, chosen.total(study), silent=quiet) as progress:
-                outcome = study.run(job, lambda count: progress.update(advance=count), executor=executor or "local")
+                chosen.announce(screen, made)
+            with live_progress(screen, chosen.unit, chosen.total(made), silent=quiet) as progress:
+                outcome = made.run(job, lambda count: progress.update(advance=count), **where)
         if chosen.page:
             write_report(job.path, registry=registry)
         if finish is not None:
             finish(outcome)
-        if not print_short({**outcome, "directory": str(job.path)}, job.path, as_json, quiet):
+        if print_short({**outcome, "directory": str(job.path)}, job.path, as_json, quiet):
+            return
+        if chosen.show is not None:
+            chosen.show(console(), job.path, made)
+        else:
             print_study(console(), job.path, chosen.page, chosen.texts)
+
+
+def _agree(estimated: Estimate | Sequence[Estimate] | None, fewer: str, yes: bool) -> None:
+    """Say what the calls of language models will take, and ask before they begin unless they cost nothing."""
+    estimates = [] if estimated is None else list(estimated) if isinstance(estimated, Sequence) else [estimated]
+    for one in estimates:
+        print_line(cost_line(one, f". Cached answers cost nothing. Fewer with {fewer}."), err=True)
+    if estimates:
+        confirm_cost(yes or all(one.free for one in estimates))
 
 
 def print_study(screen: Screen, directory: Path, page: bool = False, texts: int = 1) -> None:

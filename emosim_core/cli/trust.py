@@ -42,15 +42,7 @@ def trust(obj: dict[str, Any], /, card: Path | None, **given: Any) -> None:
     emosim trust --plugin movies --ratings movielens:ml-latest-small --truth factors
     """
     from emosim_core.cli.output import loading
-    from emosim_core.studies.trust.trust import (
-        MODELS,
-        RESULTS,
-        Trust,
-        TrustConfig,
-        check_fitted,
-        stored_trust,
-        write_on_card,
-    )
+    from emosim_core.studies.trust.trust import RESULTS, Trust, check_fitted, write_on_card
 
     def make(config: TrustConfig, registry: Registry, silent: bool) -> Trust:
         with loading("the answers", silent=silent):
@@ -60,11 +52,8 @@ def trust(obj: dict[str, Any], /, card: Path | None, **given: Any) -> None:
         return study
 
     StudyCommand(
-        name="trust",
+        study=Trust,
         stem="trust",
-        config=TrustConfig,
-        models=MODELS,
-        stored=stored_trust,
         results=RESULTS,
         make=make,
         announce=_announce,

@@ -39,14 +39,11 @@ def validate(obj: dict[str, Any], /, **given: Any) -> None:
     emosim validate --plugin movies --ratings movielens:DIR --audit
     """
     from emosim_core.studies.validation.records import RESULTS
-    from emosim_core.studies.validation.validation import MODELS, Validation, ValidationConfig, stored_validation
+    from emosim_core.studies.validation.validation import Validation
 
     StudyCommand(
-        name="validate",
+        study=Validation,
         stem="validation",
-        config=ValidationConfig,
-        models=MODELS,
-        stored=stored_validation,
         results=RESULTS,
         make=lambda config, registry, silent: Validation(config, registry),
         announce=_announce,

@@ -326,6 +326,16 @@ def component_table(value: Any, name: str) -> Mapping[str, Any]:
     return next((part[name] for part in parts if isinstance(part.get(name), Mapping)), {})
 
 
+def with_component_table(value: Mapping[str, Any], name: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    """A field of a configuration with another table where :func:`component_table` finds that of a component."""
+    if value.get("name") == name:
+        return dict(table)
+    return {
+        key: {**part, name: dict(table)} if isinstance(part, Mapping) and isinstance(part.get(name), Mapping) else part
+        for key, part in value.items()
+    }
+
+
 def _name_of(value: Any) -> str | None:
     """The name of the component that a value of a field names."""
     name = value.get("name") if isinstance(value, Mapping) else value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -57,6 +57,7 @@ class LLMBackend:
         former_identities: identities of earlier versions, under which the same model's answers may still be cached.
         title: the model as people are shown it, such as ``"qwen3-8b at http://127.0.0.1:8000/v1"``; empty for the
             identity.
+        failures: why requests have no answer, by their cache keys; a replay repeats these in the place of an answer.
         reasoning_tokens: maximum tokens of reasoning, in addition to the ``max_tokens`` of a request; used for the
             upper bound of the cost if a service does not report its tokens.
     """
@@ -67,6 +68,7 @@ class LLMBackend:
     identity: str
     former_identities: Sequence[str] = ()
     title: str = ""
+    failures: Mapping[str, str] = {}
     reasoning_tokens: int = 0
 
     def secrets(self) -> Sequence[str]:

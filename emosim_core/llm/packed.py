@@ -14,6 +14,7 @@ class PackedOptions(Frozen):
     identity: str = option(..., "Identity of the model, under which its answers are cached.", min_length=1)
     title: str = option("", "The model as it is shown.")
     kind: str = option("language model", "What answers, in words.")
+    failures: dict[str, str] = option({}, "Why requests of the run have no answer, by their cache keys.")
 
 
 class PackedModel(LLMBackend):
@@ -22,6 +23,7 @@ class PackedModel(LLMBackend):
     def __init__(self, options: PackedOptions) -> None:
         self.identity, self.title = options.identity, options.title
         self.kind = options.kind  # type: ignore[misc]
+        self.failures = options.failures
 
     async def answer(self, request: ChatRequest) -> ChatAnswer:
         """No answer.

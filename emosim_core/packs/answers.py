@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.llm.chat import ChatRequest, Message
@@ -14,18 +14,35 @@ from emosim_core.runs.transcript import TRANSCRIPT, read_transcript
 
 _AT_ONCE = 500
 
+_DIFFERENT_ENDS = (
+    "the same request failed once and was answered or failed otherwise at another time, which a replay cannot tell "
+    "apart; make the run again, the answers that there are cost nothing"
+)
 
-def write_answers(directory: Path, identities: Sequence[str], cache: AnswerCache, out: Path) -> tuple[int, int]:
+
+class Written(NamedTuple):
+    """Answers that were written.
+
+    Attributes:
+        answers: how many there are.
+        redacted: in how many of them a key was replaced.
+        failures: why the requests without an answer have none, by their cache keys.
+    """
+
+    answers: int
+    redacted: int
+    failures: dict[str, str]
+
+
+def write_answers(directory: Path, identities: Sequence[str], cache: AnswerCache, out: Path) -> Written:
     """Write the answers that a run used, one line each, in the order in which it used them.
 
     Args:
         identities: the identity of the model, under which they are written, and others under which they may be cached.
 
-    Returns:
-        How many there are, and in how many of them a key was replaced.
-
     Raises:
-        RunError: the run has no transcript, a request failed, or answers are missing in the cache.
+        RunError: the run has no transcript, a request failed and was answered elsewhere in the run, or answers are
+            missing in the cache.
         DataError: the cache cannot be read.
     """
     if not (directory / TRANSCRIPT).exists():
@@ -34,11 +51,6 @@ def write_answers(directory: Path, identities: Sequence[str], cache: AnswerCache
             "--no-transcript: its answers are cached"
         )
     requests, failed = _requests(directory)
-    if failed:
-        raise RunError(
-            f"{directory}: {_some(len(failed), 'request')} got no answer ({failed[0]}); a run with a failed request "
-            "cannot be replayed"
-        )
     cleaner, count, canonicals = Cleaner(), 0, list(requests)
     with out.open("w", encoding="ascii", newline="\n") as stream:
         for start in range(0, len(canonicals), _AT_ONCE):
@@ -56,21 +68,28 @@ def write_answers(directory: Path, identities: Sequence[str], cache: AnswerCache
                 entry = entries[canonical]
                 stream.write(write_line(cleaner(entry._replace(identity=identities[0]))))
                 count += 1
-    return count, cleaner.changed
+    return Written(count, cleaner.changed, {cache_key_of(identities[0], one): why for one, why in failed.items()})
 
 
-def _requests(directory: Path) -> tuple[dict[str, None], list[str]]:
-    """The requests of a run as canonical JSON, each once, in their order; and why some got no answer."""
+def _requests(directory: Path) -> tuple[dict[str, None], dict[str, str]]:
+    """The answered requests of a run as canonical JSON, each once, in their order; and why the others have no answer.
+
+    Raises:
+        RunError: one cannot be read, or the same request came to different ends.
+    """
     requests: dict[str, None] = {}
-    failed = []
+    failed: dict[str, str] = {}
     for line in read_transcript(directory):
-        if line["answer"] is None:
-            failed.append(str(line.get("error", "no reason is known"))[:300])
-            continue
         try:
-            requests[request_json(_request(line))] = None
+            canonical = request_json(_request(line))
         except (TypeError, ValueError, ConfigurationError) as error:
             raise RunError(f"{directory / TRANSCRIPT} holds a request that cannot be read: {error}") from error
+        if line["answer"] is not None:
+            requests[canonical] = None
+        elif failed.setdefault(canonical, str(line.get("error", ""))) != str(line.get("error", "")):
+            raise RunError(f"{directory}: {_DIFFERENT_ENDS}")
+    if failed.keys() & requests.keys():
+        raise RunError(f"{directory}: {_DIFFERENT_ENDS}")
     return requests, failed
 
 

@@ -71,6 +71,7 @@ class PackedModelName(_Exact):
     identity: str = Field(min_length=1, max_length=4000)
     title: str = Field(max_length=4000)
     kind: str = Field(max_length=400)
+    failures: dict[str, str] = {}
 
 
 class DataSource(_Exact):

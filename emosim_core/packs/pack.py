@@ -11,14 +11,14 @@ from typing import Any
 from emosim_core.data import json_text
 from emosim_core.errors import ConfigurationError, EmoSimError, RunError
 from emosim_core.hooks import Registry
-from emosim_core.hooks.fields import by_field, over
+from emosim_core.hooks.fields import by_field, component_table, over, with_component_table
 from emosim_core.hooks.names import Request
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.gateway.cache import AnswerCache, default_cache_path
 from emosim_core.packs.answers import write_answers
 from emosim_core.packs.archive import ANSWERS, FORMAT, DataSource, Digest, PackedModelName, digest_of, written
 from emosim_core.packs.replay import make_again
-from emosim_core.packs.sources import NAMED, PACKABLE, members_of, sources_of, with_path
+from emosim_core.packs.sources import NAMED, PACKABLE, members_of, parts_of, sources_of, with_path
 from emosim_core.runs.blocks import BLOCKS
 from emosim_core.runs.job import MANIFEST, JobDirectory, write_file
 from emosim_core.runs.plain import own_files
@@ -100,24 +100,25 @@ def pack(
         members: dict[str, Path] = {}
         model, answers, redacted = None, 0, 0
         if manifest["uses_llm"]:
-            backend = _backend(made_with["rater"], manifest.get("language_model"), registry, domain)
+            rater = component_table(made_with["rater"], "llm")
+            backend = _backend(rater, made_with["rater"], manifest.get("language_model"), registry, domain)
             model = PackedModelName(
                 identity=backend.identity, title=backend.title or backend.identity, kind=backend.kind
             )
-            cache = AnswerCache(_cache_path(made_with["rater"]), read_only=True)
+            cache = AnswerCache(_cache_path(rater), read_only=True)
             try:
-                answers, redacted = write_answers(
-                    directory, (backend.identity, *backend.former_identities), cache, made / ANSWERS
-                )
+                identities = (backend.identity, *backend.former_identities)
+                answers, redacted, failures = write_answers(directory, identities, cache, made / ANSWERS)
             finally:
                 cache.close()
+            model = model.model_copy(update={"failures": failures})
             members[ANSWERS] = made / ANSWERS
         named, data, packed = _with_sources(made_with, registry, domain, with_data)
         members |= packed
         records = _records(directory)
         left_out = [] if with_data or not data else _OTHER_DATA
         members |= {name: directory / name for name in records if name not in left_out}
-        published = _published(manifest, named)
+        published = _published(manifest, named, data)
         if model is not None:
             published["language_model"] = model.identity
         for name, content in ((MANIFEST, published), (SUMMARY, summary)):
@@ -132,7 +133,7 @@ def pack(
         }
         with written(out, members, about) as partial:
             if check:
-                given = _given(made_with, [one for one in data if one.number is None])
+                given = _given(made_with, [one for one in data if one.number is None], registry, domain)
                 _check(partial, out, made / "replayed", given, registry)
     return Packed(
         out, answers, redacted, summary["steps"], tuple(one for one in data if one.number is None), checked=check
@@ -157,30 +158,37 @@ def _check(file: Path, out: Path, place: Path, given: Mapping[str, Any], registr
         raise RunError(f"the pack does not replay here, so it was not written: {message}") from error
 
 
-def _given(config: Mapping[str, Any], named: Sequence[DataSource]) -> dict[str, Any]:
+def _given(config: Mapping[str, Any], named: Sequence[DataSource], registry: Registry, domain: str) -> dict[str, Any]:
     """What the user of this machine gives to replay a pack that names these."""
     given: dict[str, Any] = {}
     for one in named:
+        value = config[one.field]
         if one.component == "llm":
-            given["llm"] = {one.option: config[one.field][one.option]}
-        else:
-            given[one.field] = config[one.field]
+            given["llm"] = {one.option: component_table(value, "llm")[one.option]}
+            continue
+        parts = parts_of(NAMED[one.field], value, registry, domain).values()
+        given[one.field] = next((part for part in parts if Request.read(part).name == one.component), value)
     return given
 
 
-def _backend(rater: Any, identity: str | None, registry: Registry, domain: str) -> LLMBackend:
+def _backend(table: Mapping[str, Any], rater: Any, identity: str | None, registry: Registry, domain: str) -> LLMBackend:
     """The backend of a run, which tells its identity; no request is made.
+
+    Args:
+        table: the options of the rater ``llm``, which may be one of a mixture; empty where there is none.
 
     Raises:
         RunError: it is not the model that the run was made with, whose ``identity`` this is.
     """
-    if not isinstance(rater, Mapping) or rater.get("name") != "llm":
+    if not table:
         name = Request.read(rater).name
-        raise ConfigurationError(f"the rater {name!r} cannot be packed: emosim pack knows runs of the rater 'llm'")
-    backend: LLMBackend = registry.resolve("llm_backend", rater["model"], domain).build(LLMBackend)
+        raise ConfigurationError(
+            f"the rater {name!r} cannot be packed: emosim pack knows the rater 'llm', alone or in a mixture"
+        )
+    backend: LLMBackend = registry.resolve("llm_backend", table["model"], domain).build(LLMBackend)
     if identity not in (backend.identity, *backend.former_identities):
         raise RunError(
-            f"the run was made with {identity!r}, and {rater['model']!r} is {backend.identity!r} now: another version, "
+            f"the run was made with {identity!r}, and {table['model']!r} is {backend.identity!r} now: another version, "
             "or another file in its place"
         )
     return backend
@@ -216,17 +224,28 @@ def _with_sources(
     return config, described, members
 
 
-def _published(manifest: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+def _published(manifest: Mapping[str, Any], config: Mapping[str, Any], data: Sequence[DataSource]) -> dict[str, Any]:
     """A manifest without what is of one machine alone: where the model is called, its cache, and paths."""
     rater, parts = config["rater"], json_text.loads(json_text.dumps(manifest["parts"]))
-    if isinstance(rater, Mapping) and rater.get("name") == "llm":
-        config = {**config, "rater": {name: rater[name] for name in rater if name not in ("model", "gateway")}}
-        parts.get("rater", {}).get("parts", {}).get("model", {})["options"] = {}
-    for part, field in (("item_loader", "items"), ("user_loader", "user_dataset"), ("rater",) * 2, ("policy",) * 2):
-        value, options = config.get(field), parts.get(part, {}).get("options", {})
-        if isinstance(value, Mapping):
-            options |= {name: value[name] for name in options.keys() & value.keys()}
+    if table := component_table(rater, "llm"):
+        table = {name: table[name] for name in table if name not in ("model", "gateway")}
+        config = {**config, "rater": with_component_table(rater, "llm", table)}
+        _part_of(parts["rater"], "llm")["parts"]["model"]["options"] = {}
+    for one in data:
+        options = _part_of(parts.get(_PARTS[one.field], {}), one.component).get("options", {})
+        if one.option in options:
+            options[one.option] = one.name
     return {**manifest, "config": dict(config), "parts": parts}
+
+
+_PARTS = {"items": "item_loader", "user_dataset": "user_loader", "rater": "rater", "policy": "policy"}
+"""What the manifest calls the component of a field."""
+
+
+def _part_of(part: dict[str, Any], name: str) -> dict[str, Any]:
+    """The description of a component in a manifest, or of that of a name where it is a mixture with it."""
+    inner = (one for one in part.get("parts", {}).values() if one["name"] == name)
+    return part if part.get("name") == name else next(inner, part)
 
 
 def _records(directory: Path) -> dict[str, Digest]:

@@ -15,11 +15,19 @@ from typing import Any
 from emosim_core.data.files import scratch
 from emosim_core.errors import ConfigurationError, DataError, EmoSimError, LLMReplayError, RunError
 from emosim_core.hooks import Registry
-from emosim_core.hooks.fields import by_field, over
+from emosim_core.hooks.fields import by_field, component_table, over, with_component_table
 from emosim_core.llm.gateway.cache import AnswerCache
 from emosim_core.packs.answers import read_answers
 from emosim_core.packs.archive import ANSWERS, DATA, About, DataSource, digest_of, unpack
-from emosim_core.packs.sources import PACKABLE, Source, reaches_alone, sources_of, with_path
+from emosim_core.packs.sources import (
+    PACKABLE,
+    Source,
+    parts_of,
+    reaches_alone,
+    sources_of,
+    with_options,
+    with_path,
+)
 from emosim_core.runs.job import MANIFEST, JobDirectory
 from emosim_core.runs.plain import child, visible
 from emosim_core.runs.records import INTERACTIONS, read_summary, run_manifest
@@ -103,14 +111,21 @@ def make_again(
         domain = registry.resolve_domain(manifest["config"]["plugin"]).component.name
         stored, own = _configuration(file, about, manifest, beside, registry, domain)
         given = by_field(RunConfig, given)
-        if about.model is not None and (named := {"rater", "llm_model", "gateway"} & given.keys()):
+        mixed = _in_mixture(about, given, stored, registry, domain)
+        other = {name for name in ("rater", "llm_model", "gateway") if name in mixed and mixed[name] is given[name]}
+        if about.model is not None and other:
             raise ConfigurationError(
-                f"{file} brings the answers of its model, and no other is called: leave out {min(named)}"
+                f"{file} brings the answers of its model, and no other is called: leave out {min(other)}"
             )
         _check_given(file, about, given)
-        values = over(RunConfig, given, stored)
+        values = over(RunConfig, mixed, stored)
         if not trusted:
             hint = again or CommandHint(typed("replay", file))
+            paths = {*_packed_paths(about, beside), *_texts(given.get("rater"), registry, domain)}
+            if mixed.get("rater") is not given.get("rater") and reaches_alone(
+                "rater", mixed["rater"], paths, registry, domain
+            ):  # what else the mixture names, the user did not give
+                given = mixed
             values = confirmed(file, values, {**own, **given}, stored, (RunConfig,), registry, hint)
         config = read_config(RunConfig, values, str(file))
         with _beside(beside, job):
@@ -142,12 +157,12 @@ def _configuration(
     if manifest["uses_llm"] != (about.model is not None):
         raise DataError(file, "has answers of a language model and a run without one, or the reverse")
     if about.model is not None:
-        if not isinstance(rater, Mapping) or rater.get("name") != "llm":
+        table = component_table(rater, "llm")
+        if not table:
             raise DataError(file, "has answers of a language model, and a run whose rater is another")
-        options = {name: value for name, value in rater.items() if name not in ("model", "gateway")}
         model = {"name": "packed", **about.model.model_dump()}
         gateway = {"replay": True, "cache": str((beside / _CACHE).absolute())}
-        config["rater"] = {**options, "model": model, "gateway": gateway}
+        config["rater"] = with_component_table(rater, "llm", {**table, "model": model, "gateway": gateway})
     known = {(one.field, one.component, one.option) for one in sources_of(config, registry, domain)}
     paths: dict[str, set[str]] = {}
     for one in about.data:
@@ -159,13 +174,12 @@ def _configuration(
             path = str(_packed_path(beside, one).absolute())
             config = with_path(config, Source(one.field, one.component, one.option, ""), path, registry, domain)
             paths.setdefault(one.field, set()).add(path)
-    own = {
-        field: config[field]
-        for field, those in paths.items()
-        if not (field == "rater" and about.model is not None)
-        and reaches_alone(PACKABLE[field], config[field], those, registry, domain)
-    }
     stored = by_field(RunConfig, config)
+    own = {
+        field: stored[field]
+        for field, those in paths.items()
+        if field in stored and reaches_alone(PACKABLE[field], stored[field], those, registry, domain)
+    }
     if about.model is not None:
         own |= {name: stored[name] for name in ("llm_model", "gateway")}
         if prior := paths.get("rater", set()) & {str((stored.get("llm") or {}).get("prior"))}:
@@ -192,6 +206,34 @@ def _check_given(file: Path, about: About, given: Mapping[str, Any]) -> None:
     again = " ".join(f"{option} {value}" for option, value in options.items())
     lines += ["Give it where it is on this machine:", f"  {typed('replay', file)} {again}"]
     raise ConfigurationError("\n".join(lines))
+
+
+def _in_mixture(
+    about: About, given: Mapping[str, Any], stored: Mapping[str, Any], registry: Registry, domain: str
+) -> dict[str, Any]:
+    """What is given, where the rater in it is one of those in the run's mixture, given again for its files: the mixture
+    with it."""
+    if None in (given.get("rater"), stored.get("rater")) or not parts_of("rater", stored["rater"], registry, domain):
+        return dict(given)
+    component, _, written = registry.written("rater", given["rater"], domain)
+    named = {one.component: one for one in about.data if one.field == "rater" and one.number is None}
+    if component.name not in named:
+        return dict(given)
+    rater = with_options(stored["rater"], named[component.name], written, registry, domain)
+    return {**given, "rater": rater}
+
+
+def _texts(rater: Any, registry: Registry, domain: str) -> list[str]:
+    """The texts among the options of a rater that is given."""
+    if rater is None:
+        return []
+    return [one for one in registry.written("rater", rater, domain)[2].values() if isinstance(one, str)]
+
+
+def _packed_paths(about: About, beside: Path) -> list[str]:
+    """Where files of raters are that the pack holds."""
+    held = (one for one in about.data if one.field == "rater" and one.number is not None)
+    return [str(_packed_path(beside, one).absolute()) for one in held]
 
 
 def _is_given(source: DataSource, given: Mapping[str, Any]) -> bool:

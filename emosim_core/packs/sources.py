@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emosim_core.errors import RunError
-from emosim_core.hooks import Registry
+from emosim_core.errors import ConfigurationError, RunError
+from emosim_core.hooks import Component, Registry
+from emosim_core.hooks.fields import extra
+from emosim_core.hooks.mixtures import WEIGHT, choice_of, read_mixture
 from emosim_core.packs.archive import DATA, DataSource, Digest, digest_of
 from emosim_core.runs.reach import field_reaches, is_harmless, names_path
 
@@ -45,22 +47,63 @@ class Source:
 
 
 def sources_of(config: Mapping[str, Any], registry: Registry, domain: str) -> Iterator[Source]:
-    """The paths that a configuration names by options of its components."""
+    """The paths that a configuration names by options of its components, and of those in a mixture."""
     for field, kind in NAMED.items():
         if config.get(field) is None:
             continue
-        component, _, written = registry.written(kind, config[field], domain)
-        model = component.options_model()
-        fields = {} if model is None else model.model_fields
-        for option, value in written.items():
-            if isinstance(value, str) and value and option in fields and names_path(fields[option].annotation):
-                yield Source(field, component.name, option, value)
+        parts = parts_of(kind, config[field], registry, domain).values()
+        for choice in (config[field], *parts):
+            component, _, written = registry.written(kind, choice, domain)
+            model = component.options_model()
+            fields = {} if model is None else model.model_fields
+            for option, value in written.items():
+                if isinstance(value, str) and value and option in fields and names_path(fields[option].annotation):
+                    yield Source(field, component.name, option, value)
+
+
+def parts_of(kind: str, value: Any, registry: Registry, domain: str) -> dict[str, dict[str, Any]]:
+    """The components in a mixture by the names that it gives them, each as a configuration names one; else none."""
+    component, _, written = registry.written(kind, value, domain)
+    option = _mixing(component)
+    if option is None or option not in written:
+        return {}
+    return {name: choice_of(name, entry) for name, entry in read_mixture(written[option], component.title).items()}
+
+
+def _mixing(component: Component) -> str | None:
+    """The option of a component that holds a mixture; None where none does."""
+    model = component.options_model()
+    fields = {} if model is None else model.model_fields
+    return next((name for name, one in fields.items() if "mixture" in extra(one)), None)
 
 
 def with_path(config: Mapping[str, Any], source: Source, path: str, registry: Registry, domain: str) -> dict[str, Any]:
     """A configuration with another path in the place of a source."""
-    component, _, written = registry.written(NAMED[source.field], config[source.field], domain)
-    return {**config, source.field: {"name": component.name, **written, source.option: path}}
+    options = {source.option: path}
+    return {**config, source.field: with_options(config[source.field], source, options, registry, domain)}
+
+
+def with_options(
+    value: Any, source: Source | DataSource, options: Mapping[str, Any], registry: Registry, domain: str
+) -> dict[str, Any]:
+    """A component with other options in the place of a source's; that of the source may be one in a mixture.
+
+    Raises:
+        ConfigurationError: it is neither the source's component nor a mixture with it.
+    """
+    kind = NAMED[source.field]
+    component, _, written = registry.written(kind, value, domain)
+    if component.name == source.component:
+        return {"name": component.name, **written, **options}
+    for name, part in parts_of(kind, value, registry, domain).items():
+        inner, _, own = registry.written(kind, part, domain)
+        if inner.name == source.component:
+            mixing = _mixing(component)
+            assert mixing is not None  # it has parts
+            entries = read_mixture(written[mixing], component.title)
+            entries[name] = {WEIGHT: entries[name][WEIGHT], "name": inner.name, **own, **options}
+            return {"name": component.name, **written, mixing: entries}
+    raise ConfigurationError(f"{source.field} names no {source.component!r}")
 
 
 def reaches_alone(kind: str, value: Any, paths: Collection[str], registry: Registry, domain: str) -> bool:
@@ -74,8 +117,11 @@ def reaches_alone(kind: str, value: Any, paths: Collection[str], registry: Regis
     if model is None or not written.keys() <= model.model_fields.keys():
         return False
     own = record is registry.records[0]
+    parts = parts_of(kind, value, registry, domain)
     for name, field in model.model_fields.items():
-        if name in written:
+        if parts and name == _mixing(component):
+            right = all(reaches_alone(kind, one, paths, registry, domain) for one in parts.values())
+        elif name in written:
             path = names_path(field.annotation) and isinstance(written[name], str) and written[name] in paths
             right = path or not field_reaches(field, written[name])
         else:

@@ -18,8 +18,8 @@ from emosim_core.model.loader import ItemLoader
 from emosim_core.simulation.assembly import load_items
 
 
-class LogConfig(Frozen):
-    """A log of real users, and how it is split for a validation."""
+class LogSource(Frozen):
+    """A log of real users and the items that it is about."""
 
     model_config = ConfigDict(title="Log")
 
@@ -30,13 +30,18 @@ class LogConfig(Frozen):
         "Columns of a csv: or parquet: log, such as user=uid,item=id,rating=stars,scale=1-5.",
         unset="the usual names",
     )
-    folds: int = option(5, "Folds of users; each is measured by what the users of the others make known.", ge=2, le=100)
-    seed: int = option(42, "Seed of all random numbers.", ge=0, le=2**63 - 1)
 
     @property
     def source(self) -> tuple[str, str | None, str]:
         """The log, its items and its columns, as :func:`load_log` takes them."""
         return self.ratings, self.items, self.columns
+
+
+class LogConfig(LogSource):
+    """A log of real users, and how it is split for a validation."""
+
+    folds: int = option(5, "Folds of users; each is measured by what the users of the others make known.", ge=2, le=100)
+    seed: int = option(42, "Seed of all random numbers.", ge=0, le=2**63 - 1)
 
 
 def is_table_log(source: str) -> bool:

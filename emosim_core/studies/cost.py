@@ -29,7 +29,8 @@ _TOKENS_OF_A_CHOICE = 4
 class Estimate:
     """What requests to a model will take: tokens of the prompts and, at most, of the answers, guessed from characters.
 
-    The price is None where it is not known; with ``replay`` only cached answers are used, so that nothing is paid.
+    The price is None where it is not known; with ``replay`` only cached answers are used, and a model may be ``own``,
+    in this process, so that nothing is paid.
     """
 
     model: str
@@ -38,6 +39,12 @@ class Estimate:
     completion: int
     price: Price | None
     replay: bool = False
+    own: bool = False
+
+    @property
+    def free(self) -> bool:
+        """Whether nothing is paid for sure."""
+        return self.replay or self.own or self.cost == 0
 
     @property
     def cost(self) -> float | None:
@@ -74,8 +81,9 @@ def estimate(world: World, trials: Trials) -> Estimate | None:
     gateway = rater.gateway if isinstance(rater.gateway, Gateway) else None
     price = None if gateway is None else gateway.backend.price()
     replay = gateway is not None and gateway.options.replay
+    own = gateway is not None and gateway.backend.batched and not gateway.backend.deferred
     prompt, completion = (sum(map(measure, requests)) / len(requests) for measure in (request_tokens, _answer))
-    return Estimate(world.model, count, round(prompt * count), round(completion * count), price, replay)
+    return Estimate(world.model, count, round(prompt * count), round(completion * count), price, replay, own)
 
 
 def _of_mixture(world: World, rater: Mixture, trials: Trials) -> Estimate | None:

@@ -6,13 +6,13 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ConfigDict, TypeAdapter, field_validator
+from pydantic import ConfigDict, TypeAdapter
 from typing_extensions import TypedDict
 
 from emosim_core.data.files import scratch
@@ -26,14 +26,13 @@ from emosim_core.fitting.directory import CARD, write_fitted
 from emosim_core.fitting.people import fit_users
 from emosim_core.fitting.ratings import RatingModel
 from emosim_core.hooks import Registry
-from emosim_core.hooks.fields import by_field
 from emosim_core.model import LoadedRatings, Memory, User
 from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.frozen import option
 from emosim_core.runs import reading
 from emosim_core.runs.cells import OnProgress
-from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, now, write_file
-from emosim_core.runs.manifest import begin_job, check_same, data_of, versions_of
+from emosim_core.runs.job import JobDirectory, now, write_file
+from emosim_core.runs.manifest import data_of, versions_of
 from emosim_core.runs.records import FORMAT, MANIFEST
 from emosim_core.runs.schemas import Usage
 from emosim_core.runs.usage import since, summed
@@ -42,7 +41,7 @@ from emosim_core.simulation.config import EnvironmentConfig, read_config
 from emosim_core.stats import bootstrap, bootstrap_difference, rounded
 from emosim_core.studies.cost import Estimate, estimate
 from emosim_core.studies.fit import card_of
-from emosim_core.studies.jobs import JOBS, StudyConfig, claimed, read_job_file
+from emosim_core.studies.jobs import JOBS, JobRecords, ResumableStudy, StudyConfig
 from emosim_core.studies.study import Trial, Trials
 from emosim_core.studies.trials import AT_ONCE, run_trials
 
@@ -70,15 +69,6 @@ class DistillConfig(StudyConfig):
     )
     seed: int = option(42, "Seed of all random numbers.", ge=0, le=2**63 - 1)
 
-    @field_validator("environment")
-    @classmethod
-    def _under_their_names(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return by_field(EnvironmentConfig, value)
-
-
-MODELS = (EnvironmentConfig, DistillConfig)
-"""Models of the fields of a distillation."""
-
 
 class _Head(TypedDict):
     format: int
@@ -101,9 +91,11 @@ class _Manifest(TypedDict):
 _HEAD, _LINE, _MANIFEST = TypeAdapter(_Head), TypeAdapter(_Answer), TypeAdapter(_Manifest)
 
 
-def stored_distillation(directory: Path) -> dict[str, Any]:
-    """The configuration of a distillation that is to be resumed, flat."""
-    return DistillConfig.flat_of(directory, _manifest(directory))
+class _Block(JobRecords):
+    """Some of the answers."""
+
+    head = _HEAD
+    line = _LINE
 
 
 def _manifest(directory: Path) -> dict[str, Any]:
@@ -114,7 +106,7 @@ def _manifest(directory: Path) -> dict[str, Any]:
     return manifest
 
 
-class Distillation:
+class Distillation(ResumableStudy):
     """One distillation: draws what is asked, asks, fits, measures and writes.
 
     Which users are asked about which items is drawn under the seed; items that many users know are asked about more
@@ -124,6 +116,9 @@ class Distillation:
     Raises:
         EmoSimError: an option is wrong, or what it names cannot be used.
     """
+
+    command, options = "distill", DistillConfig
+    manifest_of = staticmethod(_manifest)
 
     def __init__(self, config: DistillConfig, registry: Registry) -> None:
         self.config, self._registry = config, registry
@@ -188,50 +183,32 @@ class Distillation:
         Raises:
             EmoSimError: no question can be answered, or too few were; what was answered stays, to be resumed.
         """
-        job = job_directory(directory, "distill", resume)
-        with claimed(job, lambda: self.world.rater.uses_llm or self._block(job.path, 0).is_file()):
-            try:
-                self._begin(job)
-                if (job.path / CARD).exists():
-                    return card_of(job.path)
-                usage = self._ask(job.path, on_ratings)
-                return self._write(job.path, usage)
-            except OSError as error:
-                raise cannot_write(job.path, error) from error
-
-    def check_resumed(self, directory: Path, stored: Mapping[str, Any] | None = None) -> None:
-        """See that the distillation in a directory, whose manifest is ``stored``, was begun with the same."""
-        manifests = (_manifest(directory) if stored is None else stored, self.about())
-        old, new = ({**one, "config": DistillConfig.flat_of(directory, one)} for one in manifests)
-        check_same(directory, old, new, ("gateway",), DistillConfig)
-
-    def _begin(self, job: JobDirectory) -> None:
-        check, flat = partial(self.check_resumed, job.path), partial(DistillConfig.flat_of, job.path)
-        begin_job(job, self.about(), MODELS, self._registry, check, _manifest, flat)
+        with self.begun(directory, resume, lambda path: self._block(path, 0).complete) as place:
+            if (place / CARD).exists():
+                return card_of(place)
+            return self._write(place, self._ask(place, on_ratings))
 
     # ---------------------------------------------------------------------------------------------- asking
 
     @staticmethod
-    def _block(directory: Path, number: int) -> Path:
-        return directory / JOBS / f"block-{number:06}.jsonl"
+    def _block(directory: Path, number: int) -> _Block:
+        return _Block(f"block-{number:06}", directory)
 
     def _ask(self, directory: Path, on_ratings: OnProgress) -> dict[str, Any]:
         """Get the answers that are not there, block by block, and write all to one file; returns the usage."""
         trials, rater = self.trials, self.world.rater
         blocks = -(-len(trials.trials) // AT_ONCE)
-        done = next((n for n in range(blocks) if not self._block(directory, n).is_file()), blocks)
+        done = next((n for n in range(blocks) if not self._block(directory, n).complete), blocks)
         on_ratings(min(done * AT_ONCE, len(trials.trials)))
-        (directory / JOBS).mkdir(exist_ok=True)
         records = run_trials(self.world, trials, self.config.seed, on_ratings, first=done * AT_ONCE)
         for number in range(done, blocks):
             before = dict(rater.usage())
             answers = [{name: one[name] for name in ("user", "item", "rating")} for one in islice(records, AT_ONCE)]
-            head = {"format": FORMAT, "usage": since(before, rater.usage())}
-            write_file(self._block(directory, number), b"".join(map(line, [head, *answers])))
+            self._block(directory, number).write_lines({"usage": since(before, rater.usage())}, answers)
         heads: list[Mapping[str, Any]] = []
         given: list[Mapping[str, Any]] = []
         for number in range(blocks):
-            first, some = read_job_file(self._block(directory, number), _HEAD, _LINE)
+            first, some = self._block(directory, number).read_lines()
             heads.append(first["usage"])
             given += some
         write_file(directory / ANSWERS, b"".join(map(line, given)))

@@ -1,4 +1,4 @@
-"""What studies share: their configuration, records of jobs, and a beginning that leaves nothing when it fails."""
+"""What studies share: configuration, a directory that is begun and resumed, and the records of their jobs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import TypeAdapter, field_validator
+from pydantic import BaseModel, TypeAdapter, field_validator
 from typing_extensions import Self
 
 from emosim_core.data import json_text
@@ -18,10 +20,15 @@ from emosim_core.errors import RunError
 from emosim_core.hooks.fields import by_field
 from emosim_core.hooks.names import checked_options
 from emosim_core.model.frozen import Frozen, option
-from emosim_core.runs.job import MANIFEST, JobDirectory
+from emosim_core.runs.job import MANIFEST, JobDirectory, cannot_write, job_directory, write_file
+from emosim_core.runs.manifest import begin_job, check_same
 from emosim_core.runs.reading import check, check_format, read_lines
 from emosim_core.runs.records import FORMAT
 from emosim_core.simulation.config import EnvironmentConfig
+
+if TYPE_CHECKING:
+    from emosim_core.hooks import Registry
+    from emosim_core.simulation.assembly import World
 
 JOBS = "jobs"
 """Folder of a study with the records of its jobs."""
@@ -65,6 +72,109 @@ class StudyConfig(Frozen):
         """All fields, with those of the environment beside the others, as JSON."""
         values = self.model_dump(mode="json")
         return {**values.pop("environment"), **values}
+
+
+class ResumableStudy:
+    """A study that asks a world, and writes a directory that may be resumed.
+
+    Attributes:
+        command: the command that makes it.
+        options: the model of its own fields.
+        may_differ: fields that may be others where it is resumed.
+        world: what is asked.
+    """
+
+    command: ClassVar[str]
+    options: ClassVar[type[StudyConfig]]
+    may_differ: ClassVar[tuple[str, ...]] = ("gateway",)
+    world: World
+    _registry: Registry
+
+    @classmethod
+    def models(cls) -> tuple[type[BaseModel], ...]:
+        """The models of all fields."""
+        return EnvironmentConfig, cls.options
+
+    @classmethod
+    def manifest_of(cls, directory: Path) -> dict[str, Any]:
+        """The manifest of a directory; a RunError where it is that of something else, or damaged."""
+        raise NotImplementedError
+
+    @classmethod
+    def stored(cls, directory: Path) -> dict[str, Any]:
+        """The configuration of a study that is to be resumed, flat."""
+        return cls.options.flat_of(directory, cls.manifest_of(directory))
+
+    def about(self) -> dict[str, Any]:
+        """The manifest: what is asked, of whom, by what."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of what the rater holds on to, such as connections."""
+        self.world.close()
+
+    def check_resumed(self, directory: Path, stored: Mapping[str, Any] | None = None) -> None:
+        """See that the study in a directory, whose manifest is ``stored``, was begun with the same.
+
+        Raises:
+            RunError: it was begun with something else; says what differs.
+        """
+        manifests = (self.manifest_of(directory) if stored is None else stored, self.about())
+        old, new = ({**one, "config": self.options.flat_of(directory, one)} for one in manifests)
+        check_same(directory, old, new, self.may_differ, self.options)
+
+    @contextmanager
+    def begun(
+        self, directory: Path | JobDirectory, resume: bool, done: Callable[[Path], bool] = lambda path: False
+    ) -> Iterator[Path]:
+        """Claim and begin a directory, or see that what is resumed was begun with the same; where it is.
+
+        A study that fails before a job is ``done`` leaves nothing behind, unless a language model was called: what it
+        has answered is cached, and to go on costs nothing.
+        """
+        job = job_directory(directory, self.command, resume)
+        with claimed(job, lambda: self.world.rater.uses_llm or done(job.path)):
+            try:
+                check, flat = partial(self.check_resumed, job.path), partial(self.options.flat_of, job.path)
+                begin_job(job, self.about(), self.models(), self._registry, check, self.manifest_of, flat)
+                yield job.path
+            except OSError as error:
+                raise cannot_write(job.path, error) from error
+
+
+@dataclass(frozen=True)
+class JobRecords:
+    """The records of one job, in a file that is written whole. The first line is the head.
+
+    Attributes:
+        name: of the file, without its ending.
+        directory: of the study.
+    """
+
+    name: str
+    directory: Path
+
+    head: ClassVar[TypeAdapter[Any]]
+    line: ClassVar[TypeAdapter[Any]]
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.directory / JOBS / f"{self.name}.jsonl"
+
+    @property
+    def complete(self) -> bool:
+        """Whether it is done."""
+        return self.path.is_file()
+
+    def write_lines(self, head: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> None:
+        """Write the file."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(self.path, b"".join(map(json_text.line, [{"format": FORMAT, **head}, *lines])))
+
+    def read_lines(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """The head and the other lines; a RunError names the line that is wrong."""
+        return read_job_file(self.path, self.head, self.line)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import emosim_core
 from emosim_core.testing.chat_server import Answer, ChatServer
 
 pytest.importorskip("scipy")
@@ -111,3 +112,16 @@ def test_what_cannot_be_distilled_is_one_clear_error(quick: Any, options: tuple[
     error = quick("distill", "--plugin", "movies", *options, "--out", "nothing", status=2).err
     assert message in error
     assert not Path("nothing").exists()
+
+
+def test_a_program_distils_to_the_same_users(quick: Any) -> None:
+    options = ("--plugin", "movies", "--users", "sampled:n=30", "--max-questions", "240", "--quiet")
+    quick("distill", *options, "--out", "command")
+    card = emosim_core.distill("movies", quick.folder / "api", user_dataset="sampled:n=30", max_questions=240)
+    assert card["distillation"]["models"] == json.loads((quick.folder / "command/card.json").read_text())[
+        "distillation"
+    ]["models"]  # fmt: skip
+    for name in ("answers.jsonl", "ratings.safetensors"):
+        assert (quick.folder / "api" / name).read_bytes() == (quick.folder / "command" / name).read_bytes(), name
+    with pytest.raises(emosim_core.ConfigurationError, match="max_questions"):
+        emosim_core.distill("movies", quick.folder / "wrong", max_question=240)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import emosim_core
 from emosim_core.hooks import Registry
 from emosim_core.studies.believability.believability import Believability, BelievabilityConfig, add_verdict
 from emosim_core.studies.validation.users import RealUser
@@ -187,3 +188,10 @@ def test_what_a_person_says_counts_once_for_each_pair(pairs: Path, tmp_path: Pat
     results = add_verdict(out, {"pair": 1, "judge": "person a", "answer": sides[1], "error": ""})
     assert results["judges"]["person a"]["judged"] == results["judges"]["person a"]["right"] == 2
     assert "Person a finds the real user in 2 of 2 pairs" in quick("show", "out").out
+
+
+def test_a_program_judges_the_same_pairs(pairs: Path, movielens: Path, tmp_path: Path) -> None:
+    few = {"history": 6, "earlier": 4, "max_users": 40}
+    results = emosim_core.judge("movies", tmp_path / "api", ratings=f"movielens:{movielens}", **few)
+    assert results["pairs"] == len(lines(pairs / "pairs.jsonl"))
+    assert (tmp_path / "api/pairs.jsonl").read_bytes() == (pairs / "pairs.jsonl").read_bytes()

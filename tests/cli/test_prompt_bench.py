@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import emosim_core
 from emosim_core.testing import Answer, ChatServer, Emosim
 
 FEW = ("--max-users", "8", "--max-heldout", "3")
@@ -167,3 +168,15 @@ def test_a_number_of_questions_lowers_the_items_and_costs_are_said_first(
     done = quick(*command(server, ratings, *options, "--out", "b"))
     assert len(server.calls) <= 40
     assert re.search(r"28 requests, about [\d,]+ tokens in", done.err)
+
+
+def test_a_program_measures_the_same(quick: Emosim, server: ChatServer, ratings: str) -> None:
+    few = ("--max-users", "4", "--max-heldout", "1", "--llm-rater", "0Shot_system_our,1Shot_system_our:shots=3")
+    command_line = quick(*command(server, ratings, *few), "--out", "b", "--json").json
+    program = emosim_core.prompt_bench(
+        *("movies", quick.folder / "again"), ratings=ratings, llm_model=f"{server.url}#m", max_users=4, max_heldout=1,
+        llm_rater=["0Shot_system_our", "1Shot_system_our:shots=3"],
+    )  # fmt: skip
+    assert program["differences"] == command_line["differences"]
+    with pytest.raises(emosim_core.ConfigurationError, match="needs a language model"):
+        emosim_core.prompt_bench("movies", quick.folder / "none", ratings=ratings)

@@ -18,9 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emosim_core.errors import DataError, EmoSimError
+from emosim_core.hooks import Registry
 from emosim_core.llm.gateway.cache import AnswerCache
 from emosim_core.packs.archive import unpack
-from emosim_core.testing import ChatServer, Emosim
+from emosim_core.packs.sources import reaches_alone
+from emosim_core.testing import Answer, ChatServer, Emosim
 
 KEY = "sk-0fAk3kEyF0rTests9qZ7"
 SMALL = ("--episodes", "4", "--max-steps", "3", "--num-envs", "4", "--quiet")
@@ -202,6 +204,88 @@ def test_records_in_parquet_travel_too(quick: Emosim) -> None:
     quick("replay", "r-pack.zip", "--out", "again", "--quiet")
     for path in (quick.folder / "r/interactions").iterdir():
         assert (quick.folder / "again/interactions" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_failed_request_is_part_of_the_run_and_fails_in_the_same_words(quick: Emosim, receiver: Emosim) -> None:
+    def refuse_some(body: dict[str, Any]) -> str | Answer:
+        said = answer(body)
+        return Answer(refusal=f"I never say {said}") if said in "123" else said
+
+    with ChatServer(refuse_some) as server:
+        skip = ("--on-failed-rating", "skip", "--seed", "1", "--out", "r", *SMALL)
+        quick("run", "--plugin", "movies", "--llm-model", f"{server.url}#rater", *skip)
+    summary = json.loads((quick.folder / "r/summary.json").read_text())
+    assert 0 < summary["failed_ratings"] < summary["steps"]
+    quick("pack", "r", "--no-check")
+    done = receiver("replay", "r-pack.zip", "--out", "again", "--json").json
+    assert done["failed_ratings"] == summary["failed_ratings"]
+    again = (quick.folder / "again/interactions.jsonl").read_bytes()
+    assert again == (quick.folder / "r/interactions.jsonl").read_bytes()
+    assert b"I never say" in again
+    transcripts = [
+        [{**json.loads(line), "cached": None, "usage": None} for line in path.read_bytes().splitlines()]
+        for path in (quick.folder / name / "transcript.jsonl" for name in ("r", "again"))
+    ]
+    assert transcripts[0] == transcripts[1]
+    assert quick("pack", "again", "--out", "second.zip", "--json").json["answers"] > 0
+
+
+def test_a_request_that_failed_once_and_was_answered_later_is_not_packed(quick: Emosim) -> None:
+    with ChatServer(lambda body: "7") as server:
+        quick("run", "--plugin", "movies", "--llm-model", f"{server.url}#rater", "--out", "r", *SMALL)
+    path = quick.folder / "r/transcript.jsonl"
+    *rest, last = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*rest, last, json.dumps({**json.loads(last), "answer": None, "error": "gone"}) + "\n"]))
+    assert "which a replay cannot tell apart" in quick("pack", "r", status=2).err
+
+
+@pytest.mark.parametrize(
+    ("raters", "alone"),
+    [
+        ({"llm": {"weight": 0.5}, "fitted": {"weight": 0.5, "path": "mine"}}, True),
+        ({"rule_based": {"weight": 0.5, "noise": 0}, "fitted": {"weight": 0.5, "path": "mine"}}, True),
+        ({"rule_based": 0.5, "fitted": {"weight": 0.5, "path": "/etc"}}, False),
+        ({"llm": {"weight": 0.5, "model": "local:x"}, "fitted": {"weight": 0.5, "path": "mine"}}, False),
+        ({"llm": {"weight": 0.5, "prior": "/etc/x"}, "fitted": {"weight": 0.5, "path": "mine"}}, False),
+    ],
+)
+def test_who_gives_the_files_of_one_rater_lets_a_mixture_reach_nothing_else(
+    raters: dict[str, Any], alone: bool
+) -> None:
+    mixture = {"name": "mix", "raters": raters}
+    assert reaches_alone("rater", mixture, {"mine"}, Registry(), "movies") is alone
+
+
+@pytest.mark.parametrize("with_data", [True, False])
+def test_a_mixture_travels_with_the_files_of_its_raters_or_gets_them_again(
+    quick: Emosim, receiver: Emosim, people: Path, movielens: Path, with_data: bool
+) -> None:
+    mine = quick.folder / "private"
+    shutil.copytree(people, mine)
+    films = ("--items", f"movielens:{movielens}", "--embeddings", "lexical")
+    mixture = "mix:llm=0.5,fitted:private=0.5,fitted.noise=0.5"
+    with ChatServer(answer) as server:
+        quick("run", "--plugin", "movies", *films, "--users", "fitted:private", "--rater", mixture,
+              "--llm-model", f"{server.url}#rater", "--out", "r", *SMALL)  # fmt: skip
+    raters = json.loads((quick.folder / "r/summary.json").read_text())["raters"]
+    assert [raters[name]["users"] > 0 for name in ("llm", "fitted")] == [True, True]
+    quick("pack", "r", *(["--with-data"] if with_data else []))
+    with zipfile.ZipFile(quick.folder / "r-pack.zip") as archive:
+        whole = b"".join(archive.read(name) for name in archive.namelist())
+    assert str(quick.folder).encode() not in whole
+    assert b"base_url" not in whole
+    mine.rename(quick.folder / "elsewhere")
+    given: tuple[str, ...] = ()
+    if not with_data:
+        missing = receiver("replay", "r-pack.zip", "--out", "again", status=2).err
+        assert "--users fitted:PATH" in missing or "--user-dataset fitted:PATH" in missing
+        assert "--rater fitted:PATH" in missing
+        given = (*films[:2], "--users", "fitted:elsewhere", "--rater", "fitted:elsewhere")
+        other = receiver("replay", "r-pack.zip", *given, "--rater", "rule_based", "--out", "again", status=2).err
+        assert "no other is called: leave out rater" in other
+    receiver("replay", "r-pack.zip", *given, "--out", "again", "--quiet")
+    same = [(quick.folder / name / "interactions.jsonl").read_bytes() for name in ("r", "again")]
+    assert same[0] == same[1]
 
 
 # ------------------------------------------------------------------------------------------- items, users and others

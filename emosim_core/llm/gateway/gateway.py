@@ -120,6 +120,15 @@ class Gateway:
             self._begin_closed()
 
 
+class RepeatedFailure(LLMError):
+    """A request failed when it was made, and a replay repeats why; the message is the whole explanation."""
+
+    @property
+    def explained(self) -> str:
+        """The message alone, which has its summary."""
+        return str(self)
+
+
 class _Session:
     """Connections and the chain of a gateway, from the first request until it is closed."""
 
@@ -187,6 +196,9 @@ class _Session:
         log.debug("%d requests: %d cached, %d new", len(part), hits, len(new))
         if self._options.replay:
             for key in new:
+                if (failure := self._backend.failures.get(key)) is not None:
+                    caller.take(key, RepeatedFailure(failure))
+                    continue
                 problem = f"no answer of {self._backend.identity!r} to this request (key {key[:12]}) is cached in"
                 advice = "without --replay the model is called"
                 caller.take(key, LLMReplayError(f"{problem} {self._cache.path}; {advice}"))

@@ -6,7 +6,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,7 @@ from emosim_core.hooks import Registry
 from emosim_core.llm.rater import ModelRater
 from emosim_core.model.arrays import Ints
 from emosim_core.runs.cells import OnProgress
-from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
-from emosim_core.runs.manifest import begin_job
+from emosim_core.runs.job import JobDirectory, write_file
 from emosim_core.runs.records import MANIFEST
 from emosim_core.runs.usage import since, summed
 from emosim_core.studies.audit import battery as variant
@@ -29,12 +27,12 @@ from emosim_core.studies.audit.people import people_of
 from emosim_core.studies.audit.records import ANSWERS, RESULTS, TITLES, AuditJob
 from emosim_core.studies.audit.verdicts import sentence_of, students_t, verdicts_of
 from emosim_core.studies.cost import Estimate
-from emosim_core.studies.jobs import JOBS, claimed
+from emosim_core.studies.jobs import JOBS, ResumableStudy
 from emosim_core.studies.validation import users as real
 from emosim_core.studies.validation.knowledge import Knowledge
 from emosim_core.studies.validation.records import read_lines, resumed_manifest, write_lines
 from emosim_core.studies.validation.simulator import UserSimulator
-from emosim_core.studies.validation.validation import MODELS, Validation, ValidationConfig, check_begun_with
+from emosim_core.studies.validation.validation import Validation, ValidationConfig
 
 MAX_USERS = 20
 """Users of an audit where the configuration does not say how many."""
@@ -142,12 +140,15 @@ ALONE = "an audit asks in this process: leave out --executor"
 """What is wrong with another executor."""
 
 
-class Audit:
+class Audit(ResumableStudy):
     """One audit; errors as of :class:`Validation`, whose users it asks about, and one where the log has no ratings.
 
     Args:
         on_measured: gets what the first answers of a language model took.
     """
+
+    command, options = "validate", ValidationConfig
+    manifest_of = staticmethod(resumed_manifest)
 
     def __init__(
         self,
@@ -229,24 +230,14 @@ class Audit:
         """
         if executor != "local":
             raise ConfigurationError(ALONE)
-        job = job_directory(directory, "validate", resume)
-        with claimed(job, lambda: self.world.rater.uses_llm or any((job.path / JOBS).glob("*.jsonl"))):
-            try:
-                check, flat = partial(self.check_resumed, job.path), partial(ValidationConfig.flat_of, job.path)
-                begin_job(job, self.about(), MODELS, self._registry, check, resumed_manifest, flat)
-                if not (job.path / RESULTS).exists() or (job.path / JOBS).exists():
-                    self._ask(job.path, on_user)
-                    self._collect(job.path)
-                outcome = compute_results(job.path)
-                write_file(job.path / RESULTS, outcome)
-                shutil.rmtree(job.path / JOBS, ignore_errors=True)
-                return outcome
-            except OSError as error:
-                raise cannot_write(job.path, error) from error
-
-    def check_resumed(self, directory: Path, stored: Mapping[str, Any] | None = None) -> None:
-        """See that the audit in a directory, whose manifest is ``stored``, was begun with the same."""
-        check_begun_with(directory, stored, self.about())
+        with self.begun(directory, resume, lambda path: any((path / JOBS).glob("*.jsonl"))) as place:
+            if not (place / RESULTS).exists() or (place / JOBS).exists():
+                self._ask(place, on_user)
+                self._collect(place)
+            outcome = compute_results(place)
+            write_file(place / RESULTS, outcome)
+            shutil.rmtree(place / JOBS, ignore_errors=True)
+            return outcome
 
     def about(self) -> dict[str, Any]:
         """The manifest: what was asked, of whom, by what, and what real people do."""

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field
 
 from emosim_core.components.base import Rater
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
-from emosim_core.hooks.fields import by_field
 from emosim_core.llm.options import GatewayOptions
 from emosim_core.llm.rater import ModelRater
 from emosim_core.model.frozen import option
-from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
-from emosim_core.runs.manifest import begin_job, check_same, now, versions_of
+from emosim_core.runs.job import JobDirectory, write_file
+from emosim_core.runs.manifest import now, versions_of
 from emosim_core.runs.records import FORMAT, MANIFEST
 from emosim_core.runs.typed import continue_with
 from emosim_core.runs.usage import summed
-from emosim_core.simulation.config import EnvironmentConfig
 from emosim_core.simulation.logs import LogConfig
 from emosim_core.studies.believability.judges import ModelJudge, Verdict
 from emosim_core.studies.believability.pairs import (
@@ -47,7 +44,7 @@ from emosim_core.studies.believability.results import (
     write_results,
 )
 from emosim_core.studies.cost import Estimate, by_model, request_tokens
-from emosim_core.studies.jobs import StudyConfig, claimed
+from emosim_core.studies.jobs import ResumableStudy, StudyConfig
 from emosim_core.studies.validation.validation import RATINGS, Validation, ValidationConfig
 
 _AT_ONCE = 32
@@ -85,22 +82,8 @@ class BelievabilityConfig(LogConfig, StudyConfig):
         json_schema_extra={"recorded": False, "section": "Language model"},
     )
 
-    @field_validator("environment")
-    @classmethod
-    def _under_their_names(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return by_field(EnvironmentConfig, value)
 
-
-MODELS = (EnvironmentConfig, BelievabilityConfig)
-"""Models of the fields of a believability test."""
-
-
-def stored_test(directory: Path) -> dict[str, Any]:
-    """The configuration of a test that is to be resumed, flat."""
-    return BelievabilityConfig.flat_of(directory, read_manifest(directory))
-
-
-class Believability:
+class Believability(ResumableStudy):
     """One believability test: loads the log, simulates held-out ratings, and has them judged.
 
     Users, what is known of them and what is held out are those of a validation with the same seed and folds; see
@@ -110,6 +93,10 @@ class Believability:
         ConfigurationError: a value is wrong, the log has no ratings, or too few users with enough of them.
         DataError: a file is missing or malformed.
     """
+
+    command, options = "judge", BelievabilityConfig
+    may_differ = ("gateway", "judging")
+    manifest_of = staticmethod(read_manifest)
 
     def __init__(self, config: BelievabilityConfig, registry: Registry) -> None:
         self.config, self._registry = config, registry
@@ -183,8 +170,9 @@ class Believability:
             backend, options = self.judge.gateway.backend, self.judge.gateway.options
             prompt = request_tokens(self.judge.prompt.ask(self._typical())) * self.users
             completion = _TOKENS_OF_AN_ANSWER * self.users
+            own = backend.batched and not backend.deferred
             estimates.append(
-                Estimate(backend.identity, self.users, prompt, completion, backend.price(), options.replay)
+                Estimate(backend.identity, self.users, prompt, completion, backend.price(), options.replay, own)
             )
         return by_model(estimates)
 
@@ -224,19 +212,12 @@ class Believability:
         Raises:
             EmoSimError: it cannot go on; what is done stays, to be resumed.
         """
-        job = job_directory(directory, "judge", resume)
-        begun = lambda: (job.path / PAIRS).exists() or self.world.rater.uses_llm  # noqa: E731
-        with claimed(job, begun):
+        with self.begun(directory, resume, lambda path: (path / PAIRS).exists()) as place:
             try:
-                check, flat = partial(self.check_resumed, job.path), partial(BelievabilityConfig.flat_of, job.path)
-                begin_job(job, self.about(), MODELS, self._registry, check, read_manifest, flat)
-                try:
-                    self._judge(job.path, self._pairs(job.path, on_pair), on_pair)
-                finally:  # what was spent is counted whatever became of it
-                    self._write_usage(job.path)
-                return write_results(job.path)
-            except OSError as error:
-                raise cannot_write(job.path, error) from error
+                self._judge(place, self._pairs(place, on_pair), on_pair)
+            finally:  # what was spent is counted whatever became of it
+                self._write_usage(place)
+            return write_results(place)
 
     def _write_usage(self, directory: Path) -> None:
         """Add what this process spent to what was spent before."""
@@ -283,12 +264,6 @@ class Believability:
             write_file(directory / VERDICTS, verdict_lines(verdicts))
             on_pair(len(some))
 
-    def check_resumed(self, directory: Path, stored: Mapping[str, Any] | None = None) -> None:
-        """See that the test in a directory, whose manifest is ``stored``, was begun with the same."""
-        manifests = (read_manifest(directory) if stored is None else stored, self.about())
-        old, new = ({**one, "config": BelievabilityConfig.flat_of(directory, one)} for one in manifests)
-        check_same(directory, old, new, ("gateway", "judging"), BelievabilityConfig)
-
     def about(self) -> dict[str, Any]:
         """The manifest: whose ratings were simulated by what, and who judges."""
         world, data = self.world, self.source.data.about()
@@ -313,7 +288,7 @@ class Believability:
 
     def close(self) -> None:
         """Let go of what the rater and the judge hold on to, such as connections."""
-        self.world.close()
+        super().close()
         if self.judge is not None:
             self.judge.rater.close()
 

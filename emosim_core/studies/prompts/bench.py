@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import ConfigDict, field_validator
+from pydantic import ConfigDict
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.estimators.ratings import ItemMeanAndUserBias
 from emosim_core.fitting.profiles import Profiles
 from emosim_core.hooks import Registry
-from emosim_core.hooks.fields import by_field
 from emosim_core.hooks.names import spelled
 from emosim_core.llm.prompts.prompt_strategy import PromptStrategy
 from emosim_core.llm.rater import ModelRater
 from emosim_core.model.frozen import option
 from emosim_core.runs.cells import OnProgress, Worlds
-from emosim_core.runs.job import JobDirectory, job_directory, write_file
-from emosim_core.runs.manifest import begin_job, check_same, digest, now, versions_of
+from emosim_core.runs.job import JobDirectory, write_file
+from emosim_core.runs.manifest import digest, now, versions_of
 from emosim_core.runs.records import FORMAT
 from emosim_core.runs.usage import since
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, read_config
 from emosim_core.simulation.logs import LogConfig
 from emosim_core.studies.cost import Estimate, estimate
-from emosim_core.studies.jobs import StudyConfig, claimed
+from emosim_core.studies.jobs import ResumableStudy, StudyConfig
 from emosim_core.studies.prompts.questions import BLANK, answers, drawn, per_user, questions, with_blank
 from emosim_core.studies.prompts.records import RESULTS, BenchJob, bench_manifest
 from emosim_core.studies.prompts.results import compute_results
@@ -68,20 +67,6 @@ class PromptBenchConfig(LogConfig, StudyConfig):
         None, "Maximum questions in all; lowers max_heldout.", ge=1, unset="no limit", unit="questions"
     )
 
-    @field_validator("environment")
-    @classmethod
-    def _under_their_names(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return by_field(EnvironmentConfig, value)
-
-
-MODELS = (EnvironmentConfig, PromptBenchConfig)
-"""Models of the fields of a prompt bench."""
-
-
-def stored_bench(directory: Path) -> dict[str, Any]:
-    """The configuration of a bench that is to be resumed, flat."""
-    return PromptBenchConfig.flat_of(directory, bench_manifest(directory))
-
 
 @dataclass(frozen=True)
 class Strategy:
@@ -91,15 +76,23 @@ class Strategy:
     rater: ModelRater
 
 
-class PromptBench:
+class PromptBench(ResumableStudy):
     """One bench: loads the real users and the strategies, asks, and writes.
+
+    Args:
+        on_pace: gets the seconds that are left, guessed from the first :data:`_PACE` answers, once.
 
     Raises:
         ConfigurationError: no language model is named, a value is wrong, or nobody can be asked about.
     """
 
-    def __init__(self, config: PromptBenchConfig, registry: Registry) -> None:
-        self._registry = registry
+    command, options = "prompt-bench", PromptBenchConfig
+    manifest_of = staticmethod(bench_manifest)
+
+    def __init__(
+        self, config: PromptBenchConfig, registry: Registry, on_pace: Callable[[float], None] = lambda seconds: None
+    ) -> None:
+        self._registry, self._on_pace = registry, on_pace
         values = dict(config.environment)
         chosen = values.setdefault("embeddings", _WORDS)
         values["on_failed_rating"] = "skip"  # a failed rating is counted; it ends nothing
@@ -211,32 +204,19 @@ class PromptBench:
         shares: list[float] = np.round(counts / counts.sum(), 6).tolist()
         return shares
 
-    def check_resumed(self, directory: Path) -> None:
-        """See that the bench in a directory was begun with the same."""
-        self._check(directory, bench_manifest(directory))
-
-    def _check(self, directory: Path, stored: Mapping[str, Any]) -> None:
-        old, new = ({**one, "config": PromptBenchConfig.flat_of(directory, one)} for one in (stored, self.about()))
-        check_same(directory, old, new, ("gateway",), PromptBenchConfig)
-
     def run(
         self,
         directory: Path | JobDirectory,
         on_answers: OnProgress = lambda count: None,
-        on_pace: Callable[[float], None] = lambda seconds: None,
         resume: bool = False,
     ) -> dict[str, Any]:
         """Ask with every strategy that is not done, write the records and the results, and return the latter.
 
         Args:
             on_answers: gets the number of questions that were answered since the call before.
-            on_pace: gets the seconds that are left, guessed from the first :data:`_PACE` answers, once.
         """
-        job = job_directory(directory, "prompt-bench", resume)
-        with claimed(job, lambda: True):  # what a language model has answered is cached: to go on costs nothing
-            flat = partial(PromptBenchConfig.flat_of, job.path)
-            begin_job(job, self.about(), MODELS, self._registry, partial(self._check, job.path), bench_manifest, flat)
-            jobs = [BenchJob.of(job.path, strategy.name) for strategy in self.strategies]
+        with self.begun(directory, resume) as place:
+            jobs = [BenchJob.of(place, strategy.name) for strategy in self.strategies]
             began, done, announced = time.perf_counter(), 0, False
             remaining = self.questions() // len(jobs) * sum(not one.complete for one in jobs)
             for one, strategy in zip(jobs, self.strategies, strict=True):
@@ -250,11 +230,11 @@ class PromptBench:
                     done += len(some)
                     if done >= _PACE and not announced:
                         announced = True
-                        on_pace((time.perf_counter() - began) * (remaining - done) / done)
+                        self._on_pace((time.perf_counter() - began) * (remaining - done) / done)
                 usage = since(before, strategy.rater.usage())
                 one.write(lines, usage, time.perf_counter() - started)
-            outcome = compute_results(job.path)
-            write_file(job.path / RESULTS, outcome)
+            outcome = compute_results(place)
+            write_file(place / RESULTS, outcome)
             return outcome
 
     def _answered(self, strategy: Strategy) -> Iterator[list[dict[str, Any]]]:

@@ -10,13 +10,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 from typing_extensions import NotRequired, TypedDict
 
-from emosim_core.data import json_text
 from emosim_core.errors import RunError
 from emosim_core.runs import reading
-from emosim_core.runs.job import cannot_write, write_file
 from emosim_core.runs.records import FORMAT, MANIFEST
 from emosim_core.runs.schemas import Usage
-from emosim_core.studies.jobs import JOBS, folder_name, read_job_file
+from emosim_core.studies.jobs import JobRecords, folder_name
 
 RESULTS = "prompts.json"
 
@@ -60,39 +58,30 @@ class _Manifest(TypedDict):
     language_model: str
 
 
-_HEAD, _LINE, _MANIFEST = TypeAdapter(_Head), TypeAdapter(Line), TypeAdapter(_Manifest)
+_MANIFEST = TypeAdapter(_Manifest)
 
 
 @dataclass(frozen=True)
-class BenchJob:
-    """The answers to one strategy, in a file that is written whole."""
+class BenchJob(JobRecords):
+    """The answers to one strategy."""
 
     strategy: str
-    path: Path
+
+    head = TypeAdapter(_Head)
+    line = TypeAdapter(Line)
 
     @classmethod
     def of(cls, directory: Path, strategy: str) -> BenchJob:
         """The job of a strategy of the bench in a directory."""
-        return cls(strategy, directory / JOBS / f"{folder_name([strategy])}.jsonl")
-
-    @property
-    def complete(self) -> bool:
-        """Whether it is done."""
-        return self.path.is_file()
+        return cls(folder_name([strategy]), directory, strategy)
 
     def write(self, lines: Sequence[Mapping[str, Any]], usage: Mapping[str, Any], seconds: float) -> None:
         """Write its records, what its model calls took, and how long it took."""
-        head = {"format": FORMAT, "strategy": self.strategy, "seconds": round(seconds, 3), "usage": usage}
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise cannot_write(self.path.parent, error) from error
-        write_file(self.path, b"".join(map(json_text.line, [head, *lines])))
+        self.write_lines({"strategy": self.strategy, "seconds": round(seconds, 3), "usage": usage}, lines)
 
     def read(self) -> tuple[dict[str, Any], list[Line]]:
         """The first line and the records; a RunError names the line that is wrong."""
-        head, lines = read_job_file(self.path, _HEAD, _LINE)
-        return head, lines  # type: ignore[return-value]
+        return self.read_lines()  # type: ignore[return-value]
 
 
 def bench_manifest(directory: Path) -> dict[str, Any]:

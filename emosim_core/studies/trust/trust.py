@@ -6,7 +6,6 @@ import io
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +22,14 @@ from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import split_components
 from emosim_core.model.frozen import option
 from emosim_core.runs.cells import Cell, OnProgress, Worlds, check_data, executor_of
-from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
-from emosim_core.runs.manifest import begin_job, check_same, digest, now, versions_of
+from emosim_core.runs.job import JobDirectory, write_file
+from emosim_core.runs.manifest import digest, now, versions_of
 from emosim_core.runs.reading import read_object
 from emosim_core.runs.records import FORMAT, MANIFEST
 from emosim_core.simulation.config import EnvironmentConfig, read_config
-from emosim_core.simulation.logs import is_table_log, load_log
+from emosim_core.simulation.logs import LogSource, is_table_log, load_log
 from emosim_core.studies.cost import Estimate, estimate
-from emosim_core.studies.jobs import StudyConfig, claimed
+from emosim_core.studies.jobs import ResumableStudy, StudyConfig
 from emosim_core.studies.study import Trial, Trials
 from emosim_core.studies.trust.exposure import Policy
 from emosim_core.studies.trust.figures import LogVerdicts, compute_figures
@@ -66,18 +65,12 @@ _WRITTEN = 40
 """Requests that are written out to learn how long they are."""
 
 
-class TrustConfig(StudyConfig):
+class TrustConfig(LogSource, StudyConfig):
     """Whose answers are the truth, what logs are made of them, and which recommenders are compared."""
 
     model_config = ConfigDict(title="Trust")
 
     ratings: str = option(..., "Log of real users: FILE.csv, csv:FILE, parquet:FILE or movielens:PATH.")
-    items: str | None = option(None, "Item source of the log.", unset="that of the log, or the domain's")
-    columns: str = option(
-        "",
-        "Columns of a csv: or parquet: log, such as user=uid,item=id,rating=stars,scale=1-5.",
-        unset="the usual names",
-    )
     truth: str = option(
         COMPLETE,
         "Truth: complete, the users of the log who rated everything; factors, a model of the log; or csv:FILE, ratings "
@@ -118,15 +111,6 @@ class TrustConfig(StudyConfig):
         return tuple(split_components(value)) if isinstance(value, str) else value
 
 
-MODELS = (EnvironmentConfig, TrustConfig)
-"""Models of the fields of a study of trust."""
-
-
-def stored_trust(directory: Path) -> dict[str, Any]:
-    """The configuration of a study that is to be resumed, flat."""
-    return TrustConfig.flat_of(directory, read_object(directory / MANIFEST))
-
-
 @dataclass(frozen=True)
 class _Task:
     """The arguments of a cell: one log, with the digests of what it must be about."""
@@ -148,8 +132,7 @@ class _Data:
 
     def __init__(self, config: TrustConfig, environment: Mapping[str, Any], registry: Registry) -> None:
         plugin, embeddings = str(environment["plugin"]), str(environment["embeddings"])
-        source = (config.ratings, config.items, config.columns)
-        real = RealLog(registry, plugin, source, embeddings, config.seed)
+        real = RealLog(registry, plugin, config.source, embeddings, config.seed)
         self.notes, self.domain = real.notes, real.domain
         log, self.catalog = real.interactions, real.catalog
         most = config.max_items or (_MOST_MADE_UP if config.truth == FACTORS else None)
@@ -197,12 +180,18 @@ class _Data:
         )
 
 
-class Trust:
+class Trust(ResumableStudy):
     """One study: reads the answers, draws logs, and counts.
 
     Raises:
         EmoSimError: a value is wrong, or too little is known for a truth.
     """
+
+    command, options = "trust", TrustConfig
+
+    @classmethod
+    def manifest_of(cls, directory: Path) -> dict[str, Any]:
+        return read_object(directory / MANIFEST)
 
     def __init__(self, config: TrustConfig, registry: Registry) -> None:
         self.config, self._registry = config, registry
@@ -269,12 +258,6 @@ class Trust:
             "created": now(),
         }
 
-    def check_resumed(self, directory: Path, stored: Mapping[str, Any] | None = None) -> None:
-        """See that the study in a directory, whose manifest is ``stored``, was begun with the same."""
-        manifests = (read_object(directory / MANIFEST) if stored is None else stored, self.about())
-        old, new = ({**one, "config": TrustConfig.flat_of(directory, one)} for one in manifests)
-        check_same(directory, old, new, ("gateway",), TrustConfig)
-
     def run(
         self,
         directory: Path | JobDirectory,
@@ -291,15 +274,8 @@ class Trust:
         Raises:
             EmoSimError: a log cannot be done; those that are done stay, to be resumed.
         """
-        job = job_directory(directory, "trust", resume)
-        with claimed(job, lambda: self.world.rater.uses_llm or any((job.path / LOGS).glob("*.npz"))):
-            try:
-                check, flat = partial(self.check_resumed, job.path), partial(TrustConfig.flat_of, job.path)
-                read = lambda path: read_object(path / MANIFEST)  # noqa: E731
-                begin_job(job, self.about(), MODELS, self._registry, check, read, flat)
-                return self._play(job.path, on_log, executor)
-            except OSError as error:
-                raise cannot_write(job.path, error) from error
+        with self.begun(directory, resume, lambda path: any((path / LOGS).glob("*.npz"))) as place:
+            return self._play(place, on_log, executor)
 
     def _play(self, directory: Path, on_log: OnProgress, executor: str | Mapping[str, Any]) -> dict[str, Any]:
         data = self.data.about()

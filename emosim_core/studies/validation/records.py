@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +15,7 @@ from emosim_core.runs import reading
 from emosim_core.runs.job import write_file
 from emosim_core.runs.records import FORMAT, MANIFEST
 from emosim_core.runs.schemas import Usage
-from emosim_core.studies.jobs import JOBS, read_job_file
+from emosim_core.studies.jobs import JobRecords
 
 RESULTS = "validation.json"
 
@@ -45,36 +44,28 @@ class _Manifest(TypedDict):
     usage: Usage
 
 
-_HEAD, _LINE, _MANIFEST = TypeAdapter(_Head), TypeAdapter(_Line), TypeAdapter(_Manifest)
+_MANIFEST = TypeAdapter(_Manifest)
 
 
-@dataclass(frozen=True)
-class ValidationJob:
+class ValidationJob(JobRecords):
     """The answers of the users of one part. Its file is there from when it is done until all are."""
 
-    part: str
-    directory: Path
+    head = TypeAdapter(_Head)
+    line = TypeAdapter(_Line)
 
-    @property
-    def path(self) -> Path:
-        """The file of its records."""
-        return self.directory / JOBS / f"{self.part.replace(' ', '-')}.jsonl"
-
-    @property
-    def complete(self) -> bool:
-        """Whether it is done."""
-        return self.path.is_file()
+    @classmethod
+    def of(cls, directory: Path, part: str) -> ValidationJob:
+        """The job of a part of the validation in a directory."""
+        return cls(part.replace(" ", "-"), directory)
 
     def write(self, records: Mapping[str, Sequence[Mapping[str, Any]]], usage: Mapping[str, Any]) -> None:
         """Write its records, by the file that they go to, and what its model calls took."""
-        lines: list[Mapping[str, Any]] = [{"format": FORMAT, "usage": usage}]
-        lines += [{"file": name, "record": record} for name, of_file in records.items() for record in of_file]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_lines(self.path, lines)
+        lines = [{"file": name, "record": record} for name, of_file in records.items() for record in of_file]
+        self.write_lines({"usage": usage}, lines)
 
     def read(self) -> tuple[dict[str, list[dict[str, Any]]], dict[str, Any]]:
         """Its records by file, and what its model calls took."""
-        head, lines = read_job_file(self.path, _HEAD, _LINE)
+        head, lines = self.read_lines()
         records: dict[str, list[dict[str, Any]]] = {}
         for line in lines:
             records.setdefault(line["file"], []).append(line["record"])

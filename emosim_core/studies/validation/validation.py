@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -30,15 +29,15 @@ from emosim_core.model.arrays import Floats
 from emosim_core.model.frozen import option
 from emosim_core.model.user import TRAITS
 from emosim_core.runs.cells import Cell, OnProgress, Worlds, check_data, executor_of
-from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
-from emosim_core.runs.manifest import begin_job, check_same, digest, now, versions_of
+from emosim_core.runs.job import JobDirectory, write_file
+from emosim_core.runs.manifest import digest, now, versions_of
 from emosim_core.runs.records import FORMAT, MANIFEST
 from emosim_core.runs.usage import since, summed
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 from emosim_core.simulation.logs import LogConfig
 from emosim_core.studies.cost import Estimate, estimate
-from emosim_core.studies.jobs import JOBS, StudyConfig, claimed
+from emosim_core.studies.jobs import JOBS, ResumableStudy, StudyConfig
 from emosim_core.studies.study import Trial, Trials
 from emosim_core.studies.validation import users as real
 from emosim_core.studies.validation.candidates import Existing, draw_tests
@@ -118,15 +117,6 @@ class ValidationConfig(LogConfig, StudyConfig):
         return self
 
 
-MODELS = (EnvironmentConfig, ValidationConfig)
-"""Models of the fields of a validation."""
-
-
-def stored_validation(directory: Path) -> dict[str, Any]:
-    """The configuration of a validation that is to be resumed, flat."""
-    return ValidationConfig.flat_of(directory, resumed_manifest(directory))
-
-
 @dataclass(frozen=True)
 class _Task:
     """The arguments of a cell: one part of a validation, with the digests of what it must be about."""
@@ -165,11 +155,14 @@ class _Data:
         }
 
 
-class Validation:
+class Validation(ResumableStudy):
     """One validation: loads the real users, asks, and writes; a DataError where a file is missing or malformed.
 
     A ConfigurationError where a value is wrong, or the source has no log of users, or of too few users.
     """
+
+    command, options = "validate", ValidationConfig
+    manifest_of = staticmethod(resumed_manifest)
 
     def __init__(self, config: ValidationConfig, registry: Registry) -> None:
         self.config, self._registry = config, registry
@@ -270,27 +263,12 @@ class Validation:
             on_user: gets the number of users who were measured since the call before.
             executor: where the parts are done, such as ``"processes:2"``.
         """
-        job = job_directory(directory, "validate", resume)
-        # What a language model has answered is cached: to go on costs nothing.
-        with claimed(job, lambda: self.world.rater.uses_llm or any(one.complete for one in self._jobs(job.path))):
-            try:
-                self._begin(job)
-                return self._play(job.path, on_user, executor)
-            except OSError as error:
-                raise cannot_write(job.path, error) from error
-
-    def check_resumed(self, directory: Path, stored: Mapping[str, Any] | None = None) -> None:
-        """See that the validation in a directory, whose manifest is ``stored``, was begun with the same."""
-        check_begun_with(directory, stored, self.about())
-
-    def _begin(self, job: JobDirectory) -> None:
-        """Write the manifest, or see that what is resumed is answered as it was begun."""
-        check, flat = partial(self.check_resumed, job.path), partial(ValidationConfig.flat_of, job.path)
-        begin_job(job, self.about(), MODELS, self._registry, check, resumed_manifest, flat)
+        with self.begun(directory, resume, lambda path: any(one.complete for one in self._jobs(path))) as place:
+            return self._play(place, on_user, executor)
 
     def _jobs(self, directory: Path) -> list[ValidationJob]:
         """All jobs, in the order of their records."""
-        return [ValidationJob(part.name, directory) for part in self.data.parts]
+        return [ValidationJob.of(directory, part.name) for part in self.data.parts]
 
     def _play(self, directory: Path, on_user: OnProgress, executor: str | Mapping[str, Any]) -> dict[str, Any]:
         jobs = self._jobs(directory)
@@ -339,7 +317,7 @@ class Validation:
                 on_user(len(self.data.parts[number].users))
                 continue
             task = _Task(self._asked, self._environment, self._embeddings, number, job.directory, data)
-            cells.append(Cell(job.part, measure_part, task))
+            cells.append(Cell(self.data.parts[number].name, measure_part, task))
         if cells:
             with closing(where.run(cells, self._worlds, on_user)) as done:
                 for _ in done:
@@ -369,17 +347,6 @@ class Validation:
         }
 
 
-def check_begun_with(directory: Path, stored: Mapping[str, Any] | None, about: Mapping[str, Any]) -> None:
-    """See that what is in a directory, whose manifest is ``stored``, was begun with what another manifest says.
-
-    Raises:
-        RunError: it was begun with something else; says what differs.
-    """
-    manifests = (resumed_manifest(directory) if stored is None else stored, about)
-    old, new = ({**one, "config": ValidationConfig.flat_of(directory, one)} for one in manifests)
-    check_same(directory, old, new, ("gateway",), ValidationConfig)
-
-
 def measure_part(task: _Task, worlds: Worlds, on_user: OnProgress) -> None:
     """Measure the users of one part and write their records, whole or not at all."""
     config = task.config
@@ -406,7 +373,7 @@ def measure_part(task: _Task, worlds: Worlds, on_user: OnProgress) -> None:
                 on_user(1)
     for name, lines in records.items():
         records[name] = [{"part": part.name, **line} for line in lines]
-    ValidationJob(part.name, task.directory).write(records, since(before, world.rater.usage()))
+    ValidationJob.of(task.directory, part.name).write(records, since(before, world.rater.usage()))
 
 
 def _measured(
