@@ -337,7 +337,7 @@ def _among(test: str) -> str:
 def _compared(difference: Mapping[str, Any], more_is_better: bool) -> str:
     low, high = difference["low"], difference["high"]
     if low is None or low <= 0 <= high:
-        return "cannot be told from"
+        return "cannot be told apart from"
     return "are ahead of" if (low > 0) == more_is_better else "are behind"
 
 
