@@ -178,8 +178,8 @@ def show_table(screen: Console, table: rich.table.Table) -> None:
     """Print a table so that nothing is cut off and no number is broken.
 
     On a terminal that is too narrow, texts are broken between words; where that is not enough, the columns stand in
-    several tables below each other, each with the first column. A file or a pipe has no width of its own, so nothing
-    is broken there, unless ``COLUMNS`` says how wide it is.
+    several tables below each other, each with the first column and without rows that say nothing more in it. A file or
+    a pipe has no width of its own, so nothing is broken there, unless ``COLUMNS`` says how wide it is.
     """
     for column in table.columns:
         column.no_wrap, column.overflow = False, "fold"
@@ -190,10 +190,11 @@ def show_table(screen: Console, table: rich.table.Table) -> None:
     screen.width = width
     if table.title:
         screen.print(table.title, style="table.title")
-    for number, places in enumerate(_parts(spans, width)):
+    parts = _parts(spans, width)
+    for number, places in enumerate(parts):
         if number:
             screen.print()
-        one = _columns(table, places, _widths([spans[place] for place in places], width))
+        one = _columns(table, places, _widths([spans[place] for place in places], width), len(parts) > 1)
         screen.print(_Trimmed(one))
     screen.width = before
 
@@ -261,15 +262,16 @@ def _widths(spans: Sequence[_Span], width: int) -> list[int]:
     return widths
 
 
-def _columns(table: rich.table.Table, places: Sequence[int], widths: Sequence[int]) -> rich.table.Table:
-    """Some columns of a table, as a table of its own."""
+def _columns(table: rich.table.Table, places: Sequence[int], widths: Sequence[int], dense: bool) -> rich.table.Table:
+    """Some columns of a table, as a table of its own; ``dense`` without rows that hold nothing but their name."""
     made = rich.table.Table(show_header=table.show_header, header_style=table.header_style, **_PLAIN)
     for place, width in zip(places, widths, strict=True):
         column = table.columns[place]
         made.add_column(column.header, justify=column.justify, style=column.style, overflow="fold", width=width)
     cells = [list(table.columns[place].cells) for place in places]
     for row in zip(*cells, strict=True):
-        made.add_row(*row)
+        if not dense or any(str(cell) for cell in row[1:]):
+            made.add_row(*row)
     return made
 
 

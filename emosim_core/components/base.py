@@ -471,7 +471,15 @@ class Rater:
     def interest_terms(self, request: RatingRequest) -> Mapping[str, NDArray[np.float64]]:
         """What each kind of knowledge adds to :meth:`interest_batch`, shape ``(R, S)`` each; none by default.
 
-        ``emosim validate`` measures what each alone tells of choices, and what is lost without it.
+        ``emosim validate`` measures what each alone tells of choices, and what is lost without it. Where kinds do not
+        add up, these are the scores by each alone, and :meth:`interest_without` has those by all others.
+        """
+        return {}
+
+    def interest_without(self, request: RatingRequest) -> Mapping[str, NDArray[np.float64]]:
+        """:meth:`interest_batch` without each kind of knowledge of :meth:`interest_terms`, where they do not add up.
+
+        By name, shape ``(R, S)`` each. None by default: then each is what is left when its term is taken away.
         """
         return {}
 

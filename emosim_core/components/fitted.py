@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from hashlib import blake2b
@@ -316,6 +316,19 @@ class Fitted(Rater):
         who = self._situation(request)
         assert self._interest is not None
         return self._interest.scores(request.items, who.interest(), who.since)
+
+    def interest_terms(self, request: RatingRequest) -> Mapping[str, Floats]:
+        """The same by each kind of knowledge alone: popularity, recency, co-consumption, text and others."""
+        return self._interest_by_knowledge(request, alone=True)
+
+    def interest_without(self, request: RatingRequest) -> Mapping[str, Floats]:
+        """The same by all kinds of knowledge but one, by the name of that one."""
+        return self._interest_by_knowledge(request, alone=False)
+
+    def _interest_by_knowledge(self, request: RatingRequest, alone: bool) -> Mapping[str, Floats]:
+        who = self._situation(request)
+        assert self._interest is not None
+        return self._interest.scores_by_knowledge(request.items, who.interest(), who.since, alone)
 
     def _reason(self, request: RatingRequest, terms: _Terms, row: int, place: int) -> str:
         """What a rating is made of, in words and points."""

@@ -115,10 +115,33 @@ class InterestModel:
         Returns:
             Shape ``(R, S)``.
         """
+        return self._scores_of(self._features(items, states, history))
+
+    def _features(self, items: Ints, states: Floats, history: History) -> NDArray[np.float32]:
         if history.width:
             values = history.ratings if self._explicit else None
             states = self._columns.follow(states, history.items, values, history.lengths)
-        return _scores(self._columns, self._trees, items, states)
+        return self._columns.features(items, states)
+
+    def scores_by_knowledge(self, items: Ints, states: Floats, history: History, alone: bool) -> dict[str, Floats]:
+        """:meth:`scores` by each kind of knowledge alone, or by all others, by the name of the kind.
+
+        What is not known of an item is the median of the items that the same user is asked about, so it tells none of
+        them from another. Nothing is learned anew.
+        """
+        features = self._features(items, states, history)
+        unknown = np.broadcast_to(np.median(features, axis=1, keepdims=True), features.shape)
+        scores = {}
+        for name, columns in self._columns.knowledge().items():
+            mixed, other = (unknown.copy(), features) if alone else (features.copy(), unknown)
+            mixed[:, :, columns] = other[:, :, columns]
+            scores[name] = self._scores_of(mixed)
+        return scores
+
+    def _scores_of(self, features: NDArray[np.float32]) -> Floats:
+        """Scores by features of shape ``(R, S, F)``; shape ``(R, S)``."""
+        flat = features.reshape(-1, features.shape[2])
+        return np.round(_start(flat) + self._trees.values(flat), DECIMALS).reshape(features.shape[:2])
 
     def arrays(self) -> dict[str, NDArray]:
         """The model as plain arrays, for :meth:`load`."""
@@ -145,12 +168,6 @@ class InterestModel:
     def size(self) -> int:
         """D, how many numbers a state has."""
         return self._columns.state_width
-
-
-def _scores(columns: ItemColumns, trees: Trees, items: Ints, states: Floats) -> Floats:
-    features = columns.features(items, states)
-    flat = features.reshape(-1, features.shape[2])
-    return np.round(_start(flat) + trees.values(flat), DECIMALS).reshape(items.shape)
 
 
 def _start(features: NDArray[np.float32]) -> Floats:

@@ -198,6 +198,27 @@ class ItemColumns:
         columns.append(np.broadcast_to(user[:, None], (*items.shape, user.shape[1])))
         return np.round(np.concatenate(columns, axis=2), 6).astype(np.float32)
 
+    def knowledge(self) -> dict[str, Ints]:
+        """Which of the features are of which kind of knowledge; those of the user alone are of none.
+
+        Popularity is that in all and lately, recency is by release and by first use, and how late users come to an
+        item. A kind that the items say nothing of is left out.
+        """
+        ease, width, facts = sum(map(len, _RIDGES)), len(self.widths) * _SUMS, self.facts.shape[1]
+        first = ease + width
+        years, popular = (first + facts + len(HALF_LIVES) * number + np.arange(len(HALF_LIVES)) for number in (0, 1))
+        timed = first + np.arange(min(_TIMED, facts), facts)
+        kinds = {
+            "popularity": np.concatenate([[first + 1], timed[2:], popular]),
+            "recency": np.concatenate([[first, first + 3], timed[:2], years]),
+            "mean rating": np.array([first + 2]),
+            "co-consumption": np.arange(ease),
+        }
+        for number, name in enumerate(("text", "categories", "creators")):
+            if self.widths[number]:
+                kinds[name] = ease + number * _SUMS + np.arange(_SUMS)
+        return {name: columns.astype(np.intp) for name, columns in kinds.items()}
+
     def placed(self, known: Ints, catalog: Catalog) -> ItemColumns:
         """The same columns for the items of a catalog; what is new there has what the nearest known ones have."""
         count = len(catalog)

@@ -16,8 +16,6 @@ RESULTS = "validation.json"
 
 _SIMULATED = "simulated users"
 _INTERVALS = "Intervals are 95 %, over users."
-_HOW = "Differences are of the same users; a positive one of areas and a negative one of errors is in favor of the "
-_HOW += "simulated users. "
 
 
 def report_of_validation(directory: Path) -> Report:
@@ -30,8 +28,8 @@ def report_of_validation(directory: Path) -> Report:
     if "ratings" in results:
         failed, rated = results["failed_ratings"], results["heldout_ratings"]
         report.facts.append(Fact("failed ratings", f"{failed:,}", f"of {rated:,} held-out ratings"))
-    caption = _HOW + _INTERVALS
-    report.sections.append(Section("comparison", "Beside the baselines", caption, tables=[comparison(results)]))
+    caption, table = _how_to_read(results), comparison(results)
+    report.sections.append(Section("comparison", "Beside the baselines", caption, tables=[table]))
     if "choices" in results:
         report.sections.append(_choices(results))
     if "ratings" in results:
@@ -54,7 +52,41 @@ def notes_of(results: Mapping[str, Any]) -> list[str]:
         notes.append("The log has no times: each user's log is split at random, and nothing here is about time.")
     if not data["explicit"]:
         notes.append("The log has no ratings: only choices are measured.")
+    if equal := _telling_nothing(results.get("choices", {})):
+        notes.append(f"Baselines that score all items alike, for want of anything to tell them by: {', '.join(equal)}.")
     return notes
+
+
+def _telling_nothing(tests: Mapping[str, Any]) -> list[str]:
+    """Baselines of choices whose area is .5 of every user in every test."""
+    first = [next(iter(one["ratios"].values())) for one in tests.values()]
+    return [
+        name
+        for name in next(iter(first), {})
+        if name != _SIMULATED
+        and all("auc" in one[name] and [*one[name]["auc"].values()] == [0.5, 0.5, 0.5] for one in first)
+    ]
+
+
+def _how_to_read(results: Mapping[str, Any]) -> str:
+    """What the numbers of the comparison are."""
+    tests, sentences, favorable = results.get("choices", {}), [], []
+    if tests:
+        ratio = next(iter(next(iter(tests.values()))["ratios"]))
+        sentences.append(
+            f"AUC is how often an item that a user chose scores above a candidate, {ratio}; 0.5 is chance, and more is "
+            "better."
+        )
+        favorable.append("an AUC above 0")
+    if "ratings" in results:
+        sentences.append("RMSE is of held-out ratings; less is better.")
+        favorable.append("an RMSE below 0")
+    if favorable:
+        verb = "speaks" if len(favorable) == 1 else "speak"
+        sentences.append(
+            f"Differences are of the same users: {' and '.join(favorable)} {verb} for the simulated users. {_INTERVALS}"
+        )
+    return " ".join(sentences)
 
 
 def _answer_notes(results: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
@@ -76,7 +108,7 @@ def comparison(results: Mapping[str, Any]) -> Table:
         columns += [f"AUC, {test}"]
     hardest = next(reversed(tests), None)
     if hardest is not None:
-        columns.append("simulated users less this")
+        columns.append(f"simulated users less this, {'last ' * (len(tests) > 1)}AUC")
     names = [
         name for name in next(iter(first.values()), {}) if all("auc" in one.get(name, {}) for one in first.values())
     ]

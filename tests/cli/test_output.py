@@ -63,6 +63,17 @@ def test_texts_are_broken_between_words_before_a_table_is_split() -> None:
     assert max(map(len, text.splitlines())) <= 60
 
 
+def test_a_row_that_says_nothing_in_a_part_of_a_split_table_is_left_out_of_that_part() -> None:
+    for width, counts in ((40, [3, 3]), (120, [4])):
+        made = Table("name", "first", "second")
+        made.add_row("both", INTERVAL, INTERVAL)
+        made.add_row("one", INTERVAL, "")
+        made.add_row("other", "", INTERVAL)
+        one = screen(width)
+        show_table(one, made)
+        assert [len(part.splitlines()) for part in "\n".join(lines_of(one)).split("\n\n")] == counts
+
+
 def test_a_number_is_never_broken_even_where_nothing_else_fits() -> None:
     made = Table("recommender", "reward")
     made.add_row("a recommender with a long name", "-1,234.5 ±67.8")

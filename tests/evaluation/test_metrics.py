@@ -117,8 +117,8 @@ RATINGS = st.lists(st.integers(1, 10), min_size=2, max_size=25)
 
 
 @given(st.lists(RATINGS, min_size=1, max_size=4))
-def test_ndcg_and_average_precision_are_those_of_scikit_learn(rated: list[list[int]]) -> None:
-    from sklearn.metrics import average_precision_score, ndcg_score
+def test_ndcg_average_precision_recall_and_reciprocal_rank_are_those_of_scikit_learn(rated: list[list[int]]) -> None:
+    theirs = pytest.importorskip("sklearn.metrics")
 
     parts = [
         episode(n, f"p{n}", [(f"i{k % 12}", float(value)) for k, value in enumerate(one)], "max_steps")
@@ -127,15 +127,21 @@ def test_ndcg_and_average_precision_are_those_of_scikit_learn(rated: list[list[i
     episodes = episodes_of(*parts)
     gains = discounted_gain(episodes.gains, episodes.ideal_gains)
     precisions = average_precision(episodes.relevant, episodes.offered_liked)
-    recalls = recall(episodes.relevant, episodes.offered_liked)
+    recalls, ranks = recall(episodes.relevant, episodes.offered_liked), reciprocal_rank(episodes.relevant)
     for row, one in enumerate(rated):
         order = -np.arange(len(one), dtype=np.float64)
         levels = np.maximum(np.array(one) - 6, 0)
-        assert gains[row] == pytest.approx(ndcg_score([levels], [order], k=10))
+        assert gains[row] == pytest.approx(theirs.ndcg_score([levels], [order], k=10))
         liked = levels > 0
-        assert recalls[row] == pytest.approx(liked[:10].sum() / max(liked.sum(), 1))
+        listed = np.arange(len(one)) < 10
+        assert recalls[row] == pytest.approx(theirs.recall_score(liked, listed, zero_division=0))
+        if liked[:10].any():  # of one label, its average precision is the reciprocal of its rank
+            first = np.arange(len(one)) == liked.argmax()
+            assert ranks[row] == pytest.approx(theirs.label_ranking_average_precision_score([first], [order]))
+        else:
+            assert ranks[row] == 0.0
         if len(one) <= 10 and liked.any():
-            assert precisions[row] == pytest.approx(average_precision_score(liked, order))
+            assert precisions[row] == pytest.approx(theirs.average_precision_score(liked, order))
 
 
 def test_average_precision_at_ten_is_over_ten_where_more_are_relevant() -> None:

@@ -111,6 +111,36 @@ def test_a_batch_is_answered_like_each_user_alone(model: InterestModel) -> None:
     assert np.array_equal(together, np.stack(alone))
 
 
+def test_each_feature_of_items_is_of_one_kind_of_knowledge(model: InterestModel) -> None:
+    columns = model._columns
+    kinds = columns.knowledge()
+    assert {*kinds} == {"popularity", "recency", "mean rating", "co-consumption", "text", "categories"}
+    places = np.concatenate([*kinds.values()])
+    assert len(places) == len(np.unique(places))
+    asked = np.arange(40)[None]
+    features = columns.features(asked, model.states(log())[:1])[0]
+    of_nothing = np.setdiff1d(np.arange(features.shape[1]), places)
+    assert len(of_nothing) > 0
+    assert (features[:, of_nothing] == features[0, of_nothing]).all(), "what is of no kind tells no item from another"
+    assert (np.ptp(features[:, kinds["categories"]], axis=0) > 0).any()
+
+
+def test_an_item_without_what_one_kind_tells_is_scored_by_all_others(model: InterestModel) -> None:
+    state, asked, none = model.states(log())[:1], np.arange(ITEMS)[None], nothing(1)
+    scores = model.scores(asked, state, none)[0]
+    alone, without = (model.scores_by_knowledge(asked, state, none, alone=one) for one in (True, False))
+    own = np.arange(ITEMS) % TASTES == 0
+    assert alone["categories"][0][own].mean() > alone["categories"][0][~own].mean()
+    assert len(np.unique(alone["categories"][0])) < len(np.unique(scores)) / 2
+    for name, lacking in without.items():
+        assert not np.array_equal(lacking[0], scores), name
+    # Items that one kind of knowledge does not tell apart are told apart by nothing else when it is alone.
+    years = np.array([item.year or 0 for item in catalog().items])
+    same = np.flatnonzero((years == 1985) & own)
+    assert len(same) > 1
+    assert len(np.unique(alone["categories"][0][same])) == 1
+
+
 def test_the_states_of_a_log_are_those_of_its_pasts(model: InterestModel) -> None:
     some = log(users=4)
     states = model.states(some)

@@ -113,13 +113,15 @@ def test_a_validation_of_choices_alone_has_no_columns_of_ratings_and_says_what_i
         "choice_differences": {"random": {"EASE": {"estimate": 0.0, "low": -0.1, "high": 0.1}}},
     }
     table = comparison(results)
-    assert list(table.columns) == ["variant", "AUC, random", "simulated users less this"]
+    assert list(table.columns) == ["variant", "AUC, random", "simulated users less this, AUC"]
     assert [list(row) for row in table.rows] == [
         ["simulated users", "0.500 [0.400, 0.600]", ""],
         ["EASE", "0.500 [0.400, 0.600]", "+0.000 [-0.100, +0.100]"],
     ]
     assert table.title == "3 users, split at random"
     assert len(notes_of(results)) == 2
+    results["choices"]["random"]["ratios"]["1:1"]["EASE"]["auc"] = {"estimate": 0.5, "low": 0.5, "high": 0.5}
+    assert notes_of(results)[2].endswith("to tell them by: EASE.")
 
 
 def test_a_page_that_somebody_wrote_is_a_report_or_an_error_that_names_the_field(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def compute_results(directory: Path) -> dict[str, Any]:
         "users": len(users),
         "left_out": len(records["users"]) - len(users),
     }
-    if scored := _scored(directory, max(negatives)):
+    if scored := _scored(directory, max(negatives), min(negatives)):
         results |= _choices(scored, negatives)
     if records["ratings"]:
         ratings = {line["user"]: line for line in records["ratings"]}
@@ -189,23 +189,27 @@ def _apart(ratings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 class _Scored:
-    """One user's scores in one test, by variant: P chosen items in the first column, K others beside each."""
+    """One user's scores in one test, by variant: P chosen items in the first column, K others beside each.
 
-    def __init__(self, line: Mapping[str, Any], others: int) -> None:
-        def table(values: Iterable[Any]) -> Floats:
+    Those by one term alone, and without it, are of the ``fewest`` others alone.
+    """
+
+    def __init__(self, line: Mapping[str, Any], others: int, fewest: int) -> None:
+        def table(values: Iterable[Any], others: int = others) -> Floats:
             # A failed answer chooses nothing.
             return np.nan_to_num(_numbers(values), nan=-np.inf).reshape(-1, 1 + others)
 
         self.variants = {SIMULATED: table(line["score"])}
         self.variants |= {name: table(values) for name, values in line["baselines"].items()}
-        self.terms = {name: table(values) for name, values in line["terms"].items()}
+        self.terms = {name: table(values, fewest) for name, values in line["terms"].items()}
+        self.without = {name: table(values, fewest) for name, values in line["without"].items()}
 
 
-def _scored(directory: Path, others: int) -> dict[str, dict[str, _Scored]]:
+def _scored(directory: Path, others: int, fewest: int) -> dict[str, dict[str, _Scored]]:
     """The scores of each test, by user; as arrays, because they are many."""
     tests: dict[str, dict[str, _Scored]] = {}
     for _, line in read_file(directory / "choices.jsonl"):
-        tests.setdefault(line["test"], {})[line["user"]] = _Scored(line, others)
+        tests.setdefault(line["test"], {})[line["user"]] = _Scored(line, others, fewest)
     return tests
 
 
@@ -229,11 +233,9 @@ def _choices(tests: Mapping[str, Mapping[str, _Scored]], negatives: Sequence[int
                 for value in metric.AGREEMENT:
                     sums.add((test, number, name, value.__name__), counts, value)
         for name in first.terms:
-            alone = {who: one.terms[name][:, : 1 + negatives[0]] for who, one in scored.items()}
-            without = {who: one.variants[SIMULATED] - one.terms[name] for who, one in scored.items()}
-            without = {who: table[:, : 1 + negatives[0]] for who, table in without.items()}
-            sums.add((test, "alone", name), _areas(names, alone), ratio)
-            sums.add((test, "without", name), _areas(names, without), ratio)
+            for key in ("alone", "without"):
+                tables = {who: (one.terms if key == "alone" else one.without)[name] for who, one in scored.items()}
+                sums.add((test, key, name), _areas(names, tables), ratio)
     choices: dict[str, Any] = {}
     differences: dict[str, Any] = {}
     ablation: dict[str, Any] = {}
@@ -335,7 +337,7 @@ def _among(test: str) -> str:
 def _compared(difference: Mapping[str, Any], more_is_better: bool) -> str:
     low, high = difference["low"], difference["high"]
     if low is None or low <= 0 <= high:
-        return "cannot be told from"
+        return "cannot be told apart from"
     return "are ahead of" if (low > 0) == more_is_better else "are behind"
 
 

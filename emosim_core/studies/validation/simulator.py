@@ -68,10 +68,11 @@ class UserSimulator:
         except NotImplementedError:
             return None
 
-    def choose(self, row: int, items: Ints) -> tuple[Floats, Mapping[str, Floats]]:
-        """How likely a user is to choose each item, and what each term adds to it; all of the shape ``(S,)``.
+    def choose(self, row: int, items: Ints) -> tuple[Floats, Mapping[str, Floats], Mapping[str, Floats]]:
+        """How likely a user is to choose each item, what each term says alone, and what the score is without it.
 
-        The interest of the rater, which alone has terms; of one that has none what it expects, else how it rates.
+        All of the shape ``(S,)``. The score is the interest of the rater, which alone has terms; of one that has none
+        what it expects, else how it rates.
         """
         request = self.request(row, items)
         empty = np.zeros((1, len(items), 0))
@@ -86,8 +87,10 @@ class UserSimulator:
             scores = rater.interest_batch(bare)[0]
         except NotImplementedError:
             expected = self.expect(row, items)
-            return (self.rate(row, items, CHOOSE) if expected is None else expected), {}
-        return scores, {name: added[0] for name, added in rater.interest_terms(bare).items()}
+            return (self.rate(row, items, CHOOSE) if expected is None else expected), {}, {}
+        terms = {name: added[0] for name, added in rater.interest_terms(bare).items()}
+        without = {name: others[0] for name, others in rater.interest_without(bare).items()}
+        return scores, terms, {name: scores - added for name, added in terms.items()} | without
 
     def draws(self, row: int, kind: int) -> SlotDraws:
         """The draws of one user for one task."""

@@ -449,19 +449,21 @@ def _choices(
     if not shown:
         return []
     items, place = np.unique(np.concatenate([*shown.values()]), return_inverse=True)
-    scores, terms = simulator.choose(row, items)
+    scores, terms, without = simulator.choose(row, items)
     beside = {one.name: one.scores(real_user.past, items) for one in knowledge.choices(real_user.moment)}
     bounds = np.cumsum([0, *map(len, shown.values())]).tolist()
     lines = []
     for number, (name, those) in enumerate(shown.items()):
         mine = place[bounds[number] : bounds[number + 1]]
+        first = mine.reshape(-1, 1 + most)[:, : 1 + min(config.negatives)].ravel()
         lines.append(
             {
                 "user": real_user.id,
                 "test": name,
                 "items": [catalog.ids[item] for item in those.tolist()],
                 "score": _written(scores[mine]),
-                "terms": {term: _written(added[mine]) for term, added in terms.items()},
+                "terms": {term: _written(added[first]) for term, added in terms.items()},
+                "without": {term: _written(others[first]) for term, others in without.items()},
                 "baselines": {one: _written(values[mine]) for one, values in beside.items()},
             }
         )

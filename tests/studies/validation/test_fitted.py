@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from emosim_core.studies.validation.validation import Validation, ValidationConf
 
 for library in ("surprise", "implicit", "scipy", "lightgbm", "safetensors"):
     pytest.importorskip(library)
+
+
+def read_results(directory: Path) -> Any:
+    return json.loads((directory / "validation.json").read_text())
 
 
 def validation(folder: Path, who: Path, **more: Any) -> Validation:
@@ -40,6 +45,12 @@ def test_what_is_held_out_moves_no_answer_of_fitted_people(movielens: Path, tmp_
         first, second = (read_lines(tmp_path / one, name) for one in ("first", "second"))
         assert {line["user"] for line in first} == {"3", "8"}
         assert [[line[key] for key in keys] for line in first] == [[line[key] for key in keys] for line in second]
+        if name == "choices":
+            kinds = {"popularity", "recency", "mean rating", "co-consumption", "text", "categories"}
+            assert all({*line["terms"]} == {*line["without"]} == kinds for line in first)
+            assert all(len(one) == len(line["items"]) for line in first for one in line["without"].values())
+    terms = read_results(tmp_path / "first")["terms"]
+    assert {*terms["random"]["co-consumption"]} == {"alone", "lost_without"}
 
 
 def rows_of(folder: Path) -> list[list[str]]:

@@ -1,9 +1,11 @@
-"""Measures of a validation, against values worked out by hand."""
+"""Measures of a validation, against values worked out by hand and against other libraries."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emosim_core.studies.validation import metrics as metric
 
@@ -15,6 +17,33 @@ def test_agreement_follows_from_the_four_counts() -> None:
     assert agreement["precision"] == pytest.approx(6 / 8)
     assert agreement["recall"] == pytest.approx(6 / 10)
     assert agreement["f1"] == pytest.approx(12 / 18, abs=1e-6)
+
+
+SCORED = st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=30)
+"""Scores with ties, and whether each is of a chosen item."""
+
+
+@given(SCORED)
+def test_area_and_agreement_are_those_of_scikit_learn(scored: list[tuple[int, bool]]) -> None:
+    theirs = pytest.importorskip("sklearn.metrics")
+
+    scores, chosen = np.array([one for one, _ in scored], dtype=np.float64), np.array([flag for _, flag in scored])
+    if 0 < chosen.sum() < len(chosen):
+        assert metric.area(scores, chosen) == pytest.approx(theirs.roc_auc_score(chosen, scores))
+    predicted = scores >= 3
+    sums = metric.confusion(predicted, chosen)
+    assert metric.accuracy(sums) == pytest.approx(theirs.accuracy_score(chosen, predicted))
+    for value in (metric.precision, metric.recall, metric.f1):
+        expected = getattr(theirs, f"{value.__name__}_score")(chosen, predicted, zero_division=np.nan)
+        assert value(sums) == pytest.approx(expected, nan_ok=True)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=30))
+def test_the_earth_movers_distance_is_that_of_scipy(pairs: list[tuple[int, int]]) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    first, second = (np.array(one, dtype=np.float64) for one in zip(*pairs, strict=True))
+    counts = np.concatenate([np.bincount(one.astype(int), minlength=5) for one in (first, second)]).astype(np.float64)
+    assert metric.wasserstein(1.0)(counts) == pytest.approx(stats.wasserstein_distance(first, second), abs=1e-9)
 
 
 def test_a_share_of_nothing_is_no_number() -> None:
