@@ -153,8 +153,27 @@ def test_numbers_within_a_line_have_curves_of_their_own_and_nothing_is_drawn_for
     curves = {chart.id: chart.series[0] for chart in report_of(tmp_path).charts}
     assert set(curves) == {"curve-reward", "curve-losses-value", "curve-reward-in-evaluation-episodes"}
     assert (list(curves["curve-reward"].x), list(curves["curve-reward"].y)) == ([20], [7])
-    tested = curves["curve-reward-in-evaluation-episodes"]
-    assert (tested.name, list(tested.x), list(tested.y)) == ("test", [20], [8])
+    assert list(curves["curve-reward-in-evaluation-episodes"].y) == [8]
+
+
+def test_a_single_evaluation_of_a_training_makes_bars_and_several_make_lines(tmp_path: Path) -> None:
+    lines = [
+        {"timesteps": 10 * step, "evaluation": {"test": 7.0 + step}, "intervals": {"test": [6.0, 12.0]}}
+        for step in (1, 2)
+    ]
+    others = {"rewards": {"test": {"random": estimate(5.0)}}}
+    (tmp_path / "references.json").write_text(json.dumps(others))
+
+    def evaluated(count: int) -> Any:
+        (tmp_path / "progress.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines[:count]))
+        (chart,) = report_of(tmp_path).charts
+        return chart
+
+    once, twice = evaluated(1), evaluated(2)
+    assert (once.kind, list(once.names)) == ("rows", ["this training, test users", "random, test users"])
+    (series,) = once.series
+    assert (list(series.y), list(series.low), list(series.high)) == ([8, 5], [6, 4.5], [12, 5.5])
+    assert (twice.kind, [list(one.x) for one in twice.series]) == ("lines", [[10, 20], [10, 20]])
 
 
 def test_a_training_that_was_stopped_says_how_to_go_on(tmp_path: Path) -> None:
