@@ -161,7 +161,7 @@ def test_a_single_evaluation_of_a_training_makes_bars_and_several_make_lines(tmp
         {"timesteps": 10 * step, "evaluation": {"test": 7.0 + step}, "intervals": {"test": [6.0, 12.0]}}
         for step in (1, 2)
     ]
-    others = {"rewards": {"test": {"random": estimate(5.0)}}}
+    others = {"episodes": 3, "rewards": {"test": {"random": estimate(5.0)}}}
     (tmp_path / "references.json").write_text(json.dumps(others))
 
     def evaluated(count: int) -> Any:
