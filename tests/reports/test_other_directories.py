@@ -283,18 +283,45 @@ def test_an_ablation_shows_each_side_of_each_study_by_variant(quick: Any, tmp_pa
     assert write_report(tmp_path / "abl").stat().st_size > 1_000_000
 
 
-def test_an_ablation_counts_the_ratings_of_both_sides_and_says_which_variant_is_better(tmp_path: Path) -> None:
-    def job(retrieval: str, share: float) -> dict[str, Any]:
-        metrics = [
-            {
-                "metric": "success share", "side": side, "estimate": share, "low": share - 0.1, "high": share + 0.1,
-                "interval": "bootstrap", "better": "higher", "ratings": 50, "failed": failed, "groups": {},
-            }
-            for side, failed in (("positive", 3), ("negative", 2))
-        ]  # fmt: skip
-        answers = {"rater": "r", "items_retrieval": retrieval}
-        return {"study": "collections", "seed": 1, "variant": answers, "ratings": 100, "failed": 5, "metrics": metrics}
+def ablation_job(variant: dict[str, str], share: float) -> dict[str, Any]:
+    metrics = [
+        {
+            "metric": "success share", "side": side, "estimate": share, "low": share - 0.1, "high": share + 0.1,
+            "interval": "bootstrap", "better": "higher", "ratings": 50, "failed": failed, "groups": {},
+        }
+        for side, failed in (("positive", 3), ("negative", 2))
+    ]  # fmt: skip
+    answers = {"rater": "r", **variant}
+    return {"study": "collections", "seed": 1, "variant": answers, "ratings": 100, "failed": 5, "metrics": metrics}
 
+
+def write_ablation(directory: Path, jobs: list[dict[str, Any]], differences: list[dict[str, Any]]) -> None:
+    results = {
+        "format": 2,
+        "title": "Movies", "studies": ["collections"], "jobs": jobs, "pooled": [],
+        "differences": differences, "missing": [], "left_out": {}, "uses_llm": False,
+    }  # fmt: skip
+    (directory / "manifest.json").write_text(json.dumps({"format": 2, "kind": "ablation"}))
+    (directory / "results.json").write_text(json.dumps(results))
+
+
+def test_a_difference_between_variants_says_what_both_have_where_other_options_vary_too(tmp_path: Path) -> None:
+    variants = [{"items_retrieval": r, "perturbator": p} for p in ("off", "gaussian") for r in ("last_3", "none")]
+    differences = [
+        {
+            "study": "collections", "metric": "success share", "side": "positive", "differs": ["items_retrieval"],
+            "first": first, "second": second, "estimate": 0.3, "low": 0.2, "high": 0.4, "better": "higher",
+        }
+        for first, second in (variants[:2], variants[2:])
+    ]  # fmt: skip
+    write_ablation(tmp_path, [ablation_job(variant, 0.5) for variant in variants], differences)
+    tables = {table.title: table for section in report_of(tmp_path).sections for table in section.tables}
+    compared = ["last_3 - none (perturbator off)", "last_3 - none (perturbator gaussian)"]
+    assert [row[1] for row in tables["Where variants differ"].rows] == compared
+    assert [row[0] for row in tables["Differences"].rows] == compared
+
+
+def test_an_ablation_counts_the_ratings_of_both_sides_and_says_which_variant_is_better(tmp_path: Path) -> None:
     differences = [
         {
             "study": "collections", "metric": "success share", "side": side, "differs": ["items_retrieval"],
@@ -303,13 +330,8 @@ def test_an_ablation_counts_the_ratings_of_both_sides_and_says_which_variant_is_
         }
         for side, estimate in (("positive", -0.2), ("negative", 0.01))
     ]  # fmt: skip
-    results = {
-        "format": 2,
-        "title": "Movies", "studies": ["collections"], "jobs": [job("last_3", 0.5), job("none", 0.7)], "pooled": [],
-        "differences": differences, "missing": [], "left_out": {}, "uses_llm": False,
-    }  # fmt: skip
-    (tmp_path / "manifest.json").write_text(json.dumps({"format": 2, "kind": "ablation"}))
-    (tmp_path / "results.json").write_text(json.dumps(results))
+    jobs = [ablation_job({"items_retrieval": name}, share) for name, share in (("last_3", 0.5), ("none", 0.7))]
+    write_ablation(tmp_path, jobs, differences)
     report = report_of(tmp_path)
     facts = {fact.name: (fact.value, fact.aside) for fact in report.facts}
     assert facts["ratings"] == ("200", "each on record")
