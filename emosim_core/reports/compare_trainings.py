@@ -277,19 +277,19 @@ def report_of_comparison(comparison: TrainingComparison) -> Report:
         for name, value in others.items()
         if steps and value["estimate"] is not None
     ]
-    whose = f"Reward from {users_of(comparison.user_split)}"
+    reward_from = f"Reward from {users_of(comparison.user_split)}"
     chart = Chart(
         "curves",
         "lines",
         "Learning curves",
-        f"{whose} by steps. {by_steps.caption} Level lines do not learn.",
+        f"{reward_from} by steps. {by_steps.caption} Level lines do not learn.",
         "steps of training",
         "reward per episode",
         series,
     )
     if len(steps) == 1:
         rewards = {one.directory: one.reward for one in comparison.trainings} | dict(others)
-        caption_of_one = f"{whose} after {steps[0]:,} steps, the only evaluation. Thin lines are 95 % intervals."
+        caption_of_one = f"{reward_from} after {steps[0]:,} steps, the only evaluation. Thin lines are 95 % intervals."
         chart = estimates_as_rows("curves", "Rewards", caption_of_one, "reward per episode", "training", rewards)
     section = Section(
         "trainings",

@@ -16,7 +16,7 @@ RESULTS = "validation.json"
 
 _SIMULATED = "simulated users"
 _INTERVALS = "Intervals are 95 %, over users."
-_HOW = "Differences are of the same users; a positive one of areas and a negative one of errors is in favor of the "
+_HOW = "Differences are of the same users; a positive one of areas and a negative one of errors is in favour of the "
 _HOW += "simulated users. "
 
 
