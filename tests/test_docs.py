@@ -430,6 +430,19 @@ def test_each_end_reason_is_explained_by_its_code_and_its_words() -> None:
         assert re.search(rf'`{code}`[^`]*"{re.escape(words)}"', text), code
 
 
+def test_a_directory_is_made_by_one_command_on_all_pages() -> None:
+    """Whoever follows several pages in one folder is never refused since a directory is there already."""
+    made: dict[str, set[str]] = {}
+    for block in BLOCKS:
+        for command in re.sub(r"\\\n\s*", " ", block.text).splitlines():
+            words = re.sub(r"\s#.*", "", command).split()
+            if words[:1] == ["emosim"] and words[1] in ("run", "log", "train", "evaluate", "validate", "ablate"):
+                for directory in re.findall(r"--out (\S+)", " ".join(words)):
+                    made.setdefault(directory, set()).add(" ".join(words))
+    assert len(made) > 20
+    assert {directory: commands for directory, commands in made.items() if len(commands) > 1} == {}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_relative_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):

@@ -57,6 +57,17 @@ def test_no_identifier_is_made_of_a_word_that_was_given_up() -> None:
     assert old == []
 
 
+def test_no_message_and_no_docstring_is_in_the_words_that_were_given_up() -> None:
+    modules = [*(ROOT / "emosim_core").rglob("*.py"), *(ROOT / "plugins").glob("*/emosim_*/**/*.py")]
+    old = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {match[0]}"
+        for path in modules
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and (match := OLD_IN_TEXT.search(node.value))
+    ]
+    assert old == []
+
+
 def test_no_page_and_no_help_says_what_was_given_up() -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "plugins").glob("*/README.md")]
     old = [

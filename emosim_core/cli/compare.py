@@ -27,7 +27,7 @@ def compare(directories: tuple[Path, ...], resamples: int, seed: int, out: Path 
     Intervals are 95 % bootstrap intervals over users. Runs with the same seed and users are paired: each user is
     compared with themselves. What the runs differ in is listed.
 
-    Trainings are compared by the reward from held-out users in their last evaluation. A directory with trainings of
+    Trainings are compared by the reward from test users in their last evaluation. A directory with trainings of
     several seeds is their mean.
     """
 

@@ -12,7 +12,7 @@ from emosim_core.model import Catalog, History
 from emosim_core.model.arrays import Flags, Floats
 
 YEARS = (1900, 2030)
-"""Years of publication that are told apart; earlier and later ones count as the outermost."""
+"""Years of publication that are distinguished; earlier and later ones count as the outermost."""
 
 _DECADES = np.arange(1910.0, 2030.0, 10.0)
 """Middles of the ten-year steps in which a user's liking may change with the year of an item."""

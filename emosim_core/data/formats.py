@@ -22,7 +22,7 @@ _DELIMITERS = ",;\t|"
 
 @dataclass(frozen=True)
 class Format:
-    """A format in which data sets are published, and how it is told from others.
+    """A format in which data sets are published, and how it is distinguished from others.
 
     Attributes:
         name: what it is called, for messages ("MovieLens 100K").

@@ -53,7 +53,7 @@ class Card(BaseModel):
         can, cannot: in sentences.
         validation: how close the users are to real users who were in nothing; None where it was not measured.
         trust: how often verdicts of users who are fitted like these are right; None where it was not measured.
-        distillation: how well users who are fitted to answers of a rater foretell others of its answers; None where
+        distillation: how well users who are fitted to answers of a rater predict others of its answers; None where
             they were fitted to a log of real users.
     """
 

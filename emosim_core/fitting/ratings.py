@@ -42,13 +42,13 @@ _HALF_LIFE = {"lately": 30.0, "level": 100.0}
 """Ratings after which a rating counts half in how a user rates lately and uses the levels."""
 
 _FARTHEST = 3.0
-"""Standard deviations from the usual popularity that are told apart."""
+"""Standard deviations from the usual popularity that are distinguished."""
 
 _ITEM_DOUBTS = (2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 25.0)
 """Ratings of an item that must be outweighed, of which the log chooses: the best to predict each by the others."""
 
 _ROUNDS = 4
-"""Rounds in which the items' and the users' parts are told apart."""
+"""Rounds in which the items' and the users' parts are separated."""
 
 _SPREAD_ROUNDS, _SPREAD_USERS, _SPREAD_RATINGS = 12, 250, 60
 """Rounds, users and latest ratings of each from which the spreads among users are learned."""

@@ -76,7 +76,7 @@ def pack(
 
     Raises:
         RunError: the run is not complete, something that it used is gone, or the pack does not replay.
-        ConfigurationError: ``out`` exists, or the run's language model cannot be told.
+        ConfigurationError: ``out`` exists, or the run's language model is unknown.
         TrustError: the run is from elsewhere, and names what only its user may choose.
         DataError: the cache cannot be read.
     """

@@ -127,17 +127,21 @@ def _overview(studies: Sequence[str], rows: Metrics, varying: Sequence[str], dec
     names = [f"{_words(study)}, {side}" if side else _words(study) for study, side in order]
     caption = "How often users rated as they must, by study and side. Higher is better. Thin lines are 95 % intervals."
     chart = Chart("overview", "rows", "Success shares", caption, SHARE, "study", series, names, **_axis(SHARE))
-    tables = [_differences("Where variants differ", decided, with_study=True)] if decided else []
+    tables = [_differences("Where variants differ", decided, varying, with_study=True)] if decided else []
     return [Section("overview", "At a glance", charts=[chart], tables=tables)]
 
 
-def _differences(title: str, differences: Metrics, with_study: bool) -> Table:
+def _differences(title: str, differences: Metrics, varying: Sequence[str], with_study: bool) -> Table:
     rows = []
     for one in differences:
         names = [_variant(one[which], one["differs"]) for which in ("first", "second")]
+        shared = [
+            f"{axis} {one['first'][axis]}" for axis in varying if axis not in one["differs"] and one["first"][axis]
+        ]
+        compared = " - ".join(names) + (f" ({', '.join(shared)})" if shared else "")
         undecided = "the same" if one["low"] == one["high"] == 0 else "not decided"
         difference = with_ends(one, partial(signed, decimals=3))
-        row = (_words(one["study"]), " - ".join(names), side_of(one), difference, better_of(one, names) or undecided)
+        row = (_words(one["study"]), compared, side_of(one), difference, better_of(one, names) or undecided)
         rows.append(row[not with_study :])
     columns = ("study", "variants", "side", "difference", "better")[not with_study :]
     return Table(title, columns, rows, "On the same trials, which are drawn together.")
@@ -179,7 +183,7 @@ def _section(study: str, results: Mapping[str, Any], varying: Sequence[str]) -> 
     each = ["each seed"] if pooled else []
     tables = [Table("Results", ("variant", "side", "result", *each, "interval", "failed", "ratings"), rows, _BRACKETS)]
     if differences:
-        tables.append(_differences("Differences", differences, with_study=False))
+        tables.append(_differences("Differences", differences, varying, with_study=False))
     return Section(identifier("study", study), _words(study).capitalize(), charts=charts, tables=tables)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from emosim_core.reports.chart import Chart, Series, Table, with_ends
 from emosim_core.reports.report import Fact, Report, Section, read_results, setup_tables, usage_sections
-from emosim_core.runs.words import rating_shares, warnings_of_answers, who_answers
+from emosim_core.runs.words import rating_shares, warnings_of_answers
 from emosim_core.studies.audit import verdicts
 from emosim_core.terminal import counted
 
@@ -28,7 +28,7 @@ def report_of_audit(directory: Path) -> Report:
     report = Report("audit", str(results["title"]), str(results["sentence"]))
     report.notes += notes_of(results, manifest)
     report.facts.append(Fact("users", f"{results['users']:,}", f"{results['left_out']:,} more left out"))
-    report.facts.append(Fact("who answers", who_answers(manifest["answered_by"])))
+    report.facts.append(Fact("rater", manifest["answered_by"]))
     report.facts.append(Fact("problems", problems_of(results)))
     report.sections.append(Section("verdicts", "Verdicts", _CAPTION, tables=[verdict_table(results)]))
     counts = results["rating_counts"]

@@ -8,7 +8,6 @@ from typing import Any
 
 from emosim_core.reports.chart import Chart, Table, with_ends, with_intervals
 from emosim_core.reports.report import Fact, Report, Section, read_results, setup_tables, usage_sections
-from emosim_core.runs.words import who_answers
 from emosim_core.studies.believability.results import RESULTS as RESULTS
 from emosim_core.terminal import counted
 
@@ -26,7 +25,7 @@ def report_of_believability(directory: Path) -> Report:
     judges, config = results["judges"], results["config"]
     report.facts += [
         Fact("pairs", f"{results['pairs']:,}", f"{config['history']} ratings each"),
-        Fact("who answers", who_answers(manifest["answered_by"])),
+        Fact("rater", manifest["answered_by"]),
     ]
     report.notes += notes_of(results)
     names = list(judges)

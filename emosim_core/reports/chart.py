@@ -145,6 +145,13 @@ def with_intervals(
     return Series(name, [one["estimate"] for one in estimates], x, low, high, counts)
 
 
+def estimates_as_rows(
+    id: str, title: str, caption: str, x: str, y: str, estimates: Mapping[str, Mapping[str, Any]]
+) -> Chart:
+    """A chart of one estimate by name, each a lying bar with its interval; other arguments as of a chart."""
+    return Chart(id, "rows", title, caption, x, y, [with_intervals(x, list(estimates.values()))], names=list(estimates))
+
+
 def with_ends(estimate: Mapping[str, Any], written: Callable[[float], str]) -> str:
     """An estimate with the ends of its interval: ``0.5 [0.4, 0.6]``; ``-`` where there is none."""
     value, low, high = (estimate[key] for key in ("estimate", "low", "high"))

@@ -1,4 +1,4 @@
-"""Comparing trainings: rewards from held-out users side by side, with differences to the first, and their curves."""
+"""Comparing trainings: rewards from test users side by side, with differences to the first, and their curves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.evaluation.experiment import arm_samples
 from emosim_core.evaluation.metrics import Sample
 from emosim_core.evaluation.plan import trainings_of
-from emosim_core.reports.chart import Chart, Table, with_ends, with_intervals
+from emosim_core.reports.chart import Chart, Table, estimates_as_rows, with_ends, with_intervals
 from emosim_core.reports.compare import differences, own_seed
 from emosim_core.reports.report import Report, Section
 from emosim_core.runs.reading import read_object
@@ -99,7 +99,7 @@ class _Member:
 def compare_trainings(
     directories: Sequence[str | Path], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> TrainingComparison:
-    """Put trainings side by side by what they get from held-out users, as ``emosim compare`` does.
+    """Put trainings side by side by what they get from test users, as ``emosim compare`` does.
 
     Args:
         directories: trainings of one domain; one that holds trainings of several seeds is their mean.
@@ -277,15 +277,20 @@ def report_of_comparison(comparison: TrainingComparison) -> Report:
         for name, value in others.items()
         if steps and value["estimate"] is not None
     ]
+    reward_from = f"Reward from {users_of(comparison.user_split)}"
     chart = Chart(
         "curves",
         "lines",
         "Learning curves",
-        f"Reward from {users_of(comparison.user_split)} by steps. {by_steps.caption} Level lines do not learn.",
+        f"{reward_from} by steps. {by_steps.caption} Level lines do not learn.",
         "steps of training",
         "reward per episode",
         series,
     )
+    if len(steps) == 1:
+        rewards = {one.directory: one.reward for one in comparison.trainings} | dict(others)
+        caption_of_one = f"{reward_from} after {steps[0]:,} steps, the only evaluation. Thin lines are 95 % intervals."
+        chart = estimates_as_rows("curves", "Rewards", caption_of_one, "reward per episode", "training", rewards)
     section = Section(
         "trainings",
         "Trainings side by side",

@@ -39,7 +39,7 @@ _LONGEST = 2_000
 """Characters of what a directory says of its end."""
 
 RUNS = Path("runs")
-"""Where commands write unless they are told otherwise."""
+"""Where commands write without ``--out``."""
 
 RUN, TRAINING, EVALUATION, WRITTEN = "run", "training", "evaluation", "page"
 ABLATION, VALIDATION, SWEEP, PEOPLE, TRUST, AUDIT = "ablation", "validation", "sweep", "users", "trust", "audit"

@@ -26,6 +26,9 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 on white."""
 
 _DASHES = ("-", "--", ":", "-.")
+_HATCHES = ("", "///", "...")
+"""Of bars, where the colours begin again."""
+
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _DOTS_PER_INCH = 200
 _LONGEST_NAME = 44
@@ -193,8 +196,9 @@ def _bars(axes: Axes, chart: Chart) -> None:
     for k, series in enumerate(chart.series):
         places = np.arange(len(series.y)) + (k - (len(chart.series) - 1) / 2) * width
         errors = {"xerr" if lying else "yerr": _errors(series)}
-        colour = _COLOURS[k % len(_COLOURS)]
-        draw(places, _floats(series.y), width, label=_name(series.name), color=colour, capsize=1.5, **errors)
+        colour, hatch = _COLOURS[k % len(_COLOURS)], _HATCHES[k // len(_COLOURS) % len(_HATCHES)]
+        look = {"color": colour, "hatch": hatch, "capsize": 1.5}
+        draw(places, _floats(series.y), width, label=_name(series.name), **look, **errors)
     every = 1 if lying else max(1, -(-len(chart.names) // 12))
     (axes.set_yticks if lying else axes.set_xticks)(
         list(range(0, len(chart.names), every)), list(map(_name, chart.names[::every]))

@@ -124,7 +124,7 @@ def _with_interval(value: Mapping[str, float | None] | None) -> str:
 
 def _distilled(distillation: Mapping[str, Any]) -> Section:
     caption = (
-        f"Users who were fitted to the other answers foretell {distillation['heldout']:,} held-out answers of "
+        f"Users who were fitted to the other answers predict {distillation['heldout']:,} held-out answers of "
         f"{distillation['users']:,} users by {distillation['answered_by']}, on the scale {distillation['scale']}; "
         "intervals are of 95 %, over users. How close that rater is to real users is another question: emosim validate."
     )

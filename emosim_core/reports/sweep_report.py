@@ -50,7 +50,7 @@ def report_of_sweep(directory: Path) -> Report:
 
 
 def _of_seeds(directory: Path) -> str:
-    """What trainings of several seeds get from held-out users, as a sentence; empty where they were not evaluated."""
+    """What trainings of several seeds get from test users, as a sentence; empty where they were not evaluated."""
     if not all((Path(one) / LAST_EVALUATION).is_file() for one in trainings_of(str(directory))):
         return ""
     comparison = compare_trainings([directory])

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from emosim_core.reports.chart import Chart, Series, Table, identifier, with_ends, with_intervals
+from emosim_core.reports.chart import Chart, Series, Table, estimates_as_rows, identifier, with_ends, with_intervals
 from emosim_core.reports.report import Fact, Report, Section, flat, setup_tables
 from emosim_core.runs.reading import check_format, damaged, read_object
 from emosim_core.runs.records import FORMAT, MANIFEST, SUMMARY, read_json
@@ -69,12 +69,9 @@ def _report(
     report = Report("training", title, headline)
     if held:
         others = (summary.get("references") or {}).get(held["user_split"], {})
-        value = with_ends(held, partial(decimal, decimals=1))
-        report.facts.append(Fact("reward from held-out users", value, "final model, 95 % interval over users"))
-        report.facts += [
-            Fact(f"reward of {name}, held-out users", with_ends(one, partial(decimal, decimals=1)))
-            for name, one in others.items()
-        ]
+        whom = users_of(held["user_split"])
+        report.facts.append(_fact(f"final model, {whom}", held))
+        report.facts += [_fact(f"{name}, {whom}", one) for name, one in others.items()]
     report.notes += map(str, manifest.get("announcements", ()))
     names = [name for name in _FIRST if name in columns]
     tested = sorted(name for name in columns if name.startswith(_EVALUATION))
@@ -83,6 +80,8 @@ def _report(
         who = users_of(name.removeprefix(_EVALUATION))
         if not held:
             report.headline += f" Reward in evaluation episodes of {who}: {first:,.4g} at first, {end:,.4g} at last."
+        if held and name == _EVALUATION + held["user_split"]:
+            continue
         aside = f"last evaluation; {first:,.4g} in the first" if len(columns[name]) > 1 else "the only evaluation"
         report.facts.append(Fact(f"reward in evaluation episodes, {who}", f"{end:,.4g}", aside))
     learning = _while_learning(lines)
@@ -122,6 +121,12 @@ def _report(
     return report
 
 
+def _fact(name: str, reward: Mapping[str, Any]) -> Fact:
+    low, high = reward["low"], reward["high"]
+    aside = "" if low is None or high is None else f"95 %: {decimal(low, 1)} to {decimal(high, 1)}"
+    return Fact(f"reward of {name}", decimal(reward["estimate"], 1), aside)
+
+
 def _held_out_users(held: Mapping[str, Any]) -> str:
     return f"{held['users']:,} {users_of(held['user_split'])}, whom the training does not meet"
 
@@ -133,7 +138,7 @@ def _stored_references(directory: Path) -> dict[str, dict[str, Any]]:
 
 
 def _evaluated(lines: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[int, dict[str, Any]]]]:
-    """The evaluations of a training by user split, held-out users first: steps of training and the estimate."""
+    """The evaluations of a training by user split, test users first: steps of training and the estimate."""
     held: dict[str, list[tuple[int, dict[str, Any]]]] = {}
     for line in lines:
         for split, value in sorted((line.get("evaluation") or {}).items()):
@@ -143,7 +148,10 @@ def _evaluated(lines: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[int, 
 
 
 def _evaluation_curve(lines: Sequence[Mapping[str, Any]], references: Mapping[str, Mapping[str, Any]]) -> Chart:
-    """The reward in evaluation episodes, and as lines what policies that did not learn get from the held-out users."""
+    """The reward in evaluation episodes, and as lines what policies that did not learn get from the test users.
+
+    Of a single evaluation, which makes no line, bars.
+    """
     evaluated = _evaluated(lines)
     series = [
         with_intervals(split, [one for _, one in points], [steps for steps, _ in points])
@@ -151,12 +159,18 @@ def _evaluation_curve(lines: Sequence[Mapping[str, Any]], references: Mapping[st
     ]
     whom, points = next(iter(evaluated.items()))
     ends = sorted({points[0][0], points[-1][0]})
+    title = "Reward in evaluation episodes"
+    place = identifier("curve", title)
+    if len(ends) == 1:
+        rewards = {f"this training, {users_of(split)}": values[-1][1] for split, values in evaluated.items()}
+        rewards |= {f"{name}, {users_of(whom)}": one for name, one in references.get(whom, {}).items()}
+        caption = f"After {ends[0]:,} steps, the only evaluation. Thin lines are 95 % bootstrap intervals over users."
+        return estimates_as_rows(place, title, caption, title.lower(), "recommender", rewards)
     series += [Series(name, [one["estimate"]] * len(ends), ends) for name, one in references.get(whom, {}).items()]
     caption = "Bands are 95 % bootstrap intervals over users."
     if whom in references:
         caption += f" Level lines: what others get in the same episodes of {users_of(whom)}."
-    title = "Reward in evaluation episodes"
-    return Chart(identifier("curve", title), "lines", title, caption, "steps of training", title.lower(), series)
+    return Chart(place, "lines", title, caption, "steps of training", title.lower(), series)
 
 
 def _evaluations(lines: Sequence[Mapping[str, Any]], directory: Path) -> Table:

@@ -8,7 +8,6 @@ from typing import Any
 
 from emosim_core.reports.chart import Table, with_ends
 from emosim_core.reports.report import Fact, Report, Section, read_results, setup_tables
-from emosim_core.runs.words import who_answers
 
 RESULTS = "trust.json"
 
@@ -26,7 +25,7 @@ def report_of_trust(directory: Path) -> Report:
         Fact("truth", f"{data['users']:,} users", str(data["truth"])),
         Fact("logs", f"{results['logs']:,}", "given" if _given(config) else f"made by {config['logging']}"),
         Fact("held out", f"{results['held_out']:,.0f} users", "on each log"),
-        Fact("who answers", who_answers(manifest["answered_by"])),
+        Fact("rater", manifest["answered_by"]),
     ]
     if results["failed"]:
         report.notes.append(f"{results['failed']:.1%} of the simulated answers failed and count nowhere.")

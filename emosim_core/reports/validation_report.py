@@ -8,7 +8,7 @@ from typing import Any
 
 from emosim_core.reports.chart import Chart, Series, Table, identifier, with_ends, with_intervals
 from emosim_core.reports.report import Fact, Report, Section, read_results, setup_tables, usage_sections
-from emosim_core.runs.words import rating_shares, warnings_of_answers, who_answers
+from emosim_core.runs.words import rating_shares, warnings_of_answers
 from emosim_core.studies.validation.users import LEAST_KNOWN
 from emosim_core.terminal import counted
 
@@ -24,7 +24,7 @@ def report_of_validation(directory: Path) -> Report:
     report = Report("validation", str(results["title"]), str(results["sentence"]))
     report.notes += [*notes_of(results), *_answer_notes(results, manifest)]
     report.facts.append(Fact("users", f"{results['users']:,}", f"{results['left_out']:,} more left out"))
-    report.facts.append(Fact("who answers", who_answers(manifest["answered_by"])))
+    report.facts.append(Fact("rater", manifest["answered_by"]))
     if "ratings" in results:
         failed, rated = results["failed_ratings"], results["heldout_ratings"]
         report.facts.append(Fact("failed ratings", f"{failed:,}", f"of {rated:,} held-out ratings"))

@@ -236,7 +236,7 @@ def _inline(name: str, written: Mapping[str, Any]) -> str | None:
 
 
 def _joined(texts: Sequence[str | None]) -> str | None:
-    """Several values as an option takes them, with commas between; None where one could not be told from the next."""
+    """Several values as an option takes them, with commas between; None where they could not be separated again."""
     if any(text is None or not all(map(_ASSIGNMENT.match, text.split(",")[1:])) for text in texts):
         return None
     return ",".join(text for text in texts if text is not None)

@@ -118,18 +118,18 @@ def _difference(
 
 
 def held_out(summary: Mapping[str, Any]) -> str:
-    """What a training came to in its evaluation episodes, held-out users before others, or that there were none."""
+    """What a training came to in its evaluation episodes, test users before others, or that there were none."""
     evaluation = summary.get("evaluation")
     if not evaluation:
         return "no evaluation episodes"
     if held := summary.get("held_out"):
-        return f"reward from held-out users {held_out_reward(summary, held['user_split'])}"
+        return f"reward from {users_of(held['user_split'])} {held_out_reward(summary, held['user_split'])}"
     rewards = ", ".join(f"{value:.1f} from {users_of(user_split)}" for user_split, value in evaluation.items())
     return f"reward in evaluation episodes {rewards}"
 
 
 def held_out_reward(summary: Mapping[str, Any], user_split: str) -> str:
-    """The reward of a training from held-out users with its interval, beside what policies get that did not learn."""
+    """The reward of a training from test users with its interval, beside what policies get that did not learn."""
     held = summary["held_out"]
     text = f"{held['estimate']:.1f}"
     if held["low"] is not None and held["high"] is not None:

@@ -12,7 +12,7 @@ from emosim_core.errors import ConfigurationError
 from emosim_core.model import RatingScale
 
 MAX_LEVELS = 21
-"""Levels that a scale has at most unless it is given: answers are told apart on it, and drawn as bars."""
+"""Levels that a scale has at most unless it is given: answers are distinguished on it, and drawn as bars."""
 
 _DIGITS = 3
 """Decimals of the ratings of a grid; ratings with more are taken as continuous."""

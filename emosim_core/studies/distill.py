@@ -110,7 +110,7 @@ class Distillation(ResumableStudy):
     """One distillation: draws what is asked, asks, fits, measures and writes.
 
     Which users are asked about which items is drawn under the seed; items that many users know are asked about more
-    often. The answers are split: the fit that is measured learns from some of each user's and foretells the others.
+    often. The answers are split: the fit that is measured learns from some of each user's and predicts the others.
     The users that are written are fitted to all.
 
     Raises:
@@ -322,7 +322,7 @@ def liked(log: Interactions) -> Interactions:
 
 
 def agreement(world: World, log: Interactions, heldout: Flags, seed: int) -> dict[str, Any]:
-    """How well users who are fitted to some answers foretell the others, beside simple models of the same answers.
+    """How well users who are fitted to some answers predict the others, beside simple models of the same answers.
 
     Args:
         heldout: which of the answers are foretold, shape as ``log.items``.

@@ -166,9 +166,9 @@ def with_activity(user: User, level: int) -> User:
 def request(
     world: SmallWorld, who: Sequence[int] | None = None, slate: int = _SLATE, memories: int = 3
 ) -> RatingRequest:
-    """What a rater is told of ``who`` of :data:`_USERS` users, all if None, who look at a slate of items each.
+    """The request of a rater about ``who`` of :data:`_USERS` users, all if None, who look at a slate of items each.
 
-    A user is told the same whoever else is there. For each item so many ``memories`` are retrieved.
+    A user's part is the same whoever else is there. For each item so many ``memories`` are retrieved.
     """
     rows = np.arange(_USERS) if who is None else np.asarray(who)
     rng = np.random.default_rng(2)

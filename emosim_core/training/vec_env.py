@@ -149,7 +149,7 @@ class StableBaselines3VecEnv(VecEnv):
         return [getattr(self._slots[slot], method_name)(*method_args, **method_kwargs) for slot in slots]
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-        """Nothing is wrapped; ``Monitor`` counts as there, because episodes are told as it tells them."""
+        """Nothing is wrapped; ``Monitor`` counts as there, because ends of episodes are reported as it reports them."""
         from stable_baselines3.common.monitor import Monitor
 
         return [issubclass(wrapper_class, Monitor) for _ in self._get_indices(indices)]

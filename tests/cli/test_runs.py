@@ -141,7 +141,7 @@ def test_every_kind_of_directory_is_listed_shown_and_reported(quick: Any, tmp_pa
     kinds = {name: one["kind"] for name, one in rows.items()}
     assert kinds == {"t": "training", "e": "evaluation", "a": "ablation"}
     assert {one["state"] for one in rows.values()} == {"complete"}
-    assert "reward from held-out users" in rows["t"]["headline"]
+    assert "reward from test users" in rows["t"]["headline"]
     assert "'popular'" in rows["e"]["headline"]
     assert "'random'" in rows["e"]["headline"]
     assert "2 jobs" in rows["a"]["headline"]

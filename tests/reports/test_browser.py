@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
-from emosim_core.reports import write_report
+from emosim_core.reports import Chart, Series, write_report
+from emosim_core.reports.chart import Table
+from emosim_core.reports.page import page as written
+from emosim_core.reports.report import Report, Section
 
 pytestmark = pytest.mark.slow
 
@@ -175,6 +178,54 @@ def test_it_fits_a_phone(browser: Any, page: Path) -> None:
         ".filter((one) => one.offsetHeight && one.offsetHeight < 40).length"
     )
     assert small == 0
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """A page with bars of more series than there are colours, long names, values without intervals and wide tables."""
+    names = [f"a_name_that_is_rather_long number {number}, in two parts" for number in range(6)]
+    bars = [Series(name, [0.5, 0.6], low=[0.4, None], high=[0.6, None]) for name in names]
+    charts = [
+        Chart("bars", "rows", "Bars", "Many.", "value", "", bars, names=("matrix_factorization", "x")),
+        Chart("none", "rows", "None", "Bare.", "value", "", [Series("a", [1], low=[None], high=[None])], names=["x"]),
+        Chart("heat", "heat", "Heat", "Hot.", "across", "up", names=names, rows=names, cells=[[0.5] * 6] * 6),
+    ]
+    cells = [["a name of a row", *["0.123 [0.100, 0.200]"] * 5] for _ in range(40)]
+    tables = [
+        Table("Wide", ("name", *"abcde"), cells),
+        Table("Pair", ("what", "value"), [["sha256", "0123456789abcdef" * 4]]),
+    ]
+    path = tmp_path / "many.html"
+    path.write_text(written(Report("run", "Many", "", sections=[Section("s", "All", charts=charts, tables=tables)])))
+    return path
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_bars_labels_and_tables_can_be_read_at_any_width(browser: Any, many: Path, width: int) -> None:
+    browser.emulate("setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500)
+    browser.open(many)
+    browser.draw_all()
+    looks = browser.js(
+        "[...document.querySelectorAll('#chart-bars .legendpoints path')].map((one) => getComputedStyle(one).fill)"
+    )
+    assert len(set(looks)) == len(looks) == 6
+    # Of two values only the first has an interval, and the value of the second chart has none.
+    drawn = "[...document.querySelectorAll('#chart-{} .errorbar path')].filter((one) => one.getAttribute('d')).length"
+    assert browser.js(drawn.format("bars")) == 6
+    assert browser.js(drawn.format("none")) == 0
+    assert browser.js("document.querySelector('#chart-bars .ytick text').textContent") == "matrix_factorization"
+    assert browser.js("document.querySelectorAll('#chart-heat .xtick tspan, #chart-heat .ytick tspan').length") == 0
+    table = "document.querySelector('[aria-label=Wide]')"
+    assert browser.js(f"{table}.scrollHeight > {table}.clientHeight")
+    assert browser.js(f"getComputedStyle({table}).backgroundImage").count("linear-gradient") == 8
+    lines = "((text) => { text.selectNodeContents(cell); return text.getClientRects().length; })(new Range())"
+    assert browser.js(f"[...{table}.querySelectorAll('td')].every((cell) => {lines} === 1)")
+    browser.js(f"{table}.scrollLeft = 1000")
+    assert browser.js(f"{table}.scrollLeft > 0") == (width < 500)
+    seen = f"{table}.querySelector('tbody th').getBoundingClientRect().left - {table}.getBoundingClientRect().left"
+    assert abs(browser.js(seen)) < 1
+    pair = "document.querySelector('[aria-label=Pair]')"
+    assert browser.js(f"{pair}.scrollWidth <= {pair}.clientWidth")
 
 
 def test_dark_follows_the_system_and_the_switch(browser: Any, page: Path) -> None:

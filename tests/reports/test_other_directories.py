@@ -153,8 +153,27 @@ def test_numbers_within_a_line_have_curves_of_their_own_and_nothing_is_drawn_for
     curves = {chart.id: chart.series[0] for chart in report_of(tmp_path).charts}
     assert set(curves) == {"curve-reward", "curve-losses-value", "curve-reward-in-evaluation-episodes"}
     assert (list(curves["curve-reward"].x), list(curves["curve-reward"].y)) == ([20], [7])
-    tested = curves["curve-reward-in-evaluation-episodes"]
-    assert (tested.name, list(tested.x), list(tested.y)) == ("test", [20], [8])
+    assert list(curves["curve-reward-in-evaluation-episodes"].y) == [8]
+
+
+def test_a_single_evaluation_of_a_training_makes_bars_and_several_make_lines(tmp_path: Path) -> None:
+    lines = [
+        {"timesteps": 10 * step, "evaluation": {"test": 7.0 + step}, "intervals": {"test": [6.0, 12.0]}}
+        for step in (1, 2)
+    ]
+    others = {"episodes": 3, "rewards": {"test": {"random": estimate(5.0)}}}
+    (tmp_path / "references.json").write_text(json.dumps(others))
+
+    def evaluated(count: int) -> Any:
+        (tmp_path / "progress.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines[:count]))
+        (chart,) = report_of(tmp_path).charts
+        return chart
+
+    once, twice = evaluated(1), evaluated(2)
+    assert (once.kind, list(once.names)) == ("rows", ["this training, test users", "random, test users"])
+    (series,) = once.series
+    assert (list(series.y), list(series.low), list(series.high)) == ([8, 5], [6, 4.5], [12, 5.5])
+    assert (twice.kind, [list(one.x) for one in twice.series]) == ("lines", [[10, 20], [10, 20]])
 
 
 def test_a_training_that_was_stopped_says_how_to_go_on(tmp_path: Path) -> None:
@@ -264,18 +283,45 @@ def test_an_ablation_shows_each_side_of_each_study_by_variant(quick: Any, tmp_pa
     assert write_report(tmp_path / "abl").stat().st_size > 1_000_000
 
 
-def test_an_ablation_counts_the_ratings_of_both_sides_and_says_which_variant_is_better(tmp_path: Path) -> None:
-    def job(retrieval: str, share: float) -> dict[str, Any]:
-        metrics = [
-            {
-                "metric": "success share", "side": side, "estimate": share, "low": share - 0.1, "high": share + 0.1,
-                "interval": "bootstrap", "better": "higher", "ratings": 50, "failed": failed, "groups": {},
-            }
-            for side, failed in (("positive", 3), ("negative", 2))
-        ]  # fmt: skip
-        answers = {"rater": "r", "items_retrieval": retrieval}
-        return {"study": "collections", "seed": 1, "variant": answers, "ratings": 100, "failed": 5, "metrics": metrics}
+def ablation_job(variant: dict[str, str], share: float) -> dict[str, Any]:
+    metrics = [
+        {
+            "metric": "success share", "side": side, "estimate": share, "low": share - 0.1, "high": share + 0.1,
+            "interval": "bootstrap", "better": "higher", "ratings": 50, "failed": failed, "groups": {},
+        }
+        for side, failed in (("positive", 3), ("negative", 2))
+    ]  # fmt: skip
+    answers = {"rater": "r", **variant}
+    return {"study": "collections", "seed": 1, "variant": answers, "ratings": 100, "failed": 5, "metrics": metrics}
 
+
+def write_ablation(directory: Path, jobs: list[dict[str, Any]], differences: list[dict[str, Any]]) -> None:
+    results = {
+        "format": 2,
+        "title": "Movies", "studies": ["collections"], "jobs": jobs, "pooled": [],
+        "differences": differences, "missing": [], "left_out": {}, "uses_llm": False,
+    }  # fmt: skip
+    (directory / "manifest.json").write_text(json.dumps({"format": 2, "kind": "ablation"}))
+    (directory / "results.json").write_text(json.dumps(results))
+
+
+def test_a_difference_between_variants_says_what_both_have_where_other_options_vary_too(tmp_path: Path) -> None:
+    variants = [{"items_retrieval": r, "perturbator": p} for p in ("off", "gaussian") for r in ("last_3", "none")]
+    differences = [
+        {
+            "study": "collections", "metric": "success share", "side": "positive", "differs": ["items_retrieval"],
+            "first": first, "second": second, "estimate": 0.3, "low": 0.2, "high": 0.4, "better": "higher",
+        }
+        for first, second in (variants[:2], variants[2:])
+    ]  # fmt: skip
+    write_ablation(tmp_path, [ablation_job(variant, 0.5) for variant in variants], differences)
+    tables = {table.title: table for section in report_of(tmp_path).sections for table in section.tables}
+    compared = ["last_3 - none (perturbator off)", "last_3 - none (perturbator gaussian)"]
+    assert [row[1] for row in tables["Where variants differ"].rows] == compared
+    assert [row[0] for row in tables["Differences"].rows] == compared
+
+
+def test_an_ablation_counts_the_ratings_of_both_sides_and_says_which_variant_is_better(tmp_path: Path) -> None:
     differences = [
         {
             "study": "collections", "metric": "success share", "side": side, "differs": ["items_retrieval"],
@@ -284,13 +330,8 @@ def test_an_ablation_counts_the_ratings_of_both_sides_and_says_which_variant_is_
         }
         for side, estimate in (("positive", -0.2), ("negative", 0.01))
     ]  # fmt: skip
-    results = {
-        "format": 2,
-        "title": "Movies", "studies": ["collections"], "jobs": [job("last_3", 0.5), job("none", 0.7)], "pooled": [],
-        "differences": differences, "missing": [], "left_out": {}, "uses_llm": False,
-    }  # fmt: skip
-    (tmp_path / "manifest.json").write_text(json.dumps({"format": 2, "kind": "ablation"}))
-    (tmp_path / "results.json").write_text(json.dumps(results))
+    jobs = [ablation_job({"items_retrieval": name}, share) for name, share in (("last_3", 0.5), ("none", 0.7))]
+    write_ablation(tmp_path, jobs, differences)
     report = report_of(tmp_path)
     facts = {fact.name: (fact.value, fact.aside) for fact in report.facts}
     assert facts["ratings"] == ("200", "each on record")

@@ -27,12 +27,14 @@ function shortened(text, most) {
   return literal(letters.length <= most ? text : `${letters.slice(0, most - 1).join('')}…`);
 }
 
-/** A text in up to two lines, broken between words. */
+/** A text in up to two lines, broken between words, or else after an underscore. */
 function wrapped(text, most) {
   const letters = [...String(text)];
-  const gap = letters.lastIndexOf(' ', most);
+  const space = letters.lastIndexOf(' ', most);
+  const gap = space < 1 ? letters.lastIndexOf('_', most - 1) : space;
   if (letters.length <= most || gap < 1) return shortened(text, most);
-  return `${literal(letters.slice(0, gap).join(''))}<br>${shortened(letters.slice(gap + 1).join(''), most)}`;
+  const first = letters.slice(0, space < 1 ? gap + 1 : gap);
+  return `${literal(first.join(''))}<br>${shortened(letters.slice(gap + 1).join(''), most)}`;
 }
 
 function written(value, form, digits = 2) {
@@ -56,16 +58,22 @@ function hint(chart, series, i, name) {
 }
 
 function errors(series) {
-  if (!series.low.length) return { visible: false };
+  if (!series.low.some((end) => end !== null)) return { visible: false };
   return {
     type: 'data', symmetric: false, thickness: 1.5, width: 3, color: colour('text'),
-    array: series.y.map((value, i) => (series.high[i] === null ? 0 : series.high[i] - value)),
-    arrayminus: series.y.map((value, i) => (series.low[i] === null ? 0 : value - series.low[i])),
+    array: series.y.map((value, i) => (series.high[i] === null ? NaN : series.high[i] - value)),
+    arrayminus: series.y.map((value, i) => (series.low[i] === null ? NaN : value - series.low[i])),
   };
 }
 
-function places(names, most) {
-  return { tickmode: 'array', tickvals: names.map((_, i) => i), ticktext: names.map((name) => wrapped(name, most)), showgrid: false, zeroline: false };
+function places(names, most, label = wrapped) {
+  return { tickmode: 'array', tickvals: names.map((_, i) => i), ticktext: names.map((name) => label(name, most)), showgrid: false, zeroline: false };
+}
+
+/** The look of the bars of a series: a colour, and stripes where the colours begin again. */
+function bar(k) {
+  const stripes = { shape: ['', '/', 'x', '.'][Math.floor(k / 4) % 4], fillmode: 'overlay', fgcolor: colour('text'), fgopacity: 0.6, size: 6 };
+  return { color: withAlpha(colour(`series-${(k % 4) + 1}`), 0.72), pattern: stripes };
 }
 
 /** Traces and axes of each kind of chart. Categories stand at whole numbers, so that equal names stay apart. */
@@ -73,7 +81,7 @@ const KINDS = {
   bars(chart) {
     const traces = chart.series.map((series, k) => ({
       type: 'bar', name: literal(series.name), x: series.y.map((_, i) => i), y: series.y,
-      marker: { color: withAlpha(colour(`series-${(k % 4) + 1}`), 0.72) }, error_y: errors(series), hoverinfo: 'text',
+      marker: bar(k), error_y: errors(series), hoverinfo: 'text',
       hovertext: series.y.map((_, i) => hint(chart, series, i, chart.names[i])),
     }));
     const every = chart.names.length > 12 ? Math.ceil(chart.names.length / 10) : 1;
@@ -85,7 +93,7 @@ const KINDS = {
   rows(chart, narrow) {
     const traces = chart.series.map((series, k) => ({
       type: 'bar', orientation: 'h', name: literal(series.name), y: series.y.map((_, i) => i), x: series.y,
-      marker: { color: withAlpha(colour(`series-${(k % 4) + 1}`), 0.72) }, error_x: errors(series), hoverinfo: 'text',
+      marker: bar(k), error_x: errors(series), hoverinfo: 'text',
       hovertext: series.y.map((_, i) => hint(chart, series, i, chart.names[i])),
     }));
     const most = chart.series.length;
@@ -122,8 +130,8 @@ const KINDS = {
           `${literal(chart.rows[j])}<br>${literal(chart.names[i])}<br>${literal(chart.cells_are)}: ${written(value, chart.form)}`)),
         colorbar: { title: { text: literal(chart.cells_are), side: 'right' }, thickness: 14, outlinewidth: 0 },
       }],
-      x: { ...places(chart.names, 26), tickangle: 50, title: undefined },
-      y: { ...places(chart.rows, narrow ? 18 : 26), autorange: 'reversed', title: undefined },
+      x: { ...places(chart.names, 24, shortened), tickangle: 50, title: undefined },
+      y: { ...places(chart.rows, narrow ? 26 : 44, shortened), autorange: 'reversed', title: undefined },
       height: Math.max(280, chart.rows.length * 20 + 220),
     };
   },
@@ -208,7 +216,7 @@ async function draw(place, chart) {
     font: { color: colour('text'), family: getComputedStyle(document.body).fontFamily, size: 12 },
     legend: { orientation: 'h', y: 1.02, yanchor: 'bottom', x: 0 }, barmode: 'group', bargap: 0.25, dragmode: false,
     showlegend: chart.series.length > 1, hoverlabel: { bgcolor: colour('card'), bordercolor: colour('line'), font: { color: colour('text') }, align: 'left' },
-    xaxis: { ...axis, title: { text: literal(chart.x) }, ...x }, yaxis: { ...axis, title: { text: literal(chart.y) }, ...y },
+    xaxis: { ...axis, title: { text: literal(chart.x), standoff: 8 }, ...x }, yaxis: { ...axis, title: { text: literal(chart.y), standoff: 8 }, ...y },
   };
   const ends = chart.kind === 'lines' && chart.series.length > 1 ? namesAtEnds(chart, place, rangeOf(chart)) : null;
   if (ends) {

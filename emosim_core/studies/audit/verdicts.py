@@ -185,7 +185,7 @@ class _Made:
     # ----------------------------------------------------------------------------- from unchanged questions
 
     def basics(self, levels: Floats) -> Iterable[Verdict]:
-        """Whether answers can be read, differ at all, differ between items, and foretell ratings."""
+        """Whether answers can be read, differ at all, differ between items, and predict ratings."""
         base, group = self.answers.of(variant.BASE), "answers"
         every = [(~np.isnan(_answers_of(record))).astype(np.float64) for record in self.answers.records]
         if not every:

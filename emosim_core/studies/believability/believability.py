@@ -271,7 +271,7 @@ class Believability(ResumableStudy):
             "format": FORMAT,
             "kind": KIND,
             "protocol": 1,
-            "title": f"{world.domain.title}: can simulated users be told from real ones?",
+            "title": f"{world.domain.title}: can simulated users be distinguished from real ones?",
             "config": self.config.model_dump(mode="json"),
             "parts": {**world.parts, "user_loader": {"name": "recorded", "source": self.config.ratings}},
             "uses_llm": world.rater.uses_llm or self.judge is not None,

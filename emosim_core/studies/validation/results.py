@@ -214,7 +214,7 @@ def _scored(directory: Path, others: int, fewest: int) -> dict[str, dict[str, _S
 
 
 def _choices(tests: Mapping[str, Mapping[str, _Scored]], negatives: Sequence[int]) -> dict[str, Any]:
-    """How well what was chosen is told from what was not, each test and ratio, beside the baselines."""
+    """How well what was chosen is distinguished from what was not, each test and ratio, beside the baselines."""
     names = sorted({name for scored in tests.values() for name in scored}, key=place)
     group = {name: rank % min(_GROUPS, len(names)) for rank, name in enumerate(names)}
     sums, numbers = _Sums(), {}
@@ -337,7 +337,7 @@ def _among(test: str) -> str:
 def _compared(difference: Mapping[str, Any], more_is_better: bool) -> str:
     low, high = difference["low"], difference["high"]
     if low is None or low <= 0 <= high:
-        return "cannot be told apart from"
+        return "cannot be distinguished from"
     return "are ahead of" if (low > 0) == more_is_better else "are behind"
 
 

@@ -28,7 +28,7 @@ LIKED = 7.0
 
 
 class UserSimulator:
-    """Real users as a world's rater is told of them; ``users`` are their profiles, in the same order."""
+    """Real users as a world's rater receives them; ``users`` are their profiles, in the same order."""
 
     def __init__(self, world: World, real_users: Sequence[RealUser], users: Sequence[User], seed: int) -> None:
         self.world, self.seed, self.real_users = world_of(users, world), seed, real_users

@@ -113,7 +113,7 @@ class ValidationConfig(LogConfig, StudyConfig):
         if not self.audit and self.checks != get_args(Check):
             raise ValueError("checks are those of an audit: give audit too")
         if self.audit and self.only != (CHOICES, RATINGS):
-            raise ValueError("only is about a validation: an audit is told by checks what to ask")
+            raise ValueError("only is about a validation: the option of an audit is checks")
         return self
 
 
