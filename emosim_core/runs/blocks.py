@@ -20,6 +20,7 @@ from typing_extensions import TypedDict
 from emosim_core.data import json_text
 from emosim_core.data.files import partial_path, plain_file
 from emosim_core.errors import ConfigurationError, MissingDependencyError, RunError
+from emosim_core.kinds import BLOCKS
 from emosim_core.model import Item, User
 from emosim_core.model.arrays import Flags, Ints
 from emosim_core.model.emotion import AROUSAL_NAMES, VALENCE_NAMES
@@ -44,9 +45,6 @@ from emosim_core.simulation.config import RunConfig
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow import parquet
-
-BLOCKS = "interactions"
-"""Folder of the blocks of a run."""
 
 INSTALL_PARQUET = 'pip install "emosim-core[parquet]"'
 

@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from emosim_core.errors import ConfigurationError
+from emosim_core.kinds import BELIEVABILITY
 from emosim_core.llm.prompts.fencing import legible
 from emosim_core.reports.believability_report import notes_of, tables_of
-from emosim_core.reports.directories import BELIEVABILITY
 from emosim_core.runs.reading import read_bytes
 from emosim_core.studies.believability.believability import add_verdict
 from emosim_core.studies.believability.pairs import FIRST, SECOND, Pair, PairItem, read_pairs, shown, sides_of

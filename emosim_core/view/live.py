@@ -15,14 +15,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from emosim_core.errors import EmoSimError
+from emosim_core.kinds import BLOCKS, INTERACTIONS, MANIFEST, RUN, SUMMARY, TRAINING
 from emosim_core.llm.prompts.fencing import legible
 from emosim_core.reports.chart import Chart, Series, numbers
-from emosim_core.reports.directories import RUN, TRAINING, JobInfo, resume_command
+from emosim_core.reports.directories import JobInfo, resume_command
 from emosim_core.reports.make import report_of
 from emosim_core.runs import schemas
-from emosim_core.runs.blocks import BLOCKS
 from emosim_core.runs.reading import lines_of, parse, read_line
-from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY, open_blocks, read_json, read_summary
+from emosim_core.runs.records import open_blocks, read_json, read_summary
 from emosim_core.runs.transcript import TRANSCRIPT
 from emosim_core.runs.words import END_REASONS, usage_rows
 from emosim_core.training.curves import read_progress

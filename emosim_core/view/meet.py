@@ -18,11 +18,11 @@ from starlette.routing import BaseRoute, Route
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks.names import checked_options
+from emosim_core.kinds import PEOPLE, RUN, TRAINING
 from emosim_core.llm.prompts.fencing import legible
 from emosim_core.model import Domain, Item, User
 from emosim_core.model.emotion import describe_mood
 from emosim_core.model.frozen import Frozen, option
-from emosim_core.reports.directories import PEOPLE, RUN, TRAINING
 from emosim_core.runs.job import JobDirectory
 from emosim_core.runs.meeting import Meeting, MeetingStep, search_items
 from emosim_core.runs.records import MANIFEST, read_manifest

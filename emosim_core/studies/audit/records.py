@@ -10,12 +10,13 @@ from typing import Any
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
+from emosim_core.kinds import AUDIT, KINDS
 from emosim_core.runs.records import FORMAT
 from emosim_core.runs.schemas import Usage
 from emosim_core.studies.jobs import JOBS, read_job_file
 from emosim_core.studies.validation.records import write_lines
 
-RESULTS = "audit.json"
+RESULTS = KINDS[AUDIT].results
 
 ANSWERS, TITLES = "answers", "titles"
 """The files of records."""

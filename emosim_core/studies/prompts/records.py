@@ -12,13 +12,14 @@ from typing_extensions import NotRequired, TypedDict
 
 from emosim_core.data import json_text
 from emosim_core.errors import RunError
+from emosim_core.kinds import KINDS, PROMPTS
 from emosim_core.runs import reading
 from emosim_core.runs.job import cannot_write, write_file
 from emosim_core.runs.records import FORMAT, MANIFEST
 from emosim_core.runs.schemas import Usage
 from emosim_core.studies.jobs import JOBS, folder_name, read_job_file
 
-RESULTS = "prompts.json"
+RESULTS = KINDS[PROMPTS].results
 
 KIND = "prompts"
 """What the manifest calls a prompt bench."""
