@@ -231,7 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             driver.quit()
             server.send_signal(signal.SIGINT)
     if options.docs:
-        for name in ("list", "episodes", "meet"):
+        for name in ("list", "episodes"):
             shutil.copy(folder / "shots" / f"{name}-1400-light.png", ROOT / "docs" / "images" / f"view-{name}.png")
 
 
