@@ -622,7 +622,7 @@ def test_a_replay_hands_out_what_is_cached_and_requests_nothing(made: Any, path:
         identity = "a service"
 
         def __getattribute__(self, name: str) -> Any:
-            assert name in ("identity", "former_identities", "secrets"), f"{name} was used"
+            assert name in ("identity", "former_identities", "failures", "secrets"), f"{name} was used"
             return super().__getattribute__(name)
 
     gateway = Gateway(Untouchable(), GatewayOptions(cache=path, replay=True))
