@@ -1,6 +1,7 @@
 """How fast `emosim view` starts, lists, and finds episodes.
 
-Method: two small runs are simulated, and linked 200 and 1,000 times into folders. For each folder the command starts
+Method: two small runs are simulated, two recommenders compared and one trained, and what lists read of each is copied,
+200 and 1,000 directories in all, into folders. For each folder the command starts
 as a user starts it; the table has the seconds from its start until the first page and until the list with all rows
 have arrived, then the median of 20 loads of the list page, each after a file of one directory has changed, and of 20
 loads where nothing has. Then a run with --records parquet is opened: the first page of its episodes, an episode in the
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -30,6 +32,9 @@ import httpx
 import emosim_core
 
 REPEATS = 5
+
+_LARGE = shutil.ignore_patterns("*.safetensors", "*.zip", "tensorboard", "charts")
+"""What makes a directory large, and no list reads."""
 
 
 @contextmanager
@@ -85,14 +90,15 @@ def main() -> None:
         work = Path(name)
         for policy in ("random", "top_rated"):
             emosim_core.run("movies", work / policy, policy=policy, episodes=40, max_steps=10)
+        small = {"episodes": 4, "max_steps": 6, "user_dataset": "sampled:n=12"}
+        emosim_core.evaluate("movies", work / "evaluation", policies="random,popular", resamples=100, **small)
+        emosim_core.train("movies", work / "training", timesteps=64, eval_every=32, num_envs=2, max_steps=6)
+        sources = [work / name for name in ("random", "top_rated", "evaluation", "training")]
         print(f"{'directories':>12} {'first page':>11} {'all rows':>9} {'list page':>10} {'after a change':>15}")
         for count in (200, 1000):
             folder = work / str(count)
             for number in range(count):
-                source = work / ("random", "top_rated")[number % 2]
-                (folder / f"r{number:04d}").mkdir(parents=True)
-                for file in ("manifest.json", "summary.json", "interactions.jsonl"):
-                    (folder / f"r{number:04d}" / file).write_bytes((source / file).read_bytes())
+                shutil.copytree(sources[number % 4], folder / f"r{number:04d}", ignore=_LARGE)
             starts = [start(folder, work / "state", count) for _ in range(REPEATS)]
             first, listed = (min(times) for times in zip(*starts, strict=True))
             with served(folder, work / "state") as (client, _):
@@ -105,7 +111,7 @@ def main() -> None:
                 plain, changed = [], []
                 for number in range(20):
                     plain.append(least_of_one(load))
-                    (folder / f"r{number:04d}" / "manifest.json").touch()
+                    (folder / f"r{4 * number:04d}" / "manifest.json").touch()
                     changed.append(least_of_one(load))
             print(
                 f"{count:>12,} {first:>9.2f} s {listed:>7.2f} s {1000 * statistics.median(plain):>7.0f} ms "

@@ -66,7 +66,8 @@ def compare(directories: tuple[Path, ...], resamples: int, seed: int, out: Path 
 def _holds_trainings(directory: Path) -> bool:
     """Whether a directory is a training, or holds those of several seeds."""
     from emosim_core.evaluation.plan import trainings_of
-    from emosim_core.reports.directories import TRAINING, kind_of
+    from emosim_core.kinds import TRAINING
+    from emosim_core.reports.directories import kind_of
 
     first = Path(trainings_of(str(directory))[0])
     return first.is_dir() and kind_of(first) == TRAINING
@@ -104,7 +105,8 @@ def _compare_trainings(
 def _newest_two() -> list[Path]:
     """The two newest runs in runs/, the older one first; a RunError where there are fewer."""
     from emosim_core.errors import RunError
-    from emosim_core.reports.directories import RUN, RUNS, jobs_in
+    from emosim_core.kinds import RUN
+    from emosim_core.reports.directories import RUNS, jobs_in
 
     runs = [info.path for info in jobs_in(RUNS) if info.kind == RUN][:2]
     if len(runs) < 2:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from emosim_core.cli.fields import FieldOption, field_options
-from emosim_core.cli.places import MANIFEST, NEWEST, nothing_begun, resumed_job
+from emosim_core.cli.places import NEWEST, nothing_begun, resumed_job
 from emosim_core.errors import ConfigurationError
+from emosim_core.kinds import MANIFEST
 from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:

@@ -8,29 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emosim_core.errors import ConfigurationError, RunError
+from emosim_core.kinds import MANIFEST, made_by
 from emosim_core.runs.typed import quoted
 
 if TYPE_CHECKING:
     from emosim_core.runs.job import JobDirectory
 
-MANIFEST = "manifest.json"
-
 NEWEST = "(newest)"
 """What ``--resume`` holds where it names no directory."""
-
-_MADE = {
-    "run": "run",
-    "train": "training",
-    "evaluate": "evaluation",
-    "ablate": "ablation",
-    "validate": "validation",
-    "judge": "believability test",
-    "sweep": "sweep",
-    "distill": "distillation",
-    "prompt-bench": "prompt bench",
-    "trust": "study of trust",
-}
-"""What each command makes."""
 
 
 def new_job(
@@ -62,7 +47,7 @@ def resumed_job(
         return None
     place = out or newest_of(Path("runs"), command) if resume == NEWEST else Path(resume)
     if place is None:
-        raise ConfigurationError(f"there is no {_MADE[command]} in runs/ to resume; name its directory: --resume DIR")
+        raise ConfigurationError(f"there is no {made_by(command)} in runs/ to resume; name its directory: --resume DIR")
     if out not in (None, place):
         raise ConfigurationError(f"--resume {place} and --out {out} name different directories")
     return JobDirectory(place, command, resume=not holds_remains(place), begun=begun, arguments=arguments)

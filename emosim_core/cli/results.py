@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from emosim_core.cli.output import Screen, Table, print_notes, show_table
-from emosim_core.reports.directories import TRAINING
+from emosim_core.kinds import TRAINING
 from emosim_core.reports.make import report_of
 from emosim_core.reports.report import Report
 from emosim_core.runs.typed import typed

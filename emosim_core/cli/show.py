@@ -31,7 +31,8 @@ def show(directory: Path | None, episode: int | None, prompts: bool) -> None:
     Without DIRECTORY, the newest in runs/. With --episode, one episode of a run is shown as a story: what was
     recommended, which memories were retrieved, the ratings and why, the mood, and why the episode ended.
     """
-    from emosim_core.reports.directories import RUN, kind_of, newest
+    from emosim_core.kinds import RUN
+    from emosim_core.reports.directories import kind_of, newest
 
     screen = console()
     if prompts and episode is None:

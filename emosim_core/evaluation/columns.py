@@ -7,16 +7,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.model.emotion import VALENCE_NAMES
 from emosim_core.model.user import User
-from emosim_core.runs.blocks import RunBlocks
 from emosim_core.runs.records import SUMMARY, open_blocks, read_records, read_summary, run_manifest
 from emosim_core.stats import Floats
+
+if TYPE_CHECKING:
+    from emosim_core.runs.blocks import RunBlocks
 
 Ints = NDArray[np.int64]
 

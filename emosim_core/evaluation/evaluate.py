@@ -43,7 +43,7 @@ from emosim_core.evaluation.results import (
 )
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import over, split_names
-from emosim_core.runs.blocks import BLOCKS
+from emosim_core.kinds import BLOCKS
 from emosim_core.runs.cells import Cell, Executor, OnProgress, Worlds, executor_of
 from emosim_core.runs.job import JobDirectory, holds_remains, job_directory
 from emosim_core.runs.manifest import begin_job, check_same, data_of, make_manifest, now

@@ -19,6 +19,7 @@ from emosim_core.evaluation.columns import read_run
 from emosim_core.evaluation.experiment import Experiment, arm_samples, spread
 from emosim_core.evaluation.metrics import METRICS, ItemTable, Sample, evaluation_sample, whole_episodes
 from emosim_core.evaluation.plan import DECIDABLE, oracle_of, read_guard
+from emosim_core.kinds import EVALUATION, KINDS
 from emosim_core.model import RatingScale
 from emosim_core.runs.job import write_file
 from emosim_core.runs.plain import child
@@ -28,7 +29,7 @@ from emosim_core.runs.schemas import Choice, Count, Environment, Name, Number, W
 from emosim_core.runs.typed import continue_with
 from emosim_core.runs.usage import summed
 
-RESULTS = "evaluation.json"
+RESULTS = KINDS[EVALUATION].results
 TABLE = "evaluation.csv"
 ITEMS = "items.csv"
 RUNS = "runs"

@@ -23,6 +23,7 @@ from emosim_core.fitting.interest import InterestModel
 from emosim_core.fitting.people import FitResult
 from emosim_core.fitting.profiles import METRICS
 from emosim_core.fitting.ratings import RatingModel
+from emosim_core.kinds import CARD as CARD
 from emosim_core.model import Catalog, RatingScale, User
 from emosim_core.model.arrays import Ints
 from emosim_core.population.users_csv import read_users_csv, write_users_csv
@@ -30,7 +31,6 @@ from emosim_core.population.users_csv import read_users_csv, write_users_csv
 FORMAT = 2
 """Version of the directory."""
 
-CARD = "card.json"
 USERS, ITEMS, HISTORIES = "users.csv", "items.csv", "histories.csv"
 INTEREST, RATINGS, STATES, DISTRIBUTION = (
     *("interest.safetensors", "ratings.safetensors", "states.safetensors", "distribution.safetensors"),

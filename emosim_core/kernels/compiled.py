@@ -97,7 +97,7 @@ def decayed(
     ``copies`` and ``copied`` are those of :class:`Near`.
     """
     positions = np.full((items.shape[0], items.shape[1], k), -1, np.intp)
-    found = np.zeros(positions.shape)
+    nearby = np.zeros(positions.shape)
     best, cosines, weights = np.empty(k), np.empty(_AHEAD), np.empty(past.shape[1])
     most = factor.max()
     for r in range(items.shape[0]):
@@ -142,12 +142,12 @@ def decayed(
                     while j > 0 and best[j - 1] < score:
                         best[j] = best[j - 1]
                         positions[r, s, j] = positions[r, s, j - 1]
-                        found[r, s, j] = found[r, s, j - 1]
+                        nearby[r, s, j] = nearby[r, s, j - 1]
                         j -= 1
                     best[j] = score
                     positions[r, s, j] = length - 1 - age
-                    found[r, s, j] = cosine
-    return positions, found
+                    nearby[r, s, j] = cosine
+    return positions, nearby
 
 
 @_compiled

@@ -18,7 +18,7 @@ from emosim_core.data.bounds import FREE_BYTES, MAX_RATIO
 from emosim_core.data.files import whole
 from emosim_core.data.places import READ_ERRORS, opened_zip
 from emosim_core.errors import DataError, RunError
-from emosim_core.runs.blocks import BLOCKS
+from emosim_core.kinds import BLOCKS
 from emosim_core.runs.plain import child, visible
 from emosim_core.runs.reading import read_object
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY

@@ -13,13 +13,13 @@ from emosim_core.errors import ConfigurationError, EmoSimError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field, component_table, over, with_component_table
 from emosim_core.hooks.names import Request
+from emosim_core.kinds import BLOCKS
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.gateway.cache import AnswerCache, default_cache_path
 from emosim_core.packs.answers import write_answers
 from emosim_core.packs.archive import ANSWERS, FORMAT, DataSource, Digest, PackedModelName, digest_of, written
 from emosim_core.packs.replay import make_again
 from emosim_core.packs.sources import NAMED, PACKABLE, members_of, parts_of, sources_of, with_path
-from emosim_core.runs.blocks import BLOCKS
 from emosim_core.runs.job import MANIFEST, JobDirectory, write_file
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import INTERACTIONS, SUMMARY, check_records, run_manifest, stored_config

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from emosim_core.kinds import ABLATION, KINDS
 from emosim_core.reports.chart import Chart, Table, identifier, with_ends, with_intervals
 from emosim_core.reports.report import Fact, Report, Section, flat, interval, read_results, setup_tables, usage_sections
 from emosim_core.runs.records import MANIFEST, read_json
@@ -14,7 +15,7 @@ from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import decimal, signed
 from emosim_core.terminal import counted
 
-RESULTS = "results.json"
+RESULTS = KINDS[ABLATION].results
 
 SHARE = "success share"
 """The measure that most studies have."""

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from emosim_core.kinds import AUDIT, KINDS
 from emosim_core.reports.chart import Chart, Series, Table, with_ends
 from emosim_core.reports.report import Fact, Report, Section, read_results, setup_tables, usage_sections
 from emosim_core.runs.words import rating_shares, warnings_of_answers
 from emosim_core.studies.audit import verdicts
 from emosim_core.terminal import counted
 
-RESULTS = "audit.json"
+RESULTS = KINDS[AUDIT].results
 
 _CAPTION = (
     "Each line changes one thing of questions about real users and what they rated later, and tells what that does to "

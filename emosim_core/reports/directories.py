@@ -12,41 +12,38 @@ from typing import Any
 
 from emosim_core.data.files import runs
 from emosim_core.errors import RunError
-from emosim_core.evaluation.experiment import evaluation_verdict
-from emosim_core.evaluation.results import RESULTS as EVALUATION_RESULTS
-from emosim_core.fitting.directory import CARD
-from emosim_core.reports import (
-    ablation_report,
-    audit_report,
-    believability_report,
-    prompts_report,
-    sweep_report,
-    trust_report,
-    validation_report,
+from emosim_core.kinds import (
+    ABLATION,
+    AUDIT,
+    BELIEVABILITY,
+    DISTILLATION,
+    EVALUATION,
+    INTERACTIONS,
+    KINDS,
+    MANIFEST,
+    OF_STUDIES,
+    PEOPLE,
+    PROMPTS,
+    RUN,
+    SUMMARY,
+    SWEEP,
+    TRAINING,
+    TRUST,
+    VALIDATION,
+    WRITTEN,
 )
 from emosim_core.runs.job import FAILED, WRITER
 from emosim_core.runs.reading import check_format, damaged, no_run, read_object
-from emosim_core.runs.records import FORMAT, INTERACTIONS, MANIFEST, SUMMARY, read_json, read_summary
+from emosim_core.runs.records import FORMAT, read_json, read_summary
 from emosim_core.runs.typed import typed
 from emosim_core.runs.words import held_out, on_scale
 from emosim_core.terminal import clean, counted
-from emosim_core.training.curves import PROGRESS
-
-PAGE = "page.json"
-"""File of a directory that says what its report says; its fields are those of a ``Report``."""
 
 _LONGEST = 2_000
 """Characters of what a directory says of its end."""
 
 RUNS = Path("runs")
 """Where commands write without ``--out``."""
-
-RUN, TRAINING, EVALUATION, WRITTEN = "run", "training", "evaluation", "page"
-ABLATION, VALIDATION, SWEEP, PEOPLE, TRUST, AUDIT = "ablation", "validation", "sweep", "users", "trust", "audit"
-DISTILLATION, BELIEVABILITY, PROMPTS = "distillation", "believability", "prompts"
-
-_OF_STUDIES = (ABLATION, VALIDATION, SWEEP, TRUST, AUDIT, DISTILLATION, BELIEVABILITY, PROMPTS)
-"""Kinds that a manifest names."""
 
 
 @dataclass(frozen=True)
@@ -73,31 +70,36 @@ class JobInfo:
 
 def kind_of(directory: Path) -> str | None:
     """What a directory holds, None if nothing that EmoSim writes; a RunError where that cannot be read."""
+    return _kind_and_manifest(directory)[0]
+
+
+def _kind_and_manifest(directory: Path) -> tuple[str | None, dict[str, Any] | None]:
+    """The kind of a directory, and its manifest where the kind is known from that."""
     if not directory.is_dir():
         raise no_run(directory, MANIFEST)
-    for name, kind in ((PAGE, WRITTEN), (EVALUATION_RESULTS, EVALUATION), (PROGRESS, TRAINING), (CARD, PEOPLE)):
-        if (directory / name).exists():
-            return kind
+    for kind in KINDS.values():
+        if kind.mark and (directory / kind.mark).exists():
+            return kind.name, None
     if (directory / MANIFEST).exists():
         manifest = read_json(directory / MANIFEST)
-        if manifest.get("kind") in _OF_STUDIES:
-            return str(manifest["kind"])
+        if manifest.get("kind") in OF_STUDIES:
+            return str(manifest["kind"]), manifest
         config = manifest.get("config")
-        return TRAINING if isinstance(config, dict) and "algo" in config else RUN
-    return RUN if (directory / INTERACTIONS).exists() else None
+        return TRAINING if isinstance(config, dict) and KINDS[TRAINING].option in config else RUN, manifest
+    return RUN if (directory / INTERACTIONS).exists() else None, None
 
 
 def job_info(directory: Path) -> JobInfo | None:
     """What a directory holds in short; None if it is nothing that EmoSim writes. What cannot be read is said so."""
     try:
-        kind = kind_of(directory)
+        kind, about = _kind_and_manifest(directory)
     except RunError as error:
         return _unreadable(directory, error) if (directory / MANIFEST).exists() else None
     if kind is None:
         return None
     created = ""
     try:
-        about = read_json(directory / _ABOUT.get(kind, MANIFEST))
+        about = read_json(directory / KINDS[kind].about) if about is None else about
         begun = about.get("created")
         created = begun if isinstance(begun, str) else ""
         if kind not in (WRITTEN, PEOPLE):
@@ -179,8 +181,8 @@ def resume_command(info: JobInfo, shown: Path) -> str:
     Args:
         shown: the directory as the command is to name it.
     """
-    command = _COMMANDS.get(info.kind)
-    if command is None or info.state not in ("stopped", "failed"):
+    command = KINDS[info.kind].command if info.kind in KINDS else ""
+    if not command or info.state not in ("stopped", "failed"):
         return ""
     arguments = _how_it_failed(info.path).get("arguments", [])
     if command == "sweep" and not (isinstance(arguments, list) and len(arguments) == 1):
@@ -215,77 +217,71 @@ def _of_training(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
 
 def _of_evaluation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     if about["complete"]:
+        from emosim_core.evaluation.verdict import evaluation_verdict
+
         return True, evaluation_verdict(about, *list(about["user_splits"].items())[-1])
     return False, f"{', '.join(one['name'] for one in about['recommenders'])} on {about['domain']}"
 
 
+def _results(directory: Path, kind: str) -> dict[str, Any] | None:
+    """The file that the report of a directory is made of; None where it is not there yet."""
+    path = directory / KINDS[kind].results
+    return read_json(path) if path.exists() else None
+
+
 def _of_ablation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     what = f"{about['config']['environment']['plugin']}: {counted(len(about['jobs']), 'job')}"
-    if not (directory / ablation_report.RESULTS).exists():
+    if (results := _results(directory, ABLATION)) is None:
         return False, what
-    results = read_json(directory / ablation_report.RESULTS)
     if differences := results["differences"]:
-        what += f", {sum(map(ablation_report.is_decided, differences))} of {len(differences)} differences shown"
+        from emosim_core.reports.ablation_report import is_decided
+
+        what += f", {sum(map(is_decided, differences))} of {len(differences)} differences shown"
     return not results["missing"], what
 
 
 def _of_validation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     what = f"{about['config']['environment']['plugin']}, {about['parts']['rater']['name']}"
-    if not (directory / validation_report.RESULTS).exists():
+    if (results := _results(directory, VALIDATION)) is None:
         return False, what
-    results = read_json(directory / validation_report.RESULTS)
     return True, f"{what}: {counted(results['users'], 'user')}"
 
 
 def _of_audit(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     what = f"{about['config']['environment']['plugin']}, {about['parts']['rater']['name']}"
-    if not (directory / audit_report.RESULTS).exists():
+    if (results := _results(directory, AUDIT)) is None:
         return False, what
-    return True, f"{what}: {audit_report.problems_of(read_json(directory / audit_report.RESULTS))}"
+    from emosim_core.reports.audit_report import problems_of
+
+    return True, f"{what}: {problems_of(results)}"
 
 
 def _of_sweep(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     what = "runs" if about["command"] == "run" else "trainings"
-    return (directory / sweep_report.RESULTS).exists(), f"{about.get('jobs_in_all', len(about['jobs'])):,} {what}"
+    return (directory / KINDS[SWEEP].results).exists(), f"{about.get('jobs_in_all', len(about['jobs'])):,} {what}"
 
 
 def _of_trust(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     what = f"{about['config']['environment']['plugin']}, {about['parts']['rater']['name']}"
-    if not (directory / trust_report.RESULTS).exists():
+    if (results := _results(directory, TRUST)) is None:
         return False, f"{what}: {counted(about['config']['num_logs'], 'log')} wanted"
-    right = read_json(directory / trust_report.RESULTS)["methods"]["simulated users"]["right"]["estimate"]
+    right = results["methods"]["simulated users"]["right"]["estimate"]
     return True, f"{what}: {right:.1%} of pairs in the right order"
 
 
 def _of_believability(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     what = f"{about['config']['environment']['plugin']}, {about['parts']['rater']['name']}"
-    if not (directory / believability_report.RESULTS).exists():
+    if (results := _results(directory, BELIEVABILITY)) is None:
         return False, what
-    return True, f"{what}: {read_json(directory / believability_report.RESULTS)['sentence']}"
-
-
-_COMMANDS = {
-    RUN: "run",
-    TRAINING: "train",
-    EVALUATION: "evaluate",
-    ABLATION: "ablate",
-    VALIDATION: "validate",
-    SWEEP: "sweep",
-    TRUST: "trust",
-    BELIEVABILITY: "judge",
-}
-"""The command that goes on with each kind."""
+    return True, f"{what}: {results['sentence']}"
 
 
 def _of_prompts(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     what = f"{about['config']['environment']['plugin']}, {about['language_model']}"
-    if not (directory / prompts_report.RESULTS).exists():
+    if not (directory / KINDS[PROMPTS].results).exists():
         return False, what
     return True, f"{what}: {counted(len(about['config']['strategies']), 'prompt')}"
 
-
-_ABOUT = {EVALUATION: EVALUATION_RESULTS, WRITTEN: PAGE, PEOPLE: CARD}
-"""The file that says what a directory is, where that is no manifest."""
 
 _HEADLINES: dict[str, Callable[[Path, Mapping[str, Any]], tuple[bool, str]]] = {
     RUN: _of_run,

@@ -10,9 +10,9 @@ from typing import Any
 
 from emosim_core.errors import RunError
 from emosim_core.evaluation.believed import trust_line
-from emosim_core.evaluation.experiment import evaluation_verdict
 from emosim_core.evaluation.metrics import METRICS, Metric, metric_named
 from emosim_core.evaluation.results import RESULTS
+from emosim_core.evaluation.verdict import evaluation_verdict
 from emosim_core.reports.chart import BANDS, Chart, Form, Series, Table, identifier, with_ends, with_intervals
 from emosim_core.reports.drawings import draw_files, need_matplotlib
 from emosim_core.reports.experiment_tables import difference, experiment_charts, experiment_tables, test_above_train

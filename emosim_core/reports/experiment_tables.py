@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from emosim_core.evaluation.experiment import FEW_USERS, written_difference
+from emosim_core.evaluation.experiment import FEW_USERS
 from emosim_core.evaluation.metrics import Metric, metric_named
+from emosim_core.evaluation.verdict import written_difference
 from emosim_core.reports.chart import Chart, Form, Table, identifier, with_ends, with_intervals
 from emosim_core.runs.words import users_of
 

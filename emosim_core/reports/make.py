@@ -10,24 +10,16 @@ from pydantic import TypeAdapter, ValidationError
 
 from emosim_core.data.files import write_whole
 from emosim_core.errors import ConfigurationError, RunError
-from emosim_core.evaluation.results import RESULTS
-from emosim_core.fitting.directory import CARD
 from emosim_core.hooks import Registry
-from emosim_core.reports import (
-    ablation_report,
-    audit_report,
-    believability_report,
-    prompts_report,
-    sweep_report,
-    trust_report,
-    validation_report,
-)
-from emosim_core.reports.directories import (
+from emosim_core.kinds import (
     ABLATION,
     AUDIT,
     BELIEVABILITY,
     DISTILLATION,
     EVALUATION,
+    INTERACTIONS,
+    KINDS,
+    MANIFEST,
     PAGE,
     PEOPLE,
     PROMPTS,
@@ -37,18 +29,23 @@ from emosim_core.reports.directories import (
     TRUST,
     VALIDATION,
     WRITTEN,
-    kind_of,
 )
+from emosim_core.reports.ablation_report import report_of_ablation
+from emosim_core.reports.audit_report import report_of_audit
+from emosim_core.reports.believability_report import report_of_believability
+from emosim_core.reports.directories import kind_of
 from emosim_core.reports.evaluation_report import report_of_evaluation
 from emosim_core.reports.people_report import report_of_fitted
+from emosim_core.reports.prompts_report import report_of_prompts
 from emosim_core.reports.report import Report
+from emosim_core.reports.sweep_report import report_of_sweep
 from emosim_core.reports.training_report import report_of_training
+from emosim_core.reports.trust_report import report_of_trust
+from emosim_core.reports.validation_report import report_of_validation
 from emosim_core.runs.reading import damaged, read_object
-from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY
 from emosim_core.runs.trust import CommandHint
 from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import with_article
-from emosim_core.training.curves import PROGRESS
 
 REPORT = "report.html"
 
@@ -100,7 +97,7 @@ def report_of(
     """What the report of a directory says; arguments and errors as of :func:`write_report`."""
     kind = kind_of(directory)
     if kind is None or (kind == RUN and not (directory / MANIFEST).exists()):
-        known = ", ".join((INTERACTIONS, PROGRESS, RESULTS, PAGE))
+        known = ", ".join([INTERACTIONS, *(one.mark for one in KINDS.values() if one.mark)])
         raise RunError(f"{directory} holds nothing to report: no {MANIFEST} of a run, and none of {known}")
     if kind == DISTILLATION:
         raise RunError(
@@ -109,9 +106,8 @@ def report_of(
     if kind != RUN:
         if prompts:
             raise ConfigurationError(f"--prompts is for runs; {directory} holds {with_article(kind)}")
-        name, make = _MAKERS[kind]
-        with damaged(directory / name):
-            return make(directory)
+        with damaged(directory / KINDS[kind].results):
+            return _MAKERS[kind](directory)
     from emosim_core.reports.run_report import report_of_run
     from emosim_core.runs.transcript import exchanges_of
 
@@ -136,16 +132,16 @@ def written_report(directory: Path) -> Report:
 
 
 _MAKERS = {
-    WRITTEN: (PAGE, written_report),
-    TRAINING: (SUMMARY, report_of_training),
-    EVALUATION: (RESULTS, report_of_evaluation),
-    ABLATION: (ablation_report.RESULTS, ablation_report.report_of_ablation),
-    AUDIT: (audit_report.RESULTS, audit_report.report_of_audit),
-    VALIDATION: (validation_report.RESULTS, validation_report.report_of_validation),
-    PEOPLE: (CARD, report_of_fitted),
-    SWEEP: (sweep_report.RESULTS, sweep_report.report_of_sweep),
-    BELIEVABILITY: (believability_report.RESULTS, believability_report.report_of_believability),
-    PROMPTS: (prompts_report.RESULTS, prompts_report.report_of_prompts),
-    TRUST: (trust_report.RESULTS, trust_report.report_of_trust),
+    WRITTEN: written_report,
+    TRAINING: report_of_training,
+    EVALUATION: report_of_evaluation,
+    ABLATION: report_of_ablation,
+    AUDIT: report_of_audit,
+    VALIDATION: report_of_validation,
+    PEOPLE: report_of_fitted,
+    SWEEP: report_of_sweep,
+    BELIEVABILITY: report_of_believability,
+    PROMPTS: report_of_prompts,
+    TRUST: report_of_trust,
 }
-"""By what a directory holds: the file that its report is made of, and what makes it."""
+"""By what a directory holds, what makes its report."""

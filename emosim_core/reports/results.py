@@ -33,7 +33,8 @@ class Results(dict[str, Any]):
 
 def shown(directory: Path) -> str:
     """What the report of a directory says, as HTML for a notebook; errors as of :func:`~.make.report_of`."""
-    from emosim_core.reports.directories import RUN, kind_of
+    from emosim_core.kinds import RUN
+    from emosim_core.reports.directories import kind_of
     from emosim_core.reports.make import report_of
     from emosim_core.runs.records import read_run
 

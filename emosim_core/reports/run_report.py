@@ -12,6 +12,7 @@ from emosim_core.errors import RunError
 from emosim_core.evaluation.columns import EpisodeTable, Part, RunColumns, read_blocks, read_run
 from emosim_core.evaluation.metrics import Episodes, Metric, metric_named
 from emosim_core.hooks import Registry
+from emosim_core.kinds import BLOCKS
 from emosim_core.llm.prompts.fencing import legible
 from emosim_core.model.emotion import describe_mood
 from emosim_core.reports.background import Background, background
@@ -20,7 +21,7 @@ from emosim_core.reports.report import Fact, Report, Section, setup_tables, usag
 from emosim_core.reports.run_charts import charts_of_run
 from emosim_core.reports.run_sums import RunSums
 from emosim_core.reports.stories import Stories
-from emosim_core.runs.blocks import BLOCKS, sampled
+from emosim_core.runs.blocks import sampled
 from emosim_core.runs.records import INTERACTIONS, open_blocks
 from emosim_core.runs.transcript import TRANSCRIPT, Exchanges
 from emosim_core.runs.trust import CommandHint

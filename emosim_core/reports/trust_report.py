@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from emosim_core.kinds import KINDS, TRUST
 from emosim_core.reports.chart import Table, with_ends
 from emosim_core.reports.report import Fact, Report, Section, read_results, setup_tables
 
-RESULTS = "trust.json"
+RESULTS = KINDS[TRUST].results
 
 _SIMULATED = "simulated users"
 _LOSSES = 15

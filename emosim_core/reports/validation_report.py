@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from emosim_core.kinds import KINDS, VALIDATION
 from emosim_core.reports.chart import Chart, Series, Table, identifier, with_ends, with_intervals
 from emosim_core.reports.report import Fact, Report, Section, read_results, setup_tables, usage_sections
 from emosim_core.runs.words import rating_shares, warnings_of_answers
 from emosim_core.studies.validation.users import LEAST_KNOWN
 from emosim_core.terminal import counted
 
-RESULTS = "validation.json"
+RESULTS = KINDS[VALIDATION].results
 
 _SIMULATED = "simulated users"
 _INTERVALS = "Intervals are 95 %, over users."

@@ -20,6 +20,7 @@ from typing_extensions import TypedDict
 from emosim_core.data import json_text
 from emosim_core.data.files import partial_path, plain_file
 from emosim_core.errors import ConfigurationError, MissingDependencyError, RunError
+from emosim_core.kinds import BLOCKS
 from emosim_core.model import Item, User
 from emosim_core.model.arrays import Flags, Ints
 from emosim_core.model.emotion import AROUSAL_NAMES, VALENCE_NAMES
@@ -44,9 +45,6 @@ from emosim_core.simulation.config import RunConfig
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow import parquet
-
-BLOCKS = "interactions"
-"""Folder of the blocks of a run."""
 
 INSTALL_PARQUET = 'pip install "emosim-core[parquet]"'
 
@@ -656,10 +654,10 @@ class RunBlocks:
         )
         self.blocks = sorted(folder.glob("block-*.parquet"))
 
-    def ranges(self) -> list[tuple[int, int]]:
-        """The episodes of each block, from the first to the one after the last."""
+    def ranges(self, blocks: Sequence[Path] | None = None) -> list[tuple[int, int]]:
+        """The episodes of each block, or of some, from the first to the one after the last."""
         parts = []
-        for path in self.blocks:
+        for path in self.blocks if blocks is None else blocks:
             with _Block(path) as block:
                 parts.append(block.episodes)
         return parts
@@ -688,9 +686,9 @@ class RunBlocks:
         except (ConfigurationError, ValueError) as error:
             raise RunError(f"{self._items_path} is damaged: {error}") from error
 
-    def tallies(self) -> Iterator[TallyState]:
-        """What each block counts."""
-        for path in self.blocks:
+    def tallies(self, blocks: Sequence[Path] | None = None) -> Iterator[TallyState]:
+        """What each block counts, or each of some."""
+        for path in self.blocks if blocks is None else blocks:
             with _Block(path) as block:
                 yield block.tally
 
@@ -709,17 +707,20 @@ class RunBlocks:
                 for steps, _ in block.groups(self.labels, (*_NUMBERS, *block.signals)):
                     yield steps, ends[steps.episode - block.episodes[0]]
 
-    def records(self, episodes: Callable[[Ints], Flags] | None = None) -> Iterator[dict[str, Any]]:
+    def records(
+        self, episodes: Callable[[Ints], Flags] | None = None, blocks: Sequence[Path] | None = None
+    ) -> Iterator[dict[str, Any]]:
         """The steps as lines of interactions.jsonl hold them, reasons included.
 
         Args:
             episodes: which ones, from their numbers; None for all.
+            blocks: some of :attr:`blocks`; None for all.
 
         Raises:
             RunError: a block is damaged; names it.
         """
         _ = self.users
-        for path in self.blocks:
+        for path in self.blocks if blocks is None else blocks:
             with _Block(path) as block:
                 if episodes is not None and not episodes(np.arange(*block.episodes)).any():
                     continue

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from emosim_core.data.files import write_all
 from emosim_core.errors import RunError
 from emosim_core.hooks import Registry
-from emosim_core.runs.blocks import BLOCKS
+from emosim_core.kinds import BLOCKS
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
 from emosim_core.runs.manifest import begin_job, check_same
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from emosim_core.data import json_text
 from emosim_core.data.files import is_partial, remove_partials, write_whole
 from emosim_core.errors import EmoSimError, RatingError, RunError, interruption
+from emosim_core.kinds import MANIFEST as MANIFEST
 from emosim_core.runs.notes import forget_note
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.reading import no_run
@@ -36,8 +37,6 @@ WRITER = ".writer.json"
 
 FAILED = "failed.json"
 """File that says with which error the last writer ended: ``error``, ``at`` and the command."""
-
-MANIFEST = "manifest.json"
 
 _WAIT = 0.25
 """Seconds to wait for a lock, in case that its holder is just letting go."""

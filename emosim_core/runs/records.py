@@ -5,36 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emosim_core.errors import RunError
+from emosim_core.kinds import BLOCKS, KINDS, Kind, kinds_of
+from emosim_core.kinds import INTERACTIONS as INTERACTIONS
+from emosim_core.kinds import MANIFEST as MANIFEST
+from emosim_core.kinds import SUMMARY as SUMMARY
 from emosim_core.notebook import card, table
 from emosim_core.runs import schemas
-from emosim_core.runs.blocks import BLOCKS, RunBlocks
 from emosim_core.runs.reading import check, check_format, lines_of, no_run, parse, read_line, read_object
 from emosim_core.runs.transcript import read_transcript
 from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import summary_rows, with_article
 
-INTERACTIONS = "interactions.jsonl"
-MANIFEST = "manifest.json"
-SUMMARY = "summary.json"
+if TYPE_CHECKING:
+    from emosim_core.runs.blocks import RunBlocks
 
-_FIELD_OF_ITS_OWN = {"run": "policy", "train": "algo"}
+_FIELD_OF_ITS_OWN = {kind.command: kind.option for kind in KINDS.values() if kind.option}
 """A field that only the configurations of one command have."""
-
-_KINDS = {
-    "ablate": ("ablation",),
-    "validate": ("validation", "audit"),
-    "sweep": ("sweep",),
-    "distill": ("distillation",),
-    "judge": ("believability",),
-    "prompt-bench": ("prompts",),
-}
-"""What the manifest calls what other commands make."""
-
-_BEGUN = {"evaluate": "evaluation.json"}
-"""The file that a job has from its beginning on, where that is not the manifest."""
 
 FORMAT = 2
 """Format of the files of a job that this version writes and reads."""
@@ -89,6 +78,8 @@ def open_blocks(directory: Path) -> RunBlocks | None:
         )
     if kind in (None, "jsonl") or not (directory / BLOCKS).is_dir():
         return None
+    from emosim_core.runs.blocks import RunBlocks
+
     blocks = RunBlocks(directory)
     if (directory / SUMMARY).exists() and (summary := read_summary(directory))["complete"]:
         tallies = list(blocks.tallies())
@@ -277,27 +268,28 @@ def newest_of(folder: Path, command: str) -> Path | None:
     """The directory in a folder that a command has begun last; None where there is none.
 
     Args:
-        command: ``"run"``, ``"train"``, ``"evaluate"``, ``"ablate"``, ``"validate"``, ``"sweep"`` or
-            ``"distill"``.
+        command: one of :data:`~emosim_core.kinds.KINDS`.
 
     Raises:
         RunError: what a newer job has written at its beginning is not JSON.
     """
-    begun = sorted(
-        folder.glob(f"*/{_BEGUN.get(command, MANIFEST)}"), key=lambda path: path.stat().st_mtime, reverse=True
-    )
+    kinds = kinds_of(command)
+    about = kinds[0].about
+    begun = sorted(folder.glob(f"*/{about}"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in begun:
         manifest = read_json(path)
-        config = manifest.get("config")
-        if command == "train" and config_of_seeds(manifest) is not None:
-            made = True
-        elif command in _FIELD_OF_ITS_OWN:
-            made = isinstance(config, dict) and _FIELD_OF_ITS_OWN[command] in config
-        else:
-            made = command in _BEGUN or manifest.get("kind") in _KINDS[command]
-        if made:
+        if about != MANIFEST or any(_is_of(manifest, kind) for kind in kinds):
             return path.parent
     return None
+
+
+def _is_of(manifest: Mapping[str, Any], kind: Kind) -> bool:
+    """Whether a manifest is one of a kind."""
+    if not kind.option:
+        return manifest.get("kind") == kind.name
+    config = manifest.get("config")
+    several = kind.command == "train" and config_of_seeds(manifest) is not None
+    return several or (isinstance(config, dict) and kind.option in config)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -7,13 +7,15 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from emosim_core.components.base import Exchange
 from emosim_core.data import json_text
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.runs import schemas
 from emosim_core.runs.reading import check, read_lines
+
+if TYPE_CHECKING:
+    from emosim_core.components.base import Exchange
 
 TRANSCRIPT = "transcript.jsonl"
 

@@ -19,6 +19,7 @@ from emosim_core.errors import ConfigurationError, EmoSimError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field
 from emosim_core.hooks.names import checked_options, spelled
+from emosim_core.kinds import KINDS, SWEEP
 from emosim_core.model.frozen import Frozen
 from emosim_core.runs.cells import Cell, OnProgress, Worlds, executor_of
 from emosim_core.runs.job import MANIFEST, JobDirectory
@@ -31,7 +32,7 @@ from emosim_core.simulation.config import EnvironmentConfig, RunConfig, read_con
 from emosim_core.studies.jobs import JOBS, folder_name
 from emosim_core.studies.search import Search, SearchPlan, best_of, check_metric
 
-RESULTS, TABLE = "results.json", "results.csv"
+RESULTS, TABLE = KINDS[SWEEP].results, "results.csv"
 
 _MOST = 100_000
 """Jobs of one sweep."""

@@ -12,11 +12,9 @@ from pydantic import TypeAdapter
 from typing_extensions import NotRequired
 
 from emosim_core.errors import RunError
+from emosim_core.kinds import PROGRESS as PROGRESS
 from emosim_core.runs.reading import read_lines
 from emosim_core.runs.schemas import Count, Number, Written
-
-PROGRESS = "progress.jsonl"
-"""One line each time that the curves move: timesteps, episodes, reward, length, fps, updates, losses, evaluation."""
 
 LAST_EVALUATION = "evaluation_episodes.json"
 """The last evaluation, episode by episode: users and returns by group of users."""

@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import importlib
 from functools import lru_cache
-from threading import Thread
+from threading import Event, Thread
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -33,6 +33,9 @@ PARTS: dict[str, tuple[str, str] | None] = {
     "believe": ("Judge", "/believe"),
 }
 """Modules of this package with pages, each a :class:`~.context.Part`, and the word and address of its link, if any."""
+
+_LISTING, _ROWS = "jobs", "/api/jobs/live"
+"""The part that lists everything, and the address of its rows."""
 
 _LARGE = 500_000
 """Bytes from which packing well takes longer than it saves."""
@@ -67,17 +70,28 @@ def view_app(context: Context, token: str | None, host: str = "127.0.0.1") -> St
 
 
 class _Parts:
-    """The pages of all parts, as ASGI; a call waits until they are imported, but that for the list without rows."""
+    """The pages of all parts, as ASGI; a call waits until they are imported, but that for the list without rows.
+
+    The list is what everybody sees first, so it is read before the other parts are imported.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._list: Router | None = None
         self._router: Router | None = None
+        self._listed = Event()
         self._importing = Thread(target=self._make, name="emosim-view-parts", daemon=True)
         self._importing.start()
 
     def _make(self) -> None:
-        modules = [importlib.import_module(f"emosim_core.view.{name}") for name in PARTS]
-        self._router = Router([route for module in modules for route in module.routes(self._context)])
+        try:
+            own = list(importlib.import_module(f"emosim_core.view.{_LISTING}").routes(self._context))
+            self._context.listing.jobs()
+            self._list = Router([route for route in own if isinstance(route, Route) and route.path == _ROWS])
+        finally:
+            self._listed.set()
+        others = [importlib.import_module(f"emosim_core.view.{name}") for name in PARTS if name != _LISTING]
+        self._router = Router([*own, *(route for module in others for route in module.routes(self._context))])
 
     def _first(self, request: Request) -> Response:
         """The list before anything is known; its stream waits for the rest."""
@@ -87,6 +101,11 @@ class _Parts:
         if self._router is None and scope["path"] == "/":
             await request_response(self._first)(scope, receive, send)
             return
+        if self._router is None and scope["path"] == _ROWS:
+            await run_in_threadpool(self._listed.wait)
+            if self._list is not None:
+                await self._list(scope, receive, send)
+                return
         if self._router is None:
             await run_in_threadpool(self._importing.join)
         if self._router is None:

@@ -13,13 +13,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from emosim_core.errors import ConfigurationError
+from emosim_core.kinds import BELIEVABILITY
 from emosim_core.llm.prompts.fencing import legible
 from emosim_core.reports.believability_report import notes_of, tables_of
-from emosim_core.reports.directories import BELIEVABILITY
 from emosim_core.runs.reading import read_bytes
 from emosim_core.studies.believability.believability import add_verdict
 from emosim_core.studies.believability.pairs import FIRST, SECOND, Pair, PairItem, read_pairs, shown, sides_of
 from emosim_core.studies.believability.results import RESULTS, TABLE, compute_results, read_manifest, read_verdicts
+from emosim_core.view.begin_test import Beginning
 from emosim_core.view.context import Context, body_of
 from emosim_core.view.places import relative
 
@@ -30,11 +31,19 @@ _EXPORTS = {"json": (RESULTS, "application/json"), "csv": (TABLE, "text/csv; cha
 
 def routes(context: Context) -> Sequence[BaseRoute]:
     """The list of tests, the page of each, and what its scripts call. No answer says which side of a pair is real."""
+    beginning = Beginning(context)
 
     def show_list(request: Request) -> Response:
         jobs = [info for info in context.listing.jobs() if info.kind == BELIEVABILITY]
         rows = [{"path": relative(context.root, one.path), "about": one.headline, "state": one.state} for one in jobs]
-        return context.page(request, "believe_list.html.j2", title="Believability tests", tests=rows)
+        return context.page(
+            request,
+            "believe_list.html.j2",
+            title="Believability tests",
+            scripts=("believe_list.js",),
+            tests=rows,
+            data=beginning.forms(),
+        )
 
     def show(request: Request) -> Response:
         path = request.path_params["path"]
@@ -74,6 +83,9 @@ def routes(context: Context) -> Sequence[BaseRoute]:
         add_verdict(place, {"pair": pair, "judge": judge, "answer": answer, "error": ""})
         return next_pair(place, judge)
 
+    async def begin(request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(beginning.begin, await body_of(request)))
+
     async def verdict(request: Request) -> Response:
         return JSONResponse(await run_in_threadpool(take, await body_of(request)))
 
@@ -83,6 +95,7 @@ def routes(context: Context) -> Sequence[BaseRoute]:
         Route("/api/believe/pair", ask),
         Route("/api/believe/results", results),
         Route("/api/believe/export/{form}", export),
+        Route("/api/believe/begin", begin, methods=["POST"]),
         Route("/api/believe/verdict", verdict, methods=["POST"]),
     ]
 

@@ -16,10 +16,10 @@ from starlette.routing import BaseRoute, Route
 from emosim_core.errors import ConfigurationError, EmoSimError
 from emosim_core.evaluation.columns import read_episodes
 from emosim_core.evaluation.plan import trainings_of
+from emosim_core.kinds import EVALUATION, RUN, TRAINING
 from emosim_core.reports.chart import Chart, Series, numbers
 from emosim_core.reports.compare import Comparison, Metric, compare, is_share
 from emosim_core.reports.compare_trainings import Trained, TrainingComparison, compare_trainings, report_of_comparison
-from emosim_core.reports.directories import EVALUATION, RUN, TRAINING
 from emosim_core.runs.words import decimal, signed, users_of
 from emosim_core.view.context import Context
 from emosim_core.view.listing import signature

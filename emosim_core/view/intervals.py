@@ -13,8 +13,6 @@ import numpy as np
 
 from emosim_core.data.files import write_whole
 from emosim_core.errors import EmoSimError
-from emosim_core.evaluation.columns import read_episodes
-from emosim_core.evaluation.metrics import Episodes, metric_named
 from emosim_core.runs.records import SUMMARY, read_summary
 from emosim_core.stats import bootstrap_ratios, divided
 
@@ -82,6 +80,9 @@ class Intervals:
 def _estimate(place: Path) -> list[Any]:
     if read_summary(place)["steps"] > _MOST_STEPS:
         return [None, None, None]
+    from emosim_core.evaluation.columns import read_episodes
+    from emosim_core.evaluation.metrics import Episodes, metric_named
+
     run, metric = read_episodes(place), metric_named("mean_reward")
     if not len(run.ended) or metric.sums is None:
         return [None, None, None]

@@ -13,10 +13,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from emosim_core.errors import ConfigurationError
-from emosim_core.reports.directories import RUN, JobInfo, resume_command
-from emosim_core.reports.make import report_of
-from emosim_core.runs.blocks import BLOCKS
-from emosim_core.runs.records import INTERACTIONS
+from emosim_core.kinds import BLOCKS, INTERACTIONS, RUN
+from emosim_core.reports.directories import JobInfo, resume_command
 from emosim_core.runs.transcript import TRANSCRIPT
 from emosim_core.view.context import Context, body_of
 from emosim_core.view.intervals import Intervals
@@ -78,6 +76,8 @@ def routes(context: Context) -> Sequence[BaseRoute]:
 
     @lru_cache(maxsize=32)
     def reported(place: Path, _: Any) -> dict[str, Any]:
+        from emosim_core.reports.make import report_of
+
         report = report_of(place, registry=context.registry)
         return {
             "headline": report.headline,

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from emosim_core.evaluation.results import RESULTS
-from emosim_core.fitting.directory import CARD
-from emosim_core.reports.directories import PAGE, JobInfo, job_info
-from emosim_core.runs.records import INTERACTIONS, MANIFEST
-from emosim_core.training.curves import PROGRESS
+from emosim_core.kinds import INTERACTIONS, KINDS, MANIFEST
+from emosim_core.reports.directories import JobInfo, job_info
 
 MOST = 20_000
 """Directories that are looked into; what lies beyond is not listed."""
 
 _DEEPEST = 12
-_MARKS = {MANIFEST, PAGE, RESULTS, PROGRESS, CARD, INTERACTIONS}
+_MARKS = {MANIFEST, INTERACTIONS, *(kind.mark for kind in KINDS.values() if kind.mark)}
 """Files by which a directory is known to hold something."""
 
 Signature = tuple[tuple[str, int, int], ...]

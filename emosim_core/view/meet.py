@@ -16,13 +16,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from emosim_core.errors import ConfigurationError
+from emosim_core.errors import ConfigurationError, RunError
+from emosim_core.fitting.directory import read_card
 from emosim_core.hooks.names import checked_options
+from emosim_core.kinds import PEOPLE, RUN, TRAINING
 from emosim_core.llm.prompts.fencing import legible
 from emosim_core.model import Domain, Item, User
 from emosim_core.model.emotion import describe_mood
 from emosim_core.model.frozen import Frozen, option
-from emosim_core.reports.directories import PEOPLE, RUN, TRAINING
 from emosim_core.runs.job import JobDirectory
 from emosim_core.runs.meeting import Meeting, MeetingStep, search_items
 from emosim_core.runs.records import MANIFEST, read_manifest
@@ -31,9 +32,10 @@ from emosim_core.runs.typed import typed
 from emosim_core.runs.words import END_REASONS, mood_words, usage_rows, user_lines
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import EnvironmentConfig, RunConfig, read_config
+from emosim_core.simulation.logs import is_table_log
 from emosim_core.view.context import Context, body_of
 from emosim_core.view.episodes import recommendation_of
-from emosim_core.view.places import relative
+from emosim_core.view.places import file_inside, new_place, relative
 
 _MOST_STEPS = 500
 """Steps after which a meeting ends."""
@@ -47,14 +49,12 @@ _MOST_MATCHES = 40
 _MOST_LISTED = 100
 """Directories and files that a form lists."""
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
-
 
 class WorldChoice(Frozen):
     """What a form says of the world that a user lives in."""
 
     like: str = option("", "Run or training below the root whose environment it is; empty for a new one.")
-    plugin: str = option("", "Domain of a new one.")
+    plugin: str = option("", "Domain of a new one; fitted users have their own.")
     items: str = option("", "CSV file of items below the root; empty for those of the domain.")
     users: str = option("", "CSV file of users, or directory of fitted ones, below the root; empty for made-up ones.")
     llm_model: str = option("", "Language model that rates.")
@@ -183,12 +183,7 @@ def routes(context: Context) -> Sequence[BaseRoute]:
         return state_of(meeting)
 
     def save(meeting: Meeting, body: dict[str, Any]) -> dict[str, Any]:
-        name = str(body.get("name"))
-        if not _NAME.fullmatch(name):
-            raise ConfigurationError(
-                "a name has letters, digits, dots, dashes and underscores, and begins with no dot or dash"
-            )
-        job = JobDirectory(context.root / name, "run", numbered=True)
+        job = JobDirectory(new_place(context.root, str(body.get("name"))), "run", numbered=True)
         summary = meeting.save(job)
         return {"path": relative(context.root, job.path), "steps": summary["steps"]}
 
@@ -270,7 +265,11 @@ def configuration(context: Context, chosen: WorldChoice) -> RunConfig:
         if chosen.users.endswith(".csv"):
             values["user_dataset"] = {"name": "csv", "path": str(_table(context, chosen.users))}
         elif chosen.users:
-            values["user_dataset"] = {"name": "fitted", "path": str(context.directory(chosen.users))}
+            directory = context.directory(chosen.users)
+            card = read_card(directory)
+            values |= {"plugin": card.domain, "user_dataset": {"name": "fitted", "path": str(directory)}}
+            if not chosen.items and (source := _items_below(context, card.fit)) is not None:
+                values |= {"items": source, "embeddings": card.fit["embeddings"]}
     else:
         raise ConfigurationError("choose a domain, or a run or training to be like")
     if chosen.llm_model:
@@ -289,13 +288,25 @@ def configuration(context: Context, chosen: WorldChoice) -> RunConfig:
     return read_config(RunConfig, values, "meet")
 
 
+def _items_below(context: Context, fit: Mapping[str, Any]) -> str | None:
+    """The source of the items that users were fitted to; None where it lies elsewhere than below the root."""
+    source = str(fit.get("items") or fit.get("ratings"))
+    name, _, path = source.partition(":")
+    if is_table_log(source) and not fit.get("items"):
+        return None
+    try:
+        place = Path(path).resolve(strict=True)
+        found = context.directory(relative(context.root, place if place.is_dir() else place.parent))
+    except (OSError, ValueError, RunError):
+        return None
+    return f"{name}:{found if place.is_dir() else found / place.name}"
+
+
 def _table(context: Context, path: str) -> Path:
     """A CSV file below the root; raises as :meth:`Context.directory`."""
-    folder, _, name = path.rpartition("/")
-    file = context.directory(folder) / name
-    if not name.endswith(".csv") or name.startswith(".") or file.is_symlink() or not file.is_file():
-        raise ConfigurationError(f"there is no CSV file {path!r} below {context.root}")
-    return file
+    if not path.endswith(".csv"):
+        raise ConfigurationError(f"{path!r} is no CSV file")
+    return file_inside(context.root, path)
 
 
 def about_world(world: World) -> dict[str, Any]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from emosim_core.errors import RunError
+from emosim_core.errors import ConfigurationError, RunError
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
 
 
 class OutsideError(RunError):
@@ -30,6 +33,24 @@ def inside(root: Path, path: str) -> Path:
         if not _resolved(link, root):
             raise OutsideError(f"{link} is a symbolic link out of {root}, so {path!r} is not opened")
     return place
+
+
+def file_inside(root: Path, path: str) -> Path:
+    """The file at a path below ``root``; an OutsideError where it is none, or :func:`inside` refuses its folder."""
+    folder, _, name = path.rpartition("/")
+    file = inside(root, folder) / name
+    if not name or name.startswith(".") or "\\" in name or "\0" in name or file.is_symlink() or not file.is_file():
+        raise OutsideError(f"there is no file {path!r} below {root}")
+    return file
+
+
+def new_place(root: Path, name: str) -> Path:
+    """Where a new directory of a name is to be, right below the root; a ConfigurationError where the name is none."""
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            "a name has letters, digits, dots, dashes and underscores, and begins with no dot or dash"
+        )
+    return root / name
 
 
 def relative(root: Path, place: Path) -> str:

@@ -19,13 +19,12 @@ from emosim_core.evaluation.evaluate import base, evaluate
 from emosim_core.evaluation.experiment import (
     Experiment,
     arm_samples,
-    evaluation_verdict,
     spread,
-    written_difference,
 )
 from emosim_core.evaluation.metrics import METRICS, Sample, metric_named
 from emosim_core.evaluation.plan import arm_value, notes_on, own_values, read_guard, recommenders_of
 from emosim_core.evaluation.results import compute_results
+from emosim_core.evaluation.verdict import evaluation_verdict, written_difference
 from emosim_core.plugins import Registry
 from emosim_core.stats import percentiles
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -31,13 +32,15 @@ HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 
 @pytest.fixture(scope="module")
 def root(movielens: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with users in a table, a run, and a believability test that nobody has judged."""
+    """A folder with users in a table and fitted ones, a log, a run, and a believability test that nobody has judged."""
     folder = tmp_path_factory.mktemp("view")
     with (folder / "people.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["id", "name", "description", "liked"])
         writer.writerow(["p1", f"Ada {HOSTILE}", HOSTILE, "drama"])
         writer.writerow(["p2", "Bo Lind", "Bo likes war.", "war"])
+    shutil.copytree(movielens, folder / "ml")
+    emosim_core.fit("movies", folder / "fitted", ratings=f"movielens:{folder / 'ml'}")
     emosim_core.run("movies", folder / "a", episodes=2, max_steps=3, slate=2)
     environment = {"plugin": "movies"}
     log = f"movielens:{movielens}"
@@ -78,7 +81,7 @@ class Visit:
     def wait(self, condition: str, seconds: float = 60) -> None:
         until = time.monotonic() + seconds
         while not self.js(condition):
-            assert time.monotonic() < until, f"never true: {condition}; {self.driver.get_log('browser')}"
+            assert time.monotonic() < until, f"never true: {condition}; {self.text('#trouble')}"
             time.sleep(0.02)
 
     def click(self, selector: str) -> None:
@@ -128,6 +131,25 @@ def meet(visit: Visit, user: str, **fields: str) -> None:
 
 def steps(visit: Visit) -> list[str]:
     return list(visit.js("[...document.querySelectorAll('#steps .step')].map((one) => one.textContent)"))
+
+
+def accessible_and_fits_a_phone(visit: Visit) -> None:
+    """See that axe finds nothing in light and dark, and that nothing is wider than a phone."""
+    from axe_core_python.selenium import Axe
+
+    def emulate(what: str, **how: Any) -> None:
+        visit.driver.execute_cdp_cmd(f"Emulation.{what}", how)
+
+    for scheme in ("light", "dark"):
+        emulate("setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        found = [
+            (one["id"], [node["html"][:120] for node in one["nodes"]]) for one in Axe().run(visit.driver)["violations"]
+        ]
+        assert found == [], scheme
+    emulate("setEmulatedMedia", features=[])
+    emulate("setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=2, mobile=True)
+    visit.wait("document.documentElement.scrollWidth <= 360")
+    emulate("clearDeviceMetricsOverride")
 
 
 def offered(visit: Visit) -> None:
@@ -192,6 +214,25 @@ def test_texts_of_users_are_data_and_a_run_lends_its_world(visit: Visit) -> None
     assert len(steps(visit)) == 1
 
 
+def test_a_fitted_user_is_met_with_the_items_of_the_log(visit: Visit, root: Path) -> None:
+    with (root / "fitted" / "users.csv").open(encoding="utf-8") as stream:
+        user = next(csv.DictReader(stream))
+    visit.open("meet")
+    visit.fill("#world [name=users]", "fitted")
+    visit.click("#world button")
+    visit.wait("document.querySelectorAll('#users button').length > 1")
+    assert "fitted" in visit.text("#about-world")
+    visit.click("#users button")
+    visit.wait("!document.getElementById('meeting').hidden && document.querySelectorAll('#items button').length > 0")
+    assert user["name"] in visit.text("#user-name")
+    assert "Film " in visit.text("#items")  # of the log, not of the domain
+    visit.fill("#policy", "random")
+    visit.click("#suggest")
+    offered(visit)
+    assert re.search(r"rated \d", visit.text("#happened"))
+    accessible_and_fits_a_phone(visit)
+
+
 def test_a_language_model_shows_its_prompt_and_a_failed_answer_is_no_step(chromium: Any, address: str) -> None:
     visit = Visit(chromium, address)
     answers = chain(["8"], repeat("no idea"))
@@ -232,3 +273,29 @@ def test_a_person_judges_with_the_keyboard_and_sees_no_truth_before_the_results(
     )
     mine = [row for row in csv.DictReader(exported.splitlines()) if row["judge"] == "person Ada"]
     assert [row["right"] for row in mine] == ["1"] * len(pairs)
+    accessible_and_fits_a_phone(visit)
+
+
+def test_a_test_is_begun_from_a_log_and_judged_without_a_shell(visit: Visit, root: Path) -> None:
+    visit.open("believe")
+    assert visit.js("[...document.querySelector('[name=ratings]').options].map((one) => one.value)")[1] == "ml"
+    for name, value in {
+        "plugin": "movies",
+        "ratings": "ml",
+        "format": "movielens",
+        "max_users": "4",
+        "history": "4",
+    }.items():
+        visit.fill(f"#begin [name={name}]", value)
+    accessible_and_fits_a_phone(visit)
+    visit.click("#begin button")
+    visit.wait("location.pathname === '/believe/judge-1' && document.documentElement.dataset.ready === 'yes'")
+    manifest = json.loads((root / "judge-1" / "manifest.json").read_text())
+    assert manifest["parts"]["rater"]["name"] == "fitted"
+    visit.fill("#judge [name=name]", "Bo")
+    visit.click("#judge button")
+    visit.wait("!document.getElementById('asking').hidden")
+    accessible_and_fits_a_phone(visit)
+    visit.press("ARROW_LEFT")
+    visit.wait("document.getElementById('number').textContent.startsWith('Pair 2 ')")
+    assert len((root / "judge-1" / "verdicts.jsonl").read_text().splitlines()) == 1

@@ -88,3 +88,27 @@ def test_a_judge_learns_no_truth_and_says_one_side_of_a_pair(judged: TestClient)
     assert judged.get("/api/believe/export/json?path=one").json()["judges"]["person Ada"]["judged"] == 1
     assert "person Ada" in judged.get("/api/believe/results?path=one").text
     assert "one" in judged.get("/believe").text
+
+
+def test_a_test_is_of_a_log_below_the_root_and_says_what_is_wrong(
+    movielens: Path, client_of: Callable[[Path], TestClient], tmp_path: Path
+) -> None:
+    root = tmp_path / "work"
+    shutil.copytree(movielens, root / "ml")
+    (root / "link").symlink_to(movielens, target_is_directory=True)
+    client = client_of(root)
+    asked = {"plugin": "movies", "ratings": "ml", "format": "movielens", "rater": "rule_based", "max_users": 4}
+    for wrong, message in (
+        ({"ratings": "../ml"}, "is no directory below"),
+        ({"ratings": "link"}, "there is no directory"),
+        ({"ratings": "ml/nothing.csv"}, "there is no file"),
+        ({"format": ""}, "say how the folder 'ml' is read"),
+        ({"format": "--help"}, "say how the folder"),
+        ({"name": "../x"}, "a name has"),
+        ({"rater": "python:x.py:y"}, "rater"),
+        ({"history": 100}, "have 100 ratings to hold out"),
+    ):
+        answer = post(client, "/api/believe/begin", **{**asked, **wrong})
+        assert answer.status_code in (404, 422), wrong
+        assert message in answer.json()["error"], wrong
+    assert sorted(one.name for one in root.iterdir()) == ["link", "ml"]

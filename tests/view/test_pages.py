@@ -145,10 +145,10 @@ def test_a_comparison_is_that_of_the_command(client: TestClient, root: Path) -> 
 
 
 def test_a_stopped_run_shows_how_far_it_came(client: TestClient, root: Path) -> None:
-    from emosim_core.view.listing import Listing
+    from emosim_core.view.context import Context
     from emosim_core.view.live import Followed
 
-    followed = Followed(Listing(root), "runs")
+    followed = Followed(Context(root, "runs", root.parent / "state"))
     value = followed.values(root / "stopped", "stopped")
     assert value is not None
     lines = [json.loads(line) for line in (root / "stopped" / "interactions.jsonl").read_text().splitlines()]

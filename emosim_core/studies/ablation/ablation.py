@@ -15,6 +15,7 @@ from emosim_core.data.tables import write_csv
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.names import spelled
+from emosim_core.kinds import ABLATION, KINDS
 from emosim_core.runs.cells import Executor, Worlds
 from emosim_core.runs.job import JobDirectory, job_directory, write_file
 from emosim_core.runs.manifest import begin_job, check_same, data_of, now, versions_of
@@ -35,7 +36,7 @@ from emosim_core.studies.jobs import JOBS, claimed
 from emosim_core.studies.study import Study
 from emosim_core.studies.trials import draw_trials
 
-RESULTS, TABLE = "results.json", "results.csv"
+RESULTS, TABLE = KINDS[ABLATION].results, "results.csv"
 
 _MODELS = (EnvironmentConfig, AblationConfig)
 """Models of the fields of an ablation."""

@@ -8,10 +8,11 @@ from typing import Any
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
+from emosim_core.kinds import AUDIT, KINDS
 from emosim_core.runs.schemas import Usage
 from emosim_core.studies.jobs import JobRecords
 
-RESULTS = "audit.json"
+RESULTS = KINDS[AUDIT].results
 
 ANSWERS, TITLES = "answers", "titles"
 """The files of records."""

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from emosim_core.data import json_text
 from emosim_core.errors import RunError
+from emosim_core.kinds import BELIEVABILITY, KINDS
 from emosim_core.runs.job import write_file
 from emosim_core.runs.reading import check_format, read_lines, read_object
 from emosim_core.runs.records import FORMAT, MANIFEST
@@ -20,7 +21,7 @@ from emosim_core.studies.believability.judges import STATISTIC, Verdict, by_dist
 from emosim_core.studies.believability.pairs import FIRST, SECOND, Pair, read_pairs
 
 KIND = "believability"
-RESULTS = "believability.json"
+RESULTS = KINDS[BELIEVABILITY].results
 VERDICTS = "verdicts.jsonl"
 TABLE = "verdicts.csv"
 

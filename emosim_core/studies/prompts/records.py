@@ -11,12 +11,13 @@ from pydantic import Field, TypeAdapter
 from typing_extensions import NotRequired, TypedDict
 
 from emosim_core.errors import RunError
+from emosim_core.kinds import KINDS, PROMPTS
 from emosim_core.runs import reading
 from emosim_core.runs.records import FORMAT, MANIFEST
 from emosim_core.runs.schemas import Usage
 from emosim_core.studies.jobs import JobRecords, folder_name
 
-RESULTS = "prompts.json"
+RESULTS = KINDS[PROMPTS].results
 
 KIND = "prompts"
 """What the manifest calls a prompt bench."""

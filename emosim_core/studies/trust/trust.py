@@ -20,6 +20,7 @@ from emosim_core.fitting.directory import CARD, read_card, write_card
 from emosim_core.fitting.profiles import Profiles
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import split_components
+from emosim_core.kinds import KINDS, TRUST
 from emosim_core.model.frozen import option
 from emosim_core.runs.cells import Cell, OnProgress, Worlds, check_data, executor_of
 from emosim_core.runs.job import JobDirectory, write_file
@@ -49,7 +50,7 @@ from emosim_core.studies.validation.knowledge import RealLog
 FITTED = "fitted"
 """The rater that is measured unless another is named."""
 
-RESULTS = "trust.json"
+RESULTS = KINDS[TRUST].results
 """The results of a directory."""
 
 LOGS = "logs"

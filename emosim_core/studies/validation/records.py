@@ -11,16 +11,14 @@ from typing_extensions import TypedDict
 
 from emosim_core.data import json_text
 from emosim_core.errors import RunError
+from emosim_core.kinds import AUDIT, KINDS, VALIDATION
 from emosim_core.runs import reading
 from emosim_core.runs.job import write_file
 from emosim_core.runs.records import FORMAT, MANIFEST
 from emosim_core.runs.schemas import Usage
 from emosim_core.studies.jobs import JobRecords
 
-RESULTS = "validation.json"
-
-KINDS = ("validation", "audit")
-"""What the manifest calls what ``emosim validate`` makes."""
+RESULTS = KINDS[VALIDATION].results
 
 RECORDS = ("users", "ratings", "choices")
 """The files of records."""
@@ -93,7 +91,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     """The manifest of a validation or an audit. Raises RunError: there is none, or it is another kind of directory."""
     path = directory / MANIFEST
     manifest = reading.read_object(path)
-    if manifest.get("kind") not in KINDS:
+    if manifest.get("kind") not in (VALIDATION, AUDIT):
         raise RunError(f"{directory} holds no validation")
     reading.check_format(path, {"format": 1, **manifest}, FORMAT)
     return manifest
