@@ -25,6 +25,7 @@ import emosim_core.llm
 import emosim_core.loading
 import emosim_core.plugins
 from emosim_core.cli.main import cli
+from emosim_core.cli.places import MADE
 from emosim_core.hooks import Registry, spec
 from emosim_core.hooks.component import KINDS, Component
 from emosim_core.runs.words import END_REASONS
@@ -488,6 +489,18 @@ def test_every_option_is_in_a_table(command: str) -> None:
     for option in cli.get_command(click.Context(cli, **cli.context_settings), command).params:  # type: ignore[union-attr]
         for name in option.opts:
             assert name in documented, f"{name} is documented nowhere"
+
+
+def test_the_table_of_resuming_has_each_command_that_can_and_what_it_makes() -> None:
+    text = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| (`[a-z`, -]+`) \| an? ([a-z ]+)(?:;[^|]*)? \| that of `--out`, else the newest ([a-z ]+) in", text, re.M
+    )
+    table = {command: made for names, made, _ in rows for command in re.findall(r"[a-z-]+", names)}
+    commands = {name: cli.get_command(click.Context(cli), name) for name in cli.list_commands(click.Context(cli))}
+    able = {name for name, one in commands.items() if one and any(option.name == "resume" for option in one.params)}
+    assert table == {name: MADE.get(name, "run") for name in able}
+    assert all(made == newest for _, made, newest in rows)
 
 
 @pytest.mark.parametrize("component", built_in(), ids=lambda component: f"{component.kind}-{component.usage()}")

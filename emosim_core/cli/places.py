@@ -18,7 +18,7 @@ MANIFEST = "manifest.json"
 NEWEST = "(newest)"
 """What ``--resume`` holds where it names no directory."""
 
-_MADE = {
+MADE = {
     "run": "run",
     "train": "training",
     "evaluate": "evaluation",
@@ -62,7 +62,7 @@ def resumed_job(
         return None
     place = out or newest_of(Path("runs"), command) if resume == NEWEST else Path(resume)
     if place is None:
-        raise ConfigurationError(f"there is no {_MADE[command]} in runs/ to resume; name its directory: --resume DIR")
+        raise ConfigurationError(f"there is no {MADE[command]} in runs/ to resume; name its directory: --resume DIR")
     if out not in (None, place):
         raise ConfigurationError(f"--resume {place} and --out {out} name different directories")
     return JobDirectory(place, command, resume=not holds_remains(place), begun=begun, arguments=arguments)

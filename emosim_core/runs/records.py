@@ -30,6 +30,7 @@ _KINDS = {
     "distill": ("distillation",),
     "judge": ("believability",),
     "prompt-bench": ("prompts",),
+    "trust": ("trust",),
 }
 """What the manifest calls what other commands make."""
 
@@ -277,8 +278,7 @@ def newest_of(folder: Path, command: str) -> Path | None:
     """The directory in a folder that a command has begun last; None where there is none.
 
     Args:
-        command: ``"run"``, ``"train"``, ``"evaluate"``, ``"ablate"``, ``"validate"``, ``"sweep"`` or
-            ``"distill"``.
+        command: one that makes directories and resumes them, such as ``"train"``.
 
     Raises:
         RunError: what a newer job has written at its beginning is not JSON.
