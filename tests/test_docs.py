@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import dataclasses
 import inspect
@@ -24,6 +25,8 @@ import emosim_core
 import emosim_core.llm
 import emosim_core.loading
 import emosim_core.plugins
+import emosim_core.scaffold
+import emosim_core.testing
 from emosim_core.cli.main import cli
 from emosim_core.cli.places import MADE
 from emosim_core.hooks import Registry, spec
@@ -198,6 +201,11 @@ def test_no_hook_is_documented_that_does_not_exist() -> None:
 
 
 FACES = (emosim_core, emosim_core.plugins, emosim_core.loading, emosim_core.llm)
+
+PUBLIC = (*FACES, emosim_core.testing, emosim_core.scaffold)
+
+ABOUT_THE_CORE = ("docs/development.md", "docs/versions.md")
+"""Pages for those who change the core, whose programs may import what is not public."""
 
 
 class Table(NamedTuple):
@@ -489,6 +497,29 @@ def test_every_option_is_in_a_table(command: str) -> None:
     for option in cli.get_command(click.Context(cli, **cli.context_settings), command).params:  # type: ignore[union-attr]
         for name in option.opts:
             assert name in documented, f"{name} is documented nowhere"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_program_of_a_page_imports_public_names_alone(page: Path) -> None:
+    public = {face.__name__: {*face.__all__, *(one.__name__.rpartition(".")[2] for one in PUBLIC)} for face in PUBLIC}
+    for block in blocks(page):
+        if block.language != "python" or str(page.relative_to(ROOT)) in ABOUT_THE_CORE:
+            continue
+        for node in ast.walk(ast.parse(block.text)):
+            if isinstance(node, ast.Import):
+                deep = {one.name for one in node.names if one.name.startswith("emosim_core")} - public.keys()
+            elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("emosim_core"):
+                deep = {one.name for one in node.names} - public.get(node.module, set())
+            else:
+                continue
+            assert not deep, f"{block.label} imports {', '.join(sorted(deep))}, not public"
+
+
+def test_the_page_of_plugins_says_of_each_public_name_of_the_core_why_it_is_there() -> None:
+    text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- names of emosim_core -->\n")[2].partition("\n\n")[0]
+    names = [name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted(names) == sorted(emosim_core.__all__)
 
 
 def test_the_table_of_resuming_has_each_command_that_can_and_what_it_makes() -> None:
