@@ -499,6 +499,19 @@ def test_every_option_is_in_a_table(command: str) -> None:
             assert name in documented, f"{name} is documented nowhere"
 
 
+TORCH = r"pip install [^\n`]*(\[[a-z,]*(train|embed|all)\b|\btorch|tianshou|d3rlpy|recbole|local[-_]gpu)"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_that_has_torch_installed_says_that_this_may_be_large(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert (
+        not re.search(TORCH, text)
+        or "README.md#the-size-of-torch" in text
+        or page.name in ("README.md", "CHANGELOG.md")
+    )
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_program_of_a_page_imports_public_names_alone(page: Path) -> None:
     public = {face.__name__: {*face.__all__, *(one.__name__.rpartition(".")[2] for one in PUBLIC)} for face in PUBLIC}
