@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import configparser
 import dataclasses
 import inspect
@@ -274,7 +275,8 @@ def test_the_page_of_a_hook_has_a_table_of_its_interface_and_of_all_that_this_is
     tabled = {table.type for table in tables()}
     for name, member in members(interface).items():
         if inspect.isfunction(member):
-            hints = typing.get_type_hints(member).values()
+            # Modules that take time to load are imported where they are needed; annotations name them all the same.
+            hints = typing.get_type_hints(member, localns={"asyncio": asyncio}).values()
             for handed in [one for hint in hints for one in (hint, *typing.get_args(hint))]:
                 if dataclasses.is_dataclass(handed) and handed.__module__ == interface.__module__:
                     assert handed in tabled, f"{interface.__name__}.{name}"
