@@ -159,6 +159,10 @@ class WrongAnswerError(PluginError):
         self.rule = rule
 
 
+_WITH_TORCH = ("train", "embed")
+"""Extras that bring torch."""
+
+
 class MissingDependencyError(EmoSimError):
     """An optional package is needed for what was asked.
 
@@ -169,7 +173,9 @@ class MissingDependencyError(EmoSimError):
     """
 
     def __init__(self, needed_for: str, package: str, install: str) -> None:
-        super().__init__(f"{needed_for} needs the package {package!r}. Install it with: {install}")
+        large = any(f"{extra}]" in install for extra in _WITH_TORCH)
+        note = " (with torch: several GB, unless PyTorch's CPU build is installed before)" if large else ""
+        super().__init__(f"{needed_for} needs the package {package!r}. Install it with: {install}{note}")
 
 
 class RatingError(EmoSimError):

@@ -21,7 +21,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "docs"
 
-FACES = ("emosim_core", "emosim_core.testing")
+FACES = (
+    *("emosim_core", "emosim_core.plugins", "emosim_core.loading", "emosim_core.llm"),
+    *("emosim_core.testing", "emosim_core.scaffold"),
+)
 """Modules whose names are public, each with a page of the reference."""
 
 MOVED = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "LICENSE": "license.md"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import configparser
 import dataclasses
@@ -25,9 +26,12 @@ import emosim_core
 import emosim_core.llm
 import emosim_core.loading
 import emosim_core.plugins
+import emosim_core.scaffold
+import emosim_core.testing
 from emosim_core.cli.main import cli
 from emosim_core.hooks import Registry, spec
 from emosim_core.hooks.component import KINDS, Component
+from emosim_core.kinds import kinds_of, made_by
 from emosim_core.runs.words import END_REASONS
 from emosim_core.testing import RULES
 from emosim_core.testing.check import SUITES
@@ -198,6 +202,11 @@ def test_no_hook_is_documented_that_does_not_exist() -> None:
 
 
 FACES = (emosim_core, emosim_core.plugins, emosim_core.loading, emosim_core.llm)
+
+PUBLIC = (*FACES, emosim_core.testing, emosim_core.scaffold)
+
+ABOUT_THE_CORE = ("docs/development.md", "docs/versions.md")
+"""Pages for those who change the core, whose programs may import what is not public."""
 
 
 class Table(NamedTuple):
@@ -490,6 +499,54 @@ def test_every_option_is_in_a_table(command: str) -> None:
     for option in cli.get_command(click.Context(cli, **cli.context_settings), command).params:  # type: ignore[union-attr]
         for name in option.opts:
             assert name in documented, f"{name} is documented nowhere"
+
+
+TORCH = r"pip install [^\n`]*(\[[a-z,]*(train|embed|all)\b|\btorch|tianshou|d3rlpy|recbole|local[-_]gpu)"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_that_has_torch_installed_says_that_this_may_be_large(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert (
+        not re.search(TORCH, text)
+        or "README.md#the-size-of-torch" in text
+        or page.name in ("README.md", "CHANGELOG.md")
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_program_of_a_page_imports_public_names_alone(page: Path) -> None:
+    public = {face.__name__: {*face.__all__, *(one.__name__.rpartition(".")[2] for one in PUBLIC)} for face in PUBLIC}
+    for block in blocks(page):
+        if block.language != "python" or str(page.relative_to(ROOT)) in ABOUT_THE_CORE:
+            continue
+        for node in ast.walk(ast.parse(block.text)):
+            if isinstance(node, ast.Import):
+                deep = {one.name for one in node.names if one.name.startswith("emosim_core")} - public.keys()
+            elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("emosim_core"):
+                deep = {one.name for one in node.names} - public.get(node.module, set())
+            else:
+                continue
+            assert not deep, f"{block.label} imports {', '.join(sorted(deep))}, not public"
+
+
+def test_the_page_of_plugins_says_of_each_public_name_of_the_core_why_it_is_there() -> None:
+    text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- names of emosim_core -->\n")[2].partition("\n\n")[0]
+    names = [name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted(names) == sorted(emosim_core.__all__)
+
+
+def test_the_table_of_resuming_has_each_command_that_can_and_what_it_makes() -> None:
+    text = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| (`[a-z`, -]+`) \| an? ([a-z ]+)(?:;[^|]*)? \| that of `--out`, else the newest ([a-z ]+) in", text, re.M
+    )
+    table = {command: made for names, made, _ in rows for command in re.findall(r"[a-z-]+", names)}
+    commands = {name: cli.get_command(click.Context(cli), name) for name in cli.list_commands(click.Context(cli))}
+    able = {name for name, one in commands.items() if one and any(option.name == "resume" for option in one.params)}
+    assert table == {name: made_by(name) if kinds_of(name) else "run" for name in able}
+    assert all(made == newest for _, made, newest in rows)
 
 
 @pytest.mark.parametrize("component", built_in(), ids=lambda component: f"{component.kind}-{component.usage()}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import runpy
 import sys
 import time
 from collections.abc import Iterator
@@ -35,6 +37,14 @@ def test_every_page_has_a_place_in_the_navigation() -> None:
     sources = [path for kind in ("*.md", "*.ipynb") for path in (ROOT / "docs").rglob(kind)]
     written = [path.relative_to(ROOT / "docs").with_suffix(".md").as_posix() for path in sources]
     assert sorted(placed) == sorted([*written, "index.md", "changelog.md", "license.md"])
+
+
+def test_every_public_module_has_a_page_of_the_reference() -> None:
+    nav = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]["nav"]
+    faces = runpy.run_path(str(ROOT / "scripts" / "build_docs.py"))["FACES"]
+    assert [page for page in pages(nav) if page.startswith("reference/")] == [f"reference/{face}.md" for face in faces]
+    text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8").partition("\n## Public names\n")[2]
+    assert re.findall(r"^\| `(emosim_core[a-z._]*)` \|", text.partition("\n## ")[0], re.MULTILINE) == [*faces]
 
 
 def test_the_site_opens_from_a_disk_and_its_search_finds_pages(chromium: Any) -> None:

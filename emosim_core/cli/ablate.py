@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @click.group(cls=SectionedGroup, invoke_without_command=True)
 @field_options("AblationConfig")
 @configuration_options("EnvironmentConfig", without=(*EPISODE_FIELDS, "on_failed_rating"))
-@place_options("ablation", "runs/ablation-...")
+@place_options("ablate", "runs/ablation-...")
 @executor_option("processes; local with a language model")
 @click.option("--yes", is_flag=True, help="Do not ask before model calls that cost money.")
 @click.pass_context

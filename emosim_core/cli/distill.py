@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @field_options("DistillConfig")
 @configuration_options("EnvironmentConfig", without=(*EPISODE_FIELDS, "on_failed_rating", "perturbator"))
 @click.option("--yes", is_flag=True, help="Do not ask before model calls.")
-@place_options("users", "runs/distilled-...")
+@place_options("distill", "runs/distilled-...")
 @click.pass_obj
 def distill(obj: dict[str, Any], /, **given: Any) -> None:
     """Fit simulated users to the answers of a language model, or of any rater.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=SectionedCommand)
 @configuration_options("EvaluationConfig", without=("user_split", "user_order"))
-@place_options("evaluation")
+@place_options("evaluate")
 @executor_option()
 @click.option("--no-charts", is_flag=True, help="Draw no charts.")
 @click.option(

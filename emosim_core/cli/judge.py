@@ -22,7 +22,7 @@ _NOT_OURS = ("items", "user_dataset", "user_split", "test_fraction", "on_failed_
 @field_options("BelievabilityConfig")
 @configuration_options("EnvironmentConfig", without=_NOT_OURS)
 @click.option("--yes", is_flag=True, help="Do not ask before model calls.")
-@place_options("test", "runs/judge-...")
+@place_options("judge", "runs/judge-...")
 @click.pass_obj
 def judge(obj: dict[str, Any], /, **given: Any) -> None:
     """Test whether a judge can tell ratings of simulated users from those of real ones.

@@ -12,7 +12,7 @@ import click
 from emosim_core.cli.fields import FieldOption, field_options
 from emosim_core.cli.places import NEWEST, nothing_begun, resumed_job
 from emosim_core.errors import ConfigurationError
-from emosim_core.kinds import MANIFEST
+from emosim_core.kinds import MANIFEST, made_by
 from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
@@ -48,8 +48,9 @@ def configuration_options(
     return lambda command: fields(config(command))
 
 
-def place_options(what: str, out: str = "runs/...") -> Callable[[_Command], _Command]:
-    """Give a command that makes a ``what``, by default in ``out``, the options on where it is and what is printed."""
+def place_options(command: str, out: str = "runs/...") -> Callable[[_Command], _Command]:
+    """Give a command the options on where it writes, by default in ``out``, and what is printed."""
+    what = made_by(command)
     place = click.option("--out", type=click.Path(path_type=Path), help=f"Directory of the {what}.  [{out}]")
     resume = click.option(
         "--resume",

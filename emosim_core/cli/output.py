@@ -178,8 +178,9 @@ def show_table(screen: Console, table: rich.table.Table) -> None:
     """Print a table so that nothing is cut off and no number is broken.
 
     On a terminal that is too narrow, texts are broken between words; where that is not enough, the columns stand in
-    several tables below each other, each with the first column and without rows that say nothing more in it. A file or
-    a pipe has no width of its own, so nothing is broken there, unless ``COLUMNS`` says how wide it is.
+    several tables below each other, each with the first columns that tell the rows apart and without rows that say
+    nothing more in it. A file or a pipe has no width of its own, so nothing is broken there, unless ``COLUMNS`` says
+    how wide it is.
     """
     for column in table.columns:
         column.no_wrap, column.overflow = False, "fold"
@@ -190,11 +191,13 @@ def show_table(screen: Console, table: rich.table.Table) -> None:
     screen.width = width
     if table.title:
         screen.print(table.title, style="table.title")
-    parts = _parts(spans, width)
+    names = _names(table, spans, width)
+    parts = _parts(spans, names, width)
     for number, places in enumerate(parts):
         if number:
             screen.print()
-        one = _columns(table, places, _widths([spans[place] for place in places], width), len(parts) > 1)
+        widths = _widths([spans[place] for place in places], width)
+        one = _columns(table, places, widths, names if len(parts) > 1 else 0)
         screen.print(_Trimmed(one))
     screen.width = before
 
@@ -235,13 +238,27 @@ def _span(screen: Console, table: rich.table.Table, place: int) -> _Span:
     return _Span(*map(max, zip(*spans, strict=True)))
 
 
-def _parts(spans: Sequence[_Span], width: int) -> list[list[int]]:
-    """The columns of each of the tables that a table is split into: as few tables as it takes, the first in all."""
-    parts = [[0]]
-    for place in range(1, len(spans)):
+def _names(table: rich.table.Table, spans: Sequence[_Span], width: int) -> int:
+    """How many columns from the first tell the rows apart; 0 where none do, or no other column fits beside them."""
+    rows = [tuple(map(str, row)) for row in zip(*(column.cells for column in table.columns), strict=True)]
+    for count in range(1, len(spans)):
+        if len({row[:count] for row in rows}) == len(rows):
+            room = width - sum(span.least + _GAP for span in spans[:count])
+            return count if max(span.least for span in spans[count:]) <= room else 0
+    return 0
+
+
+def _parts(spans: Sequence[_Span], names: int, width: int) -> list[list[int]]:
+    """The columns of each of the tables that a table is split into: as few tables as it takes, ``names`` in all.
+
+    The first column is in all of them, too.
+    """
+    names = max(names, 1)
+    parts = [[*range(names)]]
+    for place in range(names, len(spans)):
         last = parts[-1]
-        if sum(spans[one].least + _GAP for one in last) + spans[place].least > width and len(last) > 1:
-            parts.append([0])
+        if sum(spans[one].least + _GAP for one in last) + spans[place].least > width and len(last) > names:
+            parts.append([*range(names)])
         parts[-1].append(place)
     return parts
 
@@ -262,15 +279,15 @@ def _widths(spans: Sequence[_Span], width: int) -> list[int]:
     return widths
 
 
-def _columns(table: rich.table.Table, places: Sequence[int], widths: Sequence[int], dense: bool) -> rich.table.Table:
-    """Some columns of a table, as a table of its own; ``dense`` without rows that hold nothing but their name."""
+def _columns(table: rich.table.Table, places: Sequence[int], widths: Sequence[int], names: int) -> rich.table.Table:
+    """Some columns of a table, as a table of its own; without rows that hold only what ``names`` columns do, if any."""
     made = rich.table.Table(show_header=table.show_header, header_style=table.header_style, **_PLAIN)
     for place, width in zip(places, widths, strict=True):
         column = table.columns[place]
         made.add_column(column.header, justify=column.justify, style=column.style, overflow="fold", width=width)
     cells = [list(table.columns[place].cells) for place in places]
     for row in zip(*cells, strict=True):
-        if not dense or any(str(cell) for cell in row[1:]):
+        if not names or any(str(cell) for cell in row[names:]):
             made.add_row(*row)
     return made
 

@@ -29,7 +29,7 @@ _NOT_OURS = (
 @field_options("PromptBenchConfig", without=("folds",))
 @configuration_options("EnvironmentConfig", without=_NOT_OURS, defaults={"llm_rater": "all"})
 @click.option("--yes", is_flag=True, help="Do not ask before model calls.")
-@place_options("prompt bench", "runs/prompts-...")
+@place_options("prompt-bench", "runs/prompts-...")
 @click.pass_obj
 def prompt_bench(obj: dict[str, Any], /, **given: Any) -> None:
     """Measure how well each prompt strategy makes a language model rate as real users do.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=SectionedCommand)
 @configuration_options("TrainConfig")
-@place_options("training")
+@place_options("train")
 @executor_option()
 @click.pass_obj
 def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> None:

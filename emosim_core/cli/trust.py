@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     help="Users that emosim fit wrote, whose card is to hold the result.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask before model calls.")
-@place_options("study", "runs/trust-...")
+@place_options("trust", "runs/trust-...")
 @click.pass_obj
 def trust(obj: dict[str, Any], /, card: Path | None, **given: Any) -> None:
     """Measure how often a verdict on two recommenders is right, where the truth is known.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @field_options("ValidationConfig")
 @study_options()
 @click.option("--yes", is_flag=True, help="Do not ask before model calls.")
-@place_options("validation", "runs/validation-...")
+@place_options("validate", "runs/validation-...")
 @click.pass_obj
 def validate(obj: dict[str, Any], /, **given: Any) -> None:
     """Measure how close simulated users are to real ones.

@@ -82,8 +82,8 @@ class Choice:
         """For a batch: which places are examined and which clicked, shape ``(R, S)`` each; only examined ones are.
 
         Args:
-            examining, choosing: draws of two stages, so that one choice model more or less shifts no other draw. The
-                single form draws from the second.
+            examining: draws of a stage of its own, so that one choice model more or less shifts no other draw.
+            choosing: the same for another stage; the single form draws from it.
         """
         examined, clicked = [], []
         size = request.items.shape[1]

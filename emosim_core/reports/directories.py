@@ -58,6 +58,7 @@ class JobInfo:
         state: ``complete``, ``running``, ``stopped``, ``failed`` or ``unreadable``.
         headline: what came out, or what is wrong with it.
         stopped: why it was stopped or failed, where that is known.
+        done: what its process says to have done, such as episodes, while it runs; 0 where it says nothing.
     """
 
     path: Path
@@ -66,6 +67,7 @@ class JobInfo:
     state: str
     headline: str
     stopped: str = ""
+    done: int = 0
 
 
 def kind_of(directory: Path) -> str | None:
@@ -150,19 +152,20 @@ def _changed(directory: Path) -> int:
         return 0
 
 
-def _unfinished(directory: Path, headline: str) -> tuple[str, str, str]:
-    """The state of a job that is not complete, its headline, and why it was stopped."""
+def _unfinished(directory: Path, headline: str) -> tuple[str, str, str, int]:
+    """The state of a job that is not complete, its headline, why it was stopped, and what it says to have done."""
     try:
         about = json.loads((directory / WRITER).read_text(encoding="utf-8"))
         here = about["host"] == socket.gethostname() and os.name == "posix"
         if here and runs(int(about["process"])):
-            return "running", headline, ""
+            done = about.get("done")
+            return "running", headline, "", done if type(done) is int else 0
         if here:
-            return "failed", headline, "its process was killed, or the machine went down"
+            return "failed", headline, "its process was killed, or the machine went down", 0
     except (OSError, ValueError, TypeError, KeyError):
         pass
     how = _how_it_failed(directory)
-    return ("failed" if "error" in how else "stopped"), headline, clean(str(how.get("error", "")))[:_LONGEST]
+    return ("failed" if "error" in how else "stopped"), headline, clean(str(how.get("error", "")))[:_LONGEST], 0
 
 
 def _how_it_failed(directory: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import socket
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -33,10 +34,13 @@ MARKER = ".lock.soft"
 """File that is there while a directory is written on a file system without locks."""
 
 WRITER = ".writer.json"
-"""File that says who writes a directory: process, host, since when, by which command."""
+"""File that says who writes a directory: process, host, since when, by which command, and how far it is."""
 
 FAILED = "failed.json"
 """File that says with which error the last writer ended: ``error``, ``at`` and the command."""
+
+_NOTED = 2.0
+"""Seconds between two notes of how far a job is."""
 
 _WAIT = 0.25
 """Seconds to wait for a lock, in case that its holder is just letting go."""
@@ -90,6 +94,8 @@ class JobDirectory:
         self._lock: BaseFileLock | None = None
         self._made = self._claimed = False
         self._parents: list[Path] = []
+        self._writer: dict[str, Any] = {}
+        self._noted = 0.0
 
     @property
     def begun(self) -> bool:
@@ -183,14 +189,27 @@ class JobDirectory:
         elif self._taken():
             raise self._exists()
         remove_partials(self.path)
-        about = {
+        self._writer = {
             "process": os.getpid(),
             "host": socket.gethostname(),
             "since": now(),
             **self._command_line(),
         }
-        write_whole(self.path / WRITER, json.dumps(about).encode() + b"\n")
+        self._tell_writer()
+        self._noted = time.monotonic()
         (self.path / FAILED).unlink(missing_ok=True)
+
+    def _tell_writer(self) -> None:
+        write_whole(self.path / WRITER, json.dumps(self._writer).encode() + b"\n")
+
+    def note(self, done: int) -> None:
+        """Say from time to time how far the job is, to whoever looks; nothing happens where this is not the writer."""
+        if self._lock is None or time.monotonic() < self._noted + _NOTED:
+            return
+        self._noted = time.monotonic()
+        self._writer["done"] = done
+        with contextlib.suppress(OSError):  # who looks knows less then
+            self._tell_writer()
 
     def _command_line(self) -> dict[str, Any]:
         return {"command": f"emosim {self._command}", "arguments": [str(one) for one in self._arguments]}

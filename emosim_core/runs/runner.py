@@ -239,13 +239,21 @@ class Run:
         missing = [number for number in range(len(blocks.ranges)) if blocks.read(number) is None]
         config, data = self.config.model_dump(mode="json"), self.manifest["data"]
         cells = [Cell(f"block {n}", play_block, BlockWork(config, self.directory.path, n, data)) for n in missing]
-        on_episodes(self.config.episodes - sum(end - first for first, end in (blocks.ranges[n] for n in missing)))
+        ended = 0
+
+        def on_ended(count: int) -> None:
+            nonlocal ended
+            ended += count
+            self.directory.job.note(ended)
+            on_episodes(count)
+
+        on_ended(self.config.episodes - sum(end - first for first, end in (blocks.ranges[n] for n in missing)))
         if not cells:
             return
         self.directory.keep()
         try:
             worlds = Worlds(self.world.registry, serves=False)  # a run with a language model is whole
-            with closing(executor.run(cells, worlds, on_episodes)) as done:
+            with closing(executor.run(cells, worlds, on_ended)) as done:
                 for _ in done:
                     pass
         except BaseException:
@@ -287,6 +295,8 @@ class Run:
                     if on_episode is not None:
                         on_episode(episode)
                 on_episodes(self._part.episodes - before)
+                if self.config.records != JSON_LINES:
+                    self.directory.job.note(self.episodes)  # their steps cannot be seen yet
         finally:
             self._count_policy()
 

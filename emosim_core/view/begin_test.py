@@ -119,9 +119,9 @@ class Beginning:
             program.append("--no-plugins")
         command = [*program, "judge", *options, "--quiet"]
         with subprocess.Popen(command, **_PIPES) as process:
-            out, said = _ended(process, self._context.stopping)
+            out, errors = _ended(process, self._context.stopping)
         if process.returncode:
-            text = said.strip().removeprefix("Error: ")
+            text = errors.strip().removeprefix("Error: ")
             raise ConfigurationError(text[-_LONGEST:] or "the command was stopped")
         return relative(self._context.root, Path(out.strip().splitlines()[-1]))
 

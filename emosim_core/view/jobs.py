@@ -13,12 +13,11 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from emosim_core.errors import ConfigurationError
-from emosim_core.kinds import BLOCKS, INTERACTIONS, RUN
+from emosim_core.kinds import RUN
 from emosim_core.reports.directories import JobInfo, resume_command
-from emosim_core.runs.transcript import TRANSCRIPT
 from emosim_core.view.context import Context, body_of
 from emosim_core.view.intervals import Intervals
-from emosim_core.view.listing import signature
+from emosim_core.view.listing import pages_of, signature
 from emosim_core.view.places import OutsideError, relative
 from emosim_core.view.remarks import Remarks
 
@@ -64,8 +63,7 @@ def routes(context: Context) -> Sequence[BaseRoute]:
             title=data["name"],
             scripts=("job.js",),
             data=data,
-            has_episodes=info.kind == RUN and ((place / INTERACTIONS).exists() or (place / BLOCKS).is_dir()),
-            has_prompts=(place / TRANSCRIPT).exists(),
+            pages=pages_of(info),
             **context.here(path),
         )
 

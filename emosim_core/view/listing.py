@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from emosim_core.kinds import INTERACTIONS, KINDS, MANIFEST
+from emosim_core.kinds import BLOCKS, INTERACTIONS, KINDS, MANIFEST, RUN
 from emosim_core.reports.directories import JobInfo, job_info
+from emosim_core.runs.transcript import TRANSCRIPT
 
 MOST = 20_000
 """Directories that are looked into; what lies beyond is not listed."""
@@ -70,6 +71,17 @@ class Listing:
             with self._lock:
                 self._known[place] = files, info
         return info
+
+
+def has_blocks(place: Path) -> bool:
+    """Whether a run in Parquet has a block that is written."""
+    return any((place / BLOCKS).glob("block-*.parquet"))
+
+
+def pages_of(info: JobInfo) -> dict[str, bool]:
+    """Which pages about its parts a job has by now: ``episodes`` and ``prompts``."""
+    episodes = info.kind == RUN and ((info.path / INTERACTIONS).exists() or has_blocks(info.path))
+    return {"episodes": episodes, "prompts": (info.path / TRANSCRIPT).exists()}
 
 
 def signature(place: Path) -> Signature:

@@ -27,10 +27,16 @@ from emosim_core.runs.words import usage_rows
 from emosim_core.simulation.config import RunConfig
 from emosim_core.training.curves import read_progress
 from emosim_core.view.context import Context
+from emosim_core.view.listing import pages_of
 from emosim_core.view.tails import BlockTail, LinesTail, Point, Tail, UsageTail, spending
 
 _POINTS = 40
 _CHARTS = 4
+
+LATER = (
+    "Parquet files are written in blocks of many episodes: curves and episodes appear with the first one, which may be "
+    "at the end of the run."
+)
 
 
 class Followed:
@@ -56,7 +62,9 @@ class Followed:
             "charts": [],
             "newest": [],
             "spending": [],
+            "later": "",
             "trouble": "",
+            "pages": pages_of(info),
         }
         with self._lock:
             try:
@@ -74,14 +82,18 @@ class Followed:
         config = read_json(info.path / MANIFEST)["config"]
         if info.state != "complete":
             records = str(config.get("records") or "jsonl").partition(":")[0]
+            done, later = info.done, "This run has no records, so its curves are drawn when it is complete."
             if records != "none":
                 tail = self._tails.setdefault(
                     info.path, LinesTail(info.path / INTERACTIONS) if records == "jsonl" else BlockTail(info.path)
                 )
                 tail.advance()
-                value["progress"] = {"done": tail.done, "total": config["episodes"], "unit": "episodes"}
+                done = max(done, tail.done)
+                later = "" if records == "jsonl" or tail.done else LATER
                 value["charts"] = [asdict(chart) for chart in _charts(tail.points)]
                 value["newest"] = list(tail.newest)
+            value["progress"] = {"done": done, "total": config["episodes"], "unit": "episodes"}
+            value["later"] = later if info.state == "running" else ""
         if (info.path / SUMMARY).exists() and (usage := read_summary(info.path)["usage"]):
             value["spending"] = usage_rows(usage)
         else:

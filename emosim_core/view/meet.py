@@ -296,10 +296,10 @@ def _items_below(context: Context, fit: Mapping[str, Any]) -> str | None:
         return None
     try:
         place = Path(path).resolve(strict=True)
-        found = context.directory(relative(context.root, place if place.is_dir() else place.parent))
+        below = context.directory(relative(context.root, place if place.is_dir() else place.parent))
     except (OSError, ValueError, RunError):
         return None
-    return f"{name}:{found if place.is_dir() else found / place.name}"
+    return f"{name}:{below if place.is_dir() else below / place.name}"
 
 
 def _table(context: Context, path: str) -> Path:

@@ -6,7 +6,6 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from emosim_core.kinds import BLOCKS
 from emosim_core.llm.backend import Price
 from emosim_core.llm.chat import Usage
 from emosim_core.llm.gateway.usage import UsageTally
@@ -17,6 +16,7 @@ from emosim_core.runs.reading import lines_of, parse, read_line
 from emosim_core.runs.usage import summed
 from emosim_core.runs.words import END_REASONS, usage_rows
 from emosim_core.terminal import counted
+from emosim_core.view.listing import has_blocks
 
 _AT_ONCE = 16_000_000
 """Bytes of new lines that are read at a time; the others next time."""
@@ -119,7 +119,7 @@ class BlockTail(Tail):
         self._seen: list[Path] = []
 
     def advance(self) -> None:
-        if not any((self._directory / BLOCKS).glob("block-*.parquet")):
+        if not has_blocks(self._directory):
             return  # what blocks share may be on its way
         blocks = RunBlocks(self._directory)
         if self._seen != blocks.blocks[: len(self._seen)]:  # the run was begun anew, or a block came in between

@@ -14,6 +14,7 @@ import pytest
 
 from emosim_core import run
 from emosim_core.cli.main import cli
+from emosim_core.kinds import kinds_of, made_by
 
 ROOT = Path(__file__).parents[2]
 
@@ -168,7 +169,13 @@ def test_every_command_that_a_message_names_is_one() -> None:
 
 
 @pytest.mark.parametrize("command", sorted(words for words, options in COMMANDS.items() if "--resume" in options))
-def test_where_there_is_nothing_to_resume_each_command_says_so(quick: Any, tmp_path: Path, command: tuple[str]) -> None:
+def test_where_there_is_nothing_to_resume_each_command_says_so(
+    quick: Any, made: Path, training: Path, tmp_path: Path, command: tuple[str]
+) -> None:
+    (tmp_path / "runs").mkdir()
+    other = training if command in (("run",), ("log",)) else made
+    (tmp_path / "runs" / "other").symlink_to(other, target_is_directory=True)
     (tmp_path / "plan.toml").write_text('command = "run"\n[base]\nplugin = "movies"\n[grid]\nseed = [1]\n')
     arguments = ("plan.toml",) if command == ("sweep",) else ()
-    assert re.search(r"there is no [a-z ]+ in runs/ to resume", quick(*command, *arguments, "--resume", status=2).err)
+    made_of = made_by(command[0]) if kinds_of(command[0]) else "run"
+    assert f"there is no {made_of} in runs/ to resume" in quick(*command, *arguments, "--resume", status=2).err

@@ -41,13 +41,42 @@ def test_a_narrow_screen_splits_a_table_and_repeats_its_first_column(width: int)
     assert all(line == line.rstrip() for line in lines)
     assert text.count(INTERVAL) == 10
     assert "…" not in text
-    parts = [part.splitlines() for part in text.split("\n\n")]
+    parts = _blocks(lines)
     assert len(parts) == {60: 5, 80: 3, 120: 2, 200: 1}[width]
     for part in parts:
         words = " ".join(" ".join(line[: part[0].index("r") + 36].split("  ")[0].split()) for line in part)
         for name in NAMES:
             assert set(name.split()) <= set(words.split())
     assert one.width == width
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_each_part_of_a_split_table_has_the_columns_that_tell_its_rows_apart(width: int) -> None:
+    made = Table("study", "variants", "side", "difference", "each seed", "better")
+    names = {(study, pair, side) for study in ("high", "low") for pair in ("a - b", "a - c") for side in ("love", "no")}
+    for name in sorted(names):
+        made.add_row(*name, INTERVAL, "0.81 0.82 0.83 0.84", "not decided, with these trials")
+    one = screen(width)
+    show_table(one, made)
+    parts = _blocks(lines_of(one))
+    assert len(parts) > 1
+    for heading, *rows in parts:
+        assert heading.split()[:3] == ["study", "variants", "side"]
+        cells = [words for words in map(str.split, rows) if words[0] in ("high", "low")]
+        assert sorted((words[0], " ".join(words[1:4]), words[4]) for words in cells) == sorted(names)
+
+
+def test_rows_that_nothing_tells_apart_all_stand_in_each_part_in_one_order() -> None:
+    made = Table("name", "first", "second")
+    for cells in ((INTERVAL, ""), (INTERVAL, ""), ("", INTERVAL)):
+        made.add_row("same", *cells)
+    one = screen(40)
+    show_table(one, made)
+    assert [len(part) for part in _blocks(lines_of(one))] == [4, 4]
+
+
+def _blocks(lines: list[str]) -> list[list[str]]:
+    return [part.splitlines() for part in "\n".join(lines).split("\n\n")]
 
 
 def test_texts_are_broken_between_words_before_a_table_is_split() -> None:
@@ -71,7 +100,7 @@ def test_a_row_that_says_nothing_in_a_part_of_a_split_table_is_left_out_of_that_
         made.add_row("other", "", INTERVAL)
         one = screen(width)
         show_table(one, made)
-        assert [len(part.splitlines()) for part in "\n".join(lines_of(one)).split("\n\n")] == counts
+        assert [len(part) for part in _blocks(lines_of(one))] == counts
 
 
 def test_a_number_is_never_broken_even_where_nothing_else_fits() -> None:

@@ -122,6 +122,82 @@ def test_a_running_command_is_followed_to_its_end(at: Any, root: Path, emosim: E
     assert "Answer: 7" in browser.js("document.getElementById('rows').innerText")
 
 
+def test_what_a_run_has_to_show_appears_on_its_page(at: Any, root: Path, emosim: Emosim) -> None:
+    place = root / "stopped" / "interactions.jsonl"
+    place.rename(root / "aside")
+    browser = at("/job/stopped")
+    hidden = "document.querySelector('[data-page=episodes]').hidden"
+    browser.wait("document.getElementById('progress').textContent.startsWith('0 of 24')")
+    assert browser.js(hidden) is True
+    (root / "aside").rename(place)
+    browser.wait(f"!{hidden}")
+    with ChatServer(lambda request: Answer("7", delay=0.02)) as server:
+        options = ("--plugin", "movies", "--llm-model", f"{server.url}#small", "--max-steps", "2", "--num-envs", "4")
+        with emosim.start(
+            "run", *options, "--records", "parquet", "--episodes", "2000", "--quiet", "--out", root / "blocks"
+        ) as run:
+            while not (root / "blocks" / "manifest.json").exists():
+                assert run.poll() is None
+                time.sleep(0.05)
+            browser = at("/job/blocks")
+            browser.wait("/^[1-9]\\d* of 2,000 episodes/.test(document.getElementById('progress').textContent)")
+            assert "blocks of many episodes" in browser.js("document.getElementById('later').innerText")
+            browser.wait("!document.querySelector('[data-page=prompts]').hidden")
+            assert browser.js(hidden) is True
+            run.send_signal(signal.SIGINT)
+            run.communicate(timeout=60)
+        browser.wait("document.getElementById('state').textContent === 'stopped'")
+        browser.wait("document.getElementById('later').hidden")
+
+
+def on_paper(browser: Any) -> tuple[list[str], list[str], list[str]]:
+    """What cannot be used on paper and is shown, what is cut off, and charts that are not whole, as it is printed."""
+    browser.emulate("setDeviceMetricsOverride", width=700, height=1000, deviceScaleFactor=1, mobile=False)
+    browser.emulate("setEmulatedMedia", media="print")
+    browser.js("window.dispatchEvent(new Event('beforeprint'))")
+    browser.wait("[...document.querySelectorAll('.plot')].every((one) => one.dataset.drawn)")
+    label = "(one.id || one.innerText || one.className)"
+    controls = "nav, form, iframe, button:not(th button)"
+    shown = browser.js(
+        f"[...document.querySelectorAll({controls!r})].filter((one) => one.checkVisibility()).map((one) => {label})"
+    )
+    cut = browser.js(
+        "[...document.querySelectorAll('.scroll, main')].filter((one) => one.checkVisibility() && "
+        f"(one.scrollHeight > one.clientHeight + 1 || one.scrollWidth > one.clientWidth + 1)).map((one) => {label})"
+    )
+    charts = browser.js(
+        "[...document.querySelectorAll('.plot')].filter((one) => { const [plot, card] = [one.querySelector('svg'), "
+        "one.closest('.card, #story')].map((which) => which.getBoundingClientRect()); "
+        "return plot.width < 300 || plot.right > card.right; }).map((one) => one.ariaLabel)"
+    )
+    return shown, cut, charts
+
+
+def test_paper_has_whole_tables_and_charts_and_nothing_to_press(at: Any) -> None:
+    for address, ready in (
+        ("/", "document.querySelectorAll('#jobs tbody tr').length === 5"),
+        ("/job/random", "document.querySelector('#sections .plot[data-drawn]') !== null"),
+        ("/episodes/random", "document.querySelector('#story .plot[data-drawn]') !== null"),
+        ("/compare?d=random&d=deep%2Ftop", "document.querySelector('#charts .plot[data-drawn]') !== null"),
+        ("/report/random", "document.getElementById('waiting').hidden"),
+    ):
+        browser = at(address)
+        browser.js("document.getElementById('theme').click()")
+        browser.wait(ready, 60)
+        assert on_paper(browser) == ([], [], []), address
+        if address == "/job/random":
+            assert browser.js("document.querySelectorAll('#sections .plot').length") > 5
+            assert "Configuration" in browser.js("document.getElementById('sections').innerText")
+            assert browser.js("document.documentElement.dataset.theme") == "light"
+            browser.emulate("setEmulatedMedia", media="")
+            browser.js("window.dispatchEvent(new Event('afterprint'))")
+            assert browser.js("document.documentElement.dataset.theme") == "dark"
+        browser.emulate("setEmulatedMedia", media="")
+        browser.emulate("clearDeviceMetricsOverride")
+    browser = at("/job/random")
+    assert browser.js("document.querySelector('nav').checkVisibility()")
+
+
 def test_tags_are_written_and_found(at: Any) -> None:
     browser = at("/job/random")
     browser.js("document.getElementById('tags').value = 'baseline, paper'")
@@ -213,6 +289,7 @@ def test_every_page_is_accessible_in_light_and_dark_and_fits_a_phone(at: Any) ->
             assert faults(browser) == [], (address, scheme)
         browser.emulate("setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=2, mobile=True)
         browser.wait("document.documentElement.scrollWidth <= 360")
+        assert browser.js("((one) => one.scrollWidth <= one.clientWidth)(document.querySelector('.top ul'))")
         browser.emulate("clearDeviceMetricsOverride")
     browser.js("document.getElementById('main').append(document.createElement('img'))")
     assert "image-alt" in "".join(faults(browser))  # what is wrong is found

@@ -212,7 +212,7 @@ async function draw(place, chart) {
   if (chart.y_range && chart.kind !== 'heat') values.range = chart.y_range;
   if (chart.form === 'share' && chart.kind !== 'plane' && chart.kind !== 'heat') values.tickformat = '.0%';
   const layout = {
-    height: height ?? 320, margin: { l: 52, r: 12, t: 10, b: 44 }, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
+    width: Number(place.dataset.width) || undefined, height: height ?? 320, margin: { l: 52, r: 12, t: 10, b: 44 }, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
     font: { color: colour('text'), family: getComputedStyle(document.body).fontFamily, size: 12 },
     legend: { orientation: 'h', y: 1.02, yanchor: 'bottom', x: 0 }, barmode: 'group', bargap: 0.25, dragmode: false,
     showlegend: chart.series.length > 1, hoverlabel: { bgcolor: colour('card'), bordercolor: colour('line'), font: { color: colour('text') }, align: 'left' },

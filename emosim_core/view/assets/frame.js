@@ -4,4 +4,5 @@ addEventListener('DOMContentLoaded', () => {
   const report = byId('report');
   report.addEventListener('load', () => { byId('waiting').hidden = true; });
   report.src = report.dataset.source; // only now: a report that is there at once would be loaded before anybody listens
+  document.documentElement.dataset.ready = 'yes';
 });

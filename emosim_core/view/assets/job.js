@@ -20,6 +20,9 @@ function showLive(now) {
   byId('why').textContent = [now.stopped, now.trouble].filter(Boolean).join(' ');
   byId('resume').hidden = !now.resume;
   byId('resume').querySelector('code').textContent = now.resume;
+  for (const one of document.querySelectorAll('[data-page]')) one.hidden = !now.pages[one.dataset.page];
+  byId('later').textContent = now.later;
+  byId('later').hidden = !now.later;
   const { progress } = now;
   byId('live').hidden = now.state === 'complete' || (!progress && !now.spending.length);
   byId('report').hidden = now.state !== 'complete';

@@ -72,5 +72,30 @@ function drawFigure(figure, chart = figure.chart) {
   return draw(figure.querySelector('.plot'), chart);
 }
 
+/** Pixels that a chart is wide on paper: what a page of A4 has between its margins and those of a card. */
+const PAPER = 660;
+
+/** Paper is light and narrow, and nothing can be opened on it: charts are drawn anew for it, and for the screen after. */
+function drawForPaper() {
+  const { theme } = document.documentElement.dataset;
+  const undrawn = [...document.querySelectorAll('figure:not(:has([data-drawn]))')].filter((one) => one.chart);
+  const shut = [...document.querySelectorAll('.part:not([open])')];
+  const drawAt = (width) => {
+    for (const one of document.querySelectorAll('.plot')) one.dataset.width = width;
+    redraw();
+  };
+  document.documentElement.dataset.theme = 'light';
+  for (const one of shut) one.open = true;
+  drawAt(PAPER);
+  for (const one of undrawn) drawFigure(one);
+  addEventListener('afterprint', () => {
+    if (theme) document.documentElement.dataset.theme = theme; else delete document.documentElement.dataset.theme;
+    for (const one of shut) one.open = false;
+    drawAt('');
+    dispatchEvent(new Event('resize')); // Plotly follows the window
+  }, { once: true });
+}
+
+addEventListener('beforeprint', drawForPaper);
 globalThis.redraw = () => {}; // charts.js, on pages with charts, has one that does something
 addEventListener('DOMContentLoaded', setUpTheme);
