@@ -221,7 +221,7 @@ def test_a_training_that_was_made_is_reported_as_its_files_say(quick: Any, tmp_p
         assert set(series_of[name].y) == {one["estimate"]}
     facts = {fact.name: fact.value for fact in report.facts}
     assert facts["steps of training"] == f"{lines[-1]['timesteps']:,}"
-    assert {"final model, test users", "reward in evaluation episodes, train users"} <= set(facts)
+    assert {"reward of final model, test users", "reward in evaluation episodes, train users"} <= set(facts)
     assert write_report(tmp_path / "t", charts=tmp_path / "metrics").stat().st_size > 1_000_000
     assert (tmp_path / "metrics" / "curve-reward.svg").exists()
 
