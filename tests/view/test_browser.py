@@ -193,8 +193,8 @@ def test_paper_has_whole_tables_and_charts_and_nothing_to_press(at: Any) -> None
             browser.emulate("clearDeviceMetricsOverride")
             browser.js("window.dispatchEvent(new Event('afterprint'))")
             browser.wait(
-                "[...document.querySelectorAll('.part[open] .wide')].every((one) => one.querySelector('svg').clientHeight "
-                "> 100 && one.scrollHeight <= one.clientHeight + 1)"
+                "[...document.querySelectorAll('.part[open] .wide')].every((one) => "
+                "one.querySelector('svg').clientHeight > 100 && one.scrollHeight <= one.clientHeight + 1)"
             )
             assert browser.js("document.documentElement.dataset.theme") == "dark"
         browser.emulate("setEmulatedMedia", media="")
