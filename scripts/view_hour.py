@@ -103,12 +103,12 @@ class Desk:
         self.driver.execute_cdp_cmd(f"Emulation.{what}", how)
 
 
-def work(desk: Desk, service: str) -> None:
-    """The hour; ``service`` is the address of a language model."""
+def work(desk: Desk, service: str, pause: list[float]) -> None:
+    """The hour; ``service`` is the address of a language model, ``pause`` how many seconds it takes."""
     desk.done("run", *WORLD, "--episodes", "300", "--out", "runs/first")
     desk.done("run", *WORLD, "--episodes", "300", "--policy", "top_rated", "--out", "runs/top")
     model = ("--llm-model", f"{service}#small", "--concurrency", "4", "--num-envs", "4", "--max-steps", "4")
-    long = desk.type("run", *WORLD, *model, "--episodes", "60", "--out", "runs/long")
+    long = desk.type("run", *WORLD, *model, "--episodes", "400", "--out", "runs/long")
     desk.open("")
     desk.wait("document.querySelector('[data-path=long]') !== null")
     desk.open("job/long")
@@ -118,6 +118,7 @@ def work(desk: Desk, service: str) -> None:
     long.wait(PATIENCE)
     desk.wait("document.getElementById('state').textContent === 'stopped'")
     desk.photograph("stopped")
+    pause[0] = 0.0
     goes_on = desk.js("document.querySelector('#resume code').textContent").split()
     again = desk.type(*goes_on[1:], *model[:2], "--quiet")
     trainings = [desk.type("train", *TRAINING, "--seed", seed, "--out", f"runs/training-{seed}") for seed in ("1", "2")]
@@ -225,8 +226,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         assert found is not None
         driver = webdriver.Chrome(options=chrome, service=Service(shutil.which("chromedriver")))
         try:
-            with ChatServer(lambda request: Answer("7" if "a" in str(request)[-40:] else "5", delay=0.2)) as service:
-                work(Desk(folder, found[0], driver), service.url)
+            pause = [0.2]
+            with ChatServer(
+                lambda request: Answer("7" if "a" in str(request)[-40:] else "5", delay=pause[0])
+            ) as service:
+                work(Desk(folder, found[0], driver), service.url, pause)
         finally:
             driver.quit()
             server.send_signal(signal.SIGINT)

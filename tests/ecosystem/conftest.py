@@ -38,7 +38,8 @@ def program(emosim: Emosim) -> Callable[..., str]:
         done = subprocess.run(
             [sys.executable, "program.py"],
             cwd=emosim.folder,
-            env=emosim.environment(OMP_NUM_THREADS="1"),
+            # Ray waits 30 s for its own start, which a busy machine takes longer for.
+            env=emosim.environment(OMP_NUM_THREADS="1", RAY_raylet_start_wait_time_s="300"),
             capture_output=True,
             text=True,
             timeout=SECONDS,

@@ -190,7 +190,12 @@ def test_paper_has_whole_tables_and_charts_and_nothing_to_press(at: Any) -> None
             assert "Configuration" in browser.js("document.getElementById('sections').innerText")
             assert browser.js("document.documentElement.dataset.theme") == "light"
             browser.emulate("setEmulatedMedia", media="")
+            browser.emulate("clearDeviceMetricsOverride")
             browser.js("window.dispatchEvent(new Event('afterprint'))")
+            browser.wait(
+                "[...document.querySelectorAll('.part[open] .wide')].every((one) => "
+                "one.querySelector('svg').clientHeight > 100 && one.scrollHeight <= one.clientHeight + 1)"
+            )
             assert browser.js("document.documentElement.dataset.theme") == "dark"
         browser.emulate("setEmulatedMedia", media="")
         browser.emulate("clearDeviceMetricsOverride")

@@ -223,6 +223,7 @@ async function draw(place, chart) {
     Object.assign(layout, { annotations: ends.annotations, showlegend: false, margin: { ...layout.margin, r: ends.width } });
     layout.yaxis.range = rangeOf(chart);
   }
+  place.style.height = `${layout.height}px`; // when the window changes, Plotly takes the height of the place
   drawn.set(place, chart);
   await library.react(place, traces, layout, { displayModeBar: false, responsive: true, displaylogo: false });
   place.dataset.drawn = 'yes';
