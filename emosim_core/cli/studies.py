@@ -95,7 +95,7 @@ class StudyCommand:
         )
         config = study.options.read(self.completed(values, stored), study.command)
         chosen = self.instead(self, config)
-        if chosen.alone and where.get("executor") != "local":
+        if chosen.alone and where.get("executor", "local") != "local":
             raise ConfigurationError(chosen.alone)
         job = job or new_job(study.command, f"{chosen.stem}-{values['plugin']}", out)
         job.check()

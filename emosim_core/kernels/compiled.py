@@ -132,7 +132,7 @@ def decayed(
                                 copied[slot, row] = other
                             cosine = _product_cosine(vectors[item], copies[slot, row], norms[item] * norms[other])
                         else:
-                            cosine = _product_cosine(vectors[item], vectors[other], norms[item] * norms[other])
+                            cosine = _cosine(table, vectors, norms, item, other)
                     score = max(cosine, 0.0) * weight
                     if matches < k:
                         matches += 1
@@ -175,24 +175,9 @@ def recall(items, slots, positions, past, ratings, times, latest, lengths):
 
 @_compiled
 def recall_decayed(
-    items,
-    slots,
-    past,
-    ratings,
-    codes,
-    times,
-    latest,
-    lengths,
-    last_codes,
-    decay,
-    factor,
-    table,
-    vectors,
-    norms,
-    k,
-    copies,
-    copied,
-):
+    items, slots, past, ratings, codes, times, latest, lengths, last_codes, decay, factor, table, vectors, norms, k,
+    copies, copied,
+):  # fmt: skip
     """Both of the kernels ``decayed`` and ``recall``, for the time that a call takes."""
     positions, cosines = decayed(
         items, slots, past, codes, latest, lengths, last_codes, decay, factor, table, vectors, norms, k, copies, copied
@@ -587,7 +572,7 @@ class Near:
 
     The vectors of a large catalog are read from the memory of the machine, which takes longer than their product. So
     each user's newest memories keep copies of theirs side by side, and a rater gets the cosines that the retrieval has
-    computed. Both are marked with their items and looked up by these: what is there is always true of one catalog.
+    computed. Both are kept with the indices of their items and used for these alone.
     """
 
     def __init__(self) -> None:
