@@ -268,15 +268,15 @@ def newest_of(folder: Path, command: str) -> Path | None:
     """The directory in a folder that a command has begun last; None where there is none.
 
     Args:
-        command: one of :data:`~emosim_core.kinds.KINDS`.
+        command: one that makes directories and resumes them, such as ``"train"``.
 
     Raises:
         RunError: what a newer job has written at its beginning is not JSON.
     """
     kinds = kinds_of(command)
     about = kinds[0].about
-    begun = sorted(folder.glob(f"*/{about}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in begun:
+    newest_first = sorted(folder.glob(f"*/{about}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in newest_first:
         manifest = read_json(path)
         if about != MANIFEST or any(_is_of(manifest, kind) for kind in kinds):
             return path.parent

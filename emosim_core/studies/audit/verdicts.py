@@ -556,5 +556,5 @@ def sentence_of(lines: Sequence[Mapping[str, Any]], answered_by: str, users: int
         named = "; ".join(f"{one['check'].lower()}: {one['words']}" for one in problems)
         text += f" Problems: {named}."
     if any(one["check"] == _SWAPPED for one in problems):
-        text = f"A poor person, whose answers hardly depend on who is asked. {text}"
+        text = f"A poor person, whose answers hardly depend on the user. {text}"
     return text

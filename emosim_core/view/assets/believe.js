@@ -38,7 +38,7 @@ async function show(answer) {
   byId('asking').hidden = asked === null;
   byId('how').hidden = asked !== null;
   if (asked === null) {
-    byId('said').textContent = `All ${answer.count} pairs are judged. Thank you.`;
+    byId('message').textContent = `All ${answer.count} pairs are judged. Thank you.`;
     await results();
     return;
   }
@@ -47,7 +47,7 @@ async function show(answer) {
   byId('earlier-of').hidden = asked.earlier.length === 0;
   byId('earlier').replaceChildren(...asked.earlier.map((row) => element('li', {}, element('span', { class: 'badge' }, row.rating), element('span', {}, ...titled(row)))));
   byId('later').replaceChildren(...asked.first.map((row, place) => laterRow(row, asked.second[place])));
-  byId('said').textContent = '';
+  byId('message').textContent = '';
   byId('number').focus();
 }
 

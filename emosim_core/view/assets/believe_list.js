@@ -18,13 +18,13 @@ addEventListener('DOMContentLoaded', () => {
   follow();
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
-    const said = byId('said');
+    const message = byId('message');
     const button = form.querySelector('button');
     const folder = !byId('format-of').hidden;
     const text = (name) => fields[name].value;
     trouble('');
     button.disabled = true;
-    said.textContent = 'The users are fitted and the pairs made. This can take minutes.';
+    message.textContent = 'The users are fitted and the pairs made. This can take minutes.';
     try {
       const made = await api('/api/believe/begin', {
         plugin: text('plugin'), ratings: text('ratings'), format: folder ? text('format').trim() : '', columns: folder ? '' : text('columns').trim(),
@@ -32,7 +32,7 @@ addEventListener('DOMContentLoaded', () => {
       });
       location.assign(`/believe/${made.path.split('/').map(encodeURIComponent).join('/')}`);
     } catch (error) {
-      said.textContent = '';
+      message.textContent = '';
       trouble(error.message);
     } finally {
       button.disabled = false;
