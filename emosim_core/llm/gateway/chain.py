@@ -75,6 +75,7 @@ class Chain:
 
     def leave(self, caller: Caller) -> None:
         """Send nothing more for a thread, and wait until its running calls are completed."""
+        caller.enough = 0
         self._call(self._pending.leave, caller)
         while caller.waits and not self.ended:
             self.wait(caller)

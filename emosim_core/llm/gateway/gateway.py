@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("emosim_core.llm")
 
+_AHEAD = 2
+"""Requests that may be without an answer, for each call at once, before further ones are made: the thread that makes
+them holds up the event loop."""
+
 _PATIENCE_WITH_LOCK = 0.2
 """Seconds to wait for the write lock of another process before the next attempt."""
 
@@ -69,7 +73,7 @@ class Gateway:
     def ask(self, requests: Iterable[ChatRequest], usage: UsageTally | None = None) -> list[ChatAnswer | LLMError]:
         """The answers in the order of the requests; in the place of a failed one, its error. Thread-safe.
 
-        A service gets the first requests while the next ones are still made. After Ctrl-C no further call starts;
+        A service gets requests while the next ones are still made. After Ctrl-C no further call starts;
         running calls are completed and cached, unless Ctrl-C comes again. A batched backend is called in the thread
         that asks; Ctrl-C interrupts it.
 
@@ -148,17 +152,23 @@ class _Session:
             for part in self._parts(requests):
                 keys += [one.key for one in part]
                 self._submit(caller, part)
-                caller.check()
-            while caller.waits:
-                assert self._chain is not None
-                self._chain.wait(caller)
-                caller.check()
+                self._wait(caller, _AHEAD * self._options.concurrency)
+            self._wait(caller, 0)
         except BaseException:
             caller.gone = True
             if self._chain is not None:
                 self._chain.leave(caller)
             raise
         return [caller.results[key] for key in keys]
+
+    def _wait(self, caller: Caller, enough: int) -> None:
+        """Wait until at most so many results are missing."""
+        caller.enough = enough
+        caller.check()
+        while caller.waits:
+            assert self._chain is not None
+            self._chain.wait(caller)
+            caller.check()
 
     def close(self) -> None:
         """Close the chain and the cache."""

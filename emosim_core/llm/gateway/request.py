@@ -32,6 +32,7 @@ class Caller:
         keys: cache keys of the requests it waits for.
         results: their results so far.
         cached: keys of the requests that were answered from the cache.
+        enough: how many results may be missing before it is woken.
         error: the error that ends its asking; None while there is none.
         gone: whether it was interrupted, so that it runs no batch any more.
         inbox: batches to run; None when there are results to look at.
@@ -44,12 +45,13 @@ class Caller:
         self.cached: set[str] = set()
         self.error: EmoSimError | None = None
         self.gone = False
+        self.enough = 0
         self.inbox: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 
     @property
     def waits(self) -> bool:
-        """Whether a result is missing."""
-        return len(self.results) < len(self.keys)
+        """Whether more than ``enough`` results are missing."""
+        return len(self.keys) - len(self.results) > self.enough
 
     def check(self) -> None:
         """Raise the error that ends its asking, if there is one."""

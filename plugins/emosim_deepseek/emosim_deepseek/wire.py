@@ -32,6 +32,9 @@ _OMITTED = {f"X-Stainless-{name}": Omit() for name in _CLIENT_HEADERS.split()}
 _OWN_HOST = "api.openai.com"
 """The only host that gets the openai client's settings from the environment (an organization, headers)."""
 
+_TURNS = 20
+"""Turns of the loop within which a request follows an answer, if any does; about 10 are needed."""
+
 _TLS_ALERT = "\\x15\\x03"
 """First bytes of a TLS server, as the HTTP parser quotes them in its error message."""
 
@@ -49,6 +52,33 @@ class Reply(NamedTuple):
     body: bytes
 
 
+class _Order:
+    """Lets requests be sent, and answers be used, one after the other.
+
+    The answers of requests that were sent together come together. If all of them went through each turn of the loop
+    side by side, the requests after them would be sent together again, all of them as late as the last; and so on.
+    """
+
+    def __init__(self) -> None:
+        self._requests, self._answers = asyncio.Lock(), asyncio.Lock()
+        self._followed = True
+
+    async def request(self) -> None:
+        """Wait for the turn of the loop in which a request may be sent; a connection takes several more."""
+        async with self._requests:
+            await asyncio.sleep(0)
+        self._followed = True
+
+    async def answer(self) -> None:
+        """Wait until a request has followed the last answer, or none seems to."""
+        async with self._answers:
+            for _ in range(_TURNS):
+                if self._followed:
+                    break
+                await asyncio.sleep(0)
+            self._followed = False
+
+
 class Wire:
     """Posts requests to one service, within one event loop.
 
@@ -61,7 +91,7 @@ class Wire:
         self._proxy = proxy_for(base_url)
         own = self._url.host == _OWN_HOST
         sent = None if own else {name.lower() for name in (*_HEADERS, HEADER, *(["Authorization"] if key else []))}
-        self._turn = asyncio.Lock()
+        self._order = _Order()
         self._carrier = Carrier(self._url.scheme, self._proxy, timeout, limit, sent, service)
         headers = {**_HEADERS, "Authorization": f"Bearer {key}"}  # takes precedence over one from the environment
         self._target = f"{base_url.rstrip('/')}/chat/completions"
@@ -82,9 +112,10 @@ class Wire:
             LLMMalformedError: it is too large, compressed, or has contradictory lengths.
             LLMRequestError: no request can be sent: no TLS, a certificate that is not trusted, a proxy that refuses.
         """
-        async with self._turn:  # one request per turn of the loop: else the first would be sent when the last is ready,
-            await asyncio.sleep(0)  # as a connection takes several turns, in each of which all others go on
-        return await self._guarded(self._exchange(body, name))
+        await self._order.request()
+        reply = await self._guarded(self._exchange(body, name))
+        await self._order.answer()
+        return reply
 
     async def call(self, method: str, url: str, body: bytes = b"") -> Reply:
         """Send a request to another path of the service.

@@ -235,6 +235,30 @@ def test_answers_of_every_form_are_read(sent: bytes, ask: Ask) -> None:
     assert answer.text == "7"
 
 
+def test_answers_that_come_together_are_used_one_after_the_other() -> None:
+    events = ""
+    with ChatServer(lambda body: "7", hold=8) as server:  # the first eight answers come together
+        backend = endpoint(server.url)
+
+        async def everything() -> None:
+            limit = asyncio.Semaphore(8)
+
+            async def one(request: ChatRequest) -> None:
+                nonlocal events
+                async with limit:
+                    events += "?"
+                    await backend.answer(request)
+                    events += "!"
+
+            await asyncio.gather(*map(one, numbered(16)))
+            await backend.close()
+
+        asyncio.run(everything())
+    assert events[:8] == 8 * "?"
+    assert events.count("?") == events.count("!") == 16
+    assert "!!!" not in events[: events.rindex("?")], "the question after an answer is sent before the next answer"
+
+
 def flood(number: int, body: dict[str, Any], name: str) -> Iterable[bytes | float]:
     while True:
         yield b"HTTP/1.1 100 Continue\r\n\r\n" * 10

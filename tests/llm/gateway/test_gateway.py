@@ -245,6 +245,18 @@ def test_the_first_questions_are_requested_while_the_next_are_made(made: Any) ->
     assert gateway.usage.requests == 5
 
 
+def test_questions_are_made_as_calls_are_answered(made: Any) -> None:
+    backend, unanswered = Service(delay=0.001), []
+
+    def made_one_by_one() -> Iterator[ChatRequest]:
+        for number in range(60):
+            unanswered.append(number - len(backend.requested) + backend.running)
+            yield question(number)
+
+    assert texts_of(made(backend, concurrency=3).ask(made_one_by_one())) == [str(number) for number in range(60)]
+    assert 3 <= max(unanswered) < 3 * 3
+
+
 def test_a_question_that_cannot_be_made_leaves_none_under_way(made: Any) -> None:
     backend = Service()
 
