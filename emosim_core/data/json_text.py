@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic_core import PydanticSerializationError, to_json
+
 _SHORT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False)
 
 
@@ -31,10 +33,20 @@ def dumps(value: Any, **options: Any) -> str:
 
 
 def line(value: Any) -> bytes:
-    """A value as one line, always the same bytes for the same value."""
-    text = _SHORT.encode(value)
-    # Half of a surrogate pair, which models do send, has no encoding; within JSON its escape stands for it.
-    return text.encode("utf-8", "backslashreplace") + b"\n"
+    """A value as one line, always the same bytes for the same value.
+
+    Raises:
+        ValueError: a number is not finite.
+        TypeError: a part of the value has no JSON.
+    """
+    try:
+        text = to_json(value, inf_nan_mode="constants")  # takes a third of the time of the standard library
+    except PydanticSerializationError:
+        # Half of a surrogate pair, which models do send, has no encoding; within JSON its escape stands for it.
+        return _SHORT.encode(value).encode("utf-8", "backslashreplace") + b"\n"
+    if b"NaN" in text or b"Infinity" in text:  # a number, or within a text
+        _SHORT.encode(value)
+    return text + b"\n"
 
 
 def _finite(text: str) -> float:
