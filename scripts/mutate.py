@@ -301,7 +301,10 @@ def main() -> None:
     sys.dont_write_bytecode = False
     for name in IMPORTED:
         importlib.import_module(name)
-    hypothesis.settings.register_profile("mutants", derandomize=True, deadline=None, database=None, max_examples=20)
+    hypothesis.settings.register_profile(
+        "mutants", derandomize=True, deadline=None, database=None, max_examples=20,
+        phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),  # a failure is enough, however large
+    )  # fmt: skip
     survivors = 0
     with tempfile.TemporaryDirectory() as folder:
         place = Copy(Path(folder), options.limit)
