@@ -301,7 +301,10 @@ def main() -> None:
     sys.dont_write_bytecode = False
     for name in IMPORTED:
         importlib.import_module(name)
-    hypothesis.settings.register_profile("mutants", derandomize=True, deadline=None, database=None, max_examples=20)
+    hypothesis.settings.register_profile(
+        "mutants", derandomize=True, deadline=None, database=None, max_examples=20,
+        phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),  # a failure is enough, however large
+    )  # fmt: skip
     survivors = 0
     with tempfile.TemporaryDirectory() as folder:
         place = Copy(Path(folder), options.limit)
@@ -310,9 +313,10 @@ def main() -> None:
             caught = place.notices(mutant)
             survivors += not caught
             seconds = time.monotonic() - began
+            late = seconds >= (options.limit or place.limits[mutant.room])
+            verdict = "SURVIVES" if not caught else "caught, out of time," if late else "caught"
             print(
-                f"{count}/{len(chosen)} {'caught' if caught else 'SURVIVES'} {seconds:.0f} s "
-                f"{mutant.path}:{mutant.line} {mutant.what}",
+                f"{count}/{len(chosen)} {verdict} {seconds:.0f} s {mutant.path}:{mutant.line} {mutant.what}",
                 flush=True,
             )
     rate = 1 - survivors / max(len(chosen), 1)

@@ -52,7 +52,6 @@ class StudyCommand:
         total: how many of the ``unit`` there are to do.
         fewer: how to have fewer requests, with the cost of a language model.
         page: whether the report is written at once.
-        alone: why it is made in one process, as an error says it; empty where an executor may make it.
         texts: how many columns of the first tables are texts, from the left.
         instead: the command that makes the study of a configuration, where that is not this one.
         completed: values of the configuration, completed from those that a resumed directory holds.
@@ -68,7 +67,6 @@ class StudyCommand:
     total: Callable[[Any], int]
     fewer: str
     page: bool = False
-    alone: str = ""
     texts: int = 1
     instead: Callable[[StudyCommand, Any], StudyCommand] = lambda command, config: command
     completed: Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]] = lambda values, stored: values
@@ -95,8 +93,8 @@ class StudyCommand:
         )
         config = study.options.read(self.completed(values, stored), study.command)
         chosen = self.instead(self, config)
-        if chosen.alone and where.get("executor", "local") != "local":
-            raise ConfigurationError(chosen.alone)
+        if chosen.study.alone and where.get("executor", "local") != "local":
+            raise ConfigurationError(chosen.study.alone)
         job = job or new_job(study.command, f"{chosen.stem}-{values['plugin']}", out)
         job.check()
         screen = console(stderr=as_json)

@@ -56,13 +56,13 @@ def validate(obj: dict[str, Any], /, **given: Any) -> None:
 
 def _audit(command: StudyCommand) -> StudyCommand:
     """The command with ``--audit``, which asks less about fewer users."""
-    from emosim_core.studies.audit.audit import ALONE
+    from emosim_core.studies.audit.audit import Audit
     from emosim_core.studies.audit.records import RESULTS
 
     return replace(
         command,
         stem="audit",
-        alone=ALONE,
+        study=Audit,
         results=RESULTS,
         make=_make_audit,
         announce=_announce_audit,

@@ -243,40 +243,33 @@ def _of_ablation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     return not results["missing"], what
 
 
-def _of_validation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
-    what = f"{about['config']['environment']['plugin']}, {about['parts']['rater']['name']}"
-    if (results := _results(directory, VALIDATION)) is None:
-        return False, what
-    return True, f"{what}: {counted(results['users'], 'user')}"
+def _of_rater(
+    kind: str, said: Callable[[Mapping[str, Any]], str], wanted: Callable[[Mapping[str, Any]], str] = lambda about: ""
+) -> Callable[[Path, Mapping[str, Any]], tuple[bool, str]]:
+    """The headline of a study of a rater: what is ``said`` in its results, or ``wanted`` where there are none yet."""
+
+    def headline(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
+        what = f"{about['config']['environment']['plugin']}, {about['parts']['rater']['name']}"
+        results = _results(directory, kind)
+        more = wanted(about) if results is None else said(results)
+        return results is not None, f"{what}: {more}" if more else what
+
+    return headline
 
 
-def _of_audit(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
-    what = f"{about['config']['environment']['plugin']}, {about['parts']['rater']['name']}"
-    if (results := _results(directory, AUDIT)) is None:
-        return False, what
+def _problems(results: Mapping[str, Any]) -> str:
     from emosim_core.reports.audit_report import problems_of
 
-    return True, f"{what}: {problems_of(results)}"
+    return problems_of(results)
+
+
+def _right_pairs(results: Mapping[str, Any]) -> str:
+    return f"{results['methods']['simulated users']['right']['estimate']:.1%} of pairs in the right order"
 
 
 def _of_sweep(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     what = "runs" if about["command"] == "run" else "trainings"
     return (directory / KINDS[SWEEP].results).exists(), f"{about.get('jobs_in_all', len(about['jobs'])):,} {what}"
-
-
-def _of_trust(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
-    what = f"{about['config']['environment']['plugin']}, {about['parts']['rater']['name']}"
-    if (results := _results(directory, TRUST)) is None:
-        return False, f"{what}: {counted(about['config']['num_logs'], 'log')} wanted"
-    right = results["methods"]["simulated users"]["right"]["estimate"]
-    return True, f"{what}: {right:.1%} of pairs in the right order"
-
-
-def _of_believability(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
-    what = f"{about['config']['environment']['plugin']}, {about['parts']['rater']['name']}"
-    if (results := _results(directory, BELIEVABILITY)) is None:
-        return False, what
-    return True, f"{what}: {results['sentence']}"
 
 
 def _of_prompts(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
@@ -291,12 +284,12 @@ _HEADLINES: dict[str, Callable[[Path, Mapping[str, Any]], tuple[bool, str]]] = {
     TRAINING: _of_training,
     EVALUATION: _of_evaluation,
     ABLATION: _of_ablation,
-    VALIDATION: _of_validation,
-    AUDIT: _of_audit,
+    VALIDATION: _of_rater(VALIDATION, lambda results: counted(results["users"], "user")),
+    AUDIT: _of_rater(AUDIT, _problems),
     SWEEP: _of_sweep,
-    TRUST: _of_trust,
+    TRUST: _of_rater(TRUST, _right_pairs, lambda about: f"{counted(about['config']['num_logs'], 'log')} wanted"),
     DISTILLATION: lambda directory, about: (False, f"{about['questions']:,} answers wanted of {about['answered_by']}"),
-    BELIEVABILITY: _of_believability,
+    BELIEVABILITY: _of_rater(BELIEVABILITY, lambda results: str(results["sentence"])),
     PROMPTS: _of_prompts,
     PEOPLE: lambda directory, about: (True, f"{counted(about['users'], 'user')} of {about['domain']}"),
     WRITTEN: lambda directory, about: (True, str(about["title"])),

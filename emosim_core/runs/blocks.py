@@ -28,9 +28,6 @@ from emosim_core.runs.job import cannot_write
 from emosim_core.runs.reading import check_format, first_fault
 from emosim_core.runs.reasons import TERMS, Worder, Wording, item_fields, wording_of
 from emosim_core.runs.steps import (
-    CHOICE_SIGNALS,
-    PROPENSITY,
-    RATER,
     SIGNALS,
     Labels,
     Steps,
@@ -150,8 +147,8 @@ def _schema(terms: bool, signals: Sequence[str]) -> pa.Schema:
         "retrieved_rating": pa.list_(pa.float64()),
     }  # fmt: skip
     reasons = {f"term_{name}": pa.float64() for name in TERMS} if terms else {"reason": text, "probabilities": text}
-    kinds = {name: {PROPENSITY: pa.float64(), RATER: text}.get(name, pa.bool_()) for name in signals}
-    return pa.schema(list((columns | kinds | reasons).items()))
+    kinds = {np.bool_: pa.bool_(), np.float64: pa.float64(), np.str_: text}
+    return pa.schema(list((columns | {name: kinds[SIGNALS[name]] for name in signals} | reasons).items()))
 
 
 # --------------------------------------------------------------------------------------------- writing
@@ -259,8 +256,8 @@ class BlockFormat:
             "retrieved_rating": pa.ListArray.from_arrays(lists, pa.array(steps.retrieved_rating, pa.float64())),
         }
         for name, values in steps.signals.items():
-            arrays[name] = pa.array(values, mask=np.isnan(values) if name == PROPENSITY else None)
-            if name == RATER:
+            arrays[name] = pa.array(values, mask=np.isnan(values) if SIGNALS[name] is np.float64 else None)
+            if SIGNALS[name] is np.str_:
                 arrays[name] = arrays[name].cast(pa.string()).dictionary_encode()
         if self.terms:
             for name, values in steps.terms.items():
@@ -757,7 +754,7 @@ def _steps_of(table: pa.Table, users: dict[str, int], items: dict[str, int], end
     import pyarrow.compute as pc
 
     columns = {name: table[name].combine_chunks() for name in table.column_names}
-    for name in (*_NEVER_NULL, *CHOICE_SIGNALS, RATER):
+    for name in (*_NEVER_NULL, *(name for name, kind in SIGNALS.items() if kind is not np.float64)):
         if name in columns and columns[name].null_count:
             raise ValueError(f"{name} has no value in a row")
 
@@ -784,10 +781,13 @@ def _steps_of(table: pa.Table, users: dict[str, int], items: dict[str, int], end
         retrieved_item = _codes(lists.flatten(), items, "retrieved_item")
         retrieved_rating = rated.flatten().to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
     terms = {name.removeprefix("term_"): numbers(name) for name in table.column_names if name.startswith("term_")}
-    signals = {name: columns[name].to_numpy(zero_copy_only=False) for name in CHOICE_SIGNALS if name in columns}
-    signals |= {name: numbers(name) for name in (PROPENSITY,) if name in columns}
-    if RATER in columns:
-        signals[RATER] = np.array(columns[RATER].to_pylist(), dtype=np.str_)
+    signals = {
+        name: numbers(name)
+        if kind is np.float64
+        else columns[name].to_numpy(zero_copy_only=False).astype(kind, copy=False)
+        for name, kind in SIGNALS.items()
+        if name in columns
+    }
     end = _codes(columns["end_reason"], ends, "end_reason")
     steps = Steps(
         episode=numbers("episode", np.int64),

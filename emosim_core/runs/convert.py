@@ -19,7 +19,7 @@ from emosim_core.runs.blocks import BlockFormat, BlockWriter, Shared, need_pyarr
 from emosim_core.runs.job import cannot_write, write_file
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY, read_records, read_summary, run_manifest
-from emosim_core.runs.steps import RATER, SIGNALS, Labels, Steps, signal_type
+from emosim_core.runs.steps import SIGNALS, Labels, Steps
 from emosim_core.runs.summary import TallyState
 from emosim_core.runs.transcript import TRANSCRIPT
 from emosim_core.runs.typed import continue_with
@@ -147,9 +147,9 @@ class _Counts:
     def _signal(records: Sequence[Mapping[str, Any]], name: str) -> NDArray[Any]:
         """One signal of each row; an episode that ran out of items has a row without one."""
         values = [place.get(name) for record in records for place in (record["recommended"] or [{}])]
-        if name == RATER:
+        if SIGNALS[name] is np.str_:
             values = [value or "" for value in values]
-        return np.array(values, dtype=signal_type(name))
+        return np.array(values, dtype=SIGNALS[name])
 
     def _rows(self, record: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         about = (record["episode"], record["step"], self._users[record["user"]])

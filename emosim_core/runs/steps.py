@@ -85,8 +85,12 @@ _BY_NAME = ("terms", "signals")
 CHOICE_SIGNALS, PROPENSITY, RATER = ("examined", "clicked"), "propensity", "rater"
 """Names of the signals; see :class:`Steps`."""
 
-SIGNALS = (*CHOICE_SIGNALS, PROPENSITY, RATER)
-"""All signals that there are, in their order."""
+SIGNALS: Mapping[str, type[np.generic]] = {
+    **dict.fromkeys(CHOICE_SIGNALS, np.bool_),
+    PROPENSITY: np.float64,
+    RATER: np.str_,
+}
+"""All signals that there are, in their order, with the types of their values; a float that is not known is NaN."""
 
 
 def signals_of(world: World, config: RunConfig) -> tuple[str, ...]:
@@ -195,13 +199,8 @@ def out_of_items(
         retrieved_item=zeros[:0],
         retrieved_rating=nothing[:0],
         terms=dict.fromkeys(terms, nothing),
-        signals={name: np.zeros(count, dtype=signal_type(name)) if name != PROPENSITY else nothing for name in signals},
+        signals={name: nothing if SIGNALS[name] is np.float64 else np.zeros(count, SIGNALS[name]) for name in signals},
     )
-
-
-def signal_type(name: str) -> type[np.generic]:
-    """The type of the values of a signal."""
-    return {PROPENSITY: np.float64, RATER: np.str_}.get(name, np.bool_)
 
 
 def joined(parts: Sequence[Steps]) -> Steps:
@@ -245,11 +244,6 @@ def plain(value: float) -> float | int | None:
     if value != value:
         return None
     return int(value) if value == int(value) else round(value, 6)
-
-
-def _exactly(value: float) -> float | None:
-    """A number for JSON, NaN as None."""
-    return None if value != value else value
 
 
 def records_of(
@@ -307,7 +301,7 @@ def records_of(
             "consumed": consumed,
         }
         for name, values in signals:
-            one[name] = values[row] if name != PROPENSITY else _exactly(values[row])
+            one[name] = None if values[row] != values[row] else values[row]
         if shares := probabilities(row):
             one["probabilities"] = {label: round(share, 4) for label, share in shares.items()}
         if consumed:

@@ -31,7 +31,7 @@ from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.frozen import option
 from emosim_core.runs import reading
 from emosim_core.runs.cells import OnProgress
-from emosim_core.runs.job import JobDirectory, now, write_file
+from emosim_core.runs.job import now, write_file
 from emosim_core.runs.manifest import data_of, versions_of
 from emosim_core.runs.records import FORMAT, MANIFEST
 from emosim_core.runs.schemas import Usage
@@ -172,21 +172,14 @@ class Distillation(ResumableStudy):
             "announcements": list(world.announcements),
         }
 
-    def run(
-        self, directory: Path | JobDirectory, on_ratings: OnProgress = lambda count: None, resume: bool = False
-    ) -> dict[str, Any]:
-        """Ask what was not asked yet, fit, and write the users; returns what their card says.
+    def _has_done(self, directory: Path) -> bool:
+        return self._block(directory, 0).complete
 
-        Args:
-            on_ratings: gets the number of new answers.
-
-        Raises:
-            EmoSimError: no question can be answered, or too few were; what was answered stays, to be resumed.
-        """
-        with self.begun(directory, resume, lambda path: self._block(path, 0).complete) as place:
-            if (place / CARD).exists():
-                return card_of(place)
-            return self._write(place, self._ask(place, on_ratings))
+    def _make(self, directory: Path, on_progress: OnProgress, executor: str | Mapping[str, Any]) -> dict[str, Any]:
+        """Ask what was not asked yet, fit, and write the users; the result is what their card says."""
+        if (directory / CARD).exists():
+            return card_of(directory)
+        return self._write(directory, self._ask(directory, on_progress))
 
     # ---------------------------------------------------------------------------------------------- asking
 

@@ -16,10 +16,11 @@ from pydantic import BaseModel, TypeAdapter, field_validator
 from typing_extensions import Self
 
 from emosim_core.data import json_text
-from emosim_core.errors import RunError
+from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks.fields import by_field
 from emosim_core.hooks.names import checked_options
 from emosim_core.model.frozen import Frozen, option
+from emosim_core.runs.cells import OnProgress
 from emosim_core.runs.job import MANIFEST, JobDirectory, cannot_write, job_directory, write_file
 from emosim_core.runs.manifest import begin_job, check_same
 from emosim_core.runs.reading import check, check_format, read_lines
@@ -81,12 +82,14 @@ class ResumableStudy:
         command: the command that makes it.
         options: the model of its own fields.
         may_differ: fields that may be others where it is resumed.
+        alone: why it is made in one process, as an error says it; empty where an executor may make it.
         world: what is asked.
     """
 
     command: ClassVar[str]
     options: ClassVar[type[StudyConfig]]
     may_differ: ClassVar[tuple[str, ...]] = ("gateway",)
+    alone: ClassVar[str] = "it is made in this process: leave out the executor"
     world: World
     _registry: Registry
 
@@ -123,23 +126,45 @@ class ResumableStudy:
         old, new = ({**one, "config": self.options.flat_of(directory, one)} for one in manifests)
         check_same(directory, old, new, self.may_differ, self.options)
 
-    @contextmanager
-    def begun(
-        self, directory: Path | JobDirectory, resume: bool, done: Callable[[Path], bool] = lambda path: False
-    ) -> Iterator[Path]:
-        """Claim and begin a directory, or see that what is resumed was begun with the same; where it is.
+    def run(
+        self,
+        directory: Path | JobDirectory,
+        on_progress: OnProgress = lambda count: None,
+        resume: bool = False,
+        executor: str | Mapping[str, Any] = "local",
+    ) -> dict[str, Any]:
+        """Do what is not done, write the records and the results, and return the latter.
 
-        A study that fails before a job is ``done`` leaves nothing behind, unless a language model was called: what it
+        A study that fails before anything is done leaves nothing behind, unless a language model was called: what it
         has answered is cached, and to go on costs nothing.
+
+        Args:
+            directory: must not exist or be empty, unless it is resumed, as a job directory knows.
+            on_progress: gets how many users, logs, pairs or answers were done since the call before.
+            executor: where it is done, such as ``"processes:2"``; the results are the same.
+
+        Raises:
+            ConfigurationError: another executor than ``"local"``, and the study is made in one process.
+            EmoSimError: it cannot go on; what is done stays, to be resumed.
         """
+        if self.alone and executor != "local":
+            raise ConfigurationError(self.alone)
         job = job_directory(directory, self.command, resume)
-        with claimed(job, lambda: self.world.rater.uses_llm or done(job.path)):
+        with claimed(job, lambda: self.world.rater.uses_llm or self._has_done(job.path)):
             try:
                 check, flat = partial(self.check_resumed, job.path), partial(self.options.flat_of, job.path)
                 begin_job(job, self.about(), self.models(), self._registry, check, self.manifest_of, flat)
-                yield job.path
+                return self._make(job.path, on_progress, executor)
             except OSError as error:
                 raise cannot_write(job.path, error) from error
+
+    def _has_done(self, directory: Path) -> bool:
+        """Whether the directory of a study that failed holds something to go on with."""
+        return False
+
+    def _make(self, directory: Path, on_progress: OnProgress, executor: str | Mapping[str, Any]) -> dict[str, Any]:
+        """Do what is not done in a directory that is begun; as of :meth:`run`."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)

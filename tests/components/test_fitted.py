@@ -237,3 +237,27 @@ def test_a_reason_names_the_closest_memories_and_how_many_more_count(
     assert named
     assert all(len(re.findall(r" \(\d+\)(?=,| and|$)", one)) <= 2 for one in named)
     assert any(re.search(r" \(\d+\) and [123] more$", one) for one in named)
+
+
+def test_memories_add_their_surprise_by_their_closeness_and_the_share_that_carries_over(
+    people: Path, movielens: Path
+) -> None:
+    from emosim_core.components.closeness import Closeness
+
+    share = 0.3
+    rater = {"name": "fitted", "path": str(people), "memory": share}
+    one = world(movielens, users=f"fitted:{people}", rater=rater)
+    asked = remembering(one, (5.0, 4.0, 6.0))
+    bare = replace(asked, retrieved_ratings=np.full_like(asked.retrieved_ratings, np.nan))
+    # What is expected of the retrieved items themselves, by users in their usual mood, as if they had not seen them.
+    past = asked.retrieved_items.reshape(3, -1)
+    of_past = one.rating_request(asked.users, past, asked.moods, asked.history)
+    nothing = np.full_like(of_past.retrieved_ratings, np.nan)
+    of_past = replace(of_past, times=np.zeros_like(past), retrieved_ratings=nothing)
+    usual = one.rater.expected_batch(of_past).reshape(asked.retrieved_items.shape)
+    close = Closeness(one.catalog).of(asked.items[:, :, None], asked.retrieved_items)
+    surprise = np.nan_to_num(asked.retrieved_ratings - usual)
+    shift = (close * surprise).sum(axis=2) / (close.sum(axis=2) + (1 - share) / share)
+    assert np.abs(shift).max() > 0.01
+    expected = np.clip(one.rater.expected_batch(bare) + shift, 1, 10)
+    assert one.rater.expected_batch(asked) == pytest.approx(expected, abs=1e-6)

@@ -523,27 +523,6 @@ def test_options_describe_every_field_and_refuse_unknown_ones() -> None:
         RuleBasedOptions.model_validate({"noise": -1})
 
 
-@pytest.mark.parametrize(
-    ("name", "low", "high"),
-    [
-        ("start", 1, 10), ("liked", 0, None), ("disliked", 0, None), ("leniency", 0, None),
-        ("memory", 0, None), ("similarity", 0, 1), ("boredom", 0, None), ("noise", 0, None),
-    ],
-)  # fmt: skip
-def test_an_option_has_the_ends_of_its_range_and_nothing_beyond(name: str, low: float, high: float | None) -> None:
-    for end, beyond in ((low, low - 0.01), (high, None if high is None else high + 0.01)):
-        if end is not None and beyond is not None:
-            assert getattr(RuleBasedOptions.model_validate({name: end}), name) == end
-            with pytest.raises(ValidationError, match=name):
-                RuleBasedOptions.model_validate({name: beyond})
-
-
-def test_what_carries_over_in_a_series_is_less_than_all() -> None:
-    assert RuleBasedOptions(memory=0.999).memory == 0.999
-    with pytest.raises(ValidationError, match="memory"):
-        RuleBasedOptions(memory=1)
-
-
 def test_its_numbers_are_those_of_its_page() -> None:
     page = (Path(__file__).parents[2] / "docs" / "rule-based-rater.md").read_text(encoding="utf-8")
     terms, choices = (page.partition(f"| term | {head} |\n")[2].partition("\n\n")[0] for head in (

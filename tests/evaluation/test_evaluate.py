@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fixtures.evaluations import SMALL, config_of, trained
 
-from emosim_core import ConfigurationError, EmoSimError, RunError, UnknownNameError, run
+from emosim_core import ConfigurationError, EmoSimError, RunError, TrustError, UnknownNameError, run
 from emosim_core.components.base import Rater
 from emosim_core.components.rule_based import RuleBased
 from emosim_core.evaluation.evaluate import base, evaluate
@@ -326,6 +326,19 @@ def test_logs_of_the_episodes_that_are_measured_are_noted(tmp_path: Path) -> Non
     assert notes_on(config_of(logs=logs)) == []
 
 
+def test_what_a_model_from_elsewhere_would_reach_is_asked_for_with_what_was_given(tmp_path: Path) -> None:
+    model = trained(tmp_path / "m", llm_model="http://example.com/v1#m", user_dataset="sampled:n=20")
+    out, typed = tmp_path / "e", "--llm-model 'http://example.com/v1#m'"
+    for given, words in (
+        ({"recommenders": model}, f"--recommenders {model}"),
+        ({"arms": {"a": model, "b": "popular"}}, f"--arm a={model} --arm b=popular"),
+    ):
+        with pytest.raises(TrustError) as raised:
+            evaluate(given, out)
+        assert str(raised.value).splitlines()[-1].strip() == f"emosim evaluate {words} --out {out} {typed}"
+        assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("manifest", "message"),
     [
@@ -414,7 +427,7 @@ def test_an_evaluation_that_was_cut_anywhere_resumes_to_the_same_metrics(
     import shutil
 
     out, wanted = made
-    for cut in ("a line", "a run", "a manifest", "results"):
+    for cut in ("a line", "a run", "a manifest", "results", "remains"):
         copy = tmp_path / cut
         shutil.copytree(out, copy)
         plan = {key: value for key, value in wanted.items() if key != "user_splits"}
@@ -429,13 +442,16 @@ def test_an_evaluation_that_was_cut_anywhere_resumes_to_the_same_metrics(
         elif cut == "a manifest":
             shutil.rmtree(last)
             last.mkdir()
-            (last / ".manifest.json.partial-1").write_text("{")
+            (last / ".manifest.json.partial-4194305").write_text("{")
+        elif cut == "remains":  # of a process that was killed as it had written its last file
+            (last / ".summary.json.partial-4194305").write_text("{")
         content = (copy / "runs" / "train" / "random" / "summary.json").read_bytes()
         again = evaluate({}, copy, resume=True)
         assert again["user_splits"] == wanted["user_splits"], cut
         assert (last / "interactions.jsonl").read_bytes() == (out / "runs/test/popular/interactions.jsonl").read_bytes()
         assert (copy / "runs" / "train" / "random" / "summary.json").read_bytes() == content
         assert again["created"] == wanted["created"]
+        assert not list(last.glob(".*.partial-*"))
 
 
 def test_an_evaluation_is_resumed_only_with_its_own_configuration(

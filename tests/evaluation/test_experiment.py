@@ -26,7 +26,7 @@ from emosim_core.evaluation.plan import arm_value, notes_on, own_values, read_gu
 from emosim_core.evaluation.results import compute_results
 from emosim_core.evaluation.verdict import evaluation_verdict, written_difference
 from emosim_core.plugins import Registry
-from emosim_core.stats import percentiles
+from emosim_core.stats import percentiles, smallest_difference, users_of_a_test
 
 ARMS: dict[str, Any] = {
     **{name: value for name, value in SMALL.items() if name != "policies"},
@@ -431,3 +431,80 @@ def test_an_evaluation_without_arms_is_no_experiment_until_something_of_one_is_g
         made = Experiment.of(config.stored(), arms)
         assert made is not None
         assert made.others == (["a", "b"] if made.control == "random" else ["b"])
+
+
+# ------------------------------------------------------------------------------ parts, with numbers made up
+
+
+def experiment(trainings: int = 1, **fields: Any) -> Experiment:
+    """Two arms, of which the second has several trainings."""
+    arms = {"c": ["c"], "a": [f"a{number}" for number in range(trainings)]}
+    about = {"control": "c", "metric": metric_named("mean_rating"), "effect": None, "guards": ()}
+    return Experiment(**{"arms": arms, **about, **fields})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (-0.4, 0.2, "no worse"), (-0.49, -0.1, "no worse"), (-0.51, 0.2, "not shown"), (-0.9, 0.2, "not shown"),
+        (-0.9, -0.51, "worse"), (-0.9, -0.49, "not shown"), (0.1, 0.2, "no worse"), (None, None, "not shown"),
+    ],
+)  # fmt: skip
+def test_a_guard_is_decided_by_where_the_whole_interval_lies(
+    low: float | None, high: float | None, verdict: str
+) -> None:
+    names = ("mean_rating",)
+    samples = {"c": Sample(names, np.array([-8.0]), np.full((100, 1), -8.0))}
+    drawn = np.full((100, 1), np.nan) if low is None else np.linspace(low, high or 0, 100)[:, None]
+    if low is not None:
+        drawn[:30], drawn[70:] = low, high
+    above = Sample(names, np.array([0.0]), drawn)
+    (guard,) = experiment(guards=[("mean_rating", 0.5)])._guards(samples, above)
+    assert (guard["margin"], guard["verdict"]) == (0.5, verdict)
+    (unnamed,) = experiment(guards=[("mean_rating", None)])._guards(samples, above)
+    assert unnamed["margin"] == pytest.approx(0.02 * 8)
+
+
+@pytest.mark.parametrize("trainings", [1, 2, 4])
+def test_errors_of_users_and_of_trainings_add_up_in_squares(trainings: int) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(5)
+    one = experiment(trainings)
+    names = tuple(metric.name for metric in METRICS if metric.sums)
+    moved = {name: rng.normal(size=(30, len(names))) for name in ("c", *one.arms["a"])}
+    samples = {name: Sample(names, rng.normal(size=len(names)), np.zeros((1, len(names)))) for name in moved}
+    smallest = one._smallest("a", samples, moved)
+    apart = np.mean([moved[name] for name in one.arms["a"]], axis=0) - moved["c"]
+    square = smallest_difference(apart.var(axis=0, ddof=1), 30) ** 2
+    if trainings > 1:
+        values = np.array([samples[name].exact for name in one.arms["a"]])
+        detected = stats.t.ppf(0.975, trainings - 1) + stats.t.ppf(0.8, trainings - 1)
+        square = square + detected**2 * values.var(axis=0, ddof=1) / trainings
+    assert [smallest[name] for name in names] == pytest.approx(np.sqrt(square).tolist(), abs=1e-5)
+    alone = one._smallest("a", samples, {name: values[:1] for name, values in moved.items()})
+    assert set(alone.values()) == {None}
+
+
+def test_a_live_test_has_users_for_the_measured_difference_and_for_both_ends_where_it_is_shown() -> None:
+    rng = np.random.default_rng(6)
+    names = tuple(metric.name for metric in METRICS if metric.sums)
+    place = names.index("mean_rating")
+    moved = {name: rng.normal(size=(30, len(names))) for name in ("c", "a0", "a1")}
+    variances = moved["c"][:, place].var(ddof=1) + np.mean([moved[one][:, place].var(ddof=1) for one in ("a0", "a1")])
+
+    def of(low: float, high: float, **fields: Any) -> dict[str, Any]:
+        drawn = np.full((100, len(names)), low)
+        drawn[50:] = high
+        above = Sample(names, np.full(len(names), (low + high) / 2), drawn)
+        return experiment(2, **fields)._live_test("a", above, moved)
+
+    def users(difference: float) -> int:
+        each = users_of_a_test(float(variances), difference)
+        assert each is not None
+        return 2 * each
+
+    assert of(0.2, 0.6) == {"difference": 0.4, "users": users(0.4), "at_least": users(0.6), "at_most": users(0.2)}
+    assert of(-0.6, -0.2) == {"difference": -0.4, "users": users(0.4), "at_least": users(0.6), "at_most": users(0.2)}
+    assert of(-0.2, 0.6) == {"difference": 0.2, "users": users(0.2), "at_least": users(0.6), "at_most": None}
+    given = {"difference": 0.1, "users": users(0.1), "at_least": None, "at_most": None}
+    assert of(0.2, 0.6, effect=0.1) == given

@@ -423,3 +423,4 @@ def test_what_is_zero_as_it_is_shown_has_no_minus() -> None:
         "0.250",
     ]
     assert [metrics["share_liked"].written(value) for value in (-0.0001, 0.0125)] == ["0.0%", "1.2%"]
+    assert [metrics["valence_at_end"].written(value) for value in (-0.001, 0.25, -0.5)] == ["+0.00", "+0.25", "-0.50"]

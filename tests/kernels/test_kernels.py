@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import pickle
 import subprocess
@@ -13,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fixtures.lived import lived
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emosim_core import EmoSimVectorEnv
 from emosim_core.components import rule_based
 from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings
 from emosim_core.components.mixture import MixOptions, Mixture
@@ -26,7 +25,7 @@ from emosim_core.model import RatingScale, catalog
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.engine import Engine
 
-ITEMS, USERS = 8, 3
+ITEMS = 8
 
 
 class Forgetful(rule_based.RuleBased):
@@ -36,35 +35,6 @@ class Forgetful(rule_based.RuleBased):
         answer = super().rate_batch(request, draws)
         answer.values[(request.items + request.times + request.users[:, None]) % 3 == 0] = np.nan
         return Ratings(np.asfortranarray(answer.values, dtype=np.float32), answer.reason)
-
-
-def lived(world: World, slates: list[list[int]], kernels: str) -> list[Any]:
-    """All that some users do and remember, as bytes, with the switch ``EMOSIM_KERNELS`` at ``kernels``."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(KERNELS_VARIABLE, kernels)
-        env = EmoSimVectorEnv(world=world, num_envs=USERS)
-    engine = env.engine
-    assert (engine.kernels is not None) == (kernels == "1")
-    seen: list[Any] = [{part: (one.dtype.str, one.tobytes()) for part, one in env.reset(seed=4)[0].items()}]
-    for slate in slates:
-        actions = (np.array(slate)[None, :] + np.arange(USERS)[:, None]) % ITEMS
-        observation, rewards, *_ = env.step(actions if world.config.slate > 1 else actions[:, 0])
-        seen.append({part: (one.dtype.str, one.shape, one.tobytes()) for part, one in observation.items()})
-        seen.append((rewards.dtype.str, rewards.tobytes()))
-        step = env._last
-        if step is not None:
-            arrays = {field.name: getattr(step, field.name) for field in dataclasses.fields(step)}
-            seen.append({
-                name: (one.dtype.str, one.shape, one.tobytes())
-                for name, one in arrays.items()
-                if isinstance(one, np.ndarray)
-            })  # fmt: skip
-            places = np.ndindex(step.actions.shape)
-            seen.append([step.reason(*place) for place in places])
-    memory = engine.memory
-    seen += [memory.history().interactions(row) for row in range(USERS)]
-    seen += [memory.latest[row, : memory.lengths[row]].tolist() for row in range(USERS)]
-    return [*seen, engine.moods.tobytes(), memory.last_codes.tobytes()]
 
 
 @settings(max_examples=60)

@@ -449,3 +449,20 @@ def test_a_class_that_defines_learn_learns_across_episodes_unless_it_says_otherw
 
     learning = [one.learns_across_episodes for one in (Plain, Learning, Forgetting, Again, Mixed)]
     assert learning == [False, True, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (with_column("place", lambda values: [0, 2, *values[2:]]), "has a slate whose places are not in order"),
+        (
+            with_column("reward", lambda values: [values[0] + 1, *values[1:]]),
+            "has a slate whose rows differ in what is",
+        ),
+    ],
+)
+def test_a_damaged_slate_is_an_error(tmp_path: Path, change: Callable[[pa.Table], pa.Table], message: str) -> None:
+    emosim_core.run("movies", tmp_path / "r", episodes=2, slate=3, max_steps=3, records="parquet")
+    changed(tmp_path / "r" / "interactions" / "block-000000.parquet", change)
+    with pytest.raises(RunError, match=message):
+        check_records(tmp_path / "r")

@@ -70,3 +70,23 @@ def test_held_out_episodes_are_reported_by_user_split_or_that_there_were_none() 
     summary = {"evaluation": {"train": 340.18, "test": 239.06}}
     assert held_out(summary) == "reward in evaluation episodes 340.2 from train users, 239.1 from test users"
     assert held_out({"evaluation": None}) == "no evaluation episodes"
+
+
+def test_held_out_episodes_of_test_users_have_an_interval_beside_what_does_not_learn() -> None:
+    held = {"user_split": "test", "estimate": 239.06, "low": 230.0, "high": 248.04}
+    references = {"test": {"random": {"estimate": 101.26}, "popular": {"estimate": 140.0}}, "train": {}}
+    summary = {"evaluation": {"test": 239.06}, "held_out": held, "references": references}
+    assert held_out(summary) == "reward from test users 239.1 [230.0, 248.0] (random 101.3, popular 140.0)"
+    for bound in ("low", "high"):
+        one_user = {**summary, "held_out": {**held, bound: None}, "references": None}
+        assert held_out(one_user) == "reward from test users 239.1"
+
+
+def test_the_oracle_is_named_after_the_best_and_is_never_the_best() -> None:
+    of_two = measured({"a": 30.0, "oracle": 50.0}, "a", {"oracle": (20.0, 10.0, 30.0)})
+    verdict = best_recommender({**of_two, "regret": {"oracle": "oracle"}}, "test")
+    assert verdict == (
+        "'a' earns 30.0 per episode from test users. The oracle, which knows each user's expected ratings, earns 50.0."
+    )
+    unmeasured = measured({"a": 30.0, "oracle": None}, "a", {})
+    assert "oracle" not in best_recommender({**unmeasured, "regret": {"oracle": "oracle"}}, "test")

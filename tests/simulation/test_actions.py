@@ -80,6 +80,7 @@ def test_another_kind_of_action_is_refused_by_name(small_world: Callable[..., Wo
 
 @pytest.mark.parametrize("slate", [1, 3])
 def test_both_checkers_accept_scores_and_sac_learns_with_them(small_world: Callable[..., World], slate: int) -> None:
+    pytest.importorskip("stable_baselines3")
     from stable_baselines3 import SAC
     from stable_baselines3.common.env_checker import check_env as sb3_check_env
 

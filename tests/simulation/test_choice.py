@@ -308,3 +308,15 @@ def test_slates_are_chosen_from_first_unless_a_selector_is_named(options: dict[s
 def test_a_selector_beside_a_choice_model_is_refused(choice: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"the selector 'random' chooses by ratings, .* leave one of them out"):
         emosim_core.make("movies", choice=choice, selector="random")
+
+
+def test_infos_say_what_was_examined_and_clicked_where_users_choose_before_they_rate() -> None:
+    for choice in ("cascade", "ratings_first"):
+        env = emosim_core.make("movies", choice=choice, slate=3, user_dataset="sampled:n=5")
+        env.reset(seed=1)
+        *_, info = env.step(np.array([0, 1, 2]))
+        assert ({"examined", "clicked"} <= info.keys()) == (choice == "cascade")
+        if choice == "cascade":
+            assert len(info["examined"]) == len(info["clicked"]) == 3
+            assert info["examined"][0] is True
+            assert all(looked or not click for looked, click in zip(info["examined"], info["clicked"], strict=True))

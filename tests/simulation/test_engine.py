@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fixtures.lived import lived
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -721,3 +722,25 @@ def test_users_come_in_order_or_at_random_by_seed_and_episode(small_world: MakeW
     users = [engine.user_of(3, episode) for episode in range(400)]
     assert users == [engine.user_of(3, episode) for episode in range(400)]
     assert min(users.count(user_index) for user_index in range(4)) > 70
+
+
+# -------------------------------------------------------------------------------- NumPy and kernels
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"items_retrieval": "decay_emotion:k=2,consider_arousal=true,emotion_bonus=0.7"},
+        {"slate": 3, "selector": "multinomial_logit", "max_steps": 7, "perturbator": "gaussian"},
+        {"slate": 3, "choice": "cascade", "p_interrupt": 0.2, "observe_consumed": True},
+        {"slate": 2, "selector": "random", "reward_shaping": "churn_satisfaction:min_steps=1,recovery=0.5,rate=2"},
+        {"items_retrieval": "last_2", "reward_shaping": "exp_decay_time", "keep_memory": True, "history_length": 2},
+    ],
+    ids=lambda options: next(iter(options.values())),
+)
+def test_a_step_without_compiled_kernels_is_the_same(small_world: MakeWorld, options: dict[str, Any]) -> None:
+    pytest.importorskip("numba")
+    slate = options.get("slate", 1)
+    slates = [[(7 * step + 3 * place + step // 5) % 8 for place in range(slate)] for step in range(40)]
+    world = small_world(on_failed_rating="skip", **options)
+    assert lived(world, slates, "1") == lived(world, slates, "0")

@@ -18,7 +18,7 @@ from emosim_core.hooks import Registry
 from emosim_core.llm.rater import ModelRater
 from emosim_core.model.arrays import Ints
 from emosim_core.runs.cells import OnProgress
-from emosim_core.runs.job import JobDirectory, write_file
+from emosim_core.runs.job import write_file
 from emosim_core.runs.records import MANIFEST
 from emosim_core.runs.usage import since, summed
 from emosim_core.studies.audit import battery as variant
@@ -136,10 +136,6 @@ class _Meter:
         )
 
 
-ALONE = "an audit asks in this process: leave out --executor"
-"""What is wrong with another executor."""
-
-
 class Audit(ResumableStudy):
     """One audit; errors as of :class:`Validation`, whose users it asks about, and one where the log has no ratings.
 
@@ -149,6 +145,7 @@ class Audit(ResumableStudy):
 
     command, options = "validate", ValidationConfig
     manifest_of = staticmethod(resumed_manifest)
+    alone = "an audit asks in this process: leave out --executor"
 
     def __init__(
         self,
@@ -211,33 +208,18 @@ class Audit(ResumableStudy):
 
     # ------------------------------------------------------------------------------------------ running
 
-    def run(
-        self,
-        directory: Path | JobDirectory,
-        on_user: OnProgress = lambda count: None,
-        resume: bool = False,
-        executor: str | Mapping[str, Any] = "local",
-    ) -> dict[str, Any]:
-        """Ask about every user who is not done, write the records and the results, and return the latter.
+    def _has_done(self, directory: Path) -> bool:
+        return any((directory / JOBS).glob("*.jsonl"))
 
-        Args:
-            directory: as of :meth:`Validation.run`.
-            on_user: gets the number of users who were asked about since the call before.
-            executor: ``"local"``; what the first answers took is measured in one process.
-
-        Raises:
-            EmoSimError: as of :meth:`Validation.run`, or for another executor.
-        """
-        if executor != "local":
-            raise ConfigurationError(ALONE)
-        with self.begun(directory, resume, lambda path: any((path / JOBS).glob("*.jsonl"))) as place:
-            if not (place / RESULTS).exists() or (place / JOBS).exists():
-                self._ask(place, on_user)
-                self._collect(place)
-            outcome = compute_results(place)
-            write_file(place / RESULTS, outcome)
-            shutil.rmtree(place / JOBS, ignore_errors=True)
-            return outcome
+    def _make(self, directory: Path, on_progress: OnProgress, executor: str | Mapping[str, Any]) -> dict[str, Any]:
+        """Ask about every user, and compute the results."""
+        if not (directory / RESULTS).exists() or (directory / JOBS).exists():
+            self._ask(directory, on_progress)
+            self._collect(directory)
+        outcome = compute_results(directory)
+        write_file(directory / RESULTS, outcome)
+        shutil.rmtree(directory / JOBS, ignore_errors=True)
+        return outcome
 
     def about(self) -> dict[str, Any]:
         """The manifest: what was asked, of whom, by what, and what real people do."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from emosim_core.hooks import Registry
 from emosim_core.llm.options import GatewayOptions
 from emosim_core.llm.rater import ModelRater
 from emosim_core.model.frozen import option
+from emosim_core.runs.cells import OnProgress
 from emosim_core.runs.job import JobDirectory, write_file
 from emosim_core.runs.manifest import now, versions_of
 from emosim_core.runs.records import FORMAT, MANIFEST
@@ -198,26 +199,16 @@ class Believability(ResumableStudy):
             real_side=FIRST,
         )
 
-    def run(
-        self,
-        directory: Path | JobDirectory,
-        on_pair: Callable[[int], None] = lambda count: None,
-        resume: bool = False,
-    ) -> dict[str, Any]:
-        """Make the pairs and have them judged, as far as that is not done, and write and return the results.
+    def _has_done(self, directory: Path) -> bool:
+        return (directory / PAIRS).exists()
 
-        Args:
-            on_pair: gets the number of pairs that were made or judged since the call before.
-
-        Raises:
-            EmoSimError: it cannot go on; what is done stays, to be resumed.
-        """
-        with self.begun(directory, resume, lambda path: (path / PAIRS).exists()) as place:
-            try:
-                self._judge(place, self._pairs(place, on_pair), on_pair)
-            finally:  # what was spent is counted whatever became of it
-                self._write_usage(place)
-            return write_results(place)
+    def _make(self, directory: Path, on_progress: OnProgress, executor: str | Mapping[str, Any]) -> dict[str, Any]:
+        """Make the pairs and have them judged; both are progress."""
+        try:
+            self._judge(directory, self._pairs(directory, on_progress), on_progress)
+        finally:  # what was spent is counted whatever became of it
+            self._write_usage(directory)
+        return write_results(directory)
 
     def _write_usage(self, directory: Path) -> None:
         """Add what this process spent to what was spent before."""
@@ -231,7 +222,7 @@ class Believability(ResumableStudy):
         """Pairs that are made, and those that are judged."""
         return self.users * (1 + (self.judge is not None))
 
-    def _pairs(self, directory: Path, on_pair: Callable[[int], None]) -> list[Pair]:
+    def _pairs(self, directory: Path, on_pair: OnProgress) -> list[Pair]:
         if (directory / PAIRS).exists():
             on_pair(self.users)
             return read_pairs(directory)
@@ -250,7 +241,7 @@ class Believability(ResumableStudy):
         write_pairs(directory, pairs)
         return pairs
 
-    def _judge(self, directory: Path, pairs: Sequence[Pair], on_pair: Callable[[int], None]) -> None:
+    def _judge(self, directory: Path, pairs: Sequence[Pair], on_pair: OnProgress) -> None:
         if self.judge is None:
             return
         verdicts = read_verdicts(directory)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
@@ -22,7 +22,7 @@ from emosim_core.llm.prompts.prompt_strategy import PromptStrategy
 from emosim_core.llm.rater import ModelRater
 from emosim_core.model.frozen import option
 from emosim_core.runs.cells import OnProgress, Worlds
-from emosim_core.runs.job import JobDirectory, write_file
+from emosim_core.runs.job import write_file
 from emosim_core.runs.manifest import digest, now, versions_of
 from emosim_core.runs.records import FORMAT
 from emosim_core.runs.usage import since
@@ -204,38 +204,28 @@ class PromptBench(ResumableStudy):
         shares: list[float] = np.round(counts / counts.sum(), 6).tolist()
         return shares
 
-    def run(
-        self,
-        directory: Path | JobDirectory,
-        on_answers: OnProgress = lambda count: None,
-        resume: bool = False,
-    ) -> dict[str, Any]:
-        """Ask with every strategy that is not done, write the records and the results, and return the latter.
-
-        Args:
-            on_answers: gets the number of questions that were answered since the call before.
-        """
-        with self.begun(directory, resume) as place:
-            jobs = [BenchJob.of(place, strategy.name) for strategy in self.strategies]
-            began, done, announced = time.perf_counter(), 0, False
-            remaining = self.questions() // len(jobs) * sum(not one.complete for one in jobs)
-            for one, strategy in zip(jobs, self.strategies, strict=True):
-                if one.complete:
-                    continue
-                lines = []
-                before, started = dict(strategy.rater.usage()), time.perf_counter()
-                for some in self._answered(strategy):
-                    lines += some
-                    on_answers(len(some))
-                    done += len(some)
-                    if done >= _PACE and not announced:
-                        announced = True
-                        self._on_pace((time.perf_counter() - began) * (remaining - done) / done)
-                usage = since(before, strategy.rater.usage())
-                one.write(lines, usage, time.perf_counter() - started)
-            outcome = compute_results(place)
-            write_file(place / RESULTS, outcome)
-            return outcome
+    def _make(self, directory: Path, on_progress: OnProgress, executor: str | Mapping[str, Any]) -> dict[str, Any]:
+        """Ask with every strategy, and compute the results."""
+        jobs = [BenchJob.of(directory, strategy.name) for strategy in self.strategies]
+        began, done, announced = time.perf_counter(), 0, False
+        remaining = self.questions() // len(jobs) * sum(not one.complete for one in jobs)
+        for one, strategy in zip(jobs, self.strategies, strict=True):
+            if one.complete:
+                continue
+            lines = []
+            before, started = dict(strategy.rater.usage()), time.perf_counter()
+            for some in self._answered(strategy):
+                lines += some
+                on_progress(len(some))
+                done += len(some)
+                if done >= _PACE and not announced:
+                    announced = True
+                    self._on_pace((time.perf_counter() - began) * (remaining - done) / done)
+            usage = since(before, strategy.rater.usage())
+            one.write(lines, usage, time.perf_counter() - started)
+        outcome = compute_results(directory)
+        write_file(directory / RESULTS, outcome)
+        return outcome
 
     def _answered(self, strategy: Strategy) -> Iterator[list[dict[str, Any]]]:
         """The records of each user with one strategy."""

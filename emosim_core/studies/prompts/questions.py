@@ -112,7 +112,7 @@ def _expected(simulator: UserSimulator, rater: ModelRater, request: RatingReques
     try:
         return rater.distribution_batch(request)[0], [""] * size
     except NotImplementedError:
-        ratings = rater.rate_batch(request, simulator.draws(0, RATE))
+        ratings = simulator.world.rate(request, simulator.draws(0, RATE))
     levels = simulator.world.domain.scale.levels
     values = ratings.values[0]
     certain = (np.abs(levels - values[:, None]) < 1e-9).astype(np.float64)

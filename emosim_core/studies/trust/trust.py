@@ -23,7 +23,7 @@ from emosim_core.hooks.fields import split_components
 from emosim_core.kinds import KINDS, TRUST
 from emosim_core.model.frozen import option
 from emosim_core.runs.cells import Cell, OnProgress, Worlds, check_data, executor_of
-from emosim_core.runs.job import JobDirectory, write_file
+from emosim_core.runs.job import write_file
 from emosim_core.runs.manifest import digest, now, versions_of
 from emosim_core.runs.reading import read_object
 from emosim_core.runs.records import FORMAT, MANIFEST
@@ -189,6 +189,7 @@ class Trust(ResumableStudy):
     """
 
     command, options = "trust", TrustConfig
+    alone = ""
 
     @classmethod
     def manifest_of(cls, directory: Path) -> dict[str, Any]:
@@ -259,36 +260,21 @@ class Trust(ResumableStudy):
             "created": now(),
         }
 
-    def run(
-        self,
-        directory: Path | JobDirectory,
-        on_log: OnProgress = lambda count: None,
-        resume: bool = False,
-        executor: str | Mapping[str, Any] = "local",
-    ) -> dict[str, Any]:
-        """Do every log that is not done, and write and return the results.
+    def _has_done(self, directory: Path) -> bool:
+        return any((directory / LOGS).glob("*.npz"))
 
-        Args:
-            on_log: gets the number of logs that were done since the call before.
-            executor: where the logs are done, such as ``"processes:2"``; the results are the same.
-
-        Raises:
-            EmoSimError: a log cannot be done; those that are done stay, to be resumed.
-        """
-        with self.begun(directory, resume, lambda path: any((path / LOGS).glob("*.npz"))) as place:
-            return self._play(place, on_log, executor)
-
-    def _play(self, directory: Path, on_log: OnProgress, executor: str | Mapping[str, Any]) -> dict[str, Any]:
+    def _make(self, directory: Path, on_progress: OnProgress, executor: str | Mapping[str, Any]) -> dict[str, Any]:
+        """Judge on every log, and count."""
         data = self.data.about()
         tasks = [
             _Task(self.config, self._environment, number, directory, data) for number in range(self.config.num_logs)
         ]
         where = executor_of(executor, self._registry)
         left = [task for task in tasks if not task.path.is_file()]
-        on_log(len(tasks) - len(left))
+        on_progress(len(tasks) - len(left))
         if left:
             cells = [Cell(f"log {task.number + 1}", judge_log, task) for task in left]
-            with closing(where.run(cells, self._worlds, on_log)) as done:
+            with closing(where.run(cells, self._worlds, on_progress)) as done:
                 for _ in done:
                     pass
         outcome = results_of(directory, self.about(), [read_verdicts(task.path) for task in tasks], self.entry_names)

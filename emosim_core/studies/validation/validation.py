@@ -29,7 +29,7 @@ from emosim_core.model.arrays import Floats
 from emosim_core.model.frozen import option
 from emosim_core.model.user import TRAITS
 from emosim_core.runs.cells import Cell, OnProgress, Worlds, check_data, executor_of
-from emosim_core.runs.job import JobDirectory, write_file
+from emosim_core.runs.job import write_file
 from emosim_core.runs.manifest import digest, now, versions_of
 from emosim_core.runs.records import FORMAT, MANIFEST
 from emosim_core.runs.usage import since, summed
@@ -163,6 +163,7 @@ class Validation(ResumableStudy):
 
     command, options = "validate", ValidationConfig
     manifest_of = staticmethod(resumed_manifest)
+    alone = ""
 
     def __init__(self, config: ValidationConfig, registry: Registry) -> None:
         self.config, self._registry = config, registry
@@ -247,33 +248,18 @@ class Validation(ResumableStudy):
         prompt, completion = round(estimated.prompt * times), round(estimated.completion * times)
         return replace(estimated, requests=self.requests, prompt=prompt, completion=completion)
 
-    def run(
-        self,
-        directory: Path | JobDirectory,
-        on_user: OnProgress = lambda count: None,
-        resume: bool = False,
-        executor: str | Mapping[str, Any] = "local",
-    ) -> dict[str, Any]:
-        """Do every part that is not done, write the records and the results, and return the latter.
-
-        The directory must not exist or be empty, unless it is resumed, as a job directory knows. After an EmoSimError,
-        the parts that are done stay, to be resumed.
-
-        Args:
-            on_user: gets the number of users who were measured since the call before.
-            executor: where the parts are done, such as ``"processes:2"``.
-        """
-        with self.begun(directory, resume, lambda path: any(one.complete for one in self._jobs(path))) as place:
-            return self._play(place, on_user, executor)
-
     def _jobs(self, directory: Path) -> list[ValidationJob]:
         """All jobs, in the order of their records."""
         return [ValidationJob.of(directory, part.name) for part in self.data.parts]
 
-    def _play(self, directory: Path, on_user: OnProgress, executor: str | Mapping[str, Any]) -> dict[str, Any]:
+    def _has_done(self, directory: Path) -> bool:
+        return any(one.complete for one in self._jobs(directory))
+
+    def _make(self, directory: Path, on_progress: OnProgress, executor: str | Mapping[str, Any]) -> dict[str, Any]:
+        """Measure the users of every part, and compute the results."""
         jobs = self._jobs(directory)
         if not (directory / RESULTS).exists() or (directory / JOBS).exists():
-            self._run_jobs(jobs, on_user, executor)
+            self._run_jobs(jobs, on_progress, executor)
             self._collect(jobs, directory)
         outcome = compute_results(directory)
         write_file(directory / RESULTS, outcome)

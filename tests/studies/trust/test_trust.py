@@ -154,12 +154,12 @@ def test_logs_that_are_done_are_not_done_again_and_processes_change_nothing(
     whole = study("counter").run(tmp_path / "whole", executor="processes:2")
     part = study("counter")
     with pytest.raises(ZeroDivisionError):
-        part.run(tmp_path / "part", on_log=lambda count: None if not count else 1 / 0)
+        part.run(tmp_path / "part", on_progress=lambda count: None if not count else 1 / 0)
     done = sorted((tmp_path / "part" / "logs").iterdir())
     assert len(done) == 1
     before = done[0].stat().st_mtime_ns
     counts: list[int] = []
-    again = study("counter").run(tmp_path / "part", on_log=counts.append, resume=True)
+    again = study("counter").run(tmp_path / "part", on_progress=counts.append, resume=True)
     assert counts[0] == 1
     assert sum(counts) == 3
     assert done[0].stat().st_mtime_ns == before
