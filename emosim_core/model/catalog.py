@@ -74,7 +74,7 @@ class Catalog:
             return
         for problem in ("that is no number", f"beyond {LARGEST:g}"):
             for rows in _blocks(len(self.items)):
-                block = embeddings[rows]
+                block = embeddings[rows].astype(np.float64)  # half precision knows no such limit
                 wrong = np.abs(block) > LARGEST if problem.startswith("beyond") else ~np.isfinite(block)
                 if wrong.any():
                     item = self.items[rows.start + int(np.argwhere(wrong)[0, 0])].id
