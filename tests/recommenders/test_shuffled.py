@@ -34,14 +34,16 @@ def test_an_order_holds_each_item_once(count: int, seed: int) -> None:
     assert count < 20 or (orders[0] != orders[1]).any()
 
 
-def test_each_item_is_as_probable_at_each_place() -> None:
-    users, count = 20_000, 10
+def test_items_are_as_probable_at_each_place() -> None:
+    users, count, tenth = 20_000, 70_000, 7_000
     shuffled = Shuffled(users, count)
     shuffled.begin(np.arange(users), Seeded(1))  # type: ignore[arg-type]
-    orders = shuffled.at(np.arange(users)[:, None], np.arange(count))
-    counts = np.array([np.bincount(orders[:, place], minlength=count) for place in range(count)])
-    # Of a binomial distribution, 5 standard deviations.
-    assert np.abs(counts - users / count).max() < 5 * np.sqrt(users * 0.1 * 0.9)
+    orders = shuffled.at(np.arange(users)[:, None], np.array([0, 1, 2, 69_999])) // tenth
+    pairs = [orders[:, 0] * 10 + orders[:, place] for place in (1, 2, 3)]
+    for numbers, share in [*((one, 0.1) for one in orders.T), *((one, 0.01) for one in pairs)]:
+        counts = np.bincount(numbers, minlength=round(1 / share))
+        # Of a binomial distribution, 5 standard deviations.
+        assert np.abs(counts - users * share).max() < 5 * np.sqrt(users * share * (1 - share))
 
 
 @pytest.mark.parametrize("slate", [1, 3])
