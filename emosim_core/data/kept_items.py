@@ -29,7 +29,7 @@ _SMALLEST = 4 * LARGE
 def kept_items(path: str | os.PathLike[str], domain: Domain, read: Callable[[], Sequence[Item]]) -> Sequence[Item]:
     """The items of a file, from the cache where they were read before.
 
-    Items are kept of a file of its own (not of a member of a zip file) with 20,000 items or more whose fields hold
+    Items are kept of a file of its own (not of a member of a zip file) with 10,000 items or more whose fields hold
     numbers, texts and names. They belong to the content of the file, to the type of the items and its source, and to
     what reads them; whatever of this changes, they are read anew.
 

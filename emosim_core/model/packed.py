@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from emosim_core.model.arrays import Flags
 from emosim_core.model.item import Item
 
-LARGE = 20_000
+LARGE = 10_000
 """From so many items on, what can be made again is kept on disk and mapped into memory."""
 
 _BLOCK = 4096

@@ -221,7 +221,7 @@ def test_runs_are_the_same_bytes_with_the_cache_and_without_and_when_two_build_i
         return err
 
     at_once = [started("one", "cache"), started("two", "cache")]
-    assert all("Note: 20,000 items are kept in" in err for err in map(ended, at_once))
+    assert all("Note: 10,000 items are kept in" in err for err in map(ended, at_once))
     assert "kept" not in ended(started("three", "cache"))
     assert "cannot be kept" in ended(started("without", "no-folder/cache"))
     assert [len(folders(tmp_path / "cache", kind)) for kind in ("items", "vectors")] == [1, 1]
