@@ -46,6 +46,11 @@ def one_line(text: object) -> str:
     return clean(str(text)).replace("\n", "\\n")
 
 
+def note(text: str) -> None:
+    """Say on standard error what is to be known of work that takes a while."""
+    sys.stderr.write(f"Note: {one_line(text)}\n")
+
+
 def counted(count: int, what: str, several: str | None = None) -> str:
     """A count with what is counted, in the plural where it is not one: ``several``, or ``what`` with an s."""
     return f"{count:,} {what if count == 1 else several or f'{what}s'}"

@@ -14,6 +14,7 @@ from emosim_core.components.retrieval import CountOptions
 from emosim_core.errors import ConfigurationError
 from emosim_core.model import Catalog, Item
 from emosim_core.model.arrays import Floats, Ints
+from emosim_core.model.packed import of_each_type, values_of
 
 FULL_TABLE_LIMIT = 4096
 """Up to this many items, all similarities are kept (64 MiB); beyond, made on demand."""
@@ -71,15 +72,17 @@ class _Tables:
     """The fields of a catalog's items as arrays."""
 
     def __init__(self, catalog: Catalog, retrieval: AttributeRetrieval) -> None:
-        strange = next((item for item in catalog.items if not isinstance(item, retrieval.item_type)), None)
+        strange = next(
+            (item for item in of_each_type(catalog.items) if not isinstance(item, retrieval.item_type)), None
+        )
         if strange is not None:
             raise ConfigurationError(
                 f"{type(retrieval).__name__} compares items of the type {retrieval.item_type.__name__}; "
                 f"it cannot compare a {type(strange).__name__}"
             )
         self._ratings, self._range = catalog.public_ratings, retrieval.rating_range
-        self._overlaps = [_numbered([getattr(item, name) for item in catalog.items]) for name in retrieval.overlaps]
-        self._shared = [_numbered([getattr(item, name) for item in catalog.items])[0] for name in retrieval.shared]
+        self._overlaps = [_numbered(values_of(catalog.items, name)) for name in retrieval.overlaps]
+        self._shared = [_numbered(values_of(catalog.items, name))[0] for name in retrieval.shared]
         self._full: NDArray[np.float32] | None = None
         count = len(catalog)
         if count <= FULL_TABLE_LIMIT:

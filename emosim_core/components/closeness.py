@@ -8,6 +8,7 @@ import numpy as np
 
 from emosim_core.model import Catalog
 from emosim_core.model.arrays import Floats, Ints
+from emosim_core.model.packed import values_of
 
 if TYPE_CHECKING:
     from emosim_core.kernels.compiled import Kernels
@@ -57,7 +58,7 @@ def boredom_table(points: float) -> Floats:
 def series_of(catalog: Catalog) -> Ints:
     """A number for each item that it shares with the other parts of its collection alone; shape ``(N,)``."""
     first: dict[str, int] = {}
-    names = (item.collection for item in catalog.items)
+    names = values_of(catalog.items, "collection")
     return np.array([i if name is None else first.setdefault(name, i) for i, name in enumerate(names)], dtype=np.intp)
 
 
@@ -69,7 +70,7 @@ def telling_cosines(catalog: Catalog) -> tuple[float, float]:
     Where many items have the very same vector, a cosine of 1 tells next to nothing.
     """
     count = len(catalog)
-    if catalog.embeddings.shape[1] == 0 or not catalog.embeddings.any() or count < 2:
+    if catalog.embeddings.shape[1] == 0 or not (catalog.norms.any() or catalog.embeddings.any()) or count < 2:
         return 0.0, 0.0
     if count * (count - 1) // 2 <= _PAIRS:
         left, right = np.triu_indices(count, 1)

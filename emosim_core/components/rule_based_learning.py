@@ -10,6 +10,7 @@ import numpy as np
 from emosim_core.components.rule_based_constants import FITTED as fitted
 from emosim_core.model import Catalog, History
 from emosim_core.model.arrays import Flags, Floats
+from emosim_core.model.packed import values_of
 
 YEARS = (1900, 2030)
 """Years of publication that are distinguished; earlier and later ones count as the outermost."""
@@ -51,8 +52,9 @@ def _dot(left: Floats, right: Floats) -> float:
 
 def years(catalog: Catalog) -> tuple[Floats, Flags]:
     """Year of each item within :data:`YEARS`, and whether it is known; both of shape ``(N,)``."""
-    known = np.array([item.year is not None for item in catalog.items])
-    value = np.array([YEARS[0] if item.year is None else item.year for item in catalog.items], dtype=np.float64)
+    each = values_of(catalog.items, "year")
+    known = np.array([year is not None for year in each])
+    value = np.array([YEARS[0] if year is None else year for year in each], dtype=np.float64)
     return np.clip(value, *YEARS), known
 
 

@@ -13,7 +13,10 @@ import tokenize
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -23,12 +26,15 @@ from pydantic import field_validator
 
 from emosim_core.data import sentence_models
 from emosim_core.data.files import write_whole
+from emosim_core.data.kept_items import file_sha256
+from emosim_core.data.kept_vectors import read_vectors, vectors_folder
 from emosim_core.data.places import open_table
 from emosim_core.data.sentence_models import DEFAULT_MODEL, INSTALL_EMBED
 from emosim_core.errors import ConfigurationError, DataError
 from emosim_core.model.catalog import LARGEST
 from emosim_core.model.frozen import Frozen, option
 from emosim_core.model.item import Item
+from emosim_core.model.packed import LARGE, PackedItems
 from emosim_core.paths import CACHE_VARIABLE, cache_directory
 from emosim_core.terminal import counted
 
@@ -39,6 +45,7 @@ SENTENCE_METHOD = "sentence-transformers"
 _WORDS_ONLY = "It compares words, not meanings."
 _LEXICAL_FORMAT = "lexical/1"
 _COLUMNS_EACH = 8
+_ROWS = 16_384
 _MAX_DIMENSION = 65_536
 _MAX_HEADER = 10_000
 _FLOATS = (np.float16, np.float32, np.float64)
@@ -77,11 +84,15 @@ class Embedded:
         vectors: one vector per item, shape ``(N, D)``.
         name: which model or method made them, such as ``"lexical-256"``.
         announcement: a note on how they were made; empty where there is none.
+        whole: what :class:`~emosim_core.plugins.Catalog` takes as ``whole``, where it was kept beside them.
+        folder: where a catalog's forms of the vectors may be kept; None where they are kept already, or need not be.
     """
 
     vectors: NDArray[np.floating]
     name: str
     announcement: str = ""
+    whole: tuple[NDArray[np.int16], NDArray[np.float64]] | None = None
+    folder: Path | None = None
 
 
 def embed_items(
@@ -89,6 +100,8 @@ def embed_items(
     embeddings: NDArray[np.floating] | None = None,
     embedding_name: str = "",
     options: EmbeddingOptions | None = None,
+    *,
+    sha256: str = "",
 ) -> Embedded:
     """A vector for every item.
 
@@ -99,6 +112,7 @@ def embed_items(
         embeddings: what their source brings, shape ``(N, D)``; a row whose first number is NaN is an
             item without an embedding.
         embedding_name: which model made ``embeddings``.
+        sha256: digest of the file of ``embeddings``, where their form in memory may be kept.
 
     Returns:
         The vectors, the name of what made them, and what to tell the user.
@@ -109,11 +123,15 @@ def embed_items(
             sentence-transformers is not installed.
     """
     options = options or EmbeddingOptions()
-    lacking, notes = len(items), []
+    lacking, notes, folder = len(items), [], None
+    if sha256 and embeddings is not None and options.method == "auto" and options.cache:
+        folder = _given_folder(sha256)
+        if (kept := read_vectors(folder, len(items))) is not None:
+            return Embedded(kept.vectors, embedding_name, whole=kept.whole)
     if embeddings is not None and embeddings.shape[1]:
         lacking = int(np.isnan(embeddings[:, 0]).sum())
     if embeddings is not None and not lacking and options.method == "auto":
-        return Embedded(embeddings, embedding_name)
+        return Embedded(embeddings, embedding_name, folder=folder)
     missing = f"no embeddings for {counted(lacking, 'item')}"
     if 0 < lacking < len(items):
         missing = f"no embeddings for {lacking:,} of {len(items):,} items"
@@ -132,8 +150,9 @@ def embed_items(
         because.append(f"For a sentence model: {INSTALL_EMBED}")
     else:
         try:
-            path = _sentence_path(items, DEFAULT_MODEL, options)
-            if (path is not None and path.is_file()) or sentence_models.on_this_machine(DEFAULT_MODEL):
+            if sentence_models.on_this_machine(DEFAULT_MODEL) or (
+                options.cache and _sentence_cache(items, DEFAULT_MODEL).holds()
+            ):
                 return _with_notes(_sentence_embeddings(items, DEFAULT_MODEL, options), missing, notes)
             missing = f"{missing} and no sentence model on this machine"
             because.append(
@@ -160,25 +179,22 @@ def _sentence_embeddings(items: Sequence[Item], model: str, options: EmbeddingOp
         )
         return np.ascontiguousarray(vectors, dtype=np.float32)
 
-    return Embedded(_cached(_sentence_path(items, model, options), len(items), encode), model)
+    return _sentence_cache(items, model).embedded(model, options, encode)
 
 
-def _sentence_path(items: Sequence[Item], model: str, options: EmbeddingOptions) -> Path | None:
-    if not options.cache:
-        return None
+def _sentence_cache(items: Sequence[Item], model: str) -> _Cache:
     folder, state = Path(model), f"{SENTENCE_METHOD}/{model}"
     for file in sorted(file for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else ():
         state += f"\n{file.relative_to(folder)} {file.stat().st_size} {file.stat().st_mtime_ns}"
-    return _cache_path(state, [item.text() for item in items])
+    return _Cache(items, state, lambda item: item.text())
 
 
 def _lexical_embeddings(items: Sequence[Item], options: EmbeddingOptions) -> Embedded:
-    path = None
-    if options.cache:
-        texts = ["\n".join((one.title, one.description, *one.categories, "", *one.creators)) for one in items]
-        path = _cache_path(f"{_LEXICAL_FORMAT}/{options.dimension}", texts)
-    vectors = _cached(path, len(items), lambda: lexical_vectors(items, options.dimension))
-    return Embedded(vectors, f"lexical-{options.dimension}")
+    def text(one: Item) -> str:
+        return "\n".join((one.title, one.description, *one.categories, "", *one.creators))
+
+    cache = _Cache(items, f"{_LEXICAL_FORMAT}/{options.dimension}", text)
+    return cache.embedded(f"lexical-{options.dimension}", options, lambda: lexical_vectors(items, options.dimension))
 
 
 def lexical_vectors(items: Sequence[Item], dimension: int = 256) -> NDArray[np.float32]:
@@ -204,38 +220,48 @@ def lexical_vectors(items: Sequence[Item], dimension: int = 256) -> NDArray[np.f
         ([f"category:{category}" for category in item.categories] for item in items),
         ([f"creator:{creator.casefold()}" for creator in item.creators] for item in items),
     ]
-    table = np.zeros((len(items), dimension))
-    for kind in kinds:
-        table += _unit_rows(_hashed_counts(kind, len(items), dimension))
-    # Logarithms differ in their last bit between machines; seven decimals do not.
-    return np.round(_unit_rows(table), 7).astype(np.float32)
+    hashed = [_Hashed(kind, dimension) for kind in kinds]
+    vectors = np.empty((len(items), dimension), dtype=np.float32)
+    for number, start in enumerate(range(0, len(items), _ROWS)):
+        table = np.zeros((min(_ROWS, len(items) - start), dimension))
+        for one in hashed:
+            table += _unit_rows(one.table(number, len(items), len(table)))
+        # Logarithms differ in their last bit between machines; seven decimals do not.
+        vectors[start : start + len(table)] = np.round(_unit_rows(table), 7)
+    return vectors
 
 
-def _hashed_counts(rows: Iterable[list[str]], count: int, dimension: int) -> NDArray[np.float64]:
-    """Weighted features of ``count`` rows in ``dimension`` columns."""
-    number: dict[str, int] = {}
-    sizes: list[int] = []
-    features: list[int] = []
-    for row in rows:
-        features += [number.setdefault(feature, len(number)) for feature in row]
-        sizes.append(len(row))
-    if not number:
-        return np.zeros((count, dimension))
-    where = np.repeat(np.arange(count, dtype=np.int64), sizes)
-    pairs, counts = np.unique(where * len(number) + np.array(features, dtype=np.int64), return_counts=True)
-    row_of, feature_of = np.divmod(pairs, len(number))
-    document_counts = np.bincount(feature_of, minlength=len(number))
-    weights = (1.0 + np.log(counts)) * np.log(1.0 + count / document_counts)[feature_of]
-    digests = b"".join(
-        hashlib.blake2b(f.encode("utf-8", "surrogatepass"), digest_size=4 * _COLUMNS_EACH).digest() for f in number
-    )
-    hashes = np.frombuffer(digests, dtype="<u4").reshape(len(number), _COLUMNS_EACH).astype(np.int64)
-    columns, signs = (hashes >> 1) % dimension, 1.0 - 2.0 * (hashes & 1)
-    table = np.zeros(count * dimension)
-    for j in range(_COLUMNS_EACH):
-        cells = row_of * dimension + columns[feature_of, j]
-        table += np.bincount(cells, weights=weights * signs[feature_of, j], minlength=len(table))
-    return table.reshape(count, dimension)
+class _Hashed:
+    """The features of one kind of all rows, of which tables are made, ``_ROWS`` rows at a time."""
+
+    def __init__(self, rows: Iterable[list[str]], dimension: int) -> None:
+        number: dict[str, int] = {}
+        self._blocks: list[tuple[NDArray[np.int32], ...]] = []
+        rows = iter(rows)
+        while block := list(islice(rows, _ROWS)):
+            features = [number.setdefault(feature, len(number)) for row in block for feature in row]
+            where = np.repeat(np.arange(len(block), dtype=np.int64), [len(row) for row in block])
+            pairs, counts = np.unique(where << 32 | np.array(features, dtype=np.int64), return_counts=True)
+            self._blocks.append(tuple(one.astype(np.int32) for one in (pairs >> 32, pairs & 0xFFFFFFFF, counts)))
+        self._dimension = dimension
+        self._documents = np.zeros(len(number), dtype=np.int64)
+        for _, feature_of, _ in self._blocks:
+            self._documents += np.bincount(feature_of, minlength=len(number))
+        digests = b"".join(
+            hashlib.blake2b(f.encode("utf-8", "surrogatepass"), digest_size=4 * _COLUMNS_EACH).digest() for f in number
+        )
+        self._hashes = np.frombuffer(digests, dtype="<u4").reshape(len(number), _COLUMNS_EACH)
+
+    def table(self, block: int, count: int, rows: int) -> NDArray[np.float64]:
+        """The weighted features of a block of ``rows`` rows of ``count``, shape ``(rows, dimension)``."""
+        row_of, feature_of, counts = self._blocks[block]
+        weights = (1.0 + np.log(counts)) * np.log(1.0 + count / self._documents[feature_of])
+        hashes = self._hashes[feature_of].astype(np.int64)
+        columns, signs = (hashes >> 1) % self._dimension, 1.0 - 2.0 * (hashes & 1)
+        table, start = np.zeros(rows * self._dimension), row_of.astype(np.int64) * self._dimension
+        for j in range(_COLUMNS_EACH):
+            table += np.bincount(start + columns[:, j], weights=weights * signs[:, j], minlength=len(table))
+        return table.reshape(rows, self._dimension)
 
 
 def _unit_rows(table: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -256,22 +282,57 @@ def _checksum(texts: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _cached(path: Path | None, count: int, make: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
-    """The vectors in a file; else they are made, and kept there."""
-    if path is not None and path.is_file() and (vectors := _read(path, count)) is not None:
-        return vectors
-    vectors = make()
-    if path is not None:
+class _Cache:
+    """Where the vectors of items are kept: a file, or of many items a folder that is mapped into memory.
+
+    Args:
+        state: what they depend on beside the texts.
+        text: the text of an item that its vector is made of.
+    """
+
+    def __init__(self, items: Sequence[Item], state: str, text: Callable[[Item], str]) -> None:
+        self._items, self._state, self._text = items, state, text
+
+    @cached_property
+    def path(self) -> Path:
+        """The file."""
+        return _cache_path(self._state, [self._text(item) for item in self._items])
+
+    @cached_property
+    def folder(self) -> Path | None:
+        """The folder; None where there are few items."""
+        if len(self._items) < LARGE:
+            return None
+        items = self._items
+        return vectors_folder(self._state, items.sha256 if isinstance(items, PackedItems) else self.path.stem)
+
+    def holds(self) -> bool:
+        """Whether vectors are there."""
+        return (self.folder is not None and self.folder.is_dir()) or self.path.is_file()
+
+    def embedded(self, name: str, options: EmbeddingOptions, make: Callable[[], NDArray[np.float32]]) -> Embedded:
+        """The vectors; those that are not there are made, and kept where they are few."""
+        if not options.cache:
+            return Embedded(make(), name)
+        if self.folder is not None and (kept := read_vectors(self.folder, len(self._items))) is not None:
+            return Embedded(kept.vectors, name, whole=kept.whole)
+        vectors = _read(self.path, len(self._items)) if self.path.is_file() else None
+        if vectors is None:
+            vectors = make()
+            if self.folder is None:
+                self._write(vectors)
+        return Embedded(vectors, name, folder=self.folder)
+
+    def _write(self, vectors: NDArray[np.float32]) -> None:
         stream = io.BytesIO()
         np.save(stream, vectors, allow_pickle=False)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, stream.getvalue())
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self.path, stream.getvalue())
         except OSError as error:
-            warnings.warn(
-                f"embeddings cannot be kept in {path.parent} and will be made again next time: {error}", stacklevel=2
-            )
-    return vectors
+            folder = self.path.parent
+            message = f"embeddings cannot be kept in {folder} and will be made again next time: {error}"
+            warnings.warn(message, stacklevel=2)
 
 
 def _read(path: Path, count: int) -> NDArray[np.float32] | None:
@@ -316,6 +377,24 @@ def load_array(path: str | os.PathLike[str], count: int) -> NDArray[np.floating]
         row = int(np.argmax(np.abs(vectors).max(axis=1) > LARGEST))
         raise DataError(path, f"the embedding has a value that is too large, beyond {LARGEST:g}", row=row + 1)
     return vectors
+
+
+def load_vectors(path: Path, count: int) -> tuple[NDArray[np.floating], str]:
+    """As :func:`load_array`, and for many items the SHA-256 of the file; mapped where its vectors are kept already."""
+    if count < LARGE:
+        return load_array(path, count), ""
+    with open_table(path, "a .npy file with one embedding per item", text=False) as stream:
+        sha256 = file_sha256(stream)
+    if _given_folder(sha256).is_dir():
+        with suppress(ValueError, OSError):  # it is packed
+            vectors = np.load(path.expanduser(), mmap_mode="r", allow_pickle=False)
+            if vectors.shape[:1] == (count,):
+                return vectors.view(np.ndarray), sha256
+    return load_array(path, count), sha256
+
+
+def _given_folder(sha256: str) -> Path:
+    return vectors_folder("given", sha256)
 
 
 def _npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], bool]:

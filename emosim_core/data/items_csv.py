@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
@@ -12,8 +12,9 @@ from typing import Any, TypeVar, get_origin
 from pydantic import Field
 
 from emosim_core.data.cells import known_text, plain_text
-from emosim_core.data.embeddings import load_array
+from emosim_core.data.embeddings import load_vectors
 from emosim_core.data.formats import Format
+from emosim_core.data.kept_items import kept_items
 from emosim_core.data.lists import LIST_FORMS, list_of_names, list_separator
 from emosim_core.data.tables import UniqueIds, checked, read_csv
 from emosim_core.errors import DataError
@@ -63,19 +64,23 @@ class CsvItems(DomainItems):
 
     def load(self) -> LoadedItems:
         """Read the items; a DataError names file, row and column of what is missing or malformed."""
-        domain = self.domain
-        items = read_items_csv(
-            self.options.path, domain.item_type, domain.columns, domain.words.items, domain.left_out_columns
-        )
+        items = kept_items(self.options.path, self.domain, self._read)
         where = self.options.embeddings
         if where is None:
             return LoadedItems(items, source=str(self.options.path))
-        vectors = load_array(where, len(items))
+        vectors, sha256 = load_vectors(where, len(items))
         return LoadedItems(
             items,
             vectors,
             self.options.embedding_name or Path(where.name.removesuffix(".gz")).stem,
             str(self.options.path),
+            embeddings_sha256=sha256,
+        )
+
+    def _read(self) -> Sequence[Item]:
+        domain = self.domain
+        return read_items_csv(
+            self.options.path, domain.item_type, domain.columns, domain.words.items, domain.left_out_columns
         )
 
 

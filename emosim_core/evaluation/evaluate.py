@@ -44,6 +44,7 @@ from emosim_core.evaluation.results import (
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import over, split_names
 from emosim_core.kinds import BLOCKS
+from emosim_core.model.packed import values_of
 from emosim_core.runs.cells import Cell, Executor, OnProgress, Worlds, executor_of
 from emosim_core.runs.job import JobDirectory, holds_remains, job_directory
 from emosim_core.runs.manifest import begin_job, check_same, data_of, make_manifest, now
@@ -300,8 +301,8 @@ class Evaluation:
         models = (EvaluationConfig,)
         # First: whoever is killed here goes on with --resume.
         begin_job(self.job, plan, models, self._registry, self._check_same, read, name=RESULTS)
-        ids, counts = (item.id for item in catalog.items), catalog.public_counts.tolist()
-        categories = ("|".join(item.categories) for item in catalog.items)
+        ids, counts = catalog.ids, catalog.public_counts.tolist()
+        categories = ("|".join(names) for names in values_of(catalog.items, "categories"))
         rows = zip(ids, catalog.titles, counts, categories, strict=True)
         self.job.write(ITEMS, csv_bytes([("item", "title", "public_count", "categories"), *rows]))
 

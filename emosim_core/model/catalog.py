@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from emosim_core.errors import ConfigurationError
 from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.item import Item
+from emosim_core.model.packed import PackedItems, values_of
 from emosim_core.model.scale import RatingScale
 
 _WHOLE = 32_000.0
@@ -39,6 +40,8 @@ class Catalog:
         scale: the scale of the public ratings.
         embeddings: one vector per item, shape ``(N, D)``; normalized here, zero vectors stay zero.
         embedding_name: which model or method made the vectors.
+        whole: :attr:`whole_vectors` and :attr:`norms` of another catalog with the same embeddings, which are its
+            normalized ones then and are not looked at.
 
     Raises:
         ConfigurationError: no items, an id twice, or embeddings of another length or with a value that is no number.
@@ -50,26 +53,33 @@ class Catalog:
         scale: RatingScale,
         embeddings: NDArray[np.floating] | None = None,
         embedding_name: str = "",
+        whole: tuple[NDArray[np.int16], Floats] | None = None,
     ) -> None:
         if not items:
             raise ConfigurationError("a catalog needs at least one item")
-        self.items: tuple[Item, ...] = tuple(items)
+        self.items: Sequence[Item] = items if isinstance(items, PackedItems) else tuple(items)
         self.scale = scale
         self.embedding_name = embedding_name
-        self.index: dict[str, int] = {item.id: i for i, item in enumerate(self.items)}
+        self.index: dict[str, int] = {id_: i for i, id_ in enumerate(values_of(self.items, "id"))}
         if len(self.index) != len(self.items):
-            twice = next(one for one, count in Counter(item.id for item in self.items).items() if count > 1)
+            twice = next(one for one, count in Counter(values_of(self.items, "id")).items() if count > 1)
             raise ConfigurationError(f"the catalog has two items with the id {twice!r}")
         if embeddings is None:
             embeddings = np.zeros((len(self.items), 0), dtype=np.float32)
         if embeddings.shape[:1] != (len(self.items),) or embeddings.ndim != 2:
             raise ConfigurationError(f"embeddings have the shape {embeddings.shape}; expected ({len(self.items)}, D)")
-        large = (embeddings > LARGEST) | (embeddings < -LARGEST)
-        for wrong, what in ((~np.isfinite(embeddings), "that is no number"), (large, f"beyond {LARGEST:g}")):
-            if wrong.any():
-                item = self.items[int(np.argwhere(wrong)[0, 0])].id
-                raise ConfigurationError(f"the embedding of item {item!r} holds a value {what}")
-        self.embeddings: NDArray[np.float32] = _normalised(embeddings)
+        self.embeddings: NDArray[np.float32] = embeddings
+        if whole is not None:
+            self.whole_vectors, self.norms = whole
+            return
+        for problem in ("that is no number", f"beyond {LARGEST:g}"):
+            for rows in _blocks(len(self.items)):
+                block = embeddings[rows].astype(np.float64)  # half precision knows no such limit
+                wrong = np.abs(block) > LARGEST if problem.startswith("beyond") else ~np.isfinite(block)
+                if wrong.any():
+                    item = self.items[rows.start + int(np.argwhere(wrong)[0, 0])].id
+                    raise ConfigurationError(f"the embedding of item {item!r} holds a value {problem}")
+        self.embeddings = _normalised(embeddings)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -98,28 +108,35 @@ class Catalog:
     @cached_property
     def ids(self) -> tuple[str, ...]:
         """Ids by index."""
-        return tuple(item.id for item in self.items)
+        return tuple(values_of(self.items, "id"))
 
     @cached_property
     def titles(self) -> tuple[str, ...]:
         """Titles by index."""
-        return tuple(item.title for item in self.items)
+        return tuple(values_of(self.items, "title"))
 
     @cached_property
     def category_names(self) -> tuple[str, ...]:
         """All categories of the catalog, sorted; the columns of :attr:`categories`."""
+        table = self.items.name_table("categories") if isinstance(self.items, PackedItems) else None
+        if table is not None:
+            return tuple(sorted(table.names))
         return tuple(sorted({category for item in self.items for category in item.categories}))
 
     @cached_property
     def categories(self) -> Flags:
         """Which item is in which category; multi-hot, shape ``(N, C)``."""
+        table = self.items.name_table("categories") if isinstance(self.items, PackedItems) else None
+        if table is not None:
+            return table.flags(self.category_names)
         return multi_hot([item.categories for item in self.items], self.category_names)
 
     @cached_property
     def public_ratings(self) -> Floats:
         """Public ratings, shape ``(N,)``; an unknown one is the catalog's mean (see :attr:`has_public_rating`)."""
         known = np.array(
-            [np.nan if item.public_rating is None else item.public_rating for item in self.items], dtype=np.float64
+            [np.nan if rating is None else rating for rating in values_of(self.items, "public_rating")],
+            dtype=np.float64,
         )
         missing = np.isnan(known)
         middle = (self.scale.low + self.scale.high) / 2 if missing.all() else float(known[~missing].mean())
@@ -128,12 +145,12 @@ class Catalog:
     @cached_property
     def has_public_rating(self) -> Flags:
         """Whether the public rating of an item is known, shape ``(N,)``."""
-        return np.array([item.public_rating is not None for item in self.items])
+        return np.array([rating is not None for rating in values_of(self.items, "public_rating")])
 
     @cached_property
     def public_counts(self) -> NDArray[np.int64]:
         """How many users rated each item, 0 where unknown; shape ``(N,)``."""
-        return np.array([item.public_count or 0 for item in self.items], dtype=np.int64)
+        return np.array([count or 0 for count in values_of(self.items, "public_count")], dtype=np.int64)
 
     @cached_property
     def similarities(self) -> NDArray[np.int32] | None:
@@ -158,7 +175,10 @@ class Catalog:
     def norms(self) -> Floats:
         """Lengths of :attr:`whole_vectors`, shape ``(N,)``; 0 for a zero vector."""
         vectors = self.whole_vectors
-        return np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))
+        squares = np.empty(len(vectors))
+        for rows in _blocks(len(vectors)):
+            np.einsum("nd,nd->n", vectors[rows], vectors[rows], dtype=np.float64, out=squares[rows])
+        return np.sqrt(squares)
 
     @cached_property
     def cosine_arrays(self) -> tuple[NDArray[np.int32], NDArray[np.int16], Floats]:
@@ -204,7 +224,9 @@ def multi_hot(rows: Sequence[Sequence[str]], names: Sequence[str]) -> Flags:
 
 def _normalised(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     vectors = np.asarray(vectors, dtype=np.float32)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    norms = np.empty((len(vectors), 1), dtype=np.float32)
+    for rows in _blocks(len(vectors)):
+        norms[rows] = np.linalg.norm(vectors[rows], axis=1, keepdims=True)
     if np.all(np.abs(norms - 1.0) < 1e-6):
         return vectors
-    return (vectors / np.where(norms == 0, 1.0, norms)).astype(np.float32)
+    return (vectors / np.where(norms == 0, 1.0, norms)).astype(np.float32, copy=False)

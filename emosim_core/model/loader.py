@@ -25,6 +25,8 @@ class LoadedItems:
             begins with NaN is an item without one.
         source: what was read, for the run's manifest.
         notes: what a user of the items should know, such as how many rows were repaired or left out.
+        embeddings_sha256: SHA-256 of the file of the embeddings, by which what is made of them is kept between
+            commands; empty where they are not to be kept.
     """
 
     items: Sequence[Item]
@@ -32,6 +34,7 @@ class LoadedItems:
     embedding_name: str = ""
     source: str = ""
     notes: Sequence[str] = ()
+    embeddings_sha256: str = ""
 
 
 @dataclass

@@ -22,6 +22,10 @@ from emosim_core.errors import ConfigurationError, DataError
 from emosim_core.model import Catalog
 from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.frozen import Frozen, option
+from emosim_core.recommenders.shuffled import Shuffled
+
+_WHOLE_ORDERS = 65_536
+"""Up to so many items, a random order is drawn whole for each user."""
 
 
 class SimilarOptions(Frozen):
@@ -73,7 +77,9 @@ class _Ranked(Policy):
 
     def start(self, setting: PolicySetting) -> None:
         super().start(setting)
-        self._order = np.tile(self.ranking(setting.catalog), (setting.batch_size, 1))
+        best = self.ranking(setting.catalog)
+        self._length = len(best)
+        self._order = np.broadcast_to(best, (setting.batch_size, len(best)))
         self._next = np.zeros(setting.batch_size, dtype=np.intp)
 
     def ranking(self, catalog: Catalog) -> Ints:
@@ -88,10 +94,13 @@ class _Ranked(Policy):
         start = self._next[rows]
         self._next[rows] = start + self.slate
         places = start[:, None] + np.arange(self.slate)
-        length = self._order.shape[1]
-        recommended = self._order[rows[:, None], np.minimum(places, length - 1)]
-        recommended[places[:, -1] >= length] = -1
+        recommended = self.at(rows[:, None], np.minimum(places, self._length - 1))
+        recommended[places[:, -1] >= self._length] = -1
         return recommended
+
+    def at(self, rows: Ints, places: Ints) -> Ints:
+        """The items at places of the orders of ``rows``."""
+        return self._order[rows, places]
 
 
 class _Best(_Ranked):
@@ -143,13 +152,26 @@ class TopRated(_Best):
 class RandomPolicy(_Ranked):
     """All items in an order of its own for each episode."""
 
+    def start(self, setting: PolicySetting) -> None:
+        super().start(setting)
+        many = len(setting.catalog) > _WHOLE_ORDERS
+        self._shuffled = Shuffled(setting.batch_size, len(setting.catalog)) if many else None
+        if not many:
+            self._order = self._order.copy()
+
     def ranking(self, catalog: Catalog) -> Ints:
         return np.arange(len(catalog))
 
     def begin(self, request: BeginRequest, draws: Draws) -> None:
         super().begin(request, draws)
+        if self._shuffled is not None:
+            self._shuffled.begin(request.rows, draws)
+            return
         for r, row in enumerate(request.rows):
             self._order[row] = draws.generator(r).permutation(len(self.catalog))
+
+    def at(self, rows: Ints, places: Ints) -> Ints:
+        return super().at(rows, places) if self._shuffled is None else self._shuffled.at(rows, places)
 
     def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> Ints:
         left = len(self.catalog) - self._next[request.rows]

@@ -38,7 +38,7 @@ class OutsidePolicy(Policy):
 
     def start(self, setting: PolicySetting) -> None:
         super().start(setting)
-        self._ids = [item.id for item in setting.catalog.items]
+        self._ids = [*setting.catalog.ids]
         self._recommended: list[list[int]] = [[] for _ in range(setting.batch_size)]
 
     def begin(self, request: BeginRequest, draws: Draws) -> None:

@@ -39,7 +39,7 @@ class Trained(ScoredPolicy):
         super().start(setting)
         catalog = setting.catalog
         recommender = self.recommender
-        if recommender.items != [item.id for item in catalog.items]:
+        if recommender.items != [*catalog.ids]:
             raise ConfigurationError(
                 f"{self._path} was trained on {len(recommender.items)} items of {recommender.metadata['domain']!r}, "
                 f"which are not the {len(catalog)} of this catalog"

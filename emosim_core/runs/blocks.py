@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -160,7 +160,7 @@ class Shared:
 
     Attributes:
         labels: what the numbers of the steps stand for.
-        items: fields of each item, its id and title at least.
+        items: fields of each item, its id and title at least; gone through once, when a run begins.
         users: the profile of each user.
         wording: what reasons are worded from; None where they are stored as texts.
         embeddings: vectors of the items, shape ``(N, D)``, for the wording.
@@ -168,7 +168,7 @@ class Shared:
     """
 
     labels: Labels
-    items: Sequence[Mapping[str, Any]]
+    items: Iterable[Mapping[str, Any]]
     users: Sequence[Mapping[str, Any]]
     wording: Wording | None = None
     embeddings: NDArray[np.float32] | None = None
@@ -178,7 +178,7 @@ class Shared:
     def of(cls, world: World, labels: Labels, signals: Sequence[str]) -> Shared:
         """What the blocks of a run in a world share."""
         users = [user.model_dump(mode="json") for user in world.population.users]
-        items = [item_fields(item) for item in world.catalog.items]
+        items = map(item_fields, world.catalog.items)
         return cls(labels, items, users, wording_of(world), world.catalog.embeddings, signals)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
@@ -16,6 +15,7 @@ from emosim_core.data import json_text
 from emosim_core.errors import RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field, with_components
+from emosim_core.model.packed import PackedItems, sha256_of
 from emosim_core.runs.job import JobDirectory
 from emosim_core.runs.job import now as now
 from emosim_core.runs.records import FORMAT, MANIFEST, read_manifest
@@ -146,10 +146,7 @@ def check_same(
 
 def digest(objects: Iterable[BaseModel]) -> str:
     """SHA-256 of items or users in their order, as a manifest holds it."""
-    made = hashlib.sha256()
-    for one in objects:
-        made.update(one.model_dump_json().encode())
-    return made.hexdigest()
+    return objects.sha256 if isinstance(objects, PackedItems) else sha256_of(objects)
 
 
 def _differences(name: str, old: Any, new: Any) -> Iterator[str]:

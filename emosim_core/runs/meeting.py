@@ -85,10 +85,9 @@ class Meeting:
             raise ConfigurationError("a meeting needs a world that is made from the configuration of a run")
         self.world, self.seed, self._config = world, seed, world.config
         self._user = world.index_of_user(user_id)
-        ids = [item.id for item in world.catalog.items]
         self.engine = Engine(world)
         users = [user.id for user in world.population.users]
-        self._labels = Labels(ids, world.catalog.titles, users, self.engine.end_reasons)
+        self._labels = Labels(world.catalog.ids, world.catalog.titles, users, self.engine.end_reasons)
         self._signals = signals_of(world, self._config)
         self._begin()
 

@@ -136,8 +136,7 @@ class Run:
         if not part:
             self.directory.begin(self.manifest, RunConfig, self.world.registry)
         catalog, users = self.world.catalog, self.world.population.users
-        ids = [item.id for item in catalog.items]
-        self._labels = Labels(ids, catalog.titles, [user.id for user in users], self.engine.end_reasons)
+        self._labels = Labels(catalog.ids, catalog.titles, [user.id for user in users], self.engine.end_reasons)
         self.whole = ""
         if config.keep_memory:
             self.whole = "users remember earlier episodes"

@@ -31,6 +31,7 @@ from emosim_core.components.observations import ObservationModel
 from emosim_core.components.perturbation import NoPerturbation
 from emosim_core.components.retrieval import DecayEmotion
 from emosim_core.data.embeddings import EmbeddingOptions, embed_items
+from emosim_core.data.kept_vectors import keep_vectors
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks import Registry, Resolved
 from emosim_core.hooks.component import KIND_TITLES
@@ -49,6 +50,7 @@ from emosim_core.model import (
     UserLoader,
 )
 from emosim_core.model.arrays import Flags, Floats, Ints
+from emosim_core.model.packed import of_each_type, values_of
 from emosim_core.simulation.checks import check_codes, check_perturbed, check_positions, check_ratings
 from emosim_core.simulation.config import EnvironmentConfig
 from emosim_core.simulation.other_source import other_source_named
@@ -394,11 +396,13 @@ def _check_items(loaded: LoadedItems, domain: Domain) -> None:
     if not isinstance(loaded, LoadedItems):
         raise TypeError(f"load() returned a {type(loaded).__name__}, not LoadedItems")
     low, high = domain.scale.low, domain.scale.high
-    for item in loaded.items:
+    for item in of_each_type(loaded.items):
         if not isinstance(item, domain.item_type):
             raise TypeError(f"load() brought a {type(item).__name__}, not a {domain.item_type.__name__}")
-        if item.public_rating is not None and not low <= item.public_rating <= high:
-            raise ValueError(f"the public rating {item.public_rating} of {item.id!r} lies off the scale {domain.scale}")
+    for place, rating in enumerate(values_of(loaded.items, "public_rating")):
+        if rating is not None and not low <= rating <= high:
+            item = loaded.items[place]
+            raise ValueError(f"the public rating {rating} of {item.id!r} lies off the scale {domain.scale}")
 
 
 def _is_of_core(part: Mapping[str, Any]) -> bool:
@@ -456,7 +460,12 @@ def make_catalog(loaded: LoadedItems, domain: Domain, embeddings: str, announcem
         options = EmbeddingOptions(method=embeddings)
     except ValidationError as error:
         raise ConfigurationError(explain(error, EmbeddingOptions, f"embeddings={embeddings!r}")) from error
-    embedded = embed_items(loaded.items, loaded.embeddings, loaded.embedding_name, options)
+    embedded = embed_items(
+        loaded.items, loaded.embeddings, loaded.embedding_name, options, sha256=loaded.embeddings_sha256
+    )
     if embedded.announcement:
         announcements.append(embedded.announcement)
-    return Catalog(loaded.items, domain.scale, embedded.vectors, embedded.name)
+    catalog = Catalog(loaded.items, domain.scale, embedded.vectors, embedded.name, embedded.whole)
+    if embedded.folder is not None:
+        keep_vectors(embedded.folder, catalog)
+    return catalog

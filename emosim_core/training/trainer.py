@@ -338,7 +338,9 @@ def describe_recommender(config: TrainConfig, world: World, net: Net, timesteps:
         "rater": world.parts["rater"]["name"],
         "items_sha256": digest(world.catalog.items),
         "net": asdict(net.options),
-        "items": [{"id": item.id, "title": item.title} for item in world.catalog.items],
+        "items": [
+            {"id": id_, "title": title} for id_, title in zip(world.catalog.ids, world.catalog.titles, strict=True)
+        ],
         "users": [user.id for user in world.population.users],
     }
 
