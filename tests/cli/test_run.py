@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import resource
 import signal
@@ -57,6 +58,22 @@ def test_a_run_leaves_three_files_and_prints_its_table_and_that_no_model_was_ask
     ratings = [item["rating"] for line in lines for item in line["recommended"]]
     assert summary["mean_rating"] == pytest.approx(sum(ratings) / len(ratings), abs=1e-4)
     assert all(("user_profile" in line) == (line["step"] == 1) for line in lines)
+
+
+SLATES_OF_ONE = {  # by options, the digest of the records that were written before there were choice models
+    (): "71ea54697d331f7670ed7d5d36a2518729cbee74691fe569c073c8fc2925c203",
+    ("--selector", "random", "--perturbator", "gaussian:sd=1", "--keep-memory", "--p-interrupt", "0.2"): (
+        "9b00315b8afea62138e4a03373e98077603c2a16666679c8caa060e53bba1adf"
+    ),
+}
+
+
+@pytest.mark.parametrize(("options", "expected"), SLATES_OF_ONE.items())
+def test_a_slate_of_one_is_recorded_byte_for_byte_as_before_there_were_choice_models(
+    quick: Any, tmp_path: Path, options: tuple[str, ...], expected: str
+) -> None:
+    quick(*MOVIES, "--episodes", "4", "--max-steps", "12", "--seed", "3", *options, "--out", "r", "--quiet")
+    assert hashlib.sha256((tmp_path / "r" / "interactions.jsonl").read_bytes()).hexdigest() == expected
 
 
 def test_json_is_the_summary_and_nothing_else(quick: Any, tmp_path: Path) -> None:
