@@ -80,6 +80,8 @@ class LibraryPolicy(ProfilePolicy):
         model: the model, not trained yet.
     """
 
+    deterministic = True
+
     options: LibraryOptions
 
     def __init__(self, options: LibraryOptions, who: str, of_ratings: bool, model: Any) -> None:

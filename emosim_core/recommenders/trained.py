@@ -25,6 +25,8 @@ class Trained(ScoredPolicy):
     Users are known by their ids; the network ``cf`` takes who was not trained on for the mean of those who were.
     """
 
+    deterministic = True
+
     def __init__(self, options: TrainedOptions) -> None:
         self.recommender = load_recommender(options.path)
         self.history_length = self.recommender.options.history_length

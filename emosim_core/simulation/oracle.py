@@ -72,7 +72,13 @@ class Oracle(Policy):
             own = _highest(expected, slate)
             enough = np.take_along_axis(expected, own, axis=1).min(axis=1, keepdims=True) > -np.inf
             best.append(np.where(enough, np.take_along_axis(items, own, axis=1), -1))
-        return np.concatenate(best)
+        actions = np.concatenate(best)
+        self._shape = actions.shape
+        return actions
+
+    def propensities(self) -> Floats | None:
+        """1 each where the rater tells expected ratings; None where one rating of each item was drawn instead."""
+        return np.ones(self._shape) if tells_expectation(self._looked_into().world.rater) else None
 
     def _looked_into(self) -> Engine:
         if self._engine is None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from emosim_core import read_run
 from emosim_core.testing import Answer, ChatServer, Emosim
 from emosim_core.training.curves import read_progress
 
@@ -360,3 +361,5 @@ def test_a_training_on_slates_is_run_asked_and_resumed_as_any_other(quick: Any, 
     assert len({one["item"] for one in recommended} - {"the-matrix-1999"}) == 4
     options = ("--episodes", "3", "--max-steps", "4", "--users", "sampled:n=20", "--json", "--out", "r")
     assert quick("run", "--plugin", "movies", "--policy", "trained:t", "--slate", "3", *options).json["episodes"] == 3
+    steps = read_run(tmp_path / "r").steps()
+    assert {item["propensity"] for step in steps for item in step["recommended"]} == {1.0}  # nothing is drawn

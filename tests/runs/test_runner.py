@@ -161,8 +161,9 @@ def test_what_are_no_probabilities_is_an_error_that_names_the_policy(tmp_path: P
         run.run()
 
 
-def test_a_policy_that_never_varies_recommends_with_certainty(tmp_path: Path) -> None:
-    Run(CONFIG.model_copy(update={"propensities": True, "policy": "popular"}), tmp_path / "run").run()
+@pytest.mark.parametrize("policy", ["popular", "oracle"])
+def test_a_policy_that_never_varies_recommends_with_certainty(tmp_path: Path, policy: str) -> None:
+    Run(CONFIG.model_copy(update={"propensities": True, "policy": policy}), tmp_path / "run").run()
     assert {item["propensity"] for step in read_run(tmp_path / "run").steps() for item in step["recommended"]} == {1.0}
     Run(CONFIG.model_copy(update={"policy": "popular"}), tmp_path / "plain").run()
     assert not any(
