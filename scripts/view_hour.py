@@ -171,12 +171,17 @@ def meet(desk: Desk) -> None:
     desk.photograph("users")
     desk.click("#users button")
     desk.wait("!document.getElementById('meeting').hidden")
-    for step in ("1", "2", "3"):
-        desk.fill({"#policy": "top_rated" if step == "2" else "popular"})
+    desk.fill({"#policy": "random"})
+    taken = (
+        "[...document.querySelectorAll('#steps .step:first-child .badge')].some((one) => /\\d/.test(one.textContent))"
+    )
+    for step in range(1, 9):  # three slates at least, and until one has something that the user takes
         desk.click("#suggest")
         desk.wait("document.getElementById('slate-says').textContent === 'The slate is full.'")
         desk.click("#offer")
         desk.wait(f"document.querySelectorAll('#steps .step').length === {step} && !document.body.ariaBusy")
+        if (step > 2 and desk.js(taken)) or desk.js("document.getElementById('offering').hidden"):
+            break
     desk.js("scrollTo(0, 0)")
     desk.photograph("meet", 1300)
     desk.fill({"#run-name": "met"})

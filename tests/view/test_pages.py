@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from emosim_core.evaluation.columns import read_episodes
 from emosim_core.reports.compare import compare
 from emosim_core.runs.records import read_records, records_of_episode
+from emosim_core.view.episodes import Query, Search
 
 OWN = {"origin": "http://127.0.0.1:8770"}
 
@@ -129,6 +130,22 @@ def test_a_story_has_what_the_records_have(client: TestClient, root: Path, path:
         assert (shown["title"], shown["reason"], shown["rating"]) == (item["title"], item["reason"], item["rating"])
     for wrong in ({"episode": 99}, {"episode": "x"}, {"episode": "-1"}):
         assert client.get("/api/story", params={"path": path, **wrong}).status_code == 422
+
+
+def test_episodes_are_found_in_the_order_of_their_numbers_before_all_are_read(root: Path) -> None:
+    ended = [record["episode"] for record in read_records(root / "random") if record["end_reason"]]
+    assert ended != sorted(ended)
+    search = Search(root / "random", Query())
+    search.advance(5)
+    assert not search.done
+    assert [match.number for match in search.page(0)] == list(range(len(search.matches)))
+
+
+def test_the_page_of_a_run_has_its_summary_before_its_report_is_made(client: TestClient) -> None:
+    page = client.get("/job/random").text
+    assert ["mean reward", *re.findall(r"[\d.]+ per episode", page)] in json.loads(
+        re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[0]
+    )["summary"]
 
 
 def test_a_comparison_is_that_of_the_command(client: TestClient, root: Path) -> None:

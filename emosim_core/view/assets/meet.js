@@ -109,7 +109,7 @@ function show() {
   byId('user-name').textContent = state.user.name;
   byId('user-lines').replaceChildren(...state.user.lines.map((line) => element('p', {}, line)));
   byId('mood').textContent = state.mood;
-  byId('memory-count').textContent = state.memories.length ? `${state.memories.length} ${world.words.items}` : 'nothing yet';
+  byId('memory-count').textContent = state.memories.length ? `${state.memories.length} ${state.memories.length === 1 ? world.words.item : world.words.items}` : 'nothing yet';
   byId('memories').replaceChildren(...state.memories.map((one) => element('li', {}, `${one.title} (${one.rating})`)));
   byId('rater').textContent = `Rater: ${world.answered_by}.`;
   byId('spent').hidden = state.spent === null;
