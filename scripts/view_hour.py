@@ -247,7 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.docs:
         for name in PICTURES:
             with Image.open(folder / "shots" / f"{name}-1400-light.png") as shot:
-                few = shot.convert("RGB").quantize(64, dither=Image.Dither.NONE)
+                few = shot.convert("RGB").quantize(128, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
             few.save(ROOT / "docs" / "images" / f"view-{name.partition('-')[0]}.png", optimize=True)
 
 
