@@ -90,12 +90,12 @@ class Tail:
         return 1, one["reward"], mean
 
     def _ended(
-        self, number: int, user: str, steps: int, reward: float, rating: float | None, end: str, there: bool
+        self, number: int, user: str, steps: int, reward: float, rating: float | None, end: str, readable: bool
     ) -> None:
-        """Add an episode that ended after all others; ``there`` is whether its story can be read."""
+        """Add an episode that ended after all others; ``readable`` is whether its story can be read."""
         self.newest.appendleft(
             {
-                "there": there,
+                "readable": readable,
                 "number": number,
                 "user": user,
                 "steps": steps,
@@ -179,7 +179,7 @@ class BlockTail(Tail):
             self._reach(self._in_blocks)
         if new:
             self._end = blocks.ranges(new[-1:])[0][1]
-            noted = [one for one in self.newest if not one["there"]]
+            noted = [one for one in self.newest if not one["readable"]]
             for one in noted:  # they come again with their stories
                 self.newest.remove(one)
             for record in blocks.records(lambda numbers: numbers >= self._end - NEWEST, new[-1:]):

@@ -83,7 +83,7 @@ def test_a_run_that_has_written_nothing_yet_says_how_it_goes(
     assert total + sum(one.reward for one, _ in seen[done:]) == pytest.approx(50 * summary["mean_reward"])
     newest = value["newest"]
     assert [one["number"] for one in newest] == [one.number for one, _ in seen[:done][:-13:-1]]
-    assert not any(one["there"] for one in newest)
+    assert not any(one["readable"] for one in newest)
     assert newest[0]["user"] == seen[done - 1][0].name
 
 

@@ -41,7 +41,7 @@ function showLive(now) {
     drawFigure(liveFigures.get(chart.id), chart);
   }
   byId('spending').replaceChildren(...(now.spending.length ? [element('h3', {}, 'What the language model takes'), tableOf(['what', 'amount'], now.spending, 'Spending')] : []));
-  const newest = now.newest.map((one) => [one.there ? episodeLink(one.number) : String(one.number), one.user, String(one.steps), one.reward.toFixed(1), one.rating === null ? '–' : one.rating.toFixed(1), one.end]);
+  const newest = now.newest.map((one) => [one.readable ? episodeLink(one.number) : String(one.number), one.user, String(one.steps), one.reward.toFixed(1), one.rating === null ? '–' : one.rating.toFixed(1), one.end]);
   byId('newest').replaceChildren(...(newest.length ? [element('h3', {}, 'Newest episodes'), tableOf(['episode', 'user', 'steps', 'reward', 'mean rating', 'end reason'], newest, 'Newest episodes')] : []));
   const parts = now.parts ?? [];
   byId('live-parts').replaceChildren(...(parts.length && !job.parts.length ? [tableOf(['part', 'state', 'headline'], parts, 'Parts')] : []));
