@@ -111,6 +111,10 @@ class Tally:
         """Episodes that have ended."""
         return self._lengths.total()
 
+    def sums(self) -> tuple[float, int, float]:
+        """The sum of the rewards of episodes that have ended, the number of ratings, and the sum of these."""
+        return float(self._sums[0]), int(self._levels.sum()), float(self._scale.levels @ self._levels)
+
     def consumed(self, items: Ints, ratings: Floats) -> None:
         """Count ratings of what was consumed: indices in the catalog, and levels of the scale; shape ``(n,)``."""
         level = np.rint((ratings - self._scale.low) / self._scale.step).astype(np.intp)
