@@ -108,8 +108,8 @@ class Tally:
 
     @property
     def episodes(self) -> int:
-        """Episodes that have ended."""
-        return self._lengths.total()
+        """Episodes that have ended: as many as have an end reason, also where Ctrl-C came while they were counted."""
+        return self._end_reasons.total()
 
     def sums(self) -> tuple[float, int, float]:
         """The sum of the rewards of episodes that have ended, the number of ratings, and the sum of these."""
