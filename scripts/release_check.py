@@ -222,7 +222,7 @@ def metadata_is_valid() -> str:
 
 def contents_are_meant() -> str:
     """Each wheel has its package alone, typed, with the licence, without tests, and with known data only."""
-    sizes = []
+    sizes, docs = [], set[str]()
     for name, (_, content) in projects().items():
         package = name.replace("-", "_")
         (path,) = INDEX.glob(f"{package}-*.whl")
@@ -239,6 +239,9 @@ def contents_are_meant() -> str:
         wrong += [one for one in (f"{package}/py.typed", f"{info}/licenses/LICENSE") if one not in names]
         if wrong:
             raise Failed(f"{path.name} has, or lacks: {', '.join(wrong[:10])}")
+        text = about.get_payload()
+        if broken := re.findall(r"\]\((?!https?:|#)[^)\n]+\)", text):
+            raise Failed(f"the description of {path.name} has links that lead nowhere on an index: {', '.join(broken)}")
         if about["License-Expression"] != content["project"]["license"]:
             raise Failed(f"{path.name} says the licence {about['License-Expression']!r}")
         if path.stat().st_size > _LARGEST_WHEEL:
@@ -248,6 +251,9 @@ def contents_are_meant() -> str:
             held = {one.name.partition("/")[2] for one in source.getmembers()}
         if missing := {"pyproject.toml", "README.md", "LICENSE", "PKG-INFO"} - held:
             raise Failed(f"{archive.name} lacks {', '.join(sorted(missing))}")
+        docs = docs or held  # of emosim-core, which is the first and has those of all
+        if missing := set(re.findall(r"`(docs/[\w/.-]+)`", text)) - docs:
+            raise Failed(f"emosim-core has no {', '.join(sorted(missing))}, which {path.name} names")
         if strange := [one for one in held if one.endswith(_DATA) and one not in BUNDLED]:
             raise Failed(f"{archive.name} has the data {', '.join(strange)}")
         sizes.append(f"{package} {len(names)} files")

@@ -121,6 +121,14 @@ def telling_progress(job: JobDirectory) -> Iterator[None]:
         raise print_interrupted(job.resume_hint() or start_again()) from None
 
 
+def leave_at_once() -> NoReturn:
+    """End the process as after a signal, without waiting for its threads."""
+    click.echo("Interrupted.", err=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(128 + _received[0] if _received else CTRL_C)
+
+
 def print_interrupted(what: str) -> click.exceptions.Exit:
     """Say that a command was interrupted; returns what to raise."""
     for line in ("", *f"Interrupted. {what}".split("\n")):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
 from emosim_core.cli.printing import print_line
+from emosim_core.cli.stopping import leave_at_once
 from emosim_core.errors import ConfigurationError, MissingDependencyError, RunError
 from emosim_core.paths import state_directory
+
+_GRACE = 3.0
+"""Seconds for what is under way when the application ends."""
 
 
 @click.command()
@@ -45,6 +52,8 @@ def view(obj: dict[str, Any], directory: Path, host: str, port: int | None, toke
     quiet: dict[str, Any] = {"log_level": "warning", "lifespan": "off", "server_header": False}
     server = uvicorn.Server(uvicorn.Config(view_app(context, secret, host), timeout_graceful_shutdown=2, **quiet))
     context.stopping = lambda: server.should_exit
+    # What is being made for a page when the application ends is given up, which is no error.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: not server.should_exit)
     with _listening(host, port) as listening:
         listening.listen(128)  # who reads the address may call at once
         place = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/"
@@ -53,7 +62,24 @@ def view(obj: dict[str, Any], directory: Path, host: str, port: int | None, toke
         print_line("Ctrl-C ends it.")
         if open_browser:
             click.launch(place)
-        server.run(sockets=[listening])
+        try:
+            server.run(sockets=[listening])
+        except KeyboardInterrupt:
+            if not _all_ended():
+                leave_at_once()
+            raise
+
+
+def _all_ended() -> bool:
+    """Whether all threads end within a moment; a report of a million episodes takes a minute, and nobody waits for it.
+
+    Nothing is lost with it: what the application writes takes its place whole or not at all.
+    """
+    until = time.monotonic() + _GRACE
+    others = [one for one in threading.enumerate() if one is not threading.current_thread() and not one.daemon]
+    for one in others:
+        one.join(max(0.0, until - time.monotonic()))
+    return not any(one.is_alive() for one in others)
 
 
 def _listening(host: str, port: int | None) -> Any:

@@ -244,14 +244,14 @@ def _of_ablation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
 
 
 def _of_rater(
-    kind: str, said: Callable[[Mapping[str, Any]], str], wanted: Callable[[Mapping[str, Any]], str] = lambda about: ""
+    kind: str, main: Callable[[Mapping[str, Any]], str], wanted: Callable[[Mapping[str, Any]], str] = lambda about: ""
 ) -> Callable[[Path, Mapping[str, Any]], tuple[bool, str]]:
-    """The headline of a study of a rater: what is ``said`` in its results, or ``wanted`` where there are none yet."""
+    """The headline of a study of a rater: ``main`` of its results, or ``wanted`` where there are none yet."""
 
     def headline(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
         what = f"{about['config']['environment']['plugin']}, {about['parts']['rater']['name']}"
         results = _results(directory, kind)
-        more = wanted(about) if results is None else said(results)
+        more = wanted(about) if results is None else main(results)
         return results is not None, f"{what}: {more}" if more else what
 
     return headline

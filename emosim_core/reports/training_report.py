@@ -219,7 +219,7 @@ def _curve(name: str, steps: Mapping[int, float], columns: Mapping[str, Mapping[
     """A curve over the steps of training for each of some columns, which are given by their names."""
     longest = max(len(values) for values in columns.values())
     every = -(-longest // _MOST_POINTS)
-    caption = f"{_EPISODE_MEANS if name in _FIRST else ''}{longest:,} lines of progress"
+    caption = f"{_EPISODE_MEANS if name in _FIRST else ''}{counted(longest, 'line')} of progress"
     caption += f", of which every {every}th is drawn." if every > 1 else "."
     series = []
     for column, values in columns.items():

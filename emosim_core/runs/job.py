@@ -10,7 +10,7 @@ import os
 import socket
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -202,12 +202,16 @@ class JobDirectory:
     def _tell_writer(self) -> None:
         write_whole(self.path / WRITER, json.dumps(self._writer).encode() + b"\n")
 
-    def note(self, done: int) -> None:
-        """Say from time to time how far the job is, to whoever looks; nothing happens where this is not the writer."""
+    def note(self, done: int, more: Callable[[], Mapping[str, Any]] = dict) -> None:
+        """Say from time to time how far the job is, to whoever looks; nothing happens where this is not the writer.
+
+        Args:
+            more: makes what else is said, when it is.
+        """
         if self._lock is None or time.monotonic() < self._noted + _NOTED:
             return
         self._noted = time.monotonic()
-        self._writer["done"] = done
+        self._writer.update(more(), done=done)
         with contextlib.suppress(OSError):  # who looks knows less then
             self._tell_writer()
 

@@ -36,6 +36,7 @@ from emosim_core.runs.directory import RunDirectory
 from emosim_core.runs.job import MANIFEST, JobDirectory
 from emosim_core.runs.manifest import make_manifest
 from emosim_core.runs.recommending import exchanges_under_way, outcome_of, recommended, start_policy
+from emosim_core.runs.so_far import NEWEST, so_far
 from emosim_core.runs.steps import (
     PROPENSITY,
     RATER,
@@ -156,6 +157,8 @@ class Run:
         self._signals = signals_of(self.world, config)
         self._transcript = Transcript()
         self._slots = _Slots(self._batch)
+        self._noted = config.records != JSON_LINES  # its steps cannot be seen while it goes on
+        self._newest: deque[Episode] = deque(maxlen=NEWEST)
         self._begun = self._end = 0
         self._put_off: deque[tuple[int, int]] = deque()
         self._policy_counts: Counter[str] = Counter()
@@ -294,10 +297,14 @@ class Run:
                     if on_episode is not None:
                         on_episode(episode)
                 on_episodes(self._part.episodes - before)
-                if self.config.records != JSON_LINES:
-                    self.directory.job.note(self.episodes)  # their steps cannot be seen yet
+                if self._noted:
+                    self.directory.job.note(self.episodes, self._so_far)
         finally:
             self._count_policy()
+
+    def _so_far(self) -> dict[str, Any]:
+        """What is noted of the run while it goes on."""
+        return so_far({self._tally, self._part}, self._newest)
 
     def _count_policy(self) -> None:
         """Add to the tally what the policy has counted since this was called before."""
@@ -468,11 +475,12 @@ class Run:
         slots = self._slots
         reasons = [self.engine.end_reasons[code] for code in slots.end_code[rows].tolist()]
         self._part.ended(slots.user[rows], slots.steps[rows], slots.rewards[rows], slots.moods[rows], reasons)
+        over, users = list(zip(rows.tolist(), reasons, strict=True)), self.world.population.users
         episodes = []
         if wanted or self._episodes_observed:
-            users = self.world.population.users
-            for slot, reason in zip(rows.tolist(), reasons, strict=True):
-                episodes.append(slots.episode(slot, users, reason))
+            episodes = [slots.episode(slot, users, reason) for slot, reason in over]
+        if self._noted:
+            self._newest.extend(slots.episode(slot, users, reason) for slot, reason in over[-NEWEST:])
         if self._episodes_observed:
             for episode in episodes:
                 self._notify("emosim_episode_ended", episode=episode.record())

@@ -108,8 +108,12 @@ class Tally:
 
     @property
     def episodes(self) -> int:
-        """Episodes that have ended."""
-        return self._lengths.total()
+        """Episodes that have ended: as many as have an end reason, also where Ctrl-C came while they were counted."""
+        return self._end_reasons.total()
+
+    def sums(self) -> tuple[float, int, float]:
+        """The sum of the rewards of episodes that have ended, the number of ratings, and the sum of these."""
+        return float(self._sums[0]), int(self._levels.sum()), float(self._scale.levels @ self._levels)
 
     def consumed(self, items: Ints, ratings: Floats) -> None:
         """Count ratings of what was consumed: indices in the catalog, and levels of the scale; shape ``(n,)``."""

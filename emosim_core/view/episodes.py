@@ -145,19 +145,26 @@ def _of_user(user: User) -> str:
 
 
 def _in_lines(directory: Path, search: Search) -> Iterator[bool]:
-    """Search the records of JSON lines, episode by episode as they end, then those that did not end."""
+    """Search the records of JSON lines, episode by episode in the order of their numbers, as soon as they have ended.
+
+    Those that began in another order, or did not end, come last.
+    """
     going: dict[int, list[dict[str, Any]]] = {}
+    waiting: dict[int, list[dict[str, Any]]] = {}
+    number = 0
     for record in read_records(directory):
         going.setdefault(record["episode"], []).append(record)
         if record["end_reason"] is not None:
-            _take(search, going.pop(record["episode"]))
+            waiting[record["episode"]] = going.pop(record["episode"])
+            while number in waiting:
+                _take(search, waiting.pop(number))
+                number += 1
             yield True
         elif record["step"] % 64 == 0:
             yield True  # long episodes take time too
-    for records in going.values():
+    for _, records in sorted((waiting | going).items()):
         _take(search, records)
         yield True
-    search.matches.sort(key=lambda one: one.number)
 
 
 def _take(search: Search, records: Sequence[Mapping[str, Any]]) -> None:

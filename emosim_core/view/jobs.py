@@ -15,6 +15,8 @@ from starlette.routing import BaseRoute, Route
 from emosim_core.errors import ConfigurationError
 from emosim_core.kinds import RUN
 from emosim_core.reports.directories import JobInfo, resume_command
+from emosim_core.runs.records import read_summary
+from emosim_core.runs.words import summary_rows
 from emosim_core.view.context import Context, body_of
 from emosim_core.view.intervals import Intervals
 from emosim_core.view.listing import pages_of, signature
@@ -56,6 +58,8 @@ def routes(context: Context) -> Sequence[BaseRoute]:
             | asdict(remarks.of(place))
             | {"parts": [_row(context, one) for one in listing.jobs(place)]}
         )
+        if info.kind == RUN and info.state == "complete":
+            data["summary"] = summary_rows(read_summary(place))
         return context.page(
             request,
             "job.html.j2",

@@ -23,7 +23,7 @@ from emosim_core.reports.make import report_of
 from emosim_core.runs.records import read_json, read_summary
 from emosim_core.runs.transcript import TRANSCRIPT
 from emosim_core.runs.trust import CommandHint, confirmed
-from emosim_core.runs.words import usage_rows
+from emosim_core.runs.words import summary_rows, usage_rows
 from emosim_core.simulation.config import RunConfig
 from emosim_core.training.curves import read_progress
 from emosim_core.view.context import Context
@@ -34,9 +34,10 @@ _POINTS = 40
 _CHARTS = 4
 
 LATER = (
-    "Parquet files are written in blocks of many episodes: curves and episodes appear with the first one, which may be "
-    "at the end of the run."
+    "Parquet files are written in blocks of many episodes: their stories can be read from the first one on, which may "
+    "be at the end of the run."
 )
+NEVER = "This run keeps no records, so there are no stories to read."
 
 
 class Followed:
@@ -82,20 +83,21 @@ class Followed:
         config = read_json(info.path / MANIFEST)["config"]
         if info.state != "complete":
             records = str(config.get("records") or "jsonl").partition(":")[0]
-            done, later = info.done, "This run has no records, so its curves are drawn when it is complete."
-            if records != "none":
-                tail = self._tails.setdefault(
-                    info.path, LinesTail(info.path / INTERACTIONS) if records == "jsonl" else BlockTail(info.path)
-                )
-                tail.advance()
-                done = max(done, tail.done)
-                later = "" if records == "jsonl" or tail.done else LATER
-                value["charts"] = [asdict(chart) for chart in _charts(tail.points)]
-                value["newest"] = list(tail.newest)
+            tail = self._tails.setdefault(
+                info.path, LinesTail(info.path / INTERACTIONS) if records == "jsonl" else BlockTail(info.path)
+            )
+            tail.advance()
+            value["charts"] = [asdict(chart) for chart in _charts(tail.points)]
+            value["newest"] = list(tail.newest)
+            done = max(info.done, tail.done)
             value["progress"] = {"done": done, "total": config["episodes"], "unit": "episodes"}
-            value["later"] = later if info.state == "running" else ""
-        if (info.path / SUMMARY).exists() and (usage := read_summary(info.path)["usage"]):
-            value["spending"] = usage_rows(usage)
+            if info.state == "running" and records != "jsonl" and not value["pages"]["episodes"]:
+                value["later"] = NEVER if records == "none" else LATER
+        summary = read_summary(info.path) if (info.path / SUMMARY).exists() else None
+        if summary is not None and info.state == "complete":
+            value["summary"] = summary_rows(summary)
+        if summary is not None and summary["usage"]:
+            value["spending"] = usage_rows(summary["usage"])
         else:
             value["spending"] = self._spending([info.path])
 
@@ -142,8 +144,8 @@ def _charts(points: Sequence[Point]) -> list[Chart]:
     counts = np.array([count for count, _, _ in points])
     groups = np.array_split(np.arange(len(points)), min(_POINTS, len(points)))
     x = [int(counts[: group[-1] + 1].sum()) for group in groups]
-    size = f"Means over {x[0]:,} episodes each, in the order in which they were written."
-    if x[0] == 1:
+    size = "Each point is the mean of the episodes that ended since the one before."
+    if x == list(range(1, len(x) + 1)):
         size = "Episode by episode, in the order in which they ended."
     ratings = np.array([np.nan if rating is None else rating for _, _, rating in points])
     charts = []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from operator import add, sub
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from emosim_core.llm.backend import Price
 from emosim_core.llm.chat import Usage
@@ -13,6 +14,7 @@ from emosim_core.llm.prompts.fencing import legible
 from emosim_core.runs import schemas
 from emosim_core.runs.blocks import RunBlocks
 from emosim_core.runs.reading import lines_of, parse, read_line
+from emosim_core.runs.so_far import NEWEST, read_so_far
 from emosim_core.runs.usage import summed
 from emosim_core.runs.words import END_REASONS, usage_rows
 from emosim_core.terminal import counted
@@ -21,17 +23,33 @@ from emosim_core.view.listing import has_blocks
 _AT_ONCE = 16_000_000
 """Bytes of new lines that are read at a time; the others next time."""
 
-_NEWEST = 12
-
 Point = tuple[int, float, float | None]
 """How many episodes, their mean reward, and their mean rating; None where nothing was rated."""
+
+
+class Sums(NamedTuple):
+    """Sums over the episodes that ended by some moment: how many, their rewards, how many ratings, these."""
+
+    episodes: int
+    reward: float
+    ratings: int
+    total: float
+
+    def plus(self, other: Sums) -> Sums:
+        return Sums(*map(add, self, other))
+
+    def less(self, other: Sums) -> Sums:
+        return Sums(*map(sub, self, other))
+
+
+_NOTHING = Sums(0, 0.0, 0, 0.0)
 
 
 class Tail:
     """What is known of a run while it is being written.
 
     Attributes:
-        points: groups of episodes in the order in which they were written.
+        points: groups of episodes in the order in which they ended.
         newest: the episodes that ended last, the last one first.
     """
 
@@ -41,7 +59,7 @@ class Tail:
     def _begin(self) -> None:
         self._open: dict[int, dict[str, Any]] = {}
         self.points: list[Point] = []
-        self.newest: deque[dict[str, Any]] = deque(maxlen=_NEWEST)
+        self.newest: deque[dict[str, Any]] = deque(maxlen=NEWEST)
 
     @property
     def done(self) -> int:
@@ -68,17 +86,24 @@ class Tail:
             return None
         self._open.pop(record["episode"])
         mean = one["total"] / one["rated"] if one["rated"] else None
+        self._ended(record["episode"], one["name"], one["steps"], one["reward"], mean, record["end_reason"], True)
+        return 1, one["reward"], mean
+
+    def _ended(
+        self, number: int, user: str, steps: int, reward: float, rating: float | None, end: str, readable: bool
+    ) -> None:
+        """Add an episode that ended after all others; ``readable`` is whether its story can be read."""
         self.newest.appendleft(
             {
-                "number": record["episode"],
-                "user": one["name"],
-                "steps": one["steps"],
-                "reward": round(one["reward"], 4),
-                "rating": None if mean is None else round(mean, 2),
-                "end": END_REASONS.get(record["end_reason"], record["end_reason"]),
+                "readable": readable,
+                "number": number,
+                "user": user,
+                "steps": steps,
+                "reward": round(reward, 4),
+                "rating": None if rating is None else round(rating, 2),
+                "end": END_REASONS.get(end, end),
             }
         )
-        return 1, one["reward"], mean
 
 
 class LinesTail(Tail):
@@ -108,7 +133,10 @@ class LinesTail(Tail):
 
 
 class BlockTail(Tail):
-    """Follows the blocks of a run with ``--records parquet``; each is a point, and the newest is looked into."""
+    """Follows a run without lines: by its blocks, of ``--records parquet``, and by what its process notes in between.
+
+    Each block and each note is a point; of what came last, the newest episodes are known.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -117,8 +145,26 @@ class BlockTail(Tail):
     def _begin(self) -> None:
         super()._begin()
         self._seen: list[Path] = []
+        self._end = 0
+        self._in_blocks = self._known = _NOTHING
 
     def advance(self) -> None:
+        noted = read_so_far(self._directory)
+        self._read_blocks()
+        # Where blocks are missing in between, a note does not count those that follow.
+        if noted is not None and not noted["done"] > self._in_blocks.episodes == self._end:
+            noted = None
+        if self._known.episodes > (self._in_blocks.episodes if noted is None else noted["done"]):
+            self._begin()  # it was stopped, and what was in no block is lost
+            self._read_blocks()
+        if noted is not None:
+            self._reach(Sums(noted["done"], noted["reward"], noted["ratings"], noted["total"]))
+            self.newest.clear()
+            for one in noted["newest"]:
+                name, rating = legible(one["name"]), one["mean_rating"]
+                self._ended(one["number"], name, one["steps"], one["reward"], rating, one["end_reason"], False)
+
+    def _read_blocks(self) -> None:
         if not has_blocks(self._directory):
             return  # what blocks share may be on its way
         blocks = RunBlocks(self._directory)
@@ -129,13 +175,23 @@ class BlockTail(Tail):
             episodes = sum(count for _, count in tally["lengths"])
             ratings = sum(count for _, count, _ in tally["items"])
             total = sum(total for _, _, total in tally["items"])
-            if episodes:
-                self.points.append((episodes, tally["sums"][0] / episodes, total / ratings if ratings else None))
+            self._in_blocks = self._in_blocks.plus(Sums(episodes, tally["sums"][0], ratings, total))
+            self._reach(self._in_blocks)
         if new:
-            end = blocks.ranges(new[-1:])[0][1]
-            for record in blocks.records(lambda numbers: numbers >= end - _NEWEST, new[-1:]):
+            self._end = blocks.ranges(new[-1:])[0][1]
+            noted = [one for one in self.newest if not one["readable"]]
+            for one in noted:  # they come again with their stories
+                self.newest.remove(one)
+            for record in blocks.records(lambda numbers: numbers >= self._end - NEWEST, new[-1:]):
                 self._take(record)
         self._seen += new
+
+    def _reach(self, sums: Sums) -> None:
+        """Add the episodes since the last point as the next one."""
+        episodes, reward, ratings, total = sums.less(self._known)
+        if episodes > 0:
+            self.points.append((episodes, reward / episodes, total / ratings if ratings > 0 else None))
+            self._known = sums
 
 
 class UsageTail:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import subprocess
 import sys
@@ -10,14 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from emosim_core import DataError
 from emosim_core.data import embeddings, kept_items
 from emosim_core.data.items_csv import CsvItems, CsvItemsOptions
 from emosim_core.model import Catalog, CatalogSetting, Domain, Item, Names, RatingScale, Words
-from emosim_core.model.packed import LARGE, PackedItems, sha256_of, values_of
+from emosim_core.model.packed import LARGE, PackedItems
 from emosim_core.simulation.assembly import make_catalog
 from emosim_core.testing import Emosim
 
@@ -28,12 +25,6 @@ class Song(Item):
     singers: Names = ()
     seconds: int | None = None
     live: bool = False
-
-
-class Concert(Item):
-    """An item with a field of a type that is not kept."""
-
-    day: datetime.date | None = None
 
 
 SCALE = RatingScale(low=1, high=5)
@@ -76,51 +67,6 @@ def same(one: Catalog, other: Catalog) -> None:
     for name in ("embeddings", "whole_vectors", "norms", "categories", "public_ratings", "public_counts"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
         assert getattr(one, name).dtype == getattr(other, name).dtype
-
-
-def text() -> st.SearchStrategy[str]:
-    return st.text(max_size=6)
-
-
-@settings(max_examples=25)
-@given(
-    st.lists(
-        st.builds(
-            Song,
-            id=st.text(min_size=1, max_size=4),
-            title=st.text(min_size=1, max_size=6),
-            categories=st.lists(text(), max_size=3),
-            description=text(),
-            singers=st.lists(text(), max_size=3),
-            collection=st.none() | text(),
-            seconds=st.none() | st.integers(-(2**63), 2**63 - 1),
-            public_rating=st.none() | st.floats(allow_nan=False, allow_infinity=False),
-            live=st.booleans(),
-        ),
-        min_size=1,
-        max_size=6,
-    )
-)
-def test_packed_items_are_the_items(items: list[Item]) -> None:
-    packed = PackedItems.of(items)
-    assert packed is not None
-    again = PackedItems(Song, packed.arrays(), packed.sha256)
-    assert list(again) == items
-    assert [again[place] for place in range(-len(items), 0)] == items
-    assert again[1:] == items[1:]
-    assert [one.model_fields_set for one in again] == [one.model_fields_set for one in items]
-    assert [values_of(again, name) for name in Song.model_fields] == [
-        values_of(items, name) for name in Song.model_fields
-    ]
-    assert sha256_of(again) == again.sha256 == sha256_of(items)
-    with pytest.raises(IndexError):
-        again[len(items)]
-
-
-def test_items_of_several_types_or_with_other_values_are_not_packed() -> None:
-    assert PackedItems.of([Song(id="1", title="One"), Item(id="2", title="Two")]) is None
-    assert PackedItems.of([Concert(id="1", title="One", day=datetime.date(2000, 1, 1))]) is None
-    assert PackedItems.of([Song(id="1", title="One", seconds=2**63)]) is None
 
 
 def test_a_large_table_is_kept_and_is_the_same(

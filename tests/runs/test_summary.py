@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -11,6 +15,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from emosim_core.model import Catalog, Item, RatingScale
+from emosim_core.runs import summary as summary_module
+from emosim_core.runs.records import read_summary
 from emosim_core.runs.summary import Episode, Tally, TallyState
 
 SCALE = RatingScale(low=1, high=10)
@@ -125,3 +131,33 @@ def test_an_episode_is_recorded_with_its_mean_rating_or_none() -> None:
         "end_reason": "repeat", "mood": [0.0, 0.0],
     }  # fmt: skip
     assert Episode(4, 0, "Ann", "u0").mean_rating is None
+
+
+def test_ctrl_c_at_any_moment_of_counting_leaves_a_summary_that_can_be_read(tally: Tally, tmp_path: Path) -> None:
+    interrupted = 0
+    for moment in range(100):
+        seen = 0
+
+        def stop(frame: FrameType, event: str, argument: object, moment: int = moment) -> Any:
+            nonlocal seen
+            if frame.f_code.co_filename != summary_module.__file__:
+                return None
+            seen += event == "line"
+            if seen > moment:
+                raise KeyboardInterrupt
+            return stop
+
+        before = sys.gettrace()
+        sys.settrace(stop)
+        try:
+            rated(tally, {0: [7]})
+            ended(tally, [(1, 1, 2.0, 0.5, 0.2, "repeat"), (2, 2, 4.0, 0.1, 0.4, "max_steps")])
+        except KeyboardInterrupt:
+            interrupted += 1
+        finally:
+            sys.settrace(before)
+        (tmp_path / "summary.json").write_text(json.dumps(tally.summary(1.0, complete=False)))
+        read_summary(tmp_path)
+        if not seen > moment:
+            break
+    assert interrupted >= 7  # lines of consumed() and ended()

@@ -144,6 +144,9 @@ def test_what_a_run_has_to_show_appears_on_its_page(at: Any, root: Path, emosim:
             assert "blocks of many episodes" in browser.js("document.getElementById('later').innerText")
             browser.wait("!document.querySelector('[data-page=prompts]').hidden")
             assert browser.js(hidden) is True
+            browser.wait("document.querySelectorAll('#newest tbody tr').length > 5")
+            assert browser.js("document.querySelectorAll('#newest a').length") == 0  # no story can be read yet
+            browser.wait("document.querySelectorAll('#live-charts [data-drawn]').length === 2")
             run.send_signal(signal.SIGINT)
             run.communicate(timeout=60)
         browser.wait("document.getElementById('state').textContent === 'stopped'")

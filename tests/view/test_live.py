@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 import emosim_core
-from emosim_core.runs import blocks
+from emosim_core.runs import blocks, job
+from emosim_core.runs.runner import Run
+from emosim_core.runs.summary import Episode
+from emosim_core.simulation.config import RunConfig
 from emosim_core.testing import Answer, ChatServer
 from emosim_core.view.context import Context
 from emosim_core.view.live import Followed
@@ -52,6 +55,36 @@ def test_blocks_are_followed_as_they_come_and_say_what_lines_say(
     (going / "interactions" / written[0].name).unlink()
     tail.advance()
     assert tail.done == 34  # begun anew
+
+
+@pytest.mark.parametrize("records", ["parquet", "none"])
+def test_a_run_that_has_written_nothing_yet_says_how_it_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: str
+) -> None:
+    monkeypatch.setattr(job, "_NOTED", 0.0)
+    place, seen = tmp_path / "r", []
+    run = Run(RunConfig(plugin="movies", num_envs=2, records=records, **SAME), place)
+    followed = Followed(Context(tmp_path, "runs", tmp_path / "state"))
+
+    def look(episode: Episode) -> None:
+        value = followed.values(place, "r")
+        assert value is not None
+        assert (value["state"], value["trouble"], bool(value["later"])) == ("running", "", True)
+        seen.append((episode, value))
+
+    summary = run.run(on_episode=look)
+    _, value = seen[-1]
+    done = value["progress"]["done"]
+    assert 40 < done < 50
+    assert [chart["series"][0]["x"][-1] for chart in value["charts"]] == [done] * 2
+    (reward,) = [chart["series"][0] for chart in value["charts"] if chart["id"] == "live-reward"]
+    sizes = [end - begin for begin, end in zip([0, *reward["x"]], reward["x"], strict=False)]
+    total = sum(size * mean for size, mean in zip(sizes, reward["y"], strict=True))
+    assert total + sum(one.reward for one, _ in seen[done:]) == pytest.approx(50 * summary["mean_reward"])
+    newest = value["newest"]
+    assert [one["number"] for one in newest] == [one.number for one, _ in seen[:done][:-13:-1]]
+    assert not any(one["readable"] for one in newest)
+    assert newest[0]["user"] == seen[done - 1][0].name
 
 
 def test_what_a_model_costs_is_known_before_the_end(tmp_path: Path) -> None:

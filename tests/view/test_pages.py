@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+import emosim_core
 from emosim_core.evaluation.columns import read_episodes
 from emosim_core.reports.compare import compare
 from emosim_core.runs.records import read_records, records_of_episode
+from emosim_core.view.episodes import Query, Search
 
 OWN = {"origin": "http://127.0.0.1:8770"}
 
@@ -129,6 +131,23 @@ def test_a_story_has_what_the_records_have(client: TestClient, root: Path, path:
         assert (shown["title"], shown["reason"], shown["rating"]) == (item["title"], item["reason"], item["rating"])
     for wrong in ({"episode": 99}, {"episode": "x"}, {"episode": "-1"}):
         assert client.get("/api/story", params={"path": path, **wrong}).status_code == 422
+
+
+def test_episodes_are_found_in_the_order_of_their_numbers_before_all_are_read(tmp_path: Path) -> None:
+    emosim_core.run("movies", tmp_path / "r", episodes=24, num_envs=8, user_dataset="sampled:n=12")
+    ended = [record["episode"] for record in read_records(tmp_path / "r") if record["end_reason"]]
+    assert ended[:5] != sorted(ended[:5])
+    search = Search(tmp_path / "r", Query())
+    search.advance(5)
+    assert not search.done
+    assert [match.number for match in search.page(0)] == list(range(len(search.matches)))
+
+
+def test_the_page_of_a_run_has_its_summary_before_its_report_is_made(client: TestClient, root: Path) -> None:
+    page = client.get("/job/random").text
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    summary = json.loads((root / "random" / "summary.json").read_text())
+    assert ["mean reward", f"{summary['mean_reward']:.2f} per episode"] in json.loads(data)["summary"]
 
 
 def test_a_comparison_is_that_of_the_command(client: TestClient, root: Path) -> None:

@@ -101,7 +101,7 @@ const KINDS = {
       traces,
       x: { rangemode: 'tozero' },
       y: { ...places(chart.names, 36), ...(narrow ? { ticktext: chart.names.map((name) => wrapped(name, 18)) } : {}), autorange: 'reversed', title: undefined },
-      height: Math.max(200, chart.names.length * Math.max(26, 15 * most) + 90),
+      height: Math.max(140, chart.names.length * Math.max(26, 15 * most) + 90),
     };
   },
   lines(chart) {

@@ -41,7 +41,7 @@ function showLive(now) {
     drawFigure(liveFigures.get(chart.id), chart);
   }
   byId('spending').replaceChildren(...(now.spending.length ? [element('h3', {}, 'What the language model takes'), tableOf(['what', 'amount'], now.spending, 'Spending')] : []));
-  const newest = now.newest.map((one) => [episodeLink(one.number), one.user, String(one.steps), one.reward.toFixed(1), one.rating === null ? '–' : one.rating.toFixed(1), one.end]);
+  const newest = now.newest.map((one) => [one.readable ? episodeLink(one.number) : String(one.number), one.user, String(one.steps), one.reward.toFixed(1), one.rating === null ? '–' : one.rating.toFixed(1), one.end]);
   byId('newest').replaceChildren(...(newest.length ? [element('h3', {}, 'Newest episodes'), tableOf(['episode', 'user', 'steps', 'reward', 'mean rating', 'end reason'], newest, 'Newest episodes')] : []));
   const parts = now.parts ?? [];
   byId('live-parts').replaceChildren(...(parts.length && !job.parts.length ? [tableOf(['part', 'state', 'headline'], parts, 'Parts')] : []));
@@ -87,11 +87,19 @@ function showReport(report) {
   }));
 }
 
+/** Show the report, and until it is there the summary: all records of a large run take a while to read. */
 async function readReport() {
+  const slow = setTimeout(() => {
+    if (!job.summary) return;
+    byId('reading').textContent = 'All records are being read, for charts and intervals. A million episodes take about a minute.';
+    byId('facts').replaceChildren(tableCard({ title: 'Summary', caption: '', columns: ['what', 'value'], rows: job.summary }));
+  }, 1500);
   try {
     showReport(await api(`/api/report?path=${encodeURIComponent(job.path)}`));
   } catch (error) {
     byId('reading').textContent = error.message;
+  } finally {
+    clearTimeout(slow);
   }
 }
 
@@ -125,6 +133,7 @@ addEventListener('DOMContentLoaded', () => {
       showLive(now);
       if (now.state === 'complete' && !complete) {
         complete = true;
+        job.summary = now.summary;
         readReport();
       }
     });

@@ -63,6 +63,7 @@ function setUpForm() {
       world = await api('/api/meet/world', said);
       showWorld();
       await findUsers();
+      byId('happened').textContent = '';
       byId('user-search').focus();
     });
   });
@@ -101,14 +102,14 @@ function take(answer) {
 }
 
 function show() {
-  byId('meeting').hidden = state === null;
+  for (const id of ['meeting', 'history']) byId(id).hidden = state === null;
   byId('setup').hidden = state !== null;
-  for (const button of document.querySelectorAll('#setup button, #meeting button')) button.disabled = busy;
+  for (const button of document.querySelectorAll('main button')) button.disabled = busy;
   if (state === null) return;
   byId('user-name').textContent = state.user.name;
   byId('user-lines').replaceChildren(...state.user.lines.map((line) => element('p', {}, line)));
   byId('mood').textContent = state.mood;
-  byId('memory-count').textContent = state.memories.length ? `${state.memories.length} ${world.words.items}` : 'nothing yet';
+  byId('memory-count').textContent = state.memories.length ? `${state.memories.length} ${state.memories.length === 1 ? world.words.item : world.words.items}` : 'nothing yet';
   byId('memories').replaceChildren(...state.memories.map((one) => element('li', {}, `${one.title} (${one.rating})`)));
   byId('rater').textContent = `Rater: ${world.answered_by}.`;
   byId('spent').hidden = state.spent === null;

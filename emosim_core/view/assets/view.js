@@ -68,6 +68,7 @@ function figureOf(chart) {
 function drawFigure(figure, chart = figure.chart) {
   figure.chart = chart;
   const numbers = figure.querySelector('.numbers');
+  figure.querySelector('figcaption p').textContent = chart.caption;
   if (numbers.open) numbers.querySelector('.scroll').replaceChildren(table(...numbersOf(chart)));
   return draw(figure.querySelector('.plot'), chart);
 }
