@@ -163,7 +163,7 @@ class ResumableStudy:
         return False
 
     def _make(self, directory: Path, on_progress: OnProgress, executor: str | Mapping[str, Any]) -> dict[str, Any]:
-        """Do what is not done in a directory that is begun; as of :meth:`run`."""
+        """Do what the directory lacks; arguments and errors as of :meth:`run`."""
         raise NotImplementedError
 
 

@@ -185,7 +185,7 @@ def test_workers_of_an_ablation_end_with_it(emosim: Any, number: signal.Signals)
     process.send_signal(number)
     errors = process.communicate(timeout=60)[1]
     assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
-    # A worker that has not begun yet when its parent is killed is told so by Python itself.
+    # A worker that is still starting when its parent is killed learns of it from Python itself.
     assert "Traceback" not in errors or (number == signal.SIGKILL and "in spawn_main" in errors)
     waited_for(lambda: not marked(mark), 15)
     if number != signal.SIGKILL:

@@ -53,6 +53,12 @@ ROWS = st.lists(
 SCALE = RatingScale(low=1, high=5)
 
 
+def packed_of(items: list[Song]) -> PackedItems:
+    packed = PackedItems.of(items)
+    assert packed is not None
+    return packed
+
+
 def songs(rows: list[dict[str, Any]]) -> list[Song]:
     return [Song(id=f"s{i}", **row) for i, row in enumerate(rows)]
 
@@ -61,8 +67,7 @@ def songs(rows: list[dict[str, Any]]) -> list[Song]:
 @given(ROWS)
 def test_packed_items_are_the_items(rows: list[dict[str, Any]]) -> None:
     items = songs(rows)
-    packed = PackedItems.of(items)
-    assert packed is not None
+    packed = packed_of(items)
     assert list(packed) == items
     assert [one.model_fields_set for one in packed] == [one.model_fields_set for one in items]
     assert packed.sha256 == sha256_of(items) == sha256_of(packed)
@@ -76,8 +81,7 @@ def test_packed_items_are_the_items(rows: list[dict[str, Any]]) -> None:
 @given(ROWS)
 def test_a_catalog_of_packed_items_is_that_of_the_items(rows: list[dict[str, Any]]) -> None:
     items = songs(rows)
-    packed = PackedItems.of(items)
-    assert packed is not None
+    packed = packed_of(items)
     one, other = Catalog(items, SCALE), Catalog(packed, SCALE)
     assert other.category_names == one.category_names
     assert (other.ids, other.titles, other.index) == (one.ids, one.titles, one.index)
@@ -87,8 +91,7 @@ def test_a_catalog_of_packed_items_is_that_of_the_items(rows: list[dict[str, Any
 
 def test_an_item_is_found_by_its_place_from_both_ends() -> None:
     items = songs([{"title": f"Song {i}"} for i in range(5)])
-    packed = PackedItems.of(items)
-    assert packed is not None
+    packed = packed_of(items)
     assert len(packed) == 5
     assert (packed[0], packed[np.int64(4)], packed[-1], packed[-5]) == (items[0], items[4], items[4], items[0])
     assert packed[1:4] == items[1:4]
@@ -116,8 +119,7 @@ def test_what_columns_do_not_hold_is_not_packed(items: list[Item]) -> None:
 
 
 def test_which_item_has_which_name_is_known_where_no_item_has_none() -> None:
-    packed = PackedItems.of(songs([{"title": "A", "categories": ("folk", "jazz")}, {"title": "B"}]))
-    assert packed is not None
+    packed = packed_of(songs([{"title": "A", "categories": ("folk", "jazz")}, {"title": "B"}]))
     table = packed.name_table("categories")
     assert table is not None
     np.testing.assert_array_equal(table.flags(["jazz", "rock", "folk"]), [[True, False, True], [False, False, False]])

@@ -15,7 +15,7 @@ from emosim_core.simulation.engine import Engine
 
 
 class Fixed(Policy):
-    """Answers what it is given; what it was told at the start is in ``setting``."""
+    """Recommends what it is made with; ``setting`` is that of its start."""
 
     setting: PolicySetting
 
