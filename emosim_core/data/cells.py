@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from emosim_core.errors import DataError
 
 _WHOLE = re.compile(r"([+-]?[0-9]{1,18})(?:\.0*)?")
+_COMMA = re.compile(r"\s*[+-]?[0-9]+,[0-9]+\s*")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _ENCODED_TIMES = 3
 """How often a text may have been encoded."""
@@ -42,7 +43,8 @@ def number(text: str, path: str | os.PathLike[str], row: int | str, field: str) 
     except ValueError:
         value = float("nan")
     if value != value or value in (float("inf"), float("-inf")):
-        raise DataError(path, f"expected a number, got {shortened(text)}", row=row, field=field)
+        advice = f"; write a decimal point: {text.strip().replace(',', '.')}" if _COMMA.fullmatch(text) else ""
+        raise DataError(path, f"expected a number, got {shortened(text)}{advice}", row=row, field=field)
     return value
 
 

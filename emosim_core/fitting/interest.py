@@ -91,6 +91,16 @@ class InterestModel:
             now = None if log.times is None or not len(log) else float(log.times.max())
             return cls(ItemColumns.of(log, catalog, content, now, seed, rank), trees, log.values is not None)
 
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What the log was too small to say of choices, in sentences."""
+        if len(self._trees.columns):
+            return ()
+        return (
+            f"fewer than {_FEW} users of the log chose {_LEAST} items or more, so how choices depend on popularity, "
+            "years and texts was not learned: what was taken together decides alone",
+        )
+
     def states(self, log: Interactions) -> Floats:
         """What each user's past says, one row for each of ``log.user_ids``, shape ``(U, D)``."""
         starts = log.starts

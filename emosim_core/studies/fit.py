@@ -102,7 +102,7 @@ class Fitting:
                 "explicit": explicit,
                 "times": timed,
                 "sha256": log.digest(),
-                "notes": log.notes,
+                "notes": [*log.notes, *fitted.interest.limits],
             },
             **_limits(explicit, timed, config, domain.words.items),
             "versions": versions_of([], _LIBRARIES),

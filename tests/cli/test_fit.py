@@ -107,6 +107,20 @@ def test_a_log_that_is_wrong_is_one_line(
     assert not (tmp_path / "out").exists()
 
 
+def test_what_a_small_log_cannot_say_is_said(quick: Emosim, movielens: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    (small / "movies.csv").write_bytes((movielens / "movies.csv").read_bytes())
+    rows = (movielens / "ratings.csv").read_text().splitlines(keepends=True)
+    users = dict.fromkeys(row.split(",")[0] for row in rows[1:])
+    two = set(list(users)[:2])
+    (small / "ratings.csv").write_text("".join([rows[0], *(row for row in rows[1:] if row.split(",")[0] in two)]))
+    says = "fewer than 30 users of the log chose 10 items or more"
+    assert says in fit(quick, f"movielens:{small}", "--out", "few")
+    assert says in (tmp_path / "few" / "report.html").read_text()
+    assert says not in fit(quick, f"movielens:{movielens}", "--out", "many")
+
+
 def test_a_directory_that_is_not_there_is_named_with_the_command_that_makes_one(quick: Emosim) -> None:
     for option in ("--users", "--rater"):
         error = quick("run", "--plugin", "movies", option, "fitted:nix", status=2).err.replace("\n", " ")

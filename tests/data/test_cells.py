@@ -42,6 +42,8 @@ def test_numbers_are_finite() -> None:
     assert number("4.25", *WHERE) == 4.25
     for text in ("good", "nan", "inf", "1e999", ""):
         refused(lambda text=text: number(text, *WHERE), f"expected a number, got {text!r}")
+    refused(lambda: number("-3,50", *WHERE), "expected a number, got '-3,50'; write a decimal point: -3.50")
+    refused(lambda: number("1,000.5", *WHERE), "expected a number, got '1,000.5'")
 
 
 @pytest.mark.parametrize(
