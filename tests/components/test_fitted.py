@@ -191,6 +191,7 @@ def test_a_log_without_ratings_gives_people_who_rate_by_their_interest(movielens
     for row in range(len(expected)):
         order = np.argsort(interest[row])
         assert (np.diff(expected[row][order]) >= 0).all()
+    assert expected.mean() == pytest.approx(5.5, abs=1.5)  # that of what is usually taken is the middle of the scale
     turned = shutil.copytree(movielens, tmp_path / "turned")
     head, *lines = (turned / "movies.csv").read_text().splitlines(keepends=True)
     (turned / "movies.csv").write_text("".join([head, *lines[::-1]]))

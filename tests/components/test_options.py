@@ -11,6 +11,7 @@ from emosim_core.components.choice import CascadeOptions, ChoiceLogitOptions, Po
 from emosim_core.components.fitted import FittedOptions
 from emosim_core.components.fitted_users import FittedUsersOptions
 from emosim_core.components.mixture import MixOptions
+from emosim_core.components.observations import PartsOptions
 from emosim_core.components.perturbation import GaussianOptions, GreedyOptions
 from emosim_core.components.retrieval import CountOptions, DecayEmotionOptions
 from emosim_core.components.rule_based import RECORDED_USERS, RuleBasedOptions
@@ -100,6 +101,7 @@ DEFAULTS: list[tuple[Model, dict[str, Any]]] = [
         ChoiceLogitOptions,
         {"sensitivity": 1.0, "mood": 0.5, "boredom": 1.0, "patience": 5, "eta": 0.0, "no_choice": 3.0},
     ),
+    (PartsOptions, dict.fromkeys(("user", "traits", "mood", "step", "history", "shown"), True)),
     (FittedOptions, {"path": None, "memory": 0.1, "mood": 0.5, "boredom": 1.5, "noise": 1.0, "seed": 42}),
 ]  # fmt: skip
 

@@ -238,9 +238,11 @@ def test_logs_of_an_earlier_evaluation_are_used_again_where_they_would_be_the_sa
         assert (tmp_path / "again" / "logs" / name).read_bytes() == made
     of = [one["user_splits"]["test"]["recommenders"]["item_knn:k=5"]["metrics"] for one in (first, again)]
     assert of[0]["mean_rating"] == of[1]["mean_rating"]
-    (tmp_path / "first" / "logs" / "interactions.jsonl").unlink()
-    (tmp_path / "first" / "logs" / "interactions.jsonl").symlink_to("/etc/passwd")
-    for name, other in (("steps", {"max_steps": 7}), ("users", {"user_dataset": "sampled:n=30"})):
+    for one in ("first", "again"):
+        moved = (tmp_path / one / "logs" / "interactions.jsonl").rename(tmp_path / f"{one}.jsonl")
+        (tmp_path / one / "logs" / "interactions.jsonl").symlink_to(moved)
+    others: dict[str, Any] = {"steps": {"max_steps": 7}, "users": {"user_dataset": "sampled:n=30"}, "linked": {}}
+    for name, other in others.items():
         messages.clear()
         evaluate({**given, **other}, tmp_path / name, on_message=messages.append)
         assert any("are simulated first" in text for text in messages), name

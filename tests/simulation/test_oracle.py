@@ -81,6 +81,20 @@ def test_there_are_always_candidates_for_a_whole_episode(world: Any) -> None:
     assert begun(world, 1)[1]._candidates.shape == (4, 3 * 6)
 
 
+@pytest.mark.parametrize(("candidates", "asked"), [(2000, 0), (20, 4)])
+def test_it_looks_at_all_items_at_the_begin_only_where_they_are_too_many_for_each_step(
+    world: Any, monkeypatch: pytest.MonkeyPatch, candidates: int, asked: int
+) -> None:
+    """A rater that tells no expectation is asked for a rating of each of them, which may be a call that costs."""
+    users: list[int] = []
+    expected = Oracle._expected
+    monkeypatch.setattr(
+        Oracle, "_expected", lambda self, rows, items: (users.extend(rows), expected(self, rows, items))[1]
+    )
+    begun(world, candidates)
+    assert len(users) == asked
+
+
 def test_it_recommends_nothing_where_too_few_items_are_left(world: Any) -> None:
     engine, oracle = begun(world)
     rows, last = np.arange(2), len(world.catalog) - 3
