@@ -24,6 +24,7 @@ from emosim_core.evaluation.plan import (
     with_user_splits,
 )
 from emosim_core.hooks import Registry
+from emosim_core.runs.reach import is_harmless
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 
 
@@ -188,3 +189,13 @@ def test_paths_are_texts_in_a_configuration() -> None:
         EvaluationConfig, {**SMALL, "guards": {"share_liked": None, "mean_rating": 0.1}}, "here"
     ).guards
     assert guards == ("share_liked", "mean_rating=0.1")
+
+
+def test_fields_that_may_reach_code_hosts_or_files_are_those_of_a_run_and_who_recommends_from_what() -> None:
+    own = EvaluationConfig.model_fields.keys() - EnvironmentConfig.model_fields.keys()
+    reaching = [
+        name
+        for name in EvaluationConfig.model_fields
+        if name in own and not is_harmless(EvaluationConfig.model_fields[name])
+    ]
+    assert reaching == ["recommenders", "policies", "arms", "logs"]

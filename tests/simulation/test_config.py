@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from emosim_core.errors import ConfigurationError, DataError
+from emosim_core.runs.reach import is_harmless
 from emosim_core.simulation.config import EnvironmentConfig, RunConfig, read_config, read_toml
 
 
@@ -77,6 +78,14 @@ def test_who_names_a_domain_alone_gets_the_same_run_as_ever() -> None:
     }  # fmt: skip
     assert [name for name, value in config.items() if value is None] == [
         "items", "user_dataset", "num_envs", "user_id", "propensities", "records",
+    ]  # fmt: skip
+
+
+def test_fields_that_may_reach_code_hosts_or_files_are_sources_and_components() -> None:
+    """What a directory of somebody else says in them counts only when it is given again."""
+    assert [name for name, field in RunConfig.model_fields.items() if not is_harmless(field)] == [
+        "items", "user_dataset", "embeddings", "rater", "items_retrieval", "choice", "selector", "perturbator",
+        "reward_shaping", "emotion_model", "observation", "policy",
     ]  # fmt: skip
 
 
