@@ -233,7 +233,7 @@ def test_what_another_command_made_is_resumed_by_that_command(run: Path) -> None
 
 def test_the_newest_directory_of_a_command_is_found(run: Path, tmp_path: Path) -> None:
     assert newest_of(tmp_path, "run") == run
-    for name, seconds, config in (("later", 60, {"policy": "random"}), ("training", 120, {"algo": "a2c"})):
+    for name, seconds, config in (("later", 180, {"policy": "random"}), ("training", 120, {"algo": "a2c"})):
         (tmp_path / name).mkdir()
         path = tmp_path / name / "manifest.json"
         path.write_text(json.dumps({"config": config}), encoding="utf-8")

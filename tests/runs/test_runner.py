@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from emosim_core import read_run
-from emosim_core.errors import PluginError
+from emosim_core.errors import PluginError, RunError
 from emosim_core.plugins import Registry, hookimpl
 from emosim_core.runs.runner import Run
 from emosim_core.runs.summary import Episode
@@ -49,6 +49,18 @@ def test_a_run_that_is_interrupted_before_its_first_step_can_be_resumed(tmp_path
     summary = read_run(tmp_path / "run").summary
     assert summary is not None
     assert (summary["complete"], summary["steps"]) == (False, 0)
+    assert Run(CONFIG, tmp_path / "run", resume=True).run()["complete"] is True
+
+
+def test_a_run_of_another_configuration_is_refused_touches_nothing_and_leaves_the_directory_free(
+    tmp_path: Path,
+) -> None:
+    Run(CONFIG, tmp_path / "run").run()
+    (tmp_path / "run" / "summary.json").unlink()
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    with pytest.raises(RunError, match="seed"):
+        Run(CONFIG.model_copy(update={"seed": 7}), tmp_path / "run", resume=True).run()
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
     assert Run(CONFIG, tmp_path / "run", resume=True).run()["complete"] is True
 
 
