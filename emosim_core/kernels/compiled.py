@@ -8,14 +8,46 @@ of the memories. ``slots`` says which slot each user sits in, shape ``(R,)``; wh
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
+from threading import current_thread, main_thread
 from typing import Any
 
 import numba
 import numpy as np
 from numba import njit
+from numba.core import event
 
 from emosim_core.kernels import load_kernels
 from emosim_core.paths import cache_directory
+from emosim_core.signals import signals_later
+
+
+class _Whole(event.Listener):
+    """Lets numba compile or load a kernel to its end before Ctrl-C or a signal acts.
+
+    Between two calls of LLVM an interruption leaves an object with two owners, and the process ends by SIGSEGV when
+    both let go of it.
+    """
+
+    def __init__(self) -> None:
+        self._held, self._depth = ExitStack(), 0
+
+    def on_start(self, moment: event.Event) -> None:
+        """Hold signals back; only the main thread gets them."""
+        if current_thread() is main_thread():
+            if not self._depth:
+                self._held.enter_context(signals_later())
+            self._depth += 1
+
+    def on_end(self, moment: event.Event) -> None:
+        """Let signals act that came."""
+        if current_thread() is main_thread():
+            self._depth -= 1
+            if not self._depth:
+                self._held.close()
+
+
+event.register("numba:compiler_lock", _Whole())  # type: ignore[no-untyped-call]
 
 _numba = vars(numba.config)
 _before = _numba["CACHE_DIR"]

@@ -11,13 +11,14 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context, parent_process, resource_tracker
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.queues import SimpleQueue
-from threading import Thread, current_thread, main_thread
+from threading import Thread
 from types import FrameType
 from typing import Any
 
 from emosim_core.errors import EmoSimError, RunError
 from emosim_core.model.frozen import Frozen, option
 from emosim_core.runs.cells import TICK, Cell, Executor, OnProgress, Worlds
+from emosim_core.signals import STOPPING, signals_later
 from emosim_core.terminal import standard_streams
 
 
@@ -41,12 +42,12 @@ class Processes(Executor):
         # A new interpreter for each: a fork would bring along threads and connections.
         context = get_context("spawn")
         others = set(active_children())
-        with _signals_later():
+        with _starting():
             counts: SimpleQueue[int] = context.SimpleQueue()
             workers = min(self.workers, len(cells))
             pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(worlds, counts))
         try:
-            with _signals_later():  # submit() starts the processes
+            with _starting():  # submit() starts the processes
                 waiting: dict[Future[str], Cell] = {pool.submit(_run_alone, cell): cell for cell in cells}
             while waiting:
                 ended = wait(waiting, timeout=TICK, return_when=FIRST_COMPLETED).done
@@ -79,37 +80,14 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-_SIGNALS = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
-
-
 @contextlib.contextmanager
-def _signals_later() -> Iterator[None]:
-    """Hold signals back until the end of the block, here and in the processes that it starts.
-
-    A process that is half started when a signal interrupts its start, or its parent's, ends with a traceback.
-    """
-    received: list[int] = []
-    with contextlib.ExitStack() as leave:  # in reverse order, and all of it, whatever comes in between
-        leave.callback(_raise_first, received)
+def _starting() -> Iterator[None]:
+    """Hold signals back while processes start: one that is interrupted half started ends with a traceback."""
+    with signals_later():
+        resource_tracker.ensure_running()  # it lets two signals in again, and would end by the third
         if hasattr(signal, "pthread_sigmask"):
-            # What new processes inherit. A signal for this one may still come in by another thread.
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-            leave.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
-            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-            resource_tracker.ensure_running()  # it lets two of them in again, and would end by the third
-            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        if current_thread() is main_thread():
-            for number in _SIGNALS:
-                handler = signal.getsignal(number)
-                if callable(handler):
-                    leave.callback(signal.signal, number, handler)
-                    signal.signal(number, lambda number, frame: received.append(number))
+            signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         yield
-
-
-def _raise_first(received: list[int]) -> None:
-    if received:
-        signal.raise_signal(received[0])
 
 
 def _begin_worker(worlds: Worlds, counts: SimpleQueue[int]) -> None:
@@ -118,7 +96,7 @@ def _begin_worker(worlds: Worlds, counts: SimpleQueue[int]) -> None:
     Ctrl-C and a terminal that is closed are for the parent to heed, which then stops its processes.
     """
     _here.extend((worlds, counts))
-    for number in _SIGNALS - {signal.SIGTERM}:
+    for number in STOPPING - {signal.SIGTERM}:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # also where the parent ignores it
     parent = parent_process()
@@ -130,7 +108,7 @@ def _begin_worker(worlds: Worlds, counts: SimpleQueue[int]) -> None:
 
     Thread(target=watch, name="emosim-parent", daemon=True).start()
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
 
 _stopped: list[int] = []

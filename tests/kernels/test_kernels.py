@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -164,3 +165,21 @@ def test_compiled_kernels_are_kept_in_the_cache_of_the_user_and_are_used_where_i
     assert list((cache / "kernels").rglob("compiled.outside-*.nbc"))
     (tmp_path / "file").write_text("no folder")
     assert python(code, NUMBA_CACHE_DIR="", EMOSIM_CACHE_DIR=str(tmp_path / "file")).split() == ["True", "False"]
+
+
+def test_ctrl_c_waits_until_a_kernel_is_compiled_or_loaded() -> None:
+    """numba holds this lock then; an interruption between two calls of LLVM would end the process by SIGSEGV later."""
+    from numba.core.compiler_lock import global_compiler_lock
+
+    done = []
+
+    def compile_interrupted() -> None:
+        with global_compiler_lock:
+            with global_compiler_lock:
+                signal.raise_signal(signal.SIGINT)
+            done.append("compiled")
+
+    with pytest.raises(KeyboardInterrupt):
+        compile_interrupted()
+    assert done
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
