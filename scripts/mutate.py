@@ -54,6 +54,14 @@ EQUIVALENT: dict[str, str] = {
     "block = slice(start, start + 257)": "rows are computed twice, to the same numbers",
     "emosim_core/components/fitted.py: Fitted._find_users: drawn = [read_drawn_id(name) or (-1, -1) for name in ids] "
     "-> drawn = [read_drawn_id(name) or (-1, -2) for name in ids]": "the number of a seed that is none is not read",
+    "emosim_core/components/fitted.py: Fitted._find_users: self._places = np.array([place.get(name, -1) for name in "
+    "ids], dtype=np.intp) -> self._places = np.array([place.get(name, -2) for name in ids], dtype=np.intp)": "any "
+    "place below 0 is none",
+    "emosim_core/components/shaping.py: ChurnSatisfaction.shape_batch: ends[drawn[:, 0] < leaves] = 2 -> "
+    "ends[(drawn[:, 0] <= leaves)] = 2": "no draw equals a probability that is computed",
+    "emosim_core/simulation/streams.py: PairDraws.__init__: self._turns = [np.flatnonzero(turn == number) for number "
+    "in range(int(turn.max(initial=-1)) + 1)] -> self._turns = [np.flatnonzero(turn == number) for number in "
+    "range(int(turn.max(initial=-2)) + 1)]": "both are no turn where there is none",
 }
 """Mutants that no test can notice, by file, function and change, with the reason."""
 
@@ -154,7 +162,9 @@ def _is_text(node: ast.AST) -> bool:
 
 
 def candidates(tree: ast.AST, function: str = "") -> Iterator[tuple[str, ast.AST]]:
-    """Nodes that may be changed, with the function around each; texts, types and patterns stay."""
+    """Nodes that may be changed, with the function around each; texts, types, patterns and zip's ``strict`` stay."""
+    if isinstance(tree, ast.keyword) and tree.arg == "strict":
+        return  # a guard, which makes no difference as long as the lengths are right
     for name, value in ast.iter_fields(tree):
         if name in ("annotation", "returns", "decorator_list") or isinstance(tree, ast.JoinedStr | ast.match_case):
             continue

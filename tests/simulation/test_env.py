@@ -243,6 +243,7 @@ def test_spaces_are_those_of_the_world() -> None:
     spaces = env.observation_space.spaces
     assert spaces["user"] == gym.spaces.Discrete(600)
     assert spaces["history_items"].shape == spaces["history_ratings"].shape == spaces["history_mask"].shape == (7,)
+    assert (spaces["history_items"].low.min(), spaces["history_items"].high.max()) == (0, count - 1)
     assert (spaces["history_ratings"].low.min(), spaces["history_ratings"].high.max()) == (1, 10)
     assert spaces["step"].high.tolist() == [20]
 

@@ -332,3 +332,27 @@ def test_a_misspelt_argument_or_option_is_answered_with_the_nearest(wrong: dict[
 def test_a_misspelt_argument_of_a_single_environment_is_answered_too() -> None:
     with pytest.raises(ConfigurationError, match=r"unknown option 'rendermode'\. Did you mean 'render_mode'"):
         make("movies", rendermode="human")
+
+
+def test_a_slot_can_be_reset_alone_and_acts_at_once_and_the_others_go_on(small_world: MakeWorld) -> None:
+    batch, untouched = (EmoSimVectorEnv(world=small_world(max_steps=3), num_envs=2) for _ in range(2))
+    with pytest.raises(ConfigurationError, match=r"call reset\(\) before reset_slot\(\)"):
+        batch.reset_slot(1)
+    single = EmoSimEnv(world=small_world(max_steps=3))
+    for env in (batch, untouched):
+        env.reset(seed=4)
+        for item in range(3):
+            ended = env.step(np.array([item, item]))
+    assert (ended[2] | ended[3]).all()
+    begun, info = batch.reset_slot(1, seed=9, options={"user": 2})
+    same(begun, single.reset(seed=9, options={"user": 2})[0])
+    assert (info["episode"], info["user_id"]) == (0, single.world.population.users[2].id)
+    after, others = batch.step(np.array([5, 5])), untouched.step(np.array([5, 5]))
+    alone = single.step(5)
+    same({key: value[1] for key, value in after[0].items()}, alone[0])
+    assert after[1][1] == alone[1] > 0
+    assert (after[1][0], others[1][0]) == (0.0, 0.0)  # this slot begins an episode, as ever
+    same({key: value[0] for key, value in after[0].items()}, {key: value[0] for key, value in others[0].items()})
+    assert batch.reset_slot(1)[1]["episode"] == 1
+    with pytest.raises(ConfigurationError, match="a seed must not be negative, got -1"):
+        batch.reset_slot(0, seed=-1)
