@@ -65,7 +65,7 @@ def cut(name: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (changed(format=3), "is of version 3; this release reads 2: install a newer one"),
+        (changed(format=4), "is of version 4; this release reads 3: install a newer one"),
         (changed(format=1), "is of version 1, which this release does not read; fit it again with emosim fit"),
         (changed(domain="books"), "holds users of the domain 'books', not 'movies'; use them with --plugin books"),
         (changed(scale={"low": 1, "high": 5, "step": 1}), "holds users who rate on 1-5, not on 1-10"),
