@@ -70,7 +70,7 @@ def taken_together(log: Interactions, seed: int) -> NDArray[np.float32]:
     """Where each item stands by what else its users took, shape ``(N, K)``; K is 0 in a log of very few users.
 
     The principal coordinates of items in a correspondence analysis of users by items (Greenacre, 1984), in the leading
-    64 directions, or one for every eight users. The coordinates of an item that n users took have the length
+    64 directions, or one for every eight users or items. The coordinates of an item that n users took have the length
     ``sqrt(n / (n + 2))``, so the products of two items' are between -1 and 1; of an item that nobody took they are 0.
     """
     sizes = len(np.unique(log.users)), len(np.unique(log.items))
