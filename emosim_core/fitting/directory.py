@@ -28,7 +28,7 @@ from emosim_core.model import Catalog, RatingScale, User
 from emosim_core.model.arrays import Ints
 from emosim_core.population.users_csv import read_users_csv, write_users_csv
 
-FORMAT = 2
+FORMAT = 3
 """Version of the directory."""
 
 USERS, ITEMS, HISTORIES = "users.csv", "items.csv", "histories.csv"

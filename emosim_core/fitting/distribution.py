@@ -54,7 +54,7 @@ class Distribution:
         loadings *= np.sign(loadings[np.arange(len(some)), np.abs(loadings).argmax(axis=1)])[:, None]
         loadings = np.round(loadings, 5)
         shares = [normal.cdf(knot) for knot in KNOTS.tolist()]
-        return cls(np.quantile(table, shares, axis=0), loadings)
+        return cls(np.quantile(table, shares, axis=0, method="hazen"), loadings)
 
     def sample(self, seed: int, numbers: Ints, columns: slice = slice(None)) -> NDArray[np.float32]:
         """Values of the users with these numbers among all that can be drawn with a seed, shape ``(n, columns)``.

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.data.interactions import Interactions
-from emosim_core.errors import MissingDependencyError
+from emosim_core.fitting.coconsumption import directions
 from emosim_core.fitting.saved import array_of
 from emosim_core.model import Catalog
 from emosim_core.model.arrays import Floats, Ints
@@ -23,7 +22,7 @@ RANK = 512
 SHORT_RANK = 128
 """Directions in which other sums over a past are kept, at most."""
 
-_TEXT, _CATEGORIES, _PEOPLE = 64, 32, 128
+_TEXT, _CATEGORIES, _CREATORS = 64, 32, 128
 """Numbers that say what an item is: of its text, its categories, and who made it, at most."""
 
 HALF_LIVES = (0.0, 30.0, 8.0)
@@ -54,9 +53,6 @@ _TIMED = 4
 _NEIGHBORS = 10
 """Known items whose columns a new item has on average."""
 
-_DENSE = 1_200
-"""Up to so many users or items, all directions of a log are computed at once."""
-
 
 @dataclass(frozen=True)
 class ItemColumns:
@@ -84,7 +80,7 @@ class ItemColumns:
         cls, log: Interactions, catalog: Catalog, content: Content, now: float | None, seed: int, rank: int = RANK
     ) -> ItemColumns:
         """The columns by what a log says until ``now``, in seconds since 1970; None without times."""
-        strengths, latent = _directions(log, seed, rank)
+        strengths, latent = directions(log, seed, rank)
         present = len(np.unique(log.users))
         middle = 0.0 if log.values is None or not len(log) else float(log.values.mean())
         facts = _facts(log, content.years, middle, now)
@@ -280,7 +276,7 @@ class Content:
     @classmethod
     def of(cls, catalog: Catalog) -> Content:
         """Read it off a catalog."""
-        parts = [_text(catalog), _categories(catalog), _people(catalog)]
+        parts = [_text(catalog), _categories(catalog), creators_of(catalog)]
         years = np.array([np.nan if item.year is None else float(item.year) for item in catalog.items])
         return cls(np.column_stack(parts).astype(np.float32), np.array([one.shape[1] for one in parts]), years)
 
@@ -300,8 +296,11 @@ def _categories(catalog: Catalog) -> Floats:
     return flags / np.maximum(np.linalg.norm(flags, axis=1, keepdims=True), 1.0)
 
 
-def _people(catalog: Catalog) -> Floats:
-    """Creators and series, each as a random direction that its name alone decides."""
+def creators_of(catalog: Catalog) -> Floats:
+    """Creators and series, each as a random direction that its name alone decides, shape ``(N, 128)``.
+
+    Without columns where no item has either.
+    """
     names = [
         (*(f"by {one}" for one in item.creators[:3]), *([item.collection] if item.collection else ()))
         for item in catalog.items
@@ -309,12 +308,12 @@ def _people(catalog: Catalog) -> Floats:
     if not any(names):
         return np.zeros((len(catalog), 0))
     known: dict[str, Floats] = {}
-    table = np.zeros((len(catalog), _PEOPLE))
+    table = np.zeros((len(catalog), _CREATORS))
     for row, some in enumerate(names):
         for name in some:
             if name not in known:
-                bits = np.frombuffer(blake2b(name.encode(), digest_size=_PEOPLE // 8).digest(), dtype=np.uint8)
-                known[name] = (np.unpackbits(bits) * 2.0 - 1.0) / np.sqrt(_PEOPLE)
+                bits = np.frombuffer(blake2b(name.encode(), digest_size=_CREATORS // 8).digest(), dtype=np.uint8)
+                known[name] = (np.unpackbits(bits) * 2.0 - 1.0) / np.sqrt(_CREATORS)
             table[row] += known[name]
     return table / np.maximum(np.sqrt([len(some) for some in names]), 1.0)[:, None]
 
@@ -342,34 +341,6 @@ def _facts(log: Interactions, years: Floats, middle: float, now: float | None) -
         columns += [np.log((np.bincount(log.items, since <= days, count) + 0.5) / (counts + 2.0)) for days in _RECENT]
         columns.append(np.log((np.bincount(log.items, np.exp2(-since / _RECENT[-1]), count) + 0.2) / (counts + 0.5)))
     return np.column_stack(columns)
-
-
-def _directions(log: Interactions, seed: int, rank: int) -> tuple[Floats, NDArray[np.float32]]:
-    """Squared singular values of users by items, and right singular vectors: the ``rank`` largest."""
-    try:
-        from scipy import sparse
-    except ImportError as error:
-        raise MissingDependencyError("learning what users choose", "scipy", 'pip install "emosim-core[fit]"') from error
-    present, users = np.unique(log.users, return_inverse=True)
-    entries = np.ones(len(log))
-    taken: Any = sparse.csr_array((entries, (users, log.items)), shape=(len(present), log.item_count))
-    if len(present) <= min(_DENSE, log.item_count):
-        values, vectors = np.linalg.eigh((taken @ taken.T).toarray())
-        vectors = taken.T @ vectors[:, : -rank - 1 : -1]
-        values = values[: -rank - 1 : -1]
-    else:
-        # Subspace iteration (Halko, Martinsson & Tropp, 2011, algorithm 4.4).
-        wide = min(rank + 32, len(present), log.item_count)
-        basis = np.random.default_rng(seed).standard_normal((log.item_count, wide))
-        for _ in range(4):
-            basis = np.linalg.qr(taken.T @ (taken @ basis))[0]
-        image = taken @ basis
-        values, turned = np.linalg.eigh(image.T @ image)
-        values, vectors = values[: -rank - 1 : -1], basis @ turned[:, : -rank - 1 : -1]
-        vectors = vectors * np.sqrt(np.maximum(values, 0.0))
-    enough = values > 1e-6 * max(1.0, float(values.max(initial=0.0)))
-    values, vectors = values[enough], vectors[:, enough] / np.sqrt(values[enough])
-    return np.round(values, 6), np.round(vectors, 7).astype(np.float32)
 
 
 def _nearest(catalog: Catalog, places: Ints, new: Ints) -> tuple[Ints, Floats]:

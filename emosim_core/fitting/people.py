@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from emosim_core.data.interactions import Interactions
 from emosim_core.errors import ConfigurationError
 from emosim_core.estimators import Past
+from emosim_core.fitting.coconsumption import USERS_A_DIRECTION
 from emosim_core.fitting.distribution import Distribution
 from emosim_core.fitting.interest import InterestModel
 from emosim_core.fitting.interest_features import RANK
@@ -28,9 +29,6 @@ PAUSE = 1800.0
 
 _SHARED = 5
 """Users who took an item, at least, for it to take part in what anonymous users are learned from."""
-
-_USERS_A_DIRECTION = 8
-"""Users of the log to each direction of interest that is kept of them in a model of anonymous users, at least."""
 
 _DAY = 86_400.0
 _DRAWN_ID = re.compile(r"s(\d{1,18})-(\d{1,9})")
@@ -106,7 +104,7 @@ def fit_models(
 
     ``taken`` is what interest is learned from; the log if not given.
     """
-    ratings = None if log.values is None else RatingModel.fit(log, catalog, scale, seed)
+    ratings = None if log.values is None else RatingModel.fit(log, catalog, scale, seed, chosen=taken is None)
     return InterestModel.fit(log if taken is None else taken, catalog, seed, rank=rank), ratings
 
 
@@ -147,7 +145,7 @@ def fit_users(
         )
     learned, rank = log, RANK
     if anonymous:
-        learned, rank = shared(log), max(1, min(RANK, len(log.user_ids) // _USERS_A_DIRECTION))
+        learned, rank = shared(log), max(1, min(RANK, len(log.user_ids) // USERS_A_DIRECTION))
         if not len(learned):
             raise ConfigurationError(
                 f"no item was taken by {_SHARED} users or more, so nothing can be learned that is nobody's; give a "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -16,6 +16,8 @@ from emosim_core.data.interactions import Interactions
 from emosim_core.errors import MissingDependencyError
 from emosim_core.estimators import Past
 from emosim_core.estimators.interface import DECIMALS, item_by_user, rated
+from emosim_core.fitting.coconsumption import taken_together
+from emosim_core.fitting.interest_features import creators_of
 from emosim_core.fitting.saved import array_of
 from emosim_core.model import Catalog, History, RatingScale
 from emosim_core.model.arrays import Flags, Floats, Ints
@@ -26,7 +28,16 @@ _DECADES = np.arange(1910.0, 2030.0, 10.0)
 _ERA = 12.0
 """How far, in years, a liking for one year reaches."""
 
-_SPREADS = {"level": 0.69, "category": 0.63, "era": 0.45, "popularity": 0.35, "quality": 0.35, "text": 0.5}
+_SPREADS = {
+    "level": 0.69,
+    "category": 0.63,
+    "era": 0.45,
+    "popularity": 0.35,
+    "quality": 0.35,
+    "text": 0.5,
+    "creators": 0.7,
+    "together": 0.7,
+}
 """Standard deviations among users of what each adds, in points of 10, where a log is too small to tell."""
 
 _NOISE = 1.6
@@ -40,6 +51,9 @@ _DOUBT = {"mean": 20.0, "item": 5.0, "kind": 5.0, "spread": 10.0, "lately": 20.0
 
 _HALF_LIFE = {"lately": 30.0, "level": 100.0}
 """Ratings after which a rating counts half in how a user rates lately and uses the levels."""
+
+_TEXT = 64
+"""Directions of the texts of items that are distinguished, at most."""
 
 _FARTHEST = 3.0
 """Standard deviations from the usual popularity that are distinguished."""
@@ -96,6 +110,28 @@ class _Items:
         return cls(base, features.astype(np.float32), np.einsum("nd,df->nf", features, directions))
 
 
+@dataclass(frozen=True)
+class _About:
+    """What ratings of N items are read off, whoever gives them.
+
+    Attributes:
+        flags: of the categories, shape ``(N, C)``.
+        year, dated: year, and whether it is known, shape ``(N,)``.
+        counts: users who rated it, shape ``(N,)``.
+        text: of the text, shape ``(N, T)``.
+        creators: of who made it, shape ``(N, P)``.
+        together: of what is taken together with it, shape ``(N, K)``.
+    """
+
+    flags: Flags
+    year: Floats
+    dated: Flags
+    counts: Floats
+    text: NDArray[np.float32]
+    creators: NDArray[np.float32]
+    together: NDArray[np.float32]
+
+
 class RatingModel:
     """A Bayesian linear model of users over what is known of items, with each user's own noise and use of levels.
 
@@ -104,10 +140,11 @@ class RatingModel:
         expected = base_i + x_i . w_u        base_i = kind_i + n / (n + k) * (mean of what users add - kind_i)
 
     ``base_i`` is an item's mean less what its raters add to any item, believed as far as n users rated it; its kind is
-    a ridge regression on categories, year, popularity and embedding; k is chosen by how well ratings are predicted by
-    the item's others. ``x_i`` holds 1, the categories, the era, the popularity, the base and the embedding, each in
-    units of its standard deviation among users, which is learned by maximum likelihood (fixed-point steps; MacKay,
-    1992, doi 10.1162/neco.1992.4.3.415). The last of ``x_i`` are directions in which the ratings of users differ beside
+    a ridge regression on categories, year, popularity and text; k is chosen by how well ratings are predicted by
+    the item's others. ``x_i`` holds 1, the categories, the era, the popularity, the base, the leading directions of the
+    embedding, who made the item, and what it is taken together with, each in units of its standard deviation among
+    users, which is learned by maximum likelihood (fixed-point steps; MacKay, 1992, doi 10.1162/neco.1992.4.3.415). The
+    last of ``x_i`` are directions in which the ratings of users differ beside
     that: probabilistic principal components (expectation-maximization; Tipping & Bishop, 1999, doi
     10.1111/1467-9868.00196), as far as they predict users who made none of them. ``w_u`` is the posterior mean of the
     user's past, its first weight moved by what was off lately.
@@ -123,28 +160,32 @@ class RatingModel:
     _items: _Items
 
     @classmethod
-    def fit(cls, log: Interactions, catalog: Catalog, scale: RatingScale, seed: int) -> RatingModel:
-        """Learn from all of a log; nothing is drawn, so the ``seed`` changes nothing.
+    def fit(
+        cls, log: Interactions, catalog: Catalog, scale: RatingScale, seed: int, chosen: bool = True
+    ) -> RatingModel:
+        """Learn from all of a log.
+
+        Args:
+            seed: decides where the iterations for what is taken together start, in a large log.
+            chosen: whether users chose what they rated; where it was drawn, what they have in common says nothing.
 
         Raises:
             ConfigurationError: the log has no ratings.
-            MissingDependencyError: threadpoolctl is not installed.
+            MissingDependencyError: scipy or threadpoolctl is not installed.
         """
         with one_thread():
-            return cls()._learn(log, catalog, scale)
+            return cls()._learn(log, catalog, scale, seed, chosen)
 
-    def _learn(self, log: Interactions, catalog: Catalog, scale: RatingScale) -> RatingModel:
+    def _learn(self, log: Interactions, catalog: Catalog, scale: RatingScale, seed: int, chosen: bool) -> RatingModel:
         values, unit = rated(log.values), scale.span / 9.0
         self._scale, self._unit, self._levels = scale, unit, scale.levels
         self._names, self._embedding = catalog.category_names, catalog.embedding_name
-        self._embeddings = catalog.embeddings
-        self._year, self._dated = _years(catalog)
-        self._flags = catalog.categories
         counts = np.bincount(log.items, minlength=log.item_count).astype(np.float64)
-        self._counts = counts
-        self._text_mean = self._embeddings.mean(axis=0, dtype=np.float64)
-        apart = self._embeddings - self._text_mean
-        self._text_size = max(float(np.sqrt(np.mean(np.einsum("nd,nd->n", apart, apart)))), 1e-9)
+        self._text_mean = catalog.embeddings.mean(axis=0, dtype=np.float64)
+        self._text_axes = _axes(catalog.embeddings - self._text_mean)
+        text, creators = self._text(catalog.embeddings), creators_of(catalog).astype(np.float32)
+        together = taken_together(log, seed) if chosen else np.zeros((log.item_count, 0), dtype=np.float32)
+        self._about = _About(catalog.categories, *_years(catalog), counts, text, creators, together)
         widely = np.log1p(counts)
         self._popularity = np.array([*_standard(widely, (counts > 0).astype(np.float64)), *_standard(widely, counts)])
         mean = (values.sum() + _DOUBT["mean"] * scale.carry(_MIDDLE)) / (len(values) + _DOUBT["mean"])
@@ -152,11 +193,7 @@ class RatingModel:
         base, without = self._learn_items(log, values)
         self._base = base
         self._quality = np.array(_standard(base, counts))
-        blocks = self._blocks(self._flags, self._year, self._dated, counts, self._embeddings, base)
-        self._spreads, self._noise = self._learn_spreads(log, values - without, blocks)
-        features = self._scaled(blocks)
-        self._tastes = self._learn_tastes(log, values - base[log.items], features)
-        features = np.column_stack([features, self._tastes])
+        features = self._learn_features(log, values, without)
         self._directions = _directions(features, counts)
         self._items = _Items.of(base, features, self._directions)
         self._multipliers = np.ones(len(self._levels))
@@ -165,41 +202,40 @@ class RatingModel:
 
     # What items are.
 
-    def _kinds(self, flags: Flags, year: Floats, dated: Flags, counts: Floats, embeddings: NDArray) -> Floats:
+    def _kinds(self, about: _About) -> Floats:
         """What an item's kind is read off, shape ``(N, K)``."""
-        era = np.where(dated, (year - 1990.0) / 20.0, 0.0)
-        widely = np.clip((np.log1p(counts) - self._popularity[0]) / self._popularity[1], -_FARTHEST, _FARTHEST)
-        columns = np.column_stack([np.ones(len(counts)), widely, widely**2, era, era**2, flags])
-        return np.column_stack([columns, self._text(embeddings)])
+        era = np.where(about.dated, (about.year - 1990.0) / 20.0, 0.0)
+        widely = (np.log1p(about.counts) - self._popularity[0]) / self._popularity[1]
+        widely = np.clip(widely, -_FARTHEST, _FARTHEST)
+        return np.column_stack([np.ones(len(era)), widely, widely**2, era, era**2, about.flags, about.text])
 
-    def _text(self, embeddings: NDArray) -> Floats:
-        return np.asarray((embeddings - self._text_mean) / self._text_size, dtype=np.float64)
+    def _text(self, embeddings: NDArray) -> NDArray[np.float32]:
+        # Not by linear algebra, whose last digits depend on the number of threads.
+        apart = embeddings - self._text_mean
+        return np.asarray(np.einsum("ne,et->nt", apart, self._text_axes), dtype=np.float32)
 
-    def _blocks(
-        self, flags: Flags, year: Floats, dated: Flags, counts: Floats, embeddings: NDArray, base: Floats
-    ) -> dict[str, Floats]:
+    def _blocks(self, about: _About, base: Floats) -> dict[str, Floats]:
         """What users differ in, by group, each of the shape ``(N, d)``."""
-        era = np.exp(-(((year[:, None] - _DECADES) / _ERA) ** 2))
-        era *= (dated / np.maximum(np.linalg.norm(era, axis=1), 1e-9))[:, None]
-        widely = np.clip((np.log1p(counts) - self._popularity[2]) / self._popularity[3], -_FARTHEST, _FARTHEST)
+        era = np.exp(-(((about.year[:, None] - _DECADES) / _ERA) ** 2))
+        era *= (about.dated / np.maximum(np.linalg.norm(era, axis=1), 1e-9))[:, None]
+        widely = (np.log1p(about.counts) - self._popularity[2]) / self._popularity[3]
         return {
-            "level": np.ones((len(counts), 1)),
-            "category": flags / np.sqrt(np.maximum(flags.sum(axis=1, keepdims=True), 1.0)),
+            "level": np.ones((len(base), 1)),
+            "category": about.flags / np.sqrt(np.maximum(about.flags.sum(axis=1, keepdims=True), 1.0)),
             "era": era,
-            "popularity": widely[:, None],
+            "popularity": np.clip(widely, -_FARTHEST, _FARTHEST)[:, None],
             "quality": ((base - self._quality[0]) / self._quality[1])[:, None],
-            "text": self._text(embeddings),
+            "text": about.text.astype(np.float64),
+            "creators": about.creators.astype(np.float64),
+            "together": about.together.astype(np.float64),
         }
-
-    def _scaled(self, blocks: Mapping[str, Floats]) -> Floats:
-        return np.column_stack([size * block for size, block in zip(self._spreads, blocks.values(), strict=True)])
 
     # What is learned of all users together.
 
     def _learn_items(self, log: Interactions, values: Floats) -> tuple[Floats, Floats]:
         """What everybody adds to each item, shape ``(N,)``, and the same without each rating, shape ``(R,)``."""
-        counts, mean = self._counts, self._mean
-        kinds = self._kinds(self._flags, self._year, self._dated, counts, self._embeddings)
+        counts, mean = self._about.counts, self._mean
+        kinds = self._kinds(self._about)
         self._kind: Floats = np.zeros(kinds.shape[1])
         users, own = np.bincount(log.users, minlength=len(log.user_ids)), np.zeros(len(values))
         doubt = _DOUBT["item"]
@@ -249,31 +285,37 @@ class RatingModel:
             variances = (len(targets) * learned + doubt * usual) / (len(targets) + doubt)
         return np.sqrt(variances[:-1]), float(np.sqrt(variances[-1]))
 
-    def _learn_tastes(self, log: Interactions, off: Floats, features: Floats) -> Floats:
-        """Directions of taste in points of the scale, shape ``(N, K)``; K is 0 where they predict nobody better.
+    def _learn_features(self, log: Interactions, values: Floats, without: Floats) -> Floats:
+        """What users differ in, scaled, shape ``(N, D)``.
 
-        Args:
-            off: each rating less its item's base, shape ``(R,)``.
-            features: what else users differ in, shape ``(N, D)``.
+        Whether items are told apart by what they are taken together with, and how much by directions of taste, is
+        chosen by what predicts each rating of some users best by their others; directions of taste are then learned
+        without these users.
         """
-        none = np.zeros((len(features), 0))
-        chosen = log.users % _TASTE_USERS > 0
-        if not chosen.any():
-            return none
-        variance, spread = self._noise**2, _TASTE_SPREAD * self._unit
+        known, off, spread = self._about, values - self._base[log.items], _TASTE_SPREAD * self._unit
         pasts = [slice(*pair) for pair in pairwise(log.starts.tolist())]
-        explained = [_explained(features[log.items[one]], off[one], variance) for one in pasts]
-        beside = off - np.concatenate(explained)
-        tastes = _tastes(log.only(chosen), beside[chosen], variance, spread)
+        others = log.users % _TASTE_USERS > 0
         judges = [pasts[user] for user in _spread_over(np.arange(0, len(pasts), _TASTE_USERS), _SPREAD_USERS).tolist()]
         latest = [slice(max(one.start, one.stop - _SPREAD_RATINGS), one.stop) for one in judges]
-
-        def surprise(size: float) -> float:
-            wider = np.column_stack([features, size * tastes])
-            return sum(_left_out(wider[log.items[one]], off[one], variance) for one in latest)
-
-        size = min(_TASTE_SIZES, key=surprise)
-        return size * _tastes(log, beside, variance, spread) if size else none
+        least, size = np.inf, 0.0
+        for together in (known.together, known.together[:, :0])[known.together.shape[1] == 0 :]:
+            about = replace(known, together=together)
+            blocks = self._blocks(about, self._base)
+            spreads, noise = self._learn_spreads(log, values - without, blocks)
+            features, variance = _scaled(blocks, spreads), noise**2
+            explained = [_explained(features[log.items[one]], off[one], variance) for one in pasts]
+            left = off - np.concatenate(explained)
+            tastes = _tastes(log.only(others), left[others], variance, spread)
+            for some in _TASTE_SIZES:
+                wider = np.column_stack([features, some * tastes])
+                surprise = sum(_left_out(wider[log.items[one]], off[one], variance) for one in latest)
+                if surprise < least:
+                    least, size, best, beside = surprise, some, features, left
+                    self._about, self._spreads, self._noise = about, spreads, noise
+        self._tastes = np.zeros((len(best), 0))
+        if size:
+            self._tastes = size * _tastes(log, beside, self._noise**2, spread)
+        return np.column_stack([best, self._tastes])
 
     def _learn_multipliers(self, log: Interactions, values: Floats) -> Floats:
         """How much more often than by their cells all users together use each level."""
@@ -466,9 +508,10 @@ class RatingModel:
 
     def arrays(self) -> dict[str, NDArray]:
         """All that :meth:`load` needs: arrays of numbers; names are bytes of UTF-8."""
+        about = self._about
         return {
             "scale": np.array([self._scale.low, self._scale.high, self._scale.step]),
-            "numbers": np.array([self._mean, self._noise, self._text_size]),
+            "numbers": np.array([self._mean, self._noise]),
             "popularity": self._popularity,
             "quality": self._quality,
             "spreads": self._spreads,
@@ -476,12 +519,15 @@ class RatingModel:
             "multipliers": self._multipliers,
             "directions": self._directions,
             "text_mean": self._text_mean,
+            "text_axes": self._text_axes,
             "base": self._base,
-            "counts": self._counts,
+            "counts": about.counts,
             "tastes": self._tastes,
-            "years": np.where(self._dated, self._year, np.nan),
-            "categories": self._flags.astype(np.uint8),
-            "embeddings": self._embeddings,
+            "years": np.where(about.dated, about.year, np.nan),
+            "categories": about.flags.astype(np.uint8),
+            "text": about.text,
+            "creators": about.creators,
+            "together": about.together,
             "category_names": _bytes("\n".join(self._names)),
             "embedding_name": _bytes(self._embedding),
         }
@@ -506,54 +552,72 @@ class RatingModel:
         if scale is not None and self._scale != scale:
             raise ValueError(f"the scale is {self._scale}")
         self._unit, self._levels = self._scale.span / 9.0, self._scale.levels
-        self._mean, self._noise, self._text_size = array_of(arrays, "numbers", (3,), -_MOST, _MOST).tolist()
+        self._mean, self._noise = array_of(arrays, "numbers", (2,), -_MOST, _MOST).tolist()
         names = array_of(arrays, "category_names", (-1,), 0, 255)
         self._names = tuple(bytes(names).decode().split("\n")) if len(names) else ()
         self._embedding = bytes(array_of(arrays, "embedding_name", (-1,), 0, 255)).decode()
         self._text_mean = array_of(arrays, "text_mean", (-1,), -_MOST, _MOST)
-        count, categories, long = len(known), len(self._names), len(self._text_mean)
+        self._text_axes = array_of(arrays, "text_axes", (len(self._text_mean), -1), -_MOST, _MOST)
         self._popularity = array_of(arrays, "popularity", (4,), -_MOST, _MOST)
         self._quality = array_of(arrays, "quality", (2,), -_MOST, _MOST)
         self._spreads = array_of(arrays, "spreads", (len(_SPREADS),), 0, _MOST)
-        self._kind = array_of(arrays, "kind", (5 + categories + long,), -_MOST, _MOST)
         self._multipliers = array_of(arrays, "multipliers", (len(self._levels),), 0, _MOST)
-        known_tastes = array_of(arrays, "tastes", (count, -1), -_MOST, _MOST)
-        wide = len(_DECADES) + 3 + categories + long + known_tastes.shape[1]
+        theirs = _About(
+            array_of(arrays, "categories", (len(known), len(self._names)), 0, 1).astype(np.bool_),
+            array_of(arrays, "years", (len(known),), -_MOST, _MOST, unknown=True),
+            ~np.isnan(arrays["years"]),
+            array_of(arrays, "counts", (len(known),), 0, _MOST),
+            array_of(arrays, "text", (len(known), self._text_axes.shape[1]), -_MOST, _MOST),
+            array_of(arrays, "creators", (len(known), -1), -_MOST, _MOST),
+            array_of(arrays, "together", (len(known), -1), -_MOST, _MOST),
+        )
+        tastes = array_of(arrays, "tastes", (len(known), -1), -_MOST, _MOST)
+        bases = array_of(arrays, "base", (len(known),), -_MOST, _MOST)
+        self._kind = array_of(arrays, "kind", (5 + len(self._names) + theirs.text.shape[1],), -_MOST, _MOST)
+        several = (theirs.flags, theirs.text, theirs.creators, theirs.together, tastes)
+        wide = len(_DECADES) + 3 + sum(one.shape[1] for one in several)
         self._directions = array_of(arrays, "directions", (wide, -1), -_MOST, _MOST)
-        sizes = (self._noise, self._text_size, self._spreads[0], *self._popularity[1::2], self._quality[1])
+        sizes = (self._noise, self._spreads[0], *self._popularity[1::2], self._quality[1])
         if min(sizes) <= 0 or not 0 < self._directions.shape[1] <= wide:
             raise ValueError("a size that is above 0 in any model is not")
-        bases = array_of(arrays, "base", (count,), -_MOST, _MOST)
-        counts = array_of(arrays, "counts", (count,), 0, _MOST)
-        known_years = array_of(arrays, "years", (count,), -_MOST, _MOST, unknown=True)
-        flags = array_of(arrays, "categories", (count, categories), 0, 1)
-        embeddings = array_of(arrays, "embeddings", (count, long), -_MOST, _MOST)
-        is_known = known >= 0
-        where = known[is_known]
-        self._year, self._dated = _years(catalog)
-        column = {name: number for number, name in enumerate(catalog.category_names)}
-        self._flags = np.zeros((len(catalog), len(self._names)), dtype=np.bool_)
-        for number, name in enumerate(self._names):
-            if name in column:
-                self._flags[:, number] = catalog.categories[:, column[name]]
-        same = catalog.embedding_name == self._embedding and catalog.embeddings.shape[1] == len(self._text_mean)
-        text = catalog.embeddings if same else np.tile(self._text_mean, (len(catalog), 1))
-        self._embeddings = text.astype(np.float32)
-        self._counts = np.zeros(len(catalog))
-        years = known_years[is_known]
-        self._year[where], self._dated[where] = np.where(np.isnan(years), _DECADES[0], years), ~np.isnan(years)
-        self._flags[where] = flags[is_known].astype(np.bool_)
-        self._embeddings[where] = embeddings[is_known]
-        self._counts[where] = counts[is_known]
-        about = (self._flags, self._year, self._dated, self._counts, self._embeddings)
+        self._about = about = self._placed(theirs, known, catalog)
+        here, where = known >= 0, known[known >= 0]
         # Not by linear algebra, whose last digits depend on the number of threads.
-        self._base = np.round(self._mean + np.einsum("nk,k->n", self._kinds(*about), self._kind), DECIMALS)
-        self._base[where] = bases[is_known]
-        self._tastes = np.zeros((len(catalog), known_tastes.shape[1]))
-        self._tastes[where] = known_tastes[is_known]
-        features = np.column_stack([self._scaled(self._blocks(*about, self._base)), self._tastes])
+        self._base = np.round(self._mean + np.einsum("nk,k->n", self._kinds(about), self._kind), DECIMALS)
+        self._base[where] = bases[here]
+        self._tastes = np.zeros((len(catalog), tastes.shape[1]))
+        self._tastes[where] = tastes[here]
+        features = np.column_stack([_scaled(self._blocks(about, self._base), self._spreads), self._tastes])
         self._items = _Items.of(self._base, features, self._directions)
         return self
+
+    def _placed(self, theirs: _About, known: Ints, catalog: Catalog) -> _About:
+        """The same of the items of a catalog; of what is new there, what the catalog says of it."""
+        here, where = known >= 0, known[known >= 0]
+        year, dated = _years(catalog)
+        year[where] = np.where(theirs.dated, theirs.year, _DECADES[0])[here]
+        dated[where] = theirs.dated[here]
+        column = {name: number for number, name in enumerate(catalog.category_names)}
+        flags = np.zeros((len(catalog), len(self._names)), dtype=np.bool_)
+        for number, name in enumerate(self._names):
+            if name in column:
+                flags[:, number] = catalog.categories[:, column[name]]
+        flags[where] = theirs.flags[here]
+        counts = np.zeros(len(catalog))
+        counts[where] = theirs.counts[here]
+        text = creators = together = np.zeros((len(catalog), 0), dtype=np.float32)
+        if catalog.embedding_name == self._embedding and catalog.embeddings.shape[1] == len(self._text_mean):
+            text = self._text(catalog.embeddings)
+        if theirs.creators.shape[1]:
+            creators = creators_of(catalog).astype(np.float32)
+        placed = []
+        pairs = (text, theirs.text), (creators, theirs.creators), (together, theirs.together)
+        for mine, columns in pairs:
+            alike = mine if mine.shape[1] == columns.shape[1] else np.zeros((len(catalog), columns.shape[1]))
+            one = alike.astype(np.float32)
+            one[where] = columns[here]
+            placed.append(one)
+        return _About(flags, year, dated, counts, *placed)
 
 
 @dataclass(slots=True)
@@ -598,6 +662,18 @@ def _years(catalog: Catalog) -> tuple[Floats, Flags]:
     return np.clip(np.array(value, dtype=np.float64), 1900.0, 2030.0), known
 
 
+def _axes(apart: Floats) -> Floats:
+    """The leading directions of centered rows, shape ``(E, T)``, by which these are 1 long, in root mean square."""
+    axes = np.linalg.eigh(apart.T @ apart)[1][:, ::-1][:, :_TEXT]
+    along = apart @ axes
+    return np.asarray(axes / max(float(np.sqrt(np.mean(np.einsum("nt,nt->n", along, along)))), 1e-9))
+
+
+def _scaled(blocks: Mapping[str, Floats], spreads: Floats) -> Floats:
+    """All groups of features beside each other, each times its standard deviation among users."""
+    return np.column_stack([size * block for size, block in zip(spreads, blocks.values(), strict=True)])
+
+
 def _standard(values: Floats, weights: Floats) -> tuple[float, float]:
     """Weighted mean and standard deviation; 0 and 1 where there are none."""
     total = float(weights.sum())
@@ -638,14 +714,14 @@ def _tastes(log: Interactions, off: Floats, variance: float, spread: float) -> F
         known = (pairs.T @ _squares(tastes)).reshape(square) / variance
         unknown = np.linalg.inv(known + np.eye(_TASTES))
         weights = np.einsum("ukl,ul->uk", unknown, sizes.T @ tastes) / variance
-        seen = (pairs @ (unknown.reshape(len(weights), -1) + _squares(weights))).reshape(square)
+        seen = (pairs @ (unknown.reshape(len(weights), _TASTES**2) + _squares(weights))).reshape(square)
         tastes = np.linalg.solve(seen + variance / spread**2 * np.eye(_TASTES), (sizes @ weights)[:, :, None])[:, :, 0]
     return np.asarray(tastes, dtype=np.float64)
 
 
 def _squares(rows: Floats) -> Floats:
     """The products of each row with itself, shape ``(R, K * K)``."""
-    return np.asarray((rows[:, :, None] * rows[:, None, :]).reshape(len(rows), -1), dtype=np.float64)
+    return np.asarray((rows[:, :, None] * rows[:, None, :]).reshape(len(rows), rows.shape[1] ** 2), dtype=np.float64)
 
 
 def _spread_over(values: Ints, most: int) -> Ints:

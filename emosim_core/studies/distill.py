@@ -371,7 +371,7 @@ def agreement(world: World, log: Interactions, heldout: Flags, seed: int) -> dic
 
 
 def _fitted(world: World, training: Interactions, users: Ints, items: Ints, seed: int) -> Floats:
-    model = RatingModel.fit(training, world.catalog, world.domain.scale, seed)
+    model = RatingModel.fit(training, world.catalog, world.domain.scale, seed, chosen=False)
     states = model.states(training)[users]
     nothing = Memory(len(users), len(world.catalog), capacity=1).history()
     return model.expected(items[:, None], states, nothing)[:, 0]

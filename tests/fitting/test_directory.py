@@ -65,7 +65,7 @@ def cut(name: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (changed(format=3), "is of version 3; this release reads 2: install a newer one"),
+        (changed(format=4), "is of version 4; this release reads 3: install a newer one"),
         (changed(format=1), "is of version 1, which this release does not read; fit it again with emosim fit"),
         (changed(domain="books"), "holds users of the domain 'books', not 'movies'; use them with --plugin books"),
         (changed(scale={"low": 1, "high": 5, "step": 1}), "holds users who rate on 1-5, not on 1-10"),
@@ -136,6 +136,9 @@ def test_arrays_that_no_fit_writes_are_refused_with_their_name(people: Path, mov
         (interest, lambda arrays: arrays.update(content=arrays["content"][:-1].copy()), "'content' is of the shape"),
         (interest, lambda arrays: arrays.update(strengths=arrays["strengths"][:-1].copy()), "'latent' is of the shape"),
         (interest, put("widths", 1), "'widths' are not those"),
+        (ratings, put("text", np.nan), "'text' has values"),
+        (ratings, lambda arrays: arrays.pop("text_axes"), "'text_axes' is missing"),
+        (ratings, lambda arrays: arrays.update(together=arrays["together"][1:].copy()), "'together' is of the shape"),
         (ratings, put("base", np.nan), "'base' has values"),
         (ratings, lambda arrays: arrays.update(base=arrays["base"][1:].copy()), "'base' is of the shape"),
         (ratings, put("scale", [0, 1e9, 1]), "the scale is"),

@@ -95,16 +95,18 @@ def test_the_id_of_a_drawn_user_says_which_it_is() -> None:
 
 
 def given_back(people: FitResult, log: Interactions) -> np.ndarray:
-    """Of each user, how much of what they took one row of the co-occurrences in the model gives back, at best."""
+    """Of each user, how much of what they took one row of the co-occurrences in a model gives back, at best."""
     taken = np.zeros((len(log.user_ids), log.item_count), dtype=np.bool_)
     taken[log.users, log.items] = True
-    arrays = people.interest.arrays()
+    assert people.ratings is not None
+    arrays, known = people.interest.arrays(), people.ratings.arrays()["together"].astype(np.float64)
     latent = arrays["latent"].astype(np.float64)
     best = np.zeros(len(taken))
-    for item, together in enumerate(latent * arrays["strengths"] @ latent.T):
-        for user in np.flatnonzero(taken[:, item]):
-            mine = taken[user]
-            best[user] = max(best[user], mine[np.argsort(-together, kind="stable")[: mine.sum()]].mean())
+    for alike in (latent * arrays["strengths"] @ latent.T, known @ known.T):
+        for item, together in enumerate(alike):
+            for user in np.flatnonzero(taken[:, item]):
+                mine = taken[user]
+                best[user] = max(best[user], mine[np.argsort(-together, kind="stable")[: mine.sum()]].mean())
     return best
 
 
@@ -124,6 +126,8 @@ def test_the_models_of_anonymous_people_give_no_history_back(tmp_path: Path) -> 
     assert nobody.mean() < guessed.mean() + 0.25
     assert (people.catalog.public_counts == np.where(counts < 5, 0, counts)).all()
     assert not people.interest.arrays()["latent"][counts < 5].any()
+    assert people.ratings is not None
+    assert not people.ratings.arrays()["together"][counts < 5].any()
     assert (shared(rare.interactions).times % 86_400.0 == 0).all()  # type: ignore[operator]
 
 

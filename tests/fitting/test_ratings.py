@@ -141,6 +141,71 @@ def test_where_users_do_not_differ_in_taste_no_direction_is_learned() -> None:
     assert RatingModel.fit(by_ear(taste=0.0), bare(), SCALE, 0)._tastes.shape == (ITEMS, 0)
 
 
+def in_circles(users: int = 300, each: int = 26) -> Interactions:
+    """Users who take items of three circles, and like each circle by themselves, in no way that content tells."""
+    rng = np.random.default_rng(4)
+    circle = rng.permutation(ITEMS) % 3
+    liking = rng.normal(size=(users, 3))
+    pairs, values = [], []
+    for user in range(users):
+        # Of two circles most, so that what is taken tells which items belong together.
+        weight = np.where(circle == user % 3, 0.2, 1.0)
+        items = rng.choice(ITEMS, each, replace=False, p=weight / weight.sum())
+        pairs += [(user, item) for item in items.tolist()]
+        values.append(2.75 + liking[user, circle[items]] + 0.4 * rng.normal(size=each))
+    who, items = np.array(pairs, dtype=np.intp).T
+    rated = SCALE.round(np.concatenate(values))
+    return Interactions(tuple(f"{user:03d}" for user in range(users)), who, items, rated, None, ITEMS)
+
+
+def test_items_are_liked_like_those_that_the_same_users_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emosim_core.fitting.ratings._TASTE_SIZES", (0.0,))
+    log, known, unknown = in_circles(), range(240), range(240, 300)
+    learned = RatingModel.fit(log.only(log.users < len(known)), bare(), SCALE, 0)
+    without = RatingModel.fit(log.only(log.users < len(known)), bare(), SCALE, 0, chosen=False)
+    assert learned.size > without.size
+    assert error_of(learned, log, unknown) < 0.8 * error_of(without, log, unknown)
+    loaded = RatingModel.load(learned.arrays(), np.arange(ITEMS), bare(), SCALE)
+    assert error_of(loaded, log, unknown) == error_of(learned, log, unknown)
+    where = np.arange(ITEMS)
+    usual = RatingModel.load(learned.arrays(), np.where(where < 30, where, -1), bare(), SCALE)
+    new = usual.expected(np.array([[40, 50]]), learned.states(log)[:1], nothing(1))
+    assert new[0, 0] == new[0, 1]  # nothing is known of either
+
+
+def test_where_items_are_taken_at_random_what_is_taken_together_is_left_out() -> None:
+    model = RatingModel.fit(by_ear(), bare(), SCALE, 0)
+    assert model.arrays()["together"].shape == (ITEMS, 0)
+
+
+def test_users_rate_new_items_like_others_of_the_same_creators() -> None:
+    class Made(Item):
+        by: str
+
+        @property
+        def creators(self) -> tuple[str, ...]:
+            return (self.by,)
+
+    def made(items: int) -> Catalog:
+        some = [Made(id=str(i), title=f"T{i}", by=f"maker {i % 6}") for i in range(items)]
+        return Catalog(some, SCALE, np.zeros((items, 2)), "none")
+
+    rng = np.random.default_rng(9)
+    liking = rng.normal(size=(200, 6))
+    items = np.concatenate([rng.choice(ITEMS, 25, replace=False) for _ in range(200)]).astype(np.intp)
+    who = np.repeat(np.arange(200), 25)
+    values = SCALE.round(2.75 + liking[who, items % 6] + 0.4 * rng.normal(size=len(who)))
+    log = Interactions(tuple(f"{user:03d}" for user in range(200)), who, items, values, None, ITEMS)
+    learned = RatingModel.fit(log, made(ITEMS), SCALE, 0)
+    loaded = RatingModel.load(learned.arrays(), np.arange(ITEMS), made(ITEMS + 6))
+    expected = loaded.expected(np.tile(np.arange(ITEMS, ITEMS + 6), (200, 1)), learned.states(log), nothing(200))
+    # The new items are of makers 0 to 5 in turn.
+    assert np.corrcoef(expected.ravel(), liking.ravel())[0, 1] > 0.8
+    bare_new = RatingModel.load(learned.arrays(), np.arange(ITEMS), bare(ITEMS + 6))
+    same = bare_new.expected(np.tile(np.arange(ITEMS, ITEMS + 6), (200, 1)), learned.states(log), nothing(200))
+    assert np.ptp(same, axis=1).max() == 0.0
+
+
 def test_states_of_a_log_are_those_of_each_past(log: Interactions, model: RatingModel) -> None:
     states = model.states(log)
     assert states.shape == (120, model.size)
