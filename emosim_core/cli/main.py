@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import io
 import os
@@ -127,6 +129,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     The status is 0, 2 for a user's mistake and for output that cannot be written, 130 for Ctrl-C. When who read the
     output has gone, the command goes on to its end, and its status is what it would have been.
     """
+    atexit.register(gc.freeze)  # no search for garbage in what ends with the process anyway: it takes long
     with standard_streams() as (out, _):
         status: object = 1
         try:

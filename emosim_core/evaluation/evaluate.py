@@ -14,6 +14,7 @@ from emosim_core.components.base import Policy
 from emosim_core.data.files import scratch
 from emosim_core.errors import ConfigurationError, EmoSimError, LLMBudgetError
 from emosim_core.evaluation.believed import trust_of
+from emosim_core.evaluation.columns import RunColumns, read_run
 from emosim_core.evaluation.plan import (
     EXPERIMENT_FIELDS,
     LOG_EPISODES,
@@ -23,6 +24,7 @@ from emosim_core.evaluation.plan import (
     arm_text,
     model_environment,
     notes_on,
+    oracle_of,
     own_values,
     recommenders_of,
     trained_in_arms,
@@ -102,7 +104,7 @@ def evaluate(
     evaluation = Evaluation(values, out, resume, registry or Registry())
     with evaluation.job as job:
         evaluation.run(on_message, on_progress, executor)
-        results = compute_results(job.path, evaluation.config.resamples)
+        results = compute_results(job.path, evaluation.config.resamples, evaluation.columns)
         draw(results, job.path / CHARTS)
     return results
 
@@ -125,7 +127,11 @@ def base(values: Mapping[str, Any], resumed: Path | None) -> tuple[Path | None, 
 
 
 class Evaluation:
-    """The episodes of an evaluation: what is to be simulated, and the simulation of it; as :func:`evaluate`."""
+    """The episodes of an evaluation: what is to be simulated, and the simulation of it; as :func:`evaluate`.
+
+    Attributes:
+        columns: runs that were read while others were simulated elsewhere, by their directories.
+    """
 
     def __init__(
         self, values: Mapping[str, Any], out: str | Path | JobDirectory, resume: bool, registry: Registry
@@ -151,6 +157,7 @@ class Evaluation:
             self.config.run("random", user_split)
         self._worlds = Worlds(registry)
         self._runs_rated = self._done = 0
+        self.columns: dict[Path, RunColumns] = {}
         self.job.check()
         if self.job.resume and self.job.begun:
             self._check_same(stored_evaluation(self.out))
@@ -219,7 +226,9 @@ class Evaluation:
                 what = f"{one.name}, {user_split if user_split == 'all' else f'{user_split} users'}"
                 config = self.config.run(self._policy(one), user_split)
                 playing.append(_Playing(what, config, self.out / RUNS / user_split / one.folder, data))
-            self._play(where, playing, on_progress)
+            if where.workers > 1:  # the longest first, so that all workers end at about the same time
+                playing.sort(key=lambda one: oracle_of([{"name": one.what, "policy": one.config.policy}]) is None)
+            self._play(where, playing, on_progress, self.columns)
         except BaseException as error:
             self._leave(error)
             raise
@@ -242,8 +251,14 @@ class Evaluation:
     def _policy(self, one: Recommender) -> Any:
         return with_logs(one.policy, self.config.logs or [str(self.out / LOGS)]) if one.needs_logs else one.policy
 
-    def _play(self, where: Executor, runs: Sequence[_Playing], on_progress: Callable[[Progress], None]) -> None:
-        """Simulate runs, or what is left of them."""
+    def _play(
+        self,
+        where: Executor,
+        runs: Sequence[_Playing],
+        on_progress: Callable[[Progress], None],
+        columns: dict[Path, RunColumns] | None = None,
+    ) -> None:
+        """Simulate runs, or what is left of them; read them into ``columns`` while others are simulated elsewhere."""
         cells, done = [], 0
         for one in runs:
             if is_complete(one.directory):
@@ -263,9 +278,11 @@ class Evaluation:
 
         if cells:
             with closing(where.run(cells, self._worlds, on_episodes)) as finished:
-                for _ in finished:
+                for cell in finished:
                     ended += 1
                     self._runs_rated += 1
+                    if columns is not None and not alone:
+                        columns[cell.arguments.directory] = read_run(cell.arguments.directory)
 
     def _begin(self, world: World) -> None:
         """Write what is evaluated, or see that what is resumed is the same, and write the items."""

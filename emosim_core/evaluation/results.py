@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, TypeAdapter
 from typing_extensions import NotRequired
 
 from emosim_core.errors import RunError
-from emosim_core.evaluation.columns import read_run
+from emosim_core.evaluation.columns import RunColumns, read_run
 from emosim_core.evaluation.experiment import Experiment, arm_samples, spread
 from emosim_core.evaluation.metrics import METRICS, ItemTable, Sample, evaluation_sample, whole_episodes
 from emosim_core.evaluation.plan import DECIDABLE, oracle_of, read_guard
@@ -114,12 +114,16 @@ def is_complete(directory: Path) -> bool:
     return (directory / SUMMARY).is_file() and bool(read_summary(directory)["complete"])
 
 
-def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
+def compute_results(
+    out: Path, resamples: int | None = None, columns: Mapping[Path, RunColumns] | None = None
+) -> dict[str, Any]:
     """Make all metrics of an evaluation from its records, write them, and return what evaluation.json holds.
 
-    There are as many ``resamples`` of the users as before if not given. A RunError where a file is missing or damaged,
-    a run is not complete, or two recommenders met different users.
+    There are as many ``resamples`` of the users as before if not given; ``columns`` are runs that were read already, by
+    their directories. A RunError where a file is missing or damaged, a run is not complete, or two recommenders met
+    different users.
     """
+    columns = columns or {}
     plan = stored_evaluation(out)
     config = plan["config"]
     resamples = config["resamples"] if resamples is None else resamples
@@ -145,7 +149,10 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
             manifests.append(run_manifest(directory))
             summaries.append(read_summary(directory))
         counts = {name: read_summary(one).get("policy_counts", {}) for name, one in directories.items()}
-        episodes = {name: whole_episodes(read_run(directory), items) for name, directory in directories.items()}
+        episodes = {
+            name: whole_episodes(columns.get(directory) or read_run(directory), items)
+            for name, directory in directories.items()
+        }
         met_users = next(iter(episodes.values())).users
         for name, one in episodes.items():
             if one.users != met_users:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import numpy as np
@@ -54,7 +55,10 @@ class RatingScale(BaseModel):
 
     def contains(self, value: float) -> bool:
         """Whether ``value`` is one of the levels."""
-        return bool(self.low <= value <= self.high and abs(float(self.round(value)) - value) < 1e-9)
+        if not self.low <= value <= self.high:
+            return False
+        nearest = self.low + self.step * math.floor((value - self.low) / self.step + 0.5)  # round(), of one number
+        return bool(abs(min(max(nearest, self.low), self.high) - value) < 1e-9)
 
     def carry(self, value: float) -> float:
         """A threshold that is defined on 1 to 10, at the same relative position of this scale.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -56,6 +57,9 @@ _ABOUT = b"emosim"
 
 _BLOCK, _PER_SLOT = 16_384, 16
 """Episodes of a block, and at least so many for each that goes on at the same time: its last ones leave slots empty."""
+
+_LAST = 4
+"""Blocks into which the end of a run is cut."""
 
 _GROUP = 131_072
 """Rows of a row group, about: so many are held in memory at once."""
@@ -190,14 +194,13 @@ class BlockFormat:
     """
 
     def __init__(self, shared: Shared, directory: Path) -> None:
-        import pyarrow as pa
 
         self.directory = directory
         self._shared = shared
         self.terms: Sequence[str] = () if shared.wording is None else TERMS
         labels = shared.labels
         self._items, self._users, self._end_reasons = (
-            pa.array(map(writable, names), pa.string()) for names in (labels.items, labels.users, labels.end_reasons)
+            _texts(map(writable, names)) for names in (labels.items, labels.users, labels.end_reasons)
         )
         self.schema = _schema(bool(self.terms), shared.signals)
 
@@ -210,18 +213,18 @@ class BlockFormat:
             folder.mkdir(exist_ok=True)
         columns: dict[str, Any] = {
             "item": self._items,
-            "title": pa.array(map(writable, shared.labels.titles), pa.string()),
-            "about": pa.array(map(_json, shared.items), pa.string()),
+            "title": _texts(map(writable, shared.labels.titles)),
+            "about": _texts(map(_json, shared.items)),
         }
         if shared.wording is not None and shared.embeddings is not None:
-            flat = pa.array(np.ascontiguousarray(shared.embeddings).reshape(-1), pa.float32())
+            flat = _numbers(shared.embeddings.reshape(-1), pa.float32())
             ends = np.arange(len(shared.embeddings) + 1, dtype=np.int32) * shared.embeddings.shape[1]
-            columns["embedding"] = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), flat)
+            columns["embedding"] = pa.ListArray.from_arrays(_numbers(ends, pa.int32()), flat)
         about: _AboutItems = {
             "format": _FORMAT, "end_reasons": list(shared.labels.end_reasons), "wording": shared.wording
         }  # fmt: skip
         _write_table(folder / _ITEMS, pa.table(columns), _ABOUT_ITEMS.dump_json(about))
-        users = pa.table({"user": self._users, "about": pa.array(map(_json, shared.users), pa.string())})
+        users = pa.table({"user": self._users, "about": _texts(map(_json, shared.users))})
         _write_table(folder / _USERS, users, _ABOUT_USERS.dump_json({"format": _FORMAT}))
 
     def table(self, steps: Steps, reasons: Sequence[str], shares: Sequence[str | None]) -> pa.Table:
@@ -229,44 +232,71 @@ class BlockFormat:
         import pyarrow as pa
 
         def coded(names: pa.Array, codes: NDArray[np.integer], missing: Flags | None, width: Any) -> pa.Array:
-            return pa.DictionaryArray.from_arrays(pa.array(codes, width, mask=missing), names)
+            return pa.DictionaryArray.from_arrays(_numbers(codes, width, missing), names)
 
-        ends = np.concatenate([[0], np.cumsum(steps.retrieved)]).astype(np.int32)
-        lists = pa.array(ends, pa.int32())
+        lists = _numbers(np.concatenate([[0], np.cumsum(steps.retrieved)]), pa.int32())
         not_consumed = ~steps.consumed
         arrays = {
-            "episode": pa.array(steps.episode, pa.int64()),
-            "step": pa.array(steps.step, pa.int32()),
+            "episode": _numbers(steps.episode, pa.int64()),
+            "step": _numbers(steps.step, pa.int32()),
             "user": coded(self._users, steps.user, None, pa.int32()),
-            "place": pa.array(steps.place, pa.int32()),
+            "place": _numbers(steps.place, pa.int32()),
             "item": coded(self._items, steps.item, steps.item < 0, pa.int32()),
-            "raw_rating": pa.array(steps.raw_rating, mask=np.isnan(steps.raw_rating)),
-            "consumed": pa.array(steps.consumed),
-            "rating": pa.array(steps.rating, mask=not_consumed),
-            "times": pa.array(steps.times, pa.int32(), mask=not_consumed),
-            "valence": coded(pa.array(VALENCE_NAMES), steps.code // 3, not_consumed, pa.int8()),
-            "arousal": coded(pa.array(AROUSAL_NAMES), steps.code % 3, not_consumed, pa.int8()),
-            "reward": pa.array(steps.reward),
-            "mood_valence": pa.array(np.ascontiguousarray(steps.moods[:, 0])),
-            "mood_arousal": pa.array(np.ascontiguousarray(steps.moods[:, 1])),
+            "raw_rating": _numbers(steps.raw_rating, pa.float64(), np.isnan(steps.raw_rating)),
+            "consumed": _numbers(steps.consumed, pa.bool_()),
+            "rating": _numbers(steps.rating, pa.float64(), not_consumed),
+            "times": _numbers(steps.times, pa.int32(), not_consumed),
+            "valence": coded(_texts(VALENCE_NAMES), steps.code // 3, not_consumed, pa.int8()),
+            "arousal": coded(_texts(AROUSAL_NAMES), steps.code % 3, not_consumed, pa.int8()),
+            "reward": _numbers(steps.reward, pa.float64()),
+            "mood_valence": _numbers(steps.moods[:, 0], pa.float64()),
+            "mood_arousal": _numbers(steps.moods[:, 1], pa.float64()),
             "end_reason": coded(self._end_reasons, steps.end, steps.end == 0, pa.int32()),
             "retrieved_item": pa.ListArray.from_arrays(
                 lists, coded(self._items, steps.retrieved_item, None, pa.int32())
             ),
-            "retrieved_rating": pa.ListArray.from_arrays(lists, pa.array(steps.retrieved_rating, pa.float64())),
+            "retrieved_rating": pa.ListArray.from_arrays(lists, _numbers(steps.retrieved_rating, pa.float64())),
         }
         for name, values in steps.signals.items():
-            arrays[name] = pa.array(values, mask=np.isnan(values) if SIGNALS[name] is np.float64 else None)
             if SIGNALS[name] is np.str_:
-                arrays[name] = arrays[name].cast(pa.string()).dictionary_encode()
+                arrays[name] = pa.array(values, pa.string()).dictionary_encode()
+            elif SIGNALS[name] is np.float64:
+                arrays[name] = _numbers(values, pa.float64(), np.isnan(values))
+            else:
+                arrays[name] = _numbers(values, pa.bool_())
         if self.terms:
             for name, values in steps.terms.items():
-                values = values.astype(np.float64, copy=False)
-                arrays[f"term_{name}"] = pa.array(values, mask=np.isnan(values))
+                arrays[f"term_{name}"] = _numbers(values, pa.float64(), np.isnan(values))
         else:
             arrays["reason"] = pa.array(reasons, pa.string()).dictionary_encode()
             arrays["probabilities"] = pa.array(shares, pa.string()).dictionary_encode()
         return pa.Table.from_arrays([arrays[name] for name in self.schema.names], schema=self.schema)
+
+
+def _numbers(values: NDArray[Any], kind: pa.DataType, missing: Flags | None = None) -> pa.Array:
+    """Numbers or flags as an Arrow array. To be given an array of NumPy, Arrow imports pandas where that is installed,
+    which takes longer than to make the arrays of a small run."""
+    import pyarrow as pa
+
+    def packed(flags: Flags) -> pa.Buffer:
+        return pa.py_buffer(np.packbits(flags, bitorder="little"))
+
+    flags = kind == pa.bool_()
+    data = packed(values) if flags else pa.py_buffer(np.ascontiguousarray(values, kind.to_pandas_dtype()))
+    return pa.Array.from_buffers(kind, len(values), [None if missing is None else packed(~missing), data])
+
+
+def _texts(texts: Iterable[str]) -> pa.Array:
+    """Texts as an Arrow array; why not by Arrow says :func:`_numbers`."""
+    import pyarrow as pa
+
+    encoded = [text.encode() for text in texts]
+    ends = np.cumsum([0, *map(len, encoded)])
+    if ends[-1] > np.iinfo(np.int32).max:
+        return pa.array(encoded, pa.string())  # in several pieces
+    return pa.StringArray.from_buffers(
+        len(encoded), pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(b"".join(encoded))
+    )
 
 
 class BlockWriter:
@@ -305,6 +335,7 @@ class BlockWriter:
             self._flush()
 
     def _flush(self) -> None:
+        import pyarrow as pa
         from pyarrow import fs, parquet
 
         with _writing(self.path):
@@ -324,7 +355,7 @@ class BlockWriter:
                 steps = joined(self._parts)
                 table = self._made.table(steps, self._reasons, self._shares)
                 if self._kept is not None:
-                    table = table.filter(self._kept(steps.episode))
+                    table = table.filter(_numbers(self._kept(steps.episode), pa.bool_()))
                 self._writer.write_table(table, row_group_size=len(table) or None)
         self._parts, self._reasons, self._shares, self._rows = [], [], [], 0
 
@@ -383,11 +414,25 @@ def sampled(seed: int, share: float) -> Callable[[Ints], Flags]:
     return kept
 
 
+def block_ranges(episodes: int, size: int) -> list[tuple[int, int]]:
+    """The episodes of each block, from the first to the one after the last.
+
+    A block has ``size`` episodes. What is left at the end, between one and two times that, is cut into four: workers
+    that do blocks side by side end at about the same time.
+    """
+    if episodes <= size:
+        return [(0, episodes)]
+    whole = episodes // size - 1
+    rest = episodes - whole * size
+    ends = [*range(0, whole * size, size), *(whole * size + rest * part // _LAST for part in range(_LAST + 1))]
+    return list(itertools.pairwise(ends))
+
+
 class BlockFiles:
     """The blocks of one run, as they are written.
 
     Args:
-        size: episodes of a block.
+        size: episodes of a block, as of :func:`block_ranges`.
         kept: as of :class:`BlockWriter`.
 
     Attributes:
@@ -396,7 +441,7 @@ class BlockFiles:
     """
 
     def __init__(self, made: BlockFormat, episodes: int, size: int, kept: Callable[[Ints], Flags] | None) -> None:
-        self.ranges = [(first, min(first + size, episodes)) for first in range(0, episodes, size)]
+        self.ranges = block_ranges(episodes, size)
         self.terms = made.terms
         self._made, self._kept = made, kept
 

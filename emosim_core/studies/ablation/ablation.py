@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,8 +30,8 @@ from emosim_core.runs.typed import typed
 from emosim_core.runs.usage import summed
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig
 from emosim_core.studies.ablation.grid import ALL, AblationConfig, jobs, variants
-from emosim_core.studies.ablation.jobs import DONE, Job, label, read_job, study_of
-from emosim_core.studies.ablation.metrics import AXES, HOW, compute_metrics
+from emosim_core.studies.ablation.jobs import DONE, Job, JobRecords, label, read_job, study_of
+from emosim_core.studies.ablation.metrics import AXES, HOW, compute_metrics, measure_job
 from emosim_core.studies.cost import Estimate, estimate
 from emosim_core.studies.jobs import JOBS, claimed
 from emosim_core.studies.study import Study
@@ -40,6 +41,9 @@ RESULTS, TABLE = KINDS[ABLATION].results, "results.csv"
 
 _MODELS = (EnvironmentConfig, AblationConfig)
 """Models of the fields of an ablation."""
+
+MeasuredJob = tuple[JobRecords, dict[str, Any]]
+"""The records of a job, and its measures."""
 
 _COLUMNS = (
     *("of", "study", *AXES, "seed", "metric", "side", "estimate", "low", "high", "interval", "better"),
@@ -179,14 +183,30 @@ class Ablation:
         with claimed(self.job_directory, lambda: any(job.complete for job in self.plan.jobs)):
             self.plan = replace(self.plan, jobs=jobs(self.config, self.directory))  # it may have a number
             self._begin()
-            if cells := [replace(job, data=self.about["data"]).cell for job in self.plan.remaining]:
+            measured: dict[str, MeasuredJob] = {}
+            if cells := [replace(job, data=self.about["data"]).cell for job in self._ordered(executor)]:
                 with closing(executor.run(cells, self.worlds, on_ratings)) as done:
-                    for _ in done:
+                    for cell in done:
                         on_job()
-            outcome = results(self.directory, self.worlds.registry, self.config.flat())
+                        if executor.workers > 1:  # while others are done
+                            measured[cell.key] = self._measured(cell.arguments)
+            outcome = results(self.directory, self.worlds.registry, self.config.flat(), measured)
             write_file(self.directory / RESULTS, outcome)
             write_csv(self.directory / TABLE, _COLUMNS, list(_rows(outcome)))
             return outcome
+
+    def _ordered(self, executor: Executor) -> list[Job]:
+        """The jobs that are not done; of each variant the longest first where several workers do them."""
+        if executor.workers == 1:
+            return self.plan.remaining
+        of_variants = groupby(self.plan.remaining, key=lambda job: job.variant)
+        return [job for _, some in of_variants for job in sorted(some, key=lambda job: -self.plan.ratings[job.key])]
+
+    def _measured(self, job: Job) -> MeasuredJob:
+        """A job that is done, read and measured."""
+        study, resolved = study_of(self.worlds.registry, job.study, self.about["domain"]["name"])
+        records = read_job(job.directory)
+        return records, measure_job(records, study, label(resolved))
 
     def _begin(self) -> None:
         """Write the manifest, or see that what is resumed is answered as it was begun."""
@@ -252,12 +272,19 @@ def _see_studies(
             raise RunError(f"{directory}: the study {spelled(one)!r} is not one of its grid; the files were changed")
 
 
-def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def results(
+    directory: Path,
+    registry: Registry,
+    given: Mapping[str, Any] | None = None,
+    measured: Mapping[str, MeasuredJob] | None = None,
+) -> dict[str, Any]:
     """What results.json holds of an ablation, computed from its records.
 
-    ``given`` are values that the user gives again, of those that the directory names. An EmoSimError where there is no
-    ablation, a record is damaged, or a study of it is not installed any more or must be given again by the user.
+    ``given`` are values that the user gives again, of those that the directory names; ``measured`` are jobs that were
+    measured already, by their keys. An EmoSimError where there is no ablation, a record is damaged, or a study of it is
+    not installed any more or must be given again by the user.
     """
+    measured = measured or {}
     manifest = _manifest(directory)
     domain = manifest["domain"]["name"]
     registry.load_all(domain=domain)
@@ -265,7 +292,7 @@ def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None
     for one in manifest["jobs"]:
         folder = child(directory / JOBS, one["job"])
         if (folder / DONE).is_file():
-            complete.append((one["job"], read_job(folder)))
+            complete.append((one["job"], measured[one["job"]][0] if one["job"] in measured else read_job(folder)))
         else:
             missing.append(one["job"])
     heads = [job.head["study"] for _, job in complete]
@@ -285,7 +312,7 @@ def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None
         "studies": list(studies),
         "left_out": manifest["left_out"],
         "missing": missing,
-        **compute_metrics(complete, studies),
+        **compute_metrics(complete, studies, {key: metrics for key, (_, metrics) in measured.items()}),
         "intervals": HOW,
     }
 

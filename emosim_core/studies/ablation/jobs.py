@@ -169,7 +169,7 @@ class JobRecords:
 def read_job(directory: Path) -> JobRecords:
     """The records of a job. Raises RunError: the file is missing or damaged; names the line."""
     path = directory / RECORDS
-    head, records = read_job_file(path, _HEAD, _RECORD)
+    head, records = read_job_file(path, _HEAD, _RECORD, whole=False)
     if len(records) != head["trials"]:
         raise RunError(f"{path}: {len(records)} records of {head['trials']} trials; the file was cut or added to")
     low, high, step = head["scale"]

@@ -24,26 +24,28 @@ VariantNames = tuple[str, ...]
 
 
 def compute_metrics(
-    jobs: Iterable[tuple[str, JobRecords]], studies: Mapping[str, tuple[Study, str]]
+    jobs: Iterable[tuple[str, JobRecords]],
+    studies: Mapping[str, tuple[Study, str]],
+    measured: Mapping[str, dict[str, Any]] | None = None,
 ) -> dict[str, list[dict[str, Any]]]:
     """Everything that is computed from the records of complete ``jobs``, by their keys.
 
-    ``studies`` have the studies, and each in words, by the name that was asked for.
+    ``studies`` have the studies, and each in words, by the name that was asked for; ``measured`` are jobs that were
+    measured already by :func:`measure_job`, by their keys.
 
     Returns:
         Three lists. ``jobs``: each with its key, study, seed, ``variant``, how many ``ratings`` it asked for and how
         many ``failed``, and ``metrics``, as :func:`metric_record`. ``pooled``: the same over all seeds, where there
         are several. ``differences``: of every two variants that differ in one axis, on the same trials of all seeds.
     """
-    read = list(jobs)
+    read, measured = list(jobs), measured or {}
     alone = []
     by_variant: dict[tuple[str, VariantNames], list[tuple[int, JobRecords]]] = {}
     for key, one in read:
         name, seed = one.head["study"]["spec"], int(one.head["seed"])
-        variant = tuple(str(one.head["variant"].get(axis, "")) for axis in AXES)
-        by_variant.setdefault((name, variant), []).append((seed, one))
+        by_variant.setdefault((name, _variant(one)), []).append((seed, one))
         about = {"job": key, "study": name, "seed": seed}
-        alone.append({**about, **_measured(variant, one.rated, *studies[name])})
+        alone.append({**about, **(measured.get(key) or measure_job(one, *studies[name]))})
     whole: dict[tuple[str, VariantNames], tuple[list[int], RatedTrials]] = {}
     pooled = []
     for (name, variant), records in by_variant.items():
@@ -53,6 +55,15 @@ def compute_metrics(
         if len(seeds) > 1:
             pooled.append({"study": name, "seeds": seeds, **_measured(variant, rated, *studies[name])})
     return {"jobs": alone, "pooled": pooled, "differences": list(_differences(whole, by_variant, studies))}
+
+
+def measure_job(job: JobRecords, study: Study, label: str) -> dict[str, Any]:
+    """The measures of one job by itself; ``label`` is its study in words."""
+    return _measured(_variant(job), job.rated, study, label)
+
+
+def _variant(job: JobRecords) -> VariantNames:
+    return tuple(str(job.head["variant"].get(axis, "")) for axis in AXES)
 
 
 def _measured(variant: VariantNames, rated: RatedTrials, study: Study, label: str) -> dict[str, Any]:
