@@ -66,18 +66,18 @@ class RayExecutor(Executor):
         """Do cells. References to the cluster are held here alone, as they must not outlive the connection."""
         import ray
 
-        from emosim_ray.task import begin, versions
+        from emosim_ray.task import begin
 
         task, progress = begin(self.options.cores, _LOST)
         shared = ray.put(worlds)
-        expected, folder = versions(worlds.registry), os.getcwd()
+        folder = os.getcwd()
         waiting = deque(cells)
         under_way: dict[ray.ObjectRef[str], Cell] = {}
         try:
             while waiting or under_way:
                 while waiting and len(under_way) < self.workers:
                     cell = waiting.popleft()
-                    under_way[task.remote(cell, [shared], expected, folder, progress)] = cell
+                    under_way[task.remote(cell, [shared], folder, progress)] = cell
                 ended, _ = ray.wait(list(under_way), timeout=_TICK)
                 if count := ray.get(progress.take.remote()):
                     on_progress(count)

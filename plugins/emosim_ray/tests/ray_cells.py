@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from emosim_ray.task import difference, versions
-
-from emosim_core.plugins import OnProgress, Registry, Worlds
+from emosim_core.plugins import OnProgress, Worlds
 
 
 def tick(arguments: tuple[str, int], worlds: Worlds, on_progress: OnProgress) -> None:
@@ -34,8 +32,3 @@ def wait_long(folder: str, worlds: Worlds, on_progress: OnProgress) -> None:
 def fail(arguments: None, worlds: Worlds, on_progress: OnProgress) -> None:
     """A cell that fails as no cell should."""
     print(1 / 0)
-
-
-def run_elsewhere(found: dict[str, str]) -> str:
-    """What a worker says of versions that are expected."""
-    return difference(found, versions(Registry(only=[])))
