@@ -218,7 +218,8 @@ class Evaluation:
             for one, user_split in runs:
                 what = f"{one.name}, {user_split if user_split == 'all' else f'{user_split} users'}"
                 config = self.config.run(self._policy(one), user_split)
-                playing.append(_Playing(what, config, self.out / RUNS / user_split / one.folder, data))
+                directory, uses_log = self.out / RUNS / user_split / one.folder, one.needs_logs and self._must_log
+                playing.append(_Playing(what, config, directory, data, uses_log))
             self._play(where, playing, on_progress)
         except BaseException as error:
             self._leave(error)
@@ -251,7 +252,7 @@ class Evaluation:
                 self._done += one.config.episodes
                 done += 1
             else:
-                cells.append(Cell(one.what, play, one))
+                cells.append(Cell(one.what, play, one, None if one.uses_log else one.directory))
         alone, ended = where.workers == 1, 0
 
         def on_episodes(count: int) -> None:
@@ -353,12 +354,16 @@ def _take_over(logs: Path, place: Path) -> None:
 
 @dataclass(frozen=True)
 class _Playing:
-    """One run of an evaluation: what it is, in words, its configuration, its directory, and digests of its data."""
+    """One run of an evaluation: what it is, in words, its configuration, its directory, and digests of its data.
+
+    ``uses_log`` says that its recommender learns from the log that the evaluation has made.
+    """
 
     what: str
     config: RunConfig
     directory: Path
     data: Mapping[str, Any]
+    uses_log: bool = False
 
 
 def play(one: _Playing, worlds: Worlds, on_episodes: OnProgress) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -159,11 +160,18 @@ class Cell:
         work: a function of a module, called with ``arguments``, the worlds of the process and a function that counts
             progress; raises an EmoSimError where the cell cannot be done.
         arguments: a value that can be pickled.
+        folder: the only folder of the command that it reads or writes, and that ``arguments`` name, as a path; None for
+            a cell that only a machine can do which has all that the command has.
+        needs: names of the files of its folder that it reads; None for all that are there.
+        writes: name of the file in its folder that it writes; empty where the whole folder is its own.
     """
 
     key: str
     work: Callable[[Any, Worlds, OnProgress], None]
     arguments: Any
+    folder: Path | None = None
+    needs: tuple[str, ...] | None = None
+    writes: str = ""
 
     def run(self, worlds: Worlds, on_progress: OnProgress) -> None:
         """Do it in the process of the command."""

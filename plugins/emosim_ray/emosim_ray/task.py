@@ -10,6 +10,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from emosim_core.plugins import Cell, Worlds
+from emosim_ray.travel import Left, Trip, do_away
 
 _cached: dict[ray.ObjectRef[Worlds], Worlds] = {}
 """The worlds that a worker keeps from one cell to the next; those of one command."""
@@ -39,20 +40,31 @@ def begin(cores: float, retries: int) -> tuple[Any, Any]:
     return task, actor
 
 
-def do(cell: Cell, shared: list[ray.ObjectRef[Worlds]], folder: str, progress: Any) -> str:
-    """Do a cell; what went wrong, if anything did.
+def do(
+    cell: Cell, shared: list[ray.ObjectRef[Worlds]], folder: str, progress: Any, trip: Trip | None
+) -> tuple[str, Left | None]:
+    """Do a cell; what went wrong, if anything did, and what it has left in the storage if it made a trip.
 
     ``shared`` holds the reference to the worlds of the command, ``folder`` is where the command runs, so that relative
     paths are the same ones.
     """
+
+    def attempt(cell: Cell) -> str:
+        return cell.attempt(_worlds(*shared), lambda count: ray.get(progress.add.remote(count)))
+
     try:
         os.chdir(folder)
     except OSError as error:
-        return (
-            f"the node {ray.get_runtime_context().get_node_id()[:8]} ({platform.node()}) cannot enter the folder "
-            f"{folder}: {error.strerror}. Start the command in a folder that all nodes have"
-        )
-    return cell.attempt(_worlds(*shared), lambda count: ray.get(progress.add.remote(count)))
+        if trip is None:
+            return _no_folder(folder, error), None
+    return (attempt(cell), None) if trip is None else do_away(cell, trip, attempt)
+
+
+def _no_folder(folder: str, error: OSError) -> str:
+    return (
+        f"the node {ray.get_runtime_context().get_node_id()[:8]} ({platform.node()}) cannot enter the folder "
+        f"{folder}: {error.strerror}. Start the command in a folder that all nodes have"
+    )
 
 
 def _worlds(shared: ray.ObjectRef[Worlds]) -> Worlds:
