@@ -100,7 +100,9 @@ def test_a_cell_is_not_done_where_versions_differ_from_those_of_the_command() ->
     state["_versions"].update({"numpy": "0.9", "emosim-songs": "1.0"})
     sent: list[int] = []
     problem = Cell("c", work, "ends").attempt(elsewhere, sent.append)
-    assert re.search(r"has other versions: numpy \S+ \(expected 0.9\), emosim-songs is missing \(expected 1.0\)", problem)
+    assert re.search(
+        r"has other versions: numpy \S+ \(expected 0.9\), emosim-songs is missing \(expected 1.0\)", problem
+    )
     assert not sent
 
 
