@@ -9,8 +9,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PROJECTS := constraints.txt pyproject.toml $(wildcard plugins/*/pyproject.toml)
 PLUGINS := $(foreach folder,$(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)),-e $(folder))
 
-# A run of films needs neither torch nor Ray.
-LIGHT := $(filter-out %/emosim_local_gpu %/emosim_ray,$(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)))
+# A run of films needs neither torch, Ray nor submitit.
+LIGHT := $(filter-out %/emosim_local_gpu %/emosim_ray %/emosim_slurm,$(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)))
 
 .PHONY: run test compiled coverage test-others test-isolated test-lowest ecosystem mutants lint docs wheels release-check clean
 

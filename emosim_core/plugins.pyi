@@ -86,6 +86,10 @@ from emosim_core.runs.cells import Cell as Cell
 from emosim_core.runs.cells import Executor as Executor
 from emosim_core.runs.cells import OnProgress as OnProgress
 from emosim_core.runs.cells import Worlds as Worlds
+from emosim_core.runs.moving import files_to_fetch as files_to_fetch
+from emosim_core.runs.moving import files_to_send as files_to_send
+from emosim_core.runs.moving import moved as moved
+from emosim_core.runs.moving import receive as receive
 from emosim_core.simulation.assembly import World as World
 from emosim_core.simulation.assembly import assemble as assemble
 from emosim_core.studies.study import Metric as Metric

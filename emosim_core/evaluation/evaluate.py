@@ -225,7 +225,8 @@ class Evaluation:
             for one, user_split in runs:
                 what = f"{one.name}, {user_split if user_split == 'all' else f'{user_split} users'}"
                 config = self.config.run(self._policy(one), user_split)
-                playing.append(_Playing(what, config, self.out / RUNS / user_split / one.folder, data))
+                directory, uses_log = self.out / RUNS / user_split / one.folder, one.needs_logs and self._must_log
+                playing.append(_Playing(what, config, directory, data, uses_log))
             if where.workers > 1:  # the longest first, so that all workers end at about the same time
                 playing.sort(key=lambda one: oracle_of([{"name": one.what, "policy": one.config.policy}]) is None)
             self._play(where, playing, on_progress, self.columns)
@@ -266,7 +267,7 @@ class Evaluation:
                 self._done += one.config.episodes
                 done += 1
             else:
-                cells.append(Cell(one.what, play, one))
+                cells.append(Cell(one.what, play, one, None if one.uses_log else one.directory))
         alone, ended = where.workers == 1, 0
 
         def on_episodes(count: int) -> None:
@@ -370,12 +371,16 @@ def _take_over(logs: Path, place: Path) -> None:
 
 @dataclass(frozen=True)
 class _Playing:
-    """One run of an evaluation: what it is, in words, its configuration, its directory, and digests of its data."""
+    """One run of an evaluation: what it is, in words, its configuration, its directory, and digests of its data.
+
+    ``uses_log`` says that its recommender learns from the log that the evaluation has made.
+    """
 
     what: str
     config: RunConfig
     directory: Path
     data: Mapping[str, Any]
+    uses_log: bool = False
 
 
 def play(one: _Playing, worlds: Worlds, on_episodes: OnProgress) -> None:

@@ -9,7 +9,10 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
 
 from emosim_core.errors import ConfigurationError, EmoSimError, RunError
 from emosim_core.hooks import Registry
@@ -32,7 +35,8 @@ OnProgress = Callable[[int], None]
 class Worlds:
     """Worlds by their configuration, for the cells of one process; one is held at a time.
 
-    Pickled, they are empty elsewhere; pickled while they are :meth:`served`, their raters ask those of this process.
+    Pickled, they are empty elsewhere, and know the versions of this process; pickled while they are :meth:`served`,
+    their raters ask those of this process.
 
     Args:
         registry: the plugins.
@@ -46,13 +50,27 @@ class Worlds:
         self._address: Address | None = None
         self._client: ServiceClient | None = None
         self._elsewhere = False
+        self._versions: dict[str, str] = {}
         self._world: World | None = None
         self._environment: Mapping[str, Any] | None = None
         self._kept: tuple[Any, Any] = (None, None)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        state = {"_address": None if self._service is None else self._service.address, "_elsewhere": True}
+        address = None if self._service is None else self._service.address
+        state = {"_address": address, "_elsewhere": True, "_versions": versions(self.registry)}
         return type(self), (self.registry, self.serves), state
+
+    def differing(self) -> str:
+        """What has another version here than in the process that pickled these worlds; empty if nothing has."""
+        actual = versions(self.registry) if self._versions else {}
+        names = [
+            f"{name} {actual.get(name, 'is missing')} (expected {version})"
+            for name, version in self._versions.items()
+            if actual.get(name) != version
+        ]
+        if not names:
+            return ""
+        return f"{platform.node()} has other versions: {', '.join(names)}. Install the same ones there"
 
     @property
     def spent(self) -> float:
@@ -142,11 +160,18 @@ class Cell:
         work: a function of a module, called with ``arguments``, the worlds of the process and a function that counts
             progress; raises an EmoSimError where the cell cannot be done.
         arguments: a value that can be pickled.
+        folder: the only folder of the command that it reads or writes, and that ``arguments`` name, as a path; None for
+            a cell that only a machine can do which has all that the command has.
+        needs: names of the files of its folder that it reads; None for all that are there.
+        writes: name of the file in its folder that it writes; empty where the whole folder is its own.
     """
 
     key: str
     work: Callable[[Any, Worlds, OnProgress], None]
     arguments: Any
+    folder: Path | None = None
+    needs: tuple[str, ...] | None = None
+    writes: str = ""
 
     def run(self, worlds: Worlds, on_progress: OnProgress) -> None:
         """Do it in the process of the command."""
@@ -155,9 +180,14 @@ class Cell:
     def attempt(self, worlds: Worlds, send: OnProgress) -> str:
         """Do it in a process elsewhere; what went wrong, empty if nothing did, because errors do not travel whole.
 
+        It is not done where Python, NumPy, EmoSim-RL or its plugins have other versions than where the worlds were
+        pickled.
+
         Args:
             send: carries numbers of units of work to the command, every ``TICK`` seconds at most and at the end.
         """
+        if problem := worlds.differing():
+            return problem
         done, sent = 0, time.monotonic()
 
         def count(number: int) -> None:
@@ -215,6 +245,12 @@ class Local(Executor):
                 yield cell
         finally:
             worlds.close()
+
+
+def versions(registry: Registry) -> dict[str, str]:
+    """Versions by name of what makes the bytes of a cell: Python, NumPy, EmoSim-RL and the plugins that are loaded."""
+    loaded = {record.distribution: record.version for record in registry.records if record.status == "ok"}
+    return {"Python": platform.python_version(), "numpy": np.__version__, **loaded}
 
 
 def check_data(actual: Mapping[str, Any], expected: Mapping[str, Any]) -> None:

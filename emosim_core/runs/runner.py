@@ -30,7 +30,15 @@ from emosim_core.hooks import Registry
 from emosim_core.hooks.faults import pass_on
 from emosim_core.model import User
 from emosim_core.model.arrays import Floats, Ints
-from emosim_core.runs.blocks import INSTALL_PARQUET, BlockFiles, BlockWriter, block_files, has_pyarrow, need_pyarrow
+from emosim_core.runs.blocks import (
+    INSTALL_PARQUET,
+    BlockFiles,
+    BlockWriter,
+    block_files,
+    block_path,
+    has_pyarrow,
+    need_pyarrow,
+)
 from emosim_core.runs.cells import Cell, Executor, OnProgress, Worlds, check_data
 from emosim_core.runs.directory import RunDirectory
 from emosim_core.runs.job import MANIFEST, JobDirectory
@@ -240,7 +248,10 @@ class Run:
         """Let an executor simulate the blocks that are not there yet."""
         missing = [number for number in range(len(blocks.ranges)) if blocks.read(number) is None]
         config, data = self.config.model_dump(mode="json"), self.manifest["data"]
-        cells = [Cell(f"block {n}", play_block, BlockWork(config, self.directory.path, n, data)) for n in missing]
+        directory, cells = self.directory.path, []
+        for n in missing:
+            work, name = BlockWork(config, directory, n, data), block_path(directory, n).relative_to(directory)
+            cells.append(Cell(f"block {n}", play_block, work, directory, (MANIFEST,), name.as_posix()))
         ended = 0
 
         def on_ended(count: int) -> None:

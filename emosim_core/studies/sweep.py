@@ -207,7 +207,7 @@ class Sweep:
                 done += len(jobs) - len(remaining)
                 on_job(done, self._total)
                 if remaining:
-                    cells = [Cell(job.key, run_job, job) for job in remaining]
+                    cells = [Cell(job.key, run_job, job, job.directory) for job in remaining]
                     with closing(where.run(cells, worlds, lambda count: None)) as ended:
                         for _ in ended:
                             done += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
@@ -88,6 +89,21 @@ def test_a_cell_elsewhere_says_what_went_wrong_and_counts_all_that_was_done(how:
     sent: list[int] = []
     assert Cell("c", work, how).attempt(Worlds(Registry(only=[])), sent.append) == problem
     assert sent == [3]  # at once at the end: the three took no time
+
+
+def test_a_cell_is_not_done_where_versions_differ_from_those_of_the_command() -> None:
+    here, elsewhere = Worlds(Registry(only=[])), Worlds(Registry(only=[]))
+    state = here.__reduce__()[2]
+    assert state["_versions"].keys() == {"Python", "numpy", "emosim-core"}
+    elsewhere.__dict__.update(state)
+    assert Cell("c", work, "ends").attempt(elsewhere, lambda count: None) == ""
+    state["_versions"].update({"numpy": "0.9", "emosim-songs": "1.0"})
+    sent: list[int] = []
+    problem = Cell("c", work, "ends").attempt(elsewhere, sent.append)
+    assert re.search(
+        r"has other versions: numpy \S+ \(expected 0.9\), emosim-songs is missing \(expected 1.0\)", problem
+    )
+    assert not sent
 
 
 def test_a_cell_that_takes_long_reports_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:

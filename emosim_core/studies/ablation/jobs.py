@@ -94,7 +94,7 @@ class Job:
     @property
     def cell(self) -> Cell:
         """It as a cell, for executors."""
-        return Cell(self.key, run_job, self)
+        return Cell(self.key, run_job, self, self.directory, needs=())
 
 
 def study_of(registry: Registry, choice: ComponentChoice, domain: str) -> tuple[Study, Resolved]:

@@ -273,7 +273,10 @@ class Trust(ResumableStudy):
         left = [task for task in tasks if not task.path.is_file()]
         on_progress(len(tasks) - len(left))
         if left:
-            cells = [Cell(f"log {task.number + 1}", judge_log, task) for task in left]
+            cells = [
+                Cell(f"log {task.number + 1}", judge_log, task, directory, (), f"{LOGS}/{task.path.name}")
+                for task in left
+            ]
             with closing(where.run(cells, self._worlds, on_progress)) as done:
                 for _ in done:
                     pass

@@ -303,7 +303,8 @@ class Validation(ResumableStudy):
                 on_user(len(self.data.parts[number].users))
                 continue
             task = _Task(self._asked, self._environment, self._embeddings, number, job.directory, data)
-            cells.append(Cell(self.data.parts[number].name, measure_part, task))
+            path = job.path.relative_to(job.directory).as_posix()
+            cells.append(Cell(self.data.parts[number].name, measure_part, task, job.directory, (), path))
         if cells:
             with closing(where.run(cells, self._worlds, on_user)) as done:
                 for _ in done:

@@ -10,8 +10,12 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from pydantic import field_validator
+
 from emosim_core import EmoSimError, RunError
 from emosim_core.plugins import Cell, Executor, Frozen, OnProgress, Worlds, option
+from emosim_ray.storage import check_url
+from emosim_ray.travel import Left, Sender
 
 if TYPE_CHECKING:
     import ray
@@ -37,15 +41,28 @@ class RayOptions(Frozen):
     workers: int | None = option(
         None, "Cells that run at the same time; as many as the cluster has cores by default.", ge=1
     )
+    storage: str | None = option(
+        None,
+        "Address such as s3://bucket/prefix, of any kind that fsspec knows, for the files of cells where nodes share "
+        "no folder.",
+    )
     cores: float = option(1.0, "Cores of the cluster that a cell takes.", gt=0)
+
+    @field_validator("storage")
+    @classmethod
+    def _without_secrets(cls, url: str | None) -> str | None:
+        if url is not None:
+            check_url(url)
+        return url
 
 
 class RayExecutor(Executor):
     """Does cells as tasks of a Ray cluster. It connects to a cluster and never starts machines.
 
-    The cells write into the folder of the command, which must be the same folder on all nodes. A cell whose worker or
-    node is lost is done again, up to three times. A node with other versions of EmoSim, its plugins, NumPy or Python is
-    refused.
+    The cells write into the folder of the command, which must be the same folder on all nodes. With a storage, each
+    writes into a folder of its node, and the process of the command fetches its files from the storage when it is done.
+    A cell whose worker or node is lost is done again, up to three times. A node with other versions of EmoSim, its
+    plugins, NumPy or Python is refused.
 
     Args:
         options: options.
@@ -60,39 +77,59 @@ class RayExecutor(Executor):
 
     def run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Generator[Cell, None, None]:
         with _connected(self.options.address) as host, worlds.served(host):
-            yield from self._run(cells, worlds, on_progress)
+            if self.options.storage is None:
+                yield from self._run(cells, worlds, on_progress, None)
+                return
+            away = [cell for cell in cells if cell.folder is not None]
+            sender = Sender(self.options.storage, away)
+            try:
+                yield from self._run(away, worlds, on_progress, sender)
+            finally:
+                sender.clear()
+            here = [cell for cell in cells if cell.folder is None]  # what they need is here alone
+        try:
+            for cell in here:
+                cell.run(worlds, on_progress)
+                yield cell
+        finally:
+            worlds.close()
 
-    def _run(self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress) -> Generator[Cell, None, None]:
+    def _run(
+        self, cells: Sequence[Cell], worlds: Worlds, on_progress: OnProgress, sender: Sender | None
+    ) -> Generator[Cell, None, None]:
         """Do cells. References to the cluster are held here alone, as they must not outlive the connection."""
         import ray
 
-        from emosim_ray.task import begin, versions
+        from emosim_ray.task import begin
 
         task, progress = begin(self.options.cores, _LOST)
         shared = ray.put(worlds)
-        expected, folder = versions(worlds.registry), os.getcwd()
+        folder = os.getcwd()
         waiting = deque(cells)
-        under_way: dict[ray.ObjectRef[str], Cell] = {}
+        under_way: dict[ray.ObjectRef[Any], Cell] = {}
         try:
             while waiting or under_way:
                 while waiting and len(under_way) < self.workers:
                     cell = waiting.popleft()
-                    under_way[task.remote(cell, [shared], expected, folder, progress)] = cell
+                    under_way[task.remote(cell, [shared], folder, progress, sender and sender.send(cell))] = cell
                 ended, _ = ray.wait(list(under_way), timeout=_TICK)
                 if count := ray.get(progress.take.remote()):
                     on_progress(count)
                 for reference in ended:
                     cell = under_way.pop(reference)
-                    if problem := _outcome(reference, cell):
+                    problem, left = _outcome(reference, cell)
+                    if problem:
                         raise EmoSimError(problem)
+                    if sender is not None and left is not None:
+                        sender.fetch(cell, left)
                     yield cell
         finally:
             _end(list(under_way))
             del task, progress, shared, under_way
 
 
-def _outcome(reference: ray.ObjectRef[str], cell: Cell) -> str:
-    """What went wrong with a cell; empty if nothing did.
+def _outcome(reference: ray.ObjectRef[Any], cell: Cell) -> tuple[str, Left | None]:
+    """What went wrong with a cell, empty if nothing did, and what it has left in a storage.
 
     Raises:
         RunError: its workers or nodes were lost too often, or it failed as no cell should.
@@ -100,7 +137,8 @@ def _outcome(reference: ray.ObjectRef[str], cell: Cell) -> str:
     import ray
 
     try:
-        return ray.get(reference)
+        outcome: tuple[str, Left | None] = ray.get(reference)
+        return outcome
     except ray.exceptions.RayTaskError as error:
         cause = error.cause or error
         what = f"{type(cause).__name__}: {str(cause).splitlines()[-1]}"
@@ -113,7 +151,7 @@ def _outcome(reference: ray.ObjectRef[str], cell: Cell) -> str:
         ) from error
 
 
-def _end(references: list[ray.ObjectRef[str]]) -> None:
+def _end(references: list[ray.ObjectRef[Any]]) -> None:
     """End the cells that are under way, and wait until they have ended."""
     import ray
 

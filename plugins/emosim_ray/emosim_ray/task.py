@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import version
 from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from emosim_core.plugins import Cell, Registry, Worlds
+from emosim_core.plugins import Cell, Worlds
+from emosim_ray.travel import Left, Trip, do_away
 
 _cached: dict[ray.ObjectRef[Worlds], Worlds] = {}
 """The worlds that a worker keeps from one cell to the next; those of one command."""
@@ -40,23 +40,31 @@ def begin(cores: float, retries: int) -> tuple[Any, Any]:
     return task, actor
 
 
-def do(cell: Cell, shared: list[ray.ObjectRef[Worlds]], expected: dict[str, str], folder: str, progress: Any) -> str:
-    """Do a cell; what went wrong, if anything did.
+def do(
+    cell: Cell, shared: list[ray.ObjectRef[Worlds]], folder: str, progress: Any, trip: Trip | None
+) -> tuple[str, Left | None]:
+    """Do a cell; what went wrong, if anything did, and what it has left in the storage if it made a trip.
 
     ``shared`` holds the reference to the worlds of the command, ``folder`` is where the command runs, so that relative
     paths are the same ones.
     """
-    worlds = _worlds(*shared)
-    if problem := difference(expected, versions(worlds.registry)):
-        return problem
+
+    def attempt(cell: Cell) -> str:
+        return cell.attempt(_worlds(*shared), lambda count: ray.get(progress.add.remote(count)))
+
     try:
         os.chdir(folder)
     except OSError as error:
-        return (
-            f"{_this_node()} cannot enter the folder {folder}: {error.strerror}. Start the command in a folder that "
-            "all nodes have"
-        )
-    return cell.attempt(worlds, lambda count: ray.get(progress.add.remote(count)))
+        if trip is None:
+            return _no_folder(folder, error), None
+    return (attempt(cell), None) if trip is None else do_away(cell, trip, attempt)
+
+
+def _no_folder(folder: str, error: OSError) -> str:
+    return (
+        f"the node {ray.get_runtime_context().get_node_id()[:8]} ({platform.node()}) cannot enter the folder "
+        f"{folder}: {error.strerror}. Start the command in a folder that all nodes have"
+    )
 
 
 def _worlds(shared: ray.ObjectRef[Worlds]) -> Worlds:
@@ -64,25 +72,3 @@ def _worlds(shared: ray.ObjectRef[Worlds]) -> Worlds:
         _cached.clear()
         _cached[shared] = ray.get(shared)
     return _cached[shared]
-
-
-def versions(registry: Registry) -> dict[str, str]:
-    """What must be the same on all nodes, by name: Python, NumPy, EmoSim and the plugins that are loaded."""
-    loaded = {record.distribution: record.version for record in registry.records if record.status == "ok"}
-    return {"Python": platform.python_version(), "numpy": version("numpy"), **loaded}
-
-
-def difference(expected: dict[str, str], actual: dict[str, str]) -> str:
-    """What is another version on a node than where the command runs, in a sentence; empty if nothing is."""
-    differing = [
-        f"{name} {actual.get(name, 'is missing')} (here {value})"
-        for name, value in expected.items()
-        if actual.get(name) != value
-    ]
-    if not differing:
-        return ""
-    return f"{_this_node()} has other versions: {', '.join(differing)}. Install the same ones there"
-
-
-def _this_node() -> str:
-    return f"the node {ray.get_runtime_context().get_node_id()[:8]} ({platform.node()})"

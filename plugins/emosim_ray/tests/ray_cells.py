@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
-from emosim_ray.task import difference, versions
-
-from emosim_core.plugins import OnProgress, Registry, Worlds
+from emosim_core import EmoSimError
+from emosim_core.plugins import OnProgress, Worlds
 
 
 def tick(arguments: tuple[str, int], worlds: Worlds, on_progress: OnProgress) -> None:
@@ -36,6 +36,30 @@ def fail(arguments: None, worlds: Worlds, on_progress: OnProgress) -> None:
     print(1 / 0)
 
 
-def run_elsewhere(found: dict[str, str]) -> str:
-    """What a worker says of versions that are expected."""
-    return difference(found, versions(Registry(only=[])))
+def say_where(arguments: tuple[Path, str], worlds: Worlds, on_progress: OnProgress) -> None:
+    """A cell that writes on which node and in which folder it was done, in a second, so that both nodes do some."""
+    import ray
+
+    folder, name = arguments
+    time.sleep(1)
+    about = {"node": ray.get_runtime_context().get_node_id(), "folder": str(folder)}
+    (folder / "deep" / f"{name}.json").write_text(json.dumps(about))
+
+
+def add_to(folder: Path, worlds: Worlds, on_progress: OnProgress) -> None:
+    """A cell that goes on with a file that is there."""
+    with (folder / "deep" / "lines").open("a") as file:
+        file.write("second\n")
+    (folder / ".lock").write_text("")
+
+
+def write_two(folder: Path, worlds: Worlds, on_progress: OnProgress) -> None:
+    """A cell that writes two files."""
+    for name in ("1", "2"):
+        (folder / name).write_text(name)
+
+
+def stop_half_way(folder: Path, worlds: Worlds, on_progress: OnProgress) -> None:
+    """A cell that cannot be done."""
+    (folder / "1").write_text("")
+    raise EmoSimError("stopped half way")

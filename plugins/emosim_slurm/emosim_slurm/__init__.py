@@ -1,0 +1,1 @@
+"""emosim-slurm: an executor that does the work of a command as jobs of a Slurm cluster."""
