@@ -23,7 +23,7 @@ _PREFIX = "emosim-ray-"
 
 @dataclass(frozen=True)
 class Trip:
-    """What a node is told of the way of a cell.
+    """The way of a cell, for its node.
 
     Attributes:
         url: of the storage.

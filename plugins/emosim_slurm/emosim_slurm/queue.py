@@ -66,8 +66,8 @@ class JobQueue:
             with _not_for_jobs():
                 return self._executor.submit_array(tasks)
         except (OSError, RuntimeError) as error:
-            told = str(error) if isinstance(error, submitit.core.utils.FailedJobError) else repr(error)
-            raise RunError(f"Slurm does not take the jobs: {told.strip()}") from error
+            message = str(error) if isinstance(error, submitit.core.utils.FailedJobError) else repr(error)
+            raise RunError(f"Slurm does not take the jobs: {message.strip()}") from error
 
     def ended(self, jobs: Sequence[submitit.Job[str]]) -> list[submitit.Job[str]]:
         """Those of some jobs that have ended, with or without a result."""
