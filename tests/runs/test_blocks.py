@@ -8,6 +8,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +48,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same run in both formats, ``j`` and ``p``, the latter in five blocks."""
+    """The same run in both formats, ``j`` and ``p``, the latter in eight blocks."""
     folder = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("_BLOCK", 8), ("_PER_SLOT", 1), ("_GROUP", 50)):
@@ -101,13 +103,51 @@ def test_a_run_in_parquet_reads_as_the_same_run_in_json_lines(tmp_path: Path, op
     assert not (tmp_path / "parquet" / INTERACTIONS).exists()
 
 
+@given(st.integers(1, 500), st.integers(4, 60))
+def test_blocks_follow_each_other_and_the_last_four_are_short(episodes: int, size: int) -> None:
+    ranges = blocks_module.block_ranges(episodes, size)
+    assert [number for first, end in ranges for number in range(first, end)] == list(range(episodes))
+    lengths = [end - first for first, end in ranges]
+    if episodes <= size:
+        assert lengths == [episodes]
+    else:
+        assert set(lengths[:-4]) <= {size}
+        assert size // 4 <= min(lengths[-4:]) <= max(lengths[-4:]) <= (size + 1) // 2
+
+
+def test_arrays_of_a_block_are_those_of_arrow() -> None:
+    numbers, missing = np.array([3, -1, 7, 2, 5, 1, 0, 4, 9]), np.arange(9) % 4 == 1
+    for kind in (pa.int8(), pa.int32(), pa.int64(), pa.float32(), pa.float64(), pa.bool_()):
+        values = numbers > 2 if kind == pa.bool_() else numbers
+        for masked in (None, missing):
+            made = blocks_module._numbers(values, kind, masked)
+            made.validate(full=True)
+            assert made.equals(pa.array(values.tolist(), kind, mask=masked))
+    made = blocks_module._numbers(np.arange(10.0)[::2], pa.float64())  # of values that do not lie side by side
+    assert made.to_pylist() == [0.0, 2.0, 4.0, 6.0, 8.0]
+    for texts in ([], ["", "a", "é", "\x00", "日本"]):
+        made = blocks_module._texts(texts)
+        made.validate(full=True)
+        assert made.to_pylist() == texts
+
+
+@pytest.mark.slow
+def test_a_run_in_parquet_imports_no_pandas(tmp_path: Path) -> None:
+    program = (
+        "import sys, emosim_core\n"
+        f"emosim_core.run('movies', {str(tmp_path / 'r')!r}, records='sample:0.5', episodes=20, propensities=True)\n"
+        "sys.exit('pandas' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
 def test_blocks_hold_the_same_steps_as_json_lines_and_columns_that_other_tools_read(
     made: Path, sorted_lines: Callable[[Path], list[bytes]]
 ) -> None:
     records = list(read_records(made / "p"))
     assert sorted(map(json_text.line, records)) == sorted((made / "j" / INTERACTIONS).read_bytes().splitlines(True))
     assert sorted(files(made / "p")) == [
-        "_items.parquet", "_users.parquet", *(f"block-00000{number}.parquet" for number in range(5)),
+        "_items.parquet", "_users.parquet", *(f"block-00000{number}.parquet" for number in range(8)),
     ]  # fmt: skip
     table = parquet.read_table(made / "p" / "interactions")
     rows = [(one["episode"], one["step"], one["recommended"][0]["item"]) for one in records]
@@ -240,10 +280,10 @@ def test_a_directory_whose_name_looks_like_an_address_is_a_directory(quick: Any)
 def test_blocks_of_another_run_are_refused_on_resuming(run: Path, small_blocks: None) -> None:
     (run / "summary.json").unlink()
     folder = run / "interactions"
-    shutil.copyfile(folder / "block-000001.parquet", folder / "block-000007.parquet")
-    with pytest.raises(RunError, match=r"block-000007\.parquet is no part of this run"):
+    shutil.copyfile(folder / "block-000001.parquet", folder / "block-000009.parquet")
+    with pytest.raises(RunError, match=r"block-000009\.parquet is no part of this run"):
         emosim_core.run("movies", run, resume=True, records="parquet", **SHORT)
-    (folder / "block-000007.parquet").replace(folder / "block-000002.parquet")
+    (folder / "block-000009.parquet").replace(folder / "block-000002.parquet")
     with pytest.raises(RunError, match=r"block-000002\.parquet has the episodes 8 to 15, which are others"):
         emosim_core.run("movies", run, resume=True, records="parquet", **SHORT)
 
