@@ -289,7 +289,7 @@ class RatingModel:
         """What users differ in, scaled, shape ``(N, D)``.
 
         Whether what items are taken together with is used, and how much of the directions of taste, is chosen by how
-        well each rating of some users is predicted from their others; directions of taste are then learned without them.
+        well each rating of some users is predicted from their others; directions of taste are learned without them.
         """
         known, off, spread = self._about, values - self._base[log.items], _TASTE_SPREAD * self._unit
         pasts = [slice(*pair) for pair in pairwise(log.starts.tolist())]
