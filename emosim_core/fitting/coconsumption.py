@@ -15,7 +15,7 @@ USERS_A_DIRECTION = 8
 """Users of a log to each direction that is kept of it, at least, where directions must not be those of single users."""
 
 _DIRECTIONS = 64
-"""Directions in which it is told what items are taken together with, at most."""
+"""Directions that say what items are taken together with, at most."""
 
 _DIRECTIONS_DOUBT = 2.0
 """Users who must have taken an item before half of what it is taken together with is believed."""

@@ -288,9 +288,8 @@ class RatingModel:
     def _learn_features(self, log: Interactions, values: Floats, without: Floats) -> Floats:
         """What users differ in, scaled, shape ``(N, D)``.
 
-        Whether items are told apart by what they are taken together with, and how much by directions of taste, is
-        chosen by what predicts each rating of some users best by their others; directions of taste are then learned
-        without these users.
+        Whether what items are taken together with is used, and how much of the directions of taste, is chosen by how
+        well each rating of some users is predicted from their others; directions of taste are learned without them.
         """
         known, off, spread = self._about, values - self._base[log.items], _TASTE_SPREAD * self._unit
         pasts = [slice(*pair) for pair in pairwise(log.starts.tolist())]
