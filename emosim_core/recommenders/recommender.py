@@ -50,7 +50,7 @@ class _Item(Written):
 class _Net(TypedDict):
     """The fields of NetOptions; sizes as large as any network that was ever trained here, and no larger."""
 
-    kind: Literal["cf", "mlp"]
+    kind: Literal["cf", "mlp", "bayes"]
     num_users: Size
     items: Size
     features: Size
