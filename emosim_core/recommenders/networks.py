@@ -18,12 +18,16 @@ from torch.nn import functional
 from emosim_core.model import Catalog
 from emosim_core.model.arrays import Floats
 from emosim_core.model.user import LATENT
+from emosim_core.recommenders.posterior import Posterior, PosteriorScores
 
 _CATEGORY_SCALE = 2.0
 """Brings the categories of an item, whose squares sum to 1, to about the size of its other features."""
 
 _SHRINK = 2.0
 """How many ratings as expected a user is taken to have given before."""
+
+_REFINEMENT = 0.005
+"""Factor on what ``bayes`` learns of items by reinforcement, so that it keeps what it begins with."""
 
 _LATENT_WIDTH = dict(zip(LATENT, (3, 2), strict=True))
 
@@ -36,7 +40,8 @@ class NetOptions:
     """What a network is, without its weights.
 
     Attributes:
-        kind: ``"cf"``, the collaborative-filtering policy of EmoSim-RL, or ``"mlp"``, over compact features.
+        kind: ``"cf"``, the collaborative-filtering policy of EmoSim-RL, ``"mlp"``, over compact features, or
+            ``"bayes"``, over a posterior of the user.
         num_users: U, size of the population.
         items: N, size of the catalog.
         features: f, number of features of an item.
@@ -69,7 +74,8 @@ class NetOptions:
         """The parts of an observation that the network reads."""
         if self.kind == "cf":
             return ("user", "consumed_items")
-        return (*self.latent, "step", "history_items", "history_ratings", "history_mask", "consumed_items")
+        user = ("user",) if self.kind == "bayes" else ()
+        return (*user, *self.latent, "step", "history_items", "history_ratings", "history_mask", "consumed_items")
 
     @property
     def width(self) -> int:
@@ -87,8 +93,9 @@ class Net:
         item_features: shape ``(N, f)``.
         public: public ratings, from -1 to 1, shape ``(N,)``.
         start: scores that an actor begins with, shape ``(N,)``.
-        gain: score that a taste for an item begins with, per unit.
+        gain: score that a taste for an item begins with, per unit; ``mlp`` only.
         met: who is trained on, shape ``(U,)``.
+        sharpness: score of an expected rating of the top of the scale; ``bayes`` only.
     """
 
     options: NetOptions
@@ -97,16 +104,19 @@ class Net:
     start: NDArray[np.float32]
     gain: float
     met: NDArray[np.bool_]
+    sharpness: float = 1.0
 
     @property
-    def extractor(self) -> type[UserFeatures] | type[HistoryFeatures]:
+    def extractor(self) -> type[UserFeatures] | type[HistoryFeatures] | type[PosteriorFeatures]:
+        if self.options.kind == "bayes":
+            return PosteriorFeatures
         return UserFeatures if self.options.kind == "cf" else HistoryFeatures
 
     def torso(self, critic: bool = True) -> Torso:
         return Torso(self.options, critic)
 
     def head(self) -> ItemScores:
-        return ItemScores(self)
+        return RefinedScores(self) if self.options.kind == "bayes" else ItemScores(self)
 
 
 class Seen(NamedTuple):
@@ -114,7 +124,7 @@ class Seen(NamedTuple):
 
     Attributes:
         hidden: features, then what a hidden layer makes of them, shape ``(B, h)``.
-        extra: what reaches the last layer as it is, the user bias or the taste, shape ``(B, e)``.
+        extra: what reaches the last layer as it is, the user bias, the taste or the posterior, shape ``(B, e)``.
         consumed: indices of consumed items, -1 for none, shape ``(B, M)``.
         candidates: indices i of the items to score, ``-1 - i`` for one that may not be recommended, shape ``(B, K)``;
             None for all items.
@@ -207,6 +217,41 @@ class HistoryFeatures(BaseFeaturesExtractor):
         return _seen(torch.cat(parts, dim=1), taste.shape[1], observation)
 
 
+class PosteriorFeatures(BaseFeaturesExtractor):
+    """The posterior of a user's tastes, :class:`~.posterior.Posterior`: for known users from the ratings they gave.
+
+    Output: ``(B, 3 + 2 f)``, or as many more as there are traits and moods: these first, the step, the last surprise,
+    exposure sum_h F_h / L and the posterior mean; and which items were consumed. Mean and covariance reach the last
+    layer as they are.
+    """
+
+    item_features: torch.Tensor
+
+    def __init__(self, observation_space: spaces.Dict, net: Net) -> None:
+        options = net.options
+        super().__init__(observation_space, options.width)
+        features, public = torch.as_tensor(net.item_features), torch.as_tensor(net.public)
+        self.register_buffer("item_features", features)
+        self.posterior = Posterior(features, public, options.num_users)
+        self._middle, self._half = (options.low + options.high) / 2, (options.high - options.low) / 2
+        self._max_steps, self._latent = options.max_steps, options.latent
+
+    def forward(self, observation: dict[str, torch.Tensor]) -> Seen:
+        mask, items = observation["history_mask"], observation["history_items"].long()
+        ratings = (observation["history_ratings"] - self._middle) / self._half
+        mean, covariance = self.posterior(observation["user"].flatten(1), items, ratings, mask)
+        last = (ratings[:, :1] - self.posterior.expected[items[:, :1]]) * mask[:, :1]
+        parts = [
+            *(observation[part] - 2.0 if part == "traits" else observation[part] for part in self._latent),
+            observation["step"] / self._max_steps,
+            last,
+            (self.item_features[items] * mask[:, :, None]).mean(1),
+            mean,
+        ]
+        seen = _seen(torch.cat(parts, dim=1), mean.shape[1], observation)
+        return seen._replace(extra=torch.cat([mean, covariance.flatten(1)], dim=1))
+
+
 class Torso(nn.Module):
     """What stands between features and the last layers, in the form that actor-critic policies of sb3 ask for.
 
@@ -294,24 +339,63 @@ class ItemScores(nn.Module):
 
     def forward(self, seen: Seen) -> torch.Tensor:
         """Scores of all items, ``(B, N)``, or of the candidates, ``(B, K)``."""
+        if seen.candidates is None:
+            scores = self.scores(seen, None)
+            row, place = (seen.consumed >= 0).nonzero(as_tuple=True)
+            return scores.index_put_((row, seen.consumed[row, place]), scores.new_tensor(MASKED))
+        barred = seen.candidates < 0
+        items = torch.where(barred, -1 - seen.candidates, seen.candidates)
+        return self.scores(seen, items).masked_fill(barred, MASKED)
+
+    def scores(self, seen: Seen, items: torch.Tensor | None) -> torch.Tensor:
+        """Scores of all items, ``(B, N)``, or of ``items``, indices of shape ``(B, K)``; nothing is masked."""
         query, shared = self.query(seen.hidden), self.common(seen.hidden)
         if self.gain is not None:
             query = query + self.gain * seen.extra
         if self.own is not None:
             shared = shared + seen.extra
-        if seen.candidates is None:
-            scores = self.bias + shared + query @ self.item_features.T
-            if self.own is not None:
-                scores = scores + self.own(seen.hidden)
-            row, place = (seen.consumed >= 0).nonzero(as_tuple=True)
-            return scores.index_put_((row, seen.consumed[row, place]), scores.new_tensor(MASKED))
-        barred = seen.candidates < 0
-        items = torch.where(barred, -1 - seen.candidates, seen.candidates)
-        scores = functional.embedding(items, self.bias[:, None])[:, :, 0] + shared
-        scores = scores + _products(items, self.item_features, query)
-        if self.own is not None:
-            scores = scores + _products(items, self.own.weight, seen.hidden)
-        return scores.masked_fill(barred, MASKED)
+        scores = self._by_features(query, shared, items)
+        if self.own is None:
+            return scores
+        own = self.own(seen.hidden) if items is None else _products(items, self.own.weight, seen.hidden)
+        return scores + own
+
+    def _by_features(self, query: torch.Tensor, shared: torch.Tensor, items: torch.Tensor | None) -> torch.Tensor:
+        """b_i + shared + query F_i."""
+        if items is None:
+            return self.bias + shared + query @ self.item_features.T
+        bias = functional.embedding(items, self.bias[:, None])[:, :, 0]
+        return bias + shared + _products(items, self.item_features, query)
+
+
+class RefinedScores(ItemScores):
+    """The last layer of ``bayes``: scores of the posterior, which stay, and what is learned beside them.
+
+    score_i = k (upper confidence bound_i + 0.005 (b_i + (Q h) F_i)) + c h + c_0, with k the sharpness of the net, the
+    bound as a share of the top of the scale, and b and Q that begin at 0: it begins as the posterior says, and what all
+    items share, the value of what comes later, is learned fastest.
+    """
+
+    refinement: torch.Tensor
+
+    def __init__(self, net: Net) -> None:
+        super().__init__(net)
+        low, high = net.options.low, net.options.high
+        features, public = torch.as_tensor(net.item_features), torch.as_tensor(net.public)
+        unit = net.sharpness * (high - low) / 2.0 / high
+        self.posterior = PosteriorScores(features, public, unit, unit * (high + low) / (high - low))
+        self.register_buffer("refinement", torch.tensor(_REFINEMENT * net.sharpness))
+        self._width = features.shape[1] + 1
+        nn.init.zeros_(self.bias)
+        nn.init.zeros_(self.query.weight)
+
+    def scores(self, seen: Seen, items: torch.Tensor | None) -> torch.Tensor:
+        """As of :class:`ItemScores`."""
+        mean = seen.extra[:, : self._width]
+        covariance = seen.extra[:, self._width :].reshape(-1, self._width, self._width)
+        begun: torch.Tensor = self.posterior(mean, covariance, items)
+        shared = self.common(seen.hidden) / self.refinement
+        return begun + self.refinement * self._by_features(self.query(seen.hidden), shared, items)
 
 
 def _products(items: torch.Tensor, vectors: torch.Tensor, query: torch.Tensor) -> torch.Tensor:

@@ -50,7 +50,7 @@ class _Item(Written):
 class _Net(TypedDict):
     """The fields of NetOptions; sizes as large as any network that was ever trained here, and no larger."""
 
-    kind: Literal["cf", "mlp"]
+    kind: Literal["cf", "mlp", "bayes"]
     num_users: Size
     items: Size
     features: Size
@@ -131,9 +131,9 @@ class Recommender:
                 for an item that was not rated, which is only left out.
             k: how many.
             user: id of a user that the recommender was trained among; ``cf`` knows nobody else, and
-                takes the mean of those it was trained on for a stranger.
-            traits: activity, conformity and diversity, 1 to 3; the middle where not known. For an ``mlp`` that was
-                trained with the observation ``full``.
+                takes the mean of those it was trained on for a stranger. ``bayes`` knows what a user rated then.
+            traits: activity, conformity and diversity, 1 to 3; the middle where not known. For an ``mlp`` or
+                ``bayes`` that was trained with the observation ``full``.
             mood: valence in [-1, 1] and arousal in [0, 1]; neutral and calm where not known. Likewise.
 
         Raises:

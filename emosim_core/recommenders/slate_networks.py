@@ -51,7 +51,10 @@ class SlateActor(nn.Module):
     def __init__(self, net: Net) -> None:
         super().__init__()
         self.values = _actor(net)
-        self.choice = _actor(replace(net, start=0.0 * net.start, gain=0.0))
+        choice = replace(net, start=0.0 * net.start, gain=0.0)
+        if net.options.kind == "bayes":  # what is wanted is not what is rated high
+            choice = replace(choice, options=replace(net.options, kind="mlp"))
+        self.choice = _actor(choice)
         self.nothing = nn.Linear(hidden_width(net.options), 1)
         nn.init.zeros_(self.nothing.weight)
         nn.init.zeros_(self.nothing.bias)

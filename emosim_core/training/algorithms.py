@@ -24,6 +24,7 @@ class Algorithm:
         prior: where the score of an item begins, in standard deviations of the public ratings.
         candidates: items that are scored at once in a large catalog.
         gain: what a taste for an item adds to its score in the beginning, per unit; read by ``mlp``.
+        sharpness: score of one unit of expected reward, as a share of the top of the scale; read by ``bayes``.
         learns_choice: whether a choice model is learned from clicks on slates.
         defaults: arguments that differ from the library's.
         by_net: arguments that differ for one network.
@@ -35,6 +36,7 @@ class Algorithm:
     steps: str
     prior: float
     gain: float
+    sharpness: float
     candidates: int
     learns_choice: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)

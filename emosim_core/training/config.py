@@ -24,8 +24,10 @@ class TrainConfig(EnvironmentConfig):
     algo: Literal["a2c", "ppo", "dqn", "trpo", "maskable_ppo", "slateq", "topk"] = option(
         "a2c", "Reinforcement-learning algorithm; slateq and topk learn slates of two and more."
     )
-    policy_net: Literal["cf", "mlp"] = option(
-        "cf", "Policy network: cf learns an embedding per user, mlp reads the history, and traits and mood if observed."
+    policy_net: Literal["cf", "mlp", "bayes"] = option(
+        "cf",
+        "Policy network: cf learns an embedding per user, mlp reads the history, and traits and mood if observed, "
+        "bayes begins as a Bayesian model of users' ratings.",
     )
     timesteps: int = option(100_000, "Training steps over all environments.", ge=1, unit="steps")
     num_envs: int = option(64, "Environments that are stepped as one batch.", ge=1, unit="environments")
@@ -47,6 +49,14 @@ class TrainConfig(EnvironmentConfig):
     )
     embedding_dim: int = option(32, "Dimensions of a user's embedding (cf).", ge=1, unit="dimensions", rare=True)
     hidden: tuple[int, ...] = option((64, 64), "Sizes of the hidden layers.", min_length=1, unit="sizes", rare=True)
+    pretrain_steps: int | None = option(
+        None,
+        "First steps, with random items, from whose ratings bayes learns its model; they count as timesteps.",
+        ge=0,
+        unset="three quarters of the timesteps with bayes, 0 else",
+        unit="steps",
+        rare=True,
+    )
     learning_rate: float | None = option(
         None, "Initial learning rate; decays to a tenth.", gt=0, unset="the algorithm's", unit="rate"
     )
@@ -104,6 +114,22 @@ class TrainConfig(EnvironmentConfig):
         if self.slate > 1 and self.algo not in OF_SLATES:
             raise ValueError(f"{self.algo} learns one item per step; with slate {self.slate}, algo is slateq or topk")
         return self
+
+    @model_validator(mode="after")
+    def _right_pretraining(self) -> TrainConfig:
+        if self.pretrain_steps and self.policy_net != "bayes":
+            raise ValueError(f"pretrain_steps are for the network bayes; {self.policy_net} learns from its first step")
+        if self.pretrain_steps is not None and self.pretrain_steps >= self.timesteps:
+            raise ValueError(f"pretrain_steps must be less than the timesteps, {self.timesteps}")
+        return self
+
+    @property
+    def pretrains(self) -> int:
+        """Steps with random items before the algorithm begins: whole batches, of which one at least is left."""
+        steps = self.timesteps * 3 // 4 if self.policy_net == "bayes" else 0
+        steps = steps if self.pretrain_steps is None else self.pretrain_steps
+        batches = -(-self.timesteps // self.num_envs)
+        return min(-(-steps // self.num_envs), batches - 1) * self.num_envs
 
     def evaluates_every(self, uses_llm: bool) -> int:
         """Steps between evaluations; 0 for none."""

@@ -207,14 +207,15 @@ def make_net(config: TrainConfig, world: World) -> Net:
         max_steps=config.max_steps,
         embedding_dim=config.embedding_dim,
         hidden=config.hidden,
-        latent=_latent(world) if config.policy_net == "mlp" else (),
+        latent=() if config.policy_net == "cf" else _latent(world),
         candidates=_candidates(config, len(world.catalog)),
         choice_places=config.slate if algorithm.learns_choice else 0,
     )
     catalog = world.catalog
     public = 2.0 * (catalog.public_ratings - catalog.scale.low) / catalog.scale.span - 1.0
     start = prior * public_ratings(catalog)
-    return Net(options, features, public.astype(np.float32), start.astype(np.float32), algorithm.gain, met)
+    gains = {"gain": algorithm.gain, "sharpness": algorithm.sharpness}
+    return Net(options, features, public.astype(np.float32), start.astype(np.float32), met=met, **gains)
 
 
 def _latent(world: World) -> tuple[str, ...]:

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 CHECKPOINTS = "checkpoints"
 BEST = "best"
+_PRETRAINING = 1
+"""Key of the random items of a pretraining, beside the seed."""
+
 _CHECKPOINTS = 2
 """Checkpoints that are kept, newest first: one may be in the writing when a training is killed."""
 
@@ -100,6 +103,9 @@ class Training:
 
         begun = self._begin()
         self._references = self._measured_references(trained=begun > 0)
+        if not begun and self.config.pretrains:
+            self._pretrain()
+            begun = self.model.num_timesteps
         progress = Progress(
             self.config.model_copy(update={"eval_every": self._eval_every}),
             self.directory,
@@ -176,6 +182,17 @@ class Training:
             self.job.write(PROGRESS, b"".join(json_text.dumps(line).encode() + b"\n" for line in lines))
         self._seed(begun)
         return begun
+
+    def _pretrain(self) -> None:
+        """Let the network begin with what users say of random items, and write a checkpoint."""
+        from emosim_core.training.pretraining import learn_from, random_ratings
+
+        generator = np.random.default_rng([self.config.seed, _PRETRAINING])
+        rated = random_ratings(self.env, self.config.pretrains, generator, self.end_reasons)
+        learn_from(self.model.policy, self.net, rated)
+        self.model.num_timesteps = self.config.pretrains
+        self.checkpoint()
+        self._seed(self.model.num_timesteps)
 
     def _seed(self, steps: int) -> None:
         """Seed all random numbers by the steps of training so far."""

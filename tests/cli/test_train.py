@@ -167,7 +167,7 @@ def test_every_option_reaches_the_configuration(quick: Any, tmp_path: Path) -> N
     ("arguments", "message"),
     [
         (["--algo", "pp0"], "'a2c', 'ppo', 'dqn', 'trpo', 'maskable_ppo'"),
-        (["--policy-net", "cnn"], "'cf', 'mlp'"),
+        (["--policy-net", "cnn"], "'cf', 'mlp', 'bayes'"),
         (["--slate", "2"], "a2c learns one item per step; with slate 2, algo is slateq or topk"),
         (["--algo", "topk"], "topk learns slates; give a slate of 2 or more, or another algo"),
         (["--timesteps", "0"], "timesteps"),

@@ -14,13 +14,17 @@ from emosim_core.model import Catalog, Item, RatingScale
 from emosim_core.recommenders.networks import (
     MASKED,
     HistoryFeatures,
+    ItemScores,
     Net,
     NetOptions,
+    PosteriorFeatures,
     Seen,
     UserFeatures,
     item_features,
     public_ratings,
 )
+from emosim_core.recommenders.posterior import OPTIMISM, Posterior, PosteriorScores
+from emosim_core.recommenders.rating_model import RatingModel
 
 ITEMS, USERS = 4, 3
 
@@ -50,7 +54,7 @@ def net(kind: str, **more: Any) -> Net:
     return Net(options, features, public, start, 0.5, np.array([True, True, False]))
 
 
-def extractor(made: Net) -> UserFeatures | HistoryFeatures:
+def extractor(made: Net) -> UserFeatures | HistoryFeatures | PosteriorFeatures:
     return made.extractor(spaces.Dict(), made).eval()
 
 
@@ -179,6 +183,74 @@ def test_what_a_history_holds_where_nothing_happened_means_nothing() -> None:
     assert extract(empty).hidden.tolist() == [[0.0] * (3 + 2 * 2)]
 
 
+def model() -> RatingModel:
+    """Of the four items and three users of :func:`net`; the users are known to 0.1 in every direction."""
+    generator = np.random.default_rng(5)
+    loadings, means = generator.normal(size=(ITEMS, 3)), generator.normal(size=(USERS, 3))
+    expected = np.array([0.3, -0.1, 0.2, 0.0])
+    return RatingModel(expected, loadings, 0.4, means, np.tile(np.eye(3) / 0.01, (USERS, 1, 1)))
+
+
+def posterior(mean: np.ndarray, precision: np.ndarray, past: list[tuple[int, float]]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance after ratings, from -1 to 1, of items of :func:`model`, one after another."""
+    made, covariance = model(), np.linalg.inv(precision)
+    for item, rating in past:
+        z = made.loadings[item]
+        gain = covariance @ z / (1.0 + z @ covariance @ z)
+        mean = mean + gain * ((rating - made.expected[item]) / made.noise - z @ mean)
+        covariance = covariance - np.outer(gain, z @ covariance)
+    return mean, covariance
+
+
+def test_bayes_scores_by_the_posterior_of_a_known_user_and_of_a_stranger() -> None:
+    made, fitted = net("bayes"), model()
+    extract, torso, head = extractor(made), made.torso(critic=False), made.head()
+    for part in (*extract.modules(), *head.modules()):
+        if isinstance(part, Posterior | PosteriorScores):
+            part.learn(fitted)
+    torch.nn.init.zeros_(head.common.weight)
+    seen = {
+        "user": torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]),
+        "step": torch.tensor([[2.0], [2.0], [0.0]]),
+        "history_items": torch.tensor([[2.0, 1.0], [2.0, 1.0], [3.0, 3.0]]),
+        "history_ratings": torch.tensor([[5.0, 2.0], [5.0, 2.0], [1.0, 1.0]]),
+        "history_mask": torch.tensor([[1.0, 1.0], [1.0, 1.0], [0.0, 0.0]]),
+        "consumed_items": torch.tensor([[1.0, 2.0], [1.0, 2.0], [-1.0, -1.0]]),
+    }
+    past = [(1, -0.5), (2, 1.0)]
+    beginnings = [(fitted.means[1], fitted.precisions[1], past), (np.zeros(3), np.eye(3), past)]
+    beginnings.append((np.zeros(3), np.eye(3), []))
+    scores = head(torso.forward_actor(extract(seen)))
+    candidates = torch.tensor([[3, 0], [0, -1 - 2], [1, 2]])
+    some = head(torso.forward_actor(extract({**seen, "candidates": candidates})))
+    for row, beginning in enumerate(beginnings):
+        mean, covariance = posterior(*beginning)
+        spread = np.sqrt((fitted.loadings @ covariance * fitted.loadings).sum(axis=1))
+        bound = fitted.expected + fitted.noise * (fitted.loadings @ mean + OPTIMISM * spread)
+        share = (3.0 + 2.0 * bound) / 5.0  # of the top of the scale
+        consumed = [item for item, _ in beginning[2]]
+        share[consumed] = MASKED
+        assert scores[row].tolist() == pytest.approx(share.tolist(), rel=1e-4)
+        wanted = [MASKED if item < 0 else share[item] for item in candidates[row].tolist()]
+        assert some[row].tolist() == pytest.approx(wanted, rel=1e-4)
+
+
+def test_what_bayes_learns_of_items_counts_little_beside_what_it_begins_with() -> None:
+    head = net("bayes").head()
+    assert isinstance(head, ItemScores)
+    width = head.query.in_features
+    seen = Seen(
+        torch.ones(1, width),
+        torch.cat([torch.zeros(1, 3), torch.eye(3).reshape(1, 9)], 1),
+        -torch.ones(1, 1).long(),
+        None,
+    )
+    begun = head(seen).detach()
+    with torch.no_grad():
+        head.bias += torch.tensor([1.0, 0.0, 0.0, 0.0])
+    assert (head(seen) - begun)[0].tolist() == pytest.approx([0.005, 0.0, 0.0, 0.0], abs=1e-6)
+
+
 def test_features_of_items_are_the_same_size_for_every_number_of_categories() -> None:
     scale = RatingScale(low=1, high=5)
     items = [
@@ -215,7 +287,7 @@ def test_users_who_were_not_met_are_not_learned_about(train: Callable[..., Any],
 
 
 def test_a_critic_is_no_part_of_what_is_kept_of_an_actor(train: Callable[..., Any]) -> None:
-    for number, kind in enumerate(("cf", "mlp")):
+    for number, kind in enumerate(("cf", "mlp", "bayes")):
         policy = train(f"t{number}", policy_net=kind).model.policy
         weights = policy.actor().weights()
         assert not [name for name in weights if "value_net" in name]

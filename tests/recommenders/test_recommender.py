@@ -42,7 +42,7 @@ def episode(training: Any, steps: int = 4) -> list[tuple[dict[str, np.ndarray], 
     return recorded
 
 
-@pytest.mark.parametrize("net", ["cf", "mlp"])
+@pytest.mark.parametrize("net", ["cf", "mlp", "bayes"])
 @pytest.mark.parametrize("algo", ALGOS)
 def test_it_recommends_what_the_model_in_training_recommends(
     train: Callable[..., Any], tmp_path: Path, algo: str, net: str

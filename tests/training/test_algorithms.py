@@ -28,7 +28,7 @@ SHORT: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("net", ["cf", "mlp"])
+@pytest.mark.parametrize("net", ["cf", "mlp", "bayes"])
 @pytest.mark.parametrize("algo", ALGOS)
 def test_nothing_is_recommended_twice_in_training_nor_in_prediction(
     train: Callable[..., Any], algo: str, net: str
@@ -62,7 +62,7 @@ def marked(items: torch.Tensor, count: int) -> torch.Tensor:
     return torch.nn.functional.one_hot(items.long() + 1, count + 1).sum(1)[:, 1:] > 0
 
 
-@pytest.mark.parametrize("net", ["cf", "mlp"])
+@pytest.mark.parametrize("net", ["cf", "mlp", "bayes"])
 def test_the_targets_of_dqn_hope_for_nothing_that_was_consumed(
     train: Callable[..., Any], net: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

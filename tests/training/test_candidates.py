@@ -37,7 +37,7 @@ def full_scores(training: Any, seen: dict[str, np.ndarray]) -> torch.Tensor:
         return policy.actor()(preprocess_obs(policy.obs_to_tensor(everything)[0], policy.observation_space))
 
 
-@pytest.mark.parametrize("net", ["cf", "mlp"])
+@pytest.mark.parametrize("net", ["cf", "mlp", "bayes"])
 @pytest.mark.parametrize("algo", SHORT)
 def test_the_best_of_all_items_are_chosen_among_and_nothing_is_recommended_twice(
     train: Callable[..., Any], algo: str, net: str

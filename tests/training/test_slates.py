@@ -160,7 +160,7 @@ def learned_choice(training: Training) -> tuple[np.ndarray, torch.Tensor]:
 
 
 @pytest.mark.parametrize("candidates", [0, 9])
-@pytest.mark.parametrize("net", ["cf", "mlp"])
+@pytest.mark.parametrize("net", ["cf", "mlp", "bayes"])
 @pytest.mark.parametrize("algo", SLATE_ALGOS)
 def test_no_slate_has_an_item_twice_and_none_that_was_shown_or_consumed(
     train_slates: Callable[..., Training], algo: str, net: str, candidates: int
