@@ -92,9 +92,10 @@ OTHERS = {
     "--delay",
     "--port",
     "--head",
+    *("--exclusive", "--qos"),
     *("--examples", "--steps", "--batch-size", "--rank", "--learning-rate", "--longest", "--model"),
 }
-"""Options of pip, vLLM, Ray, the chat server for tests and the tuning of a model; ``--no-`` begins a flag."""
+"""Options of pip, vLLM, Ray, Slurm, the chat server for tests and the tuning of a model; ``--no-`` begins a flag."""
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], set[str]]:
