@@ -14,6 +14,9 @@ from pathlib import Path
 
 from emosim_core.errors import RunError
 
+_CLOCK = 2.0
+"""Seconds by which the times of processes and of files may be apart."""
+
 _PARTIAL = re.compile(r"\..+\.partial-(\d+)", re.DOTALL)
 
 
@@ -85,20 +88,47 @@ def remove_partials(folder: Path, name: str | None = None) -> None:
     for path in list(partials):
         match = _PARTIAL.fullmatch(path.name)
         # Ours are gone before this is called: a number comes again, in a container at once.
-        if match and (int(match[1]) == os.getpid() or not runs(int(match[1]))):
+        if match and (int(match[1]) == os.getpid() or not _may_write(int(match[1]), path)):
             remove_partial(path)
 
 
+def _may_write(process: int, path: Path) -> bool:
+    """Whether a process of this number runs, and not since later than a file that one of this number wrote last."""
+    try:
+        written = path.stat(follow_symlinks=False).st_mtime
+    except OSError:  # it has got its name, or is gone
+        return True
+    return runs(process) and _began(process) <= written + _CLOCK
+
+
+def _began(process: int) -> float:
+    """When a process began, in seconds since 1970; 0 where that is not told, as it is by Linux alone."""
+    try:
+        about = Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        boot = re.search(r"^btime (\d+)$", Path("/proc/stat").read_text(), re.MULTILINE)
+        return float(boot[1]) + int(about[19]) / os.sysconf("SC_CLK_TCK") if boot else 0.0
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
 def runs(process: int) -> bool:
-    """Whether a process of this number runs on this machine; what cannot be known is taken to run."""
+    """Whether a process of this number runs on this machine; what cannot be known is taken to run.
+
+    One that has ended and whose status nobody has asked for does not run.
+    """
     try:
         if os.name != "nt":  # where signal 0 is no mere question
             os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except OSError:
+        pass
+    try:
+        told = Path(f"/proc/{process}/status").read_text(errors="replace")
+    except OSError:
         return True
-    return True
+    state, leader = (re.search(rf"^{name}:\t(\S+)", told, re.MULTILINE) for name in ("State", "Tgid"))
+    return not (state and state[1] in "ZX") and not (leader and leader[1] != str(process))
 
 
 @contextlib.contextmanager
