@@ -124,10 +124,10 @@ def runs(process: int) -> bool:
     except OSError:
         pass
     try:
-        told = Path(f"/proc/{process}/status").read_text(errors="replace")
+        status = Path(f"/proc/{process}/status").read_text(errors="replace")
     except OSError:
         return True
-    state, leader = (re.search(rf"^{name}:\t(\S+)", told, re.MULTILINE) for name in ("State", "Tgid"))
+    state, leader = (re.search(rf"^{name}:\t(\S+)", status, re.MULTILINE) for name in ("State", "Tgid"))
     return not (state and state[1] in "ZX") and not (leader and leader[1] != str(process))
 
 
