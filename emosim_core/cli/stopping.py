@@ -17,14 +17,13 @@ import click
 
 from emosim_core.cli.printing import print_line
 from emosim_core.errors import EmoSimError, PluginError, interruption
+from emosim_core.signals import STOPPING
 
 if TYPE_CHECKING:
     from emosim_core.runs.job import JobDirectory
 
 CTRL_C = 130
 """Exit status after Ctrl-C, as shells have it: 128 and the number of the signal."""
-
-_HEEDED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 _UNTOUCHED = (signal.SIG_DFL, signal.default_int_handler)
 
@@ -82,7 +81,7 @@ def heeding_signals(main: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
         changed = {}
         before_us, sys.unraisablehook = sys.unraisablehook, unraisable
         if threading.current_thread() is threading.main_thread():
-            changed = {one: before for one in _HEEDED if (before := signal.getsignal(one)) in _UNTOUCHED}
+            changed = {one: before for one in STOPPING if (before := signal.getsignal(one)) in _UNTOUCHED}
         for number in changed:
             signal.signal(number, stop)
         try:

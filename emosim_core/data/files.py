@@ -102,7 +102,7 @@ def _may_write(process: int, path: Path) -> bool:
 
 
 def _began(process: int) -> float:
-    """When a process began, in seconds since 1970; 0 where that is not told, as it is by Linux alone."""
+    """When a process started, in seconds since 1970; 0 on systems other than Linux, and where it cannot be read."""
     try:
         about = Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()
         boot = re.search(r"^btime (\d+)$", Path("/proc/stat").read_text(), re.MULTILINE)

@@ -393,9 +393,9 @@ class RefinedScores(ItemScores):
         """As of :class:`ItemScores`."""
         mean = seen.extra[:, : self._width]
         covariance = seen.extra[:, self._width :].reshape(-1, self._width, self._width)
-        begun: torch.Tensor = self.posterior(mean, covariance, items)
+        bounds: torch.Tensor = self.posterior(mean, covariance, items)
         shared = self.common(seen.hidden) / self.refinement
-        return begun + self.refinement * self._by_features(self.query(seen.hidden), shared, items)
+        return bounds + self.refinement * self._by_features(self.query(seen.hidden), shared, items)
 
 
 def _products(items: torch.Tensor, vectors: torch.Tensor, query: torch.Tensor) -> torch.Tensor:

@@ -71,10 +71,7 @@ def fit_rating_model(
     edges = np.searchsorted(users, np.arange(num_users + 1))
     rows = x[items]
     raters = np.unique(users)
-    grams = np.zeros((num_users, width, width))
-    for user in raters.tolist():
-        own = rows[edges[user] : edges[user + 1]]
-        grams[user] = own.T @ own
+    grams = _grams(rows, edges)
     rated = np.bincount(items, minlength=count)
     covariance: Floats = _BEGIN * np.eye(width)
     noise = item_variance = _BEGIN
@@ -100,13 +97,19 @@ def fit_rating_model(
     scale = float(np.sqrt(noise))
     loadings = x @ np.linalg.cholesky(covariance) / scale
     own_rows = loadings[items]
-    precisions: Floats = np.tile(np.eye(width), (num_users, 1, 1))
-    for user in raters.tolist():
-        own = own_rows[edges[user] : edges[user + 1]]
-        precisions[user] += own.T @ own
+    precisions: Floats = np.eye(width) + _grams(own_rows, edges)
     pulls = _by_user(own_rows * ((ratings - expected[items]) / scale)[:, None], edges)
     means = np.linalg.solve(precisions, pulls[:, :, None])[:, :, 0]
     return RatingModel(expected, loadings, scale, means.astype(np.float64), precisions)
+
+
+def _grams(rows: Floats, edges: Ints) -> Floats:
+    """Sums of the outer products of the rows of each user, which lie side by side; shape ``(U, d, d)``."""
+    grams = np.zeros((len(edges) - 1, rows.shape[1], rows.shape[1]))
+    for user in np.flatnonzero(np.diff(edges)).tolist():
+        own = rows[edges[user] : edges[user + 1]]
+        grams[user] = own.T @ own
+    return grams
 
 
 def _by_user(rows: Floats, edges: Ints) -> Floats:

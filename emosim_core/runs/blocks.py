@@ -194,7 +194,6 @@ class BlockFormat:
     """
 
     def __init__(self, shared: Shared, directory: Path) -> None:
-
         self.directory = directory
         self._shared = shared
         self.terms: Sequence[str] = () if shared.wording is None else TERMS
