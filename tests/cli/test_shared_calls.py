@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.directories import files_of, without_cached
 
 from emosim_core.testing.chat_server import Answer, ChatServer
 
@@ -35,7 +36,6 @@ gateway = {{ concurrency = {concurrency} }}
 [grid]
 num_envs = [4, 8]
 """
-TIMES = ("seconds", "steps_per_second", "created")
 
 
 @pytest.fixture
@@ -54,16 +54,9 @@ def bodies(server: ChatServer) -> list[str]:
     return [json.dumps(call.body) for call in server.calls]
 
 
-def files_of(folder: Path) -> dict[str, Any]:
+def comparable(folder: Path) -> dict[str, Any]:
     """All files of a directory; JSON without times and counts of calls, a transcript without what came from a cache."""
-    files: dict[str, Any] = {}
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        content = path.read_bytes()
-        name = str(path.relative_to(folder))
-        files[name] = content.replace(b'"cached":true', b'"cached":false')
-        if path.suffix == ".json":
-            files[name] = {key: value for key, value in json.loads(content).items() if key not in (*TIMES, "usage")}
-    return files
+    return without_cached(files_of(folder, without=("usage",)))
 
 
 def usage_of(folder: Path) -> dict[str, float]:
@@ -93,7 +86,7 @@ def test_questions_that_cells_have_in_common_are_asked_once_and_so_many_at_a_tim
     assert usage["cached"] + usage["shared"] == len(asked)  # the other job asked the same
     emosim("sweep", "plan.toml", "--executor", "local", "--out", "one", "--quiet")
     assert len(server.calls) == len(asked)
-    one, two = (files_of(emosim.folder / name) for name in ("one", "two"))
+    one, two = (comparable(emosim.folder / name) for name in ("one", "two"))
     assert one.keys() == two.keys()
     for name in one:
         if name.endswith((".jsonl", ".csv")):
@@ -108,7 +101,7 @@ def test_an_evaluation_leaves_the_same_files_and_counts_the_same(service: tuple[
         cache = ("--llm-cache", f"{folder}.sqlite3")
         emosim(*EVALUATE, *cache, "--executor", name, "--max-cost", "1000", "--out", folder, "--quiet")
         usages.append(usage_of(emosim.folder / folder))
-    here, *others = (files_of(emosim.folder / folder) for folder in ("local", "processes2", "processes1"))
+    here, *others = (comparable(emosim.folder / folder) for folder in ("local", "processes2", "processes1"))
     assert len([name for name in here if name.endswith("transcript.jsonl")]) == 2
     for there in others:
         for name in here.keys() | there.keys():
@@ -143,7 +136,7 @@ def test_a_budget_holds_for_all_processes_together(service: tuple[Any, ChatServe
     assert len(asked) == len(set(asked)) > 8
     emosim(*EVALUATE, "--out", "whole", "--quiet")
     assert len(server.calls) == len(asked)
-    both = (files_of(emosim.folder / name) for name in ("e", "whole"))
+    both = (comparable(emosim.folder / name) for name in ("e", "whole"))
     records = [{name: one[name] for name in one if name.endswith(".jsonl")} for one in both]
     assert len(records[0]) == 4
     assert records[0] == records[1]
@@ -185,7 +178,7 @@ def test_what_is_killed_goes_on_and_pays_nothing_twice(service: tuple[Any, ChatS
     assert len(asked) - len(set(asked)) <= (killed == "command")
     emosim(*EVALUATE, "--out", "whole", "--quiet")
     assert len(server.calls) == len(asked)
-    both = (files_of(emosim.folder / name) for name in ("e", "whole"))
+    both = (comparable(emosim.folder / name) for name in ("e", "whole"))
     records = [{name: one[name] for name in one if name.endswith(".jsonl")} for one in both]
     assert records[0] == records[1]
 
